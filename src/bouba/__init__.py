@@ -1,0 +1,70 @@
+"""bouba learns how modalities correspond: pictures, words, sounds, clips, numbers.
+
+    model = bouba.CLIP(dim=128).fit(bouba.read("things.csv"))
+    model = Learner({"image": ConvNet(), "text": LSTM()}, InfoNCE() + 0.3 * DomainAdversarial())
+
+Importing bouba does no work: every name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bouba.adapt import AdaptedCLIP as AdaptedCLIP
+    from bouba.align import CLIP as CLIP
+    from bouba.data import Views as Views
+    from bouba.data import read as read
+    from bouba.data import samples as samples
+    from bouba.data import split as split
+    from bouba.evaluation import evaluate as evaluate
+    from bouba.learner import Learner as Learner
+    from bouba.learner import load as load
+    from bouba.terms import DomainAdversarial as DomainAdversarial
+    from bouba.terms import InfoNCE as InfoNCE
+    from bouba.towers import LSTM as LSTM
+    from bouba.towers import MLP as MLP
+    from bouba.towers import ConvNet as ConvNet
+    from bouba.towers import NGrams as NGrams
+    from bouba.towers import ResNet as ResNet
+
+# Threads that wait in a loop make training five times slower as soon as something else uses the processor
+# (docs/log.md). This only has an effect before torch is imported, and never overrules you.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+_HOME = {
+    "AdaptedCLIP": "adapt",
+    "CLIP": "align",
+    "ConvNet": "towers",
+    "DomainAdversarial": "terms",
+    "InfoNCE": "terms",
+    "LSTM": "towers",
+    "Learner": "learner",
+    "MLP": "towers",
+    "NGrams": "towers",
+    "ResNet": "towers",
+    "Views": "data",
+    "evaluate": "evaluation",
+    "load": "learner",
+    "read": "data",
+    "split": "data",
+}
+_ROOMS = ("adapt", "align", "data", "errors", "evaluation", "metrics", "report", "search", "terms", "towers")
+__all__ = ["__version__", "samples", *_HOME]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"bouba.{_HOME[name]}"), name)
+    if name == "samples":
+        return importlib.import_module("bouba.data.samples")
+    if name in _ROOMS:
+        return importlib.import_module(f"bouba.{name}")
+    raise AttributeError(f"module 'bouba' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS])

@@ -1,0 +1,58 @@
+"""The one thing that flows through training: some rows, what is known of them, and their embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Inputs = dict[str, "Tensor"]
+"""What one encoder's `prepare` returns: named tensors, the rows along the first dimension."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows. A view a row lacks is masked by `present`; its inputs and z hold zeros nobody may read.
+
+    Args:
+        inputs: view -> named tensors for that view's encoder, each (B, ...).
+        present: view -> bool (B,), True where the row has that view.
+        rows: int64 (B,), row numbers in the Views the batch was drawn from.
+        z: view -> float (B, d) embeddings; filled by the towers.
+        y: label column -> (B,) class codes (int64, -1 = missing) or numbers (float, NaN = missing).
+        domain: int64 (B,) domain codes, or None without domains.
+        key: int64 (B,); equal keys are the same thing (no negatives of each other); -1 = unknown.
+        progress: fraction of training done, in [0, 1]; schedules read it.
+    """
+
+    inputs: dict[str, Inputs]
+    present: dict[str, Tensor]
+    rows: Tensor
+    z: dict[str, Tensor] = field(default_factory=dict)
+    y: dict[str, Tensor] = field(default_factory=dict)
+    domain: Tensor | None = None
+    key: Tensor | None = None
+    progress: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def map(self, function) -> Batch:
+        """A copy with `function` applied to every tensor (to a device, gathered over processes, ...)."""
+
+        def walk(value):
+            if isinstance(value, dict):
+                return {name: walk(inner) for name, inner in value.items()}
+            return value if value is None or isinstance(value, float) else function(value)
+
+        return replace(self, **{f.name: walk(getattr(self, f.name)) for f in fields(self)})
+
+    def to(self, device) -> Batch:
+        """The batch on another device."""
+        return self.map(lambda tensor: tensor.to(device))
+
+    def replace(self, **changes) -> Batch:
+        """A copy with some fields changed."""
+        return replace(self, **changes)

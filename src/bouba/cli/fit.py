@@ -1,0 +1,109 @@
+"""bouba fit: train on a table, write a run folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bouba.cli import reading, recipe, run_folder
+from bouba.cli.index import build_index
+from bouba.cli.story import tell
+from bouba.data.split import split
+from bouba.data.views import Views
+from bouba.errors import DataError, UsageError
+
+ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "random_state")
+
+
+def command(
+    table: Annotated[list[str], typer.Argument(help="CSV, TSV, JSONL, Parquet, .npy arrays or a folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
+    method: Annotated[str | None, typer.Option(help="clip, adapted-clip, or learner with a recipe.")] = None,
+    recipe_file: Annotated[Path | None, typer.Option("--recipe", help="A TOML file; options overrule it.")] = None,
+    target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
+    holdout: Annotated[
+        float, typer.Option(help="Share of the things kept out of training and judged at the end.")
+    ] = 0.1,
+    validation: Annotated[float | None, typer.Option(help="Share kept out to choose the best epoch.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the table.")] = None,
+    dim: Annotated[int | None, typer.Option(help="Width of the shared space.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows a step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
+    random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
+    image: reading.Image = None,
+    text: reading.Text = None,
+    vector: reading.Vector = None,
+    label: reading.Label = None,
+    domain: reading.Domain = None,
+    key: reading.Key = None,
+    ignore: reading.Ignore = None,
+    strict: reading.Strict = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was cut off.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
+    as_json: reading.Json = False,
+) -> None:
+    """Train on a table and write a run folder."""
+    given = dict(locals())
+    plan = recipe.load_recipe(recipe_file) if recipe_file else {}
+    plan["method"] = method or plan.get("method", "clip")
+    columns = ("image", "text", "vector", "label", "domain", "key", "ignore")
+    plan["read"] = plan.get("read", {}) | {name: given[name] for name in columns if given[name] not in (None, [])}
+    plan["fit"] = plan.get("fit", {}) | {k: given[k] for k in ("target", "validation") if given[k] is not None}
+    model = recipe.build(plan, **{name: given[name] for name in ARGUMENTS})
+    views = reading.read_table(table, plan["read"], strict=strict)
+    _refuse_one_modality(views)
+    if plan["fit"].get("target") is None and plan["method"] == "adapted-clip":
+        raise UsageError("adapted-clip needs --target, the domain to adapt to" + _domains(views))
+    folder = run_folder.begin(out, resume=resume, overwrite=overwrite)
+    run_folder.write_jsonl(folder / "bad_rows.jsonl", views.bad_rows)
+    plan["arguments"] = plan.get("arguments", {}) | {n: given[n] for n in ARGUMENTS if given[n] is not None}
+    (folder / "recipe.toml").write_text(recipe.to_toml(plan))
+    training, held_out = _hold_out(views, holdout, model.random_state)
+    if not as_json:
+        model.set_params(verbose=True)
+        sys.stderr.write(f"{views}\n")
+        sys.stderr.write(
+            f"{len(views.bad_rows)} cells cannot be read: {folder / 'bad_rows.jsonl'}\n" if views.bad_rows else ""
+        )
+    model.fit(training, **plan["fit"], folder=folder, resume=resume)
+    model.save(folder / "model")
+    result = tell(folder, plan["method"], model, training, held_out, views)
+    build_index(model, views, folder / "index")
+    run_folder.finish(folder, out)
+    if as_json:
+        typer.echo(json.dumps({"run": str(out), "rows": len(views), "bad_rows": len(views.bad_rows)}))
+        return
+    if result is not None:
+        shown = result.where(metric=["recall@1", "recall@10", "median_rank"])
+        typer.echo(shown.format(rows=("split", "domain", "direction", "method")))
+    typer.echo(f"\nreport: {out / 'report.html'}\nsearch: bouba search {out} WORDS")
+
+
+def _refuse_one_modality(views: Views) -> None:
+    if len(views.columns) < 2:
+        name, kind = next(iter(views.modalities.items()))
+        raise DataError(
+            f"one modality only: {name!r} ({kind}); aligning needs two. Name another column, for example --text COLUMN"
+            + (f" (there is {', '.join([*views.meta, *views.y])})" if views.meta or views.y else "")
+        )
+
+
+def _domains(views: Views) -> str:
+    return f"; the table has {', '.join(views.domains)}" if views.domains else "; name the column with --domain"
+
+
+def _hold_out(views: Views, share: float, random_state: int) -> tuple[Views, Views | None]:
+    """Training rows and judged rows. Below ten held-out rows there is nothing to measure: all rows train."""
+    if not 0 <= share < 1:
+        raise UsageError(f"--holdout is a share between 0 and 1, got {share:g}")
+    if len(views) < 2:
+        raise DataError(f"the table has {len(views)} row that can be used; training needs two or more")
+    if len(views) * share < 10:
+        return views, None
+    parts = split(views, {"train": 1 - share, "test": share}, random_state=random_state)
+    return parts["train"], parts["test"]

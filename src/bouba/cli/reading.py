@@ -1,0 +1,46 @@
+"""Options that say which column is what, shared by the commands that read a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from bouba.data.views import Views
+
+Image = Annotated[list[str] | None, typer.Option(help="Column of pictures; repeat for several.")]
+Text = Annotated[list[str] | None, typer.Option(help="Column of text.")]
+Vector = Annotated[list[str] | None, typer.Option(help="Column of numbers.")]
+Label = Annotated[list[str] | None, typer.Option(help="Column of labels.")]
+Domain = Annotated[str | None, typer.Option(help="Column that names where a row comes from.")]
+Key = Annotated[str | None, typer.Option(help="Column that says what a row shows; equal keys are the same thing.")]
+Ignore = Annotated[list[str] | None, typer.Option(help="Column to leave out.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first cell that cannot be read.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+
+
+def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = False) -> Views:
+    """One table, or several arrays side by side; options override a recipe's [read]."""
+    import numpy as np
+
+    from bouba.data import read
+    from bouba.errors import DataError
+
+    keywords = {name: value for name, value in said.items() if value not in (None, [])}
+    if len(tables) == 1:
+        return read(tables[0], **keywords, strict=strict)
+    if not all(table.endswith(".npy") for table in tables):
+        raise DataError("several files must all be .npy arrays, one a view; for tables give one file")
+    columns: dict[str, Any] = {}
+    for table in tables:
+        part = read(table)
+        name = next(iter(part.columns))
+        columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(part[name]))
+    return read(columns, **keywords, strict=strict)
+
+
+def table_lines(rows: list[list[str]]) -> str:
+    """Columns padded to line up."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)

@@ -1,0 +1,132 @@
+"""Recipe files: TOML that maps onto constructors one to one. An unknown key is an error that names the nearest.
+
+method = "learner"          # a name in METHODS
+[arguments]                 # of its constructor
+dim = 128
+[towers.photo]              # an encoder of bouba.towers and its arguments
+encoder = "ConvNet"
+size = 48
+[[objective]]               # terms of bouba.terms, for method = "learner"
+term = "InfoNCE"
+[[objective]]
+term = "DomainAdversarial"
+weight = 0.3
+[read]                      # which column is what, as for bouba.read
+image = "file"
+[fit]                       # as for .fit: target, validation
+target = "sketches"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bouba.errors import DataError, RecipeError, nearest
+
+METHODS = {"clip": "CLIP", "adapted-clip": "AdaptedCLIP", "learner": "Learner"}
+SECTIONS = ("method", "arguments", "towers", "objective", "read", "fit")
+FIT = ("target", "validation")
+
+
+def load_recipe(path: Path) -> dict[str, Any]:
+    """The file's content, its keys checked.
+
+    Raises:
+        DataError: no such file, or not TOML. RecipeError: a key that no constructor has.
+    """
+    if not path.exists():
+        raise DataError(f"no such recipe: {path}")
+    try:
+        recipe = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path} is not TOML: {error}") from error
+    check_recipe(recipe)
+    return recipe
+
+
+def check_recipe(recipe: Mapping[str, Any]) -> None:
+    """RecipeError for the first key nobody would read."""
+    from bouba.data import read
+
+    _refuse_unknown("recipe", recipe, SECTIONS)
+    _refuse_unknown("[fit]", recipe.get("fit", {}), FIT)
+    keywords = [p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    _refuse_unknown("[read]", recipe.get("read", {}), keywords)
+
+
+def build(recipe: Mapping[str, Any], **overrides):
+    """The estimator a recipe describes; `overrides` that are not None replace its arguments."""
+    import bouba
+    from bouba import terms, towers
+
+    check_recipe(recipe)
+    name = recipe.get("method", "clip")
+    if name not in METHODS:
+        raise RecipeError(f"no method {name!r}{nearest(name, METHODS)}")
+    arguments = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
+    if "towers" in recipe:
+        arguments["towers"] = {
+            view: _described(spec, "encoder", towers, towers.EncoderSpec) for view, spec in recipe["towers"].items()
+        }
+    if "objective" in recipe:
+        weighted = [
+            (entry.get("weight", 1.0), {k: v for k, v in entry.items() if k != "weight"})
+            for entry in recipe["objective"]
+        ]
+        parts = [(float(weight), _described(entry, "term", terms, terms.Term)) for weight, entry in weighted]
+        arguments["objective"] = terms.Objective(tuple(parts))
+    method = getattr(bouba, METHODS[name])
+    _refuse_unknown("[arguments]", arguments, method().get_params(deep=False))
+    return method(**arguments)
+
+
+def _described(entry: Mapping[str, Any], key: str, room, base: type):
+    """One term or encoder: its class by name, its fields checked."""
+    known = [
+        name for name, cls in vars(room).items() if inspect.isclass(cls) and issubclass(cls, base) and cls is not base
+    ]
+    name = str(entry.get(key))
+    if name not in known:
+        raise RecipeError(f"no {key} {name!r}{nearest(name, known)}")
+    cls = getattr(room, name)
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != key}
+    _refuse_unknown(f"{key} {name}", fields, [f.name for f in dataclasses.fields(cls)])
+    return cls(**fields)
+
+
+def _refuse_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> None:
+    known = list(known)
+    for key in given:
+        if key not in known:
+            raise RecipeError(f"unknown key {key!r} in {where}{nearest(key, known)}")
+
+
+def to_toml(recipe: Mapping[str, Any]) -> str:
+    """A recipe as TOML text, tables after plain keys; None is left out."""
+    return "\n".join(_lines(recipe, "")) + "\n"
+
+
+def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
+    plain = {k: v for k, v in table.items() if not _is_table(v) and v is not None}
+    lines = [
+        f"{key} = {json.dumps(list(v) if isinstance(v, tuple) else v, ensure_ascii=False)}" for key, v in plain.items()
+    ]
+    for key, value in table.items():
+        name = f"{prefix}{json.dumps(key, ensure_ascii=False) if not key.replace('_', '').isalnum() else key}"
+        if isinstance(value, Mapping) and value:
+            inner = _lines(value, f"{name}.")
+            lines += (["", f"[{name}]"] if any(not _is_table(v) for v in value.values()) else []) + inner
+        elif _is_table(value) and not isinstance(value, Mapping):
+            for entry in value:
+                lines += ["", f"[[{name}]]", *_lines(entry, f"{name}.")]
+    return lines
+
+
+def _is_table(value) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))

@@ -1,0 +1,79 @@
+"""bouba search: find rows by a sentence or a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bouba.cli.reading import Json, table_lines
+from bouba.data.views import Views
+from bouba.errors import ModalityError, UsageError
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run folder written by bouba fit or bouba demo.")],
+    words: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
+    image: Annotated[Path | None, typer.Option("--image", help="Look for what resembles this picture.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many to show.")] = 10,
+    view: Annotated[str | None, typer.Option(help="Which view to search; all but the query's own by default.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="Keep rows where a column has a value: NAME=VALUE.")] = None,
+    where: Annotated[str | None, typer.Option(help="Keep rows that fit an SQL condition over the columns.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the rows that fit a sentence or a picture."""
+    from bouba.learner import load
+    from bouba.search import Index
+
+    if (words is None) == (image is None):
+        raise UsageError("say what to look for: words, or --image FILE")
+    model, index = load(run), Index.open(run / "index")
+    name, query = _query(model, words, image)
+    vector = model.embed(query)[name][0]
+    equals = dict(_equality(said, index.columns) for said in column or [])
+    views = [view] if view is not None else [v for v in index.views if v != name] or list(index.views)
+    hits = [hit for v in views for hit in index.search(vector, k=k, view=v, where=where, equals=equals)]
+    hits = sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
+    if as_json:
+        typer.echo(json.dumps([vars(hit) for hit in hits], ensure_ascii=False, default=str))
+        return
+    shown = _worth_showing(index.columns)
+    rows = [["score", "row", "view", *shown, "path"]]
+    for hit in hits:
+        cells = [str(hit.columns.get(c) or "")[:40] for c in shown]
+        rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, hit.path or ""])
+    typer.echo(table_lines(rows) if hits else "nothing fits these filters")
+
+
+def _query(model: Any, words: str | None, image: Path | None) -> tuple[str, Views]:
+    """The view a query belongs to, and the query as Views of one row.
+
+    Raises:
+        ModalityError: the model has no view of the query's kind.
+    """
+    from bouba.data.read import read
+
+    if words is not None:
+        name = model.text_view(words)
+        return name, Views({name: [words]}, kinds={name: "text"})
+    name = next((view for view, spec in model.specs_.items() if spec.kind == "image"), None)
+    if name is None:
+        kinds = ", ".join(f"{view} ({spec.kind})" for view, spec in model.specs_.items())
+        raise ModalityError(f"the model reads no pictures; it has {kinds}")
+    read({name: [str(image)]}, image=name, strict=True)  # one clear line for a file that is no picture
+    return name, Views({name: [str(image)]}, kinds={name: "image"})
+
+
+def _equality(said: str, columns: Any) -> tuple[str, str]:
+    name, equal, value = said.partition("=")
+    if not equal:
+        raise UsageError(f"--column takes NAME=VALUE, got {said!r}; there is {', '.join(columns)}")
+    return name, value
+
+
+def _worth_showing(columns: Any) -> list[str]:
+    """Up to four columns: names and labels before codes."""
+    dull = ("key", "group")
+    return [name for name in columns if name not in dull][:4] or list(columns)[:4]

@@ -1,0 +1,68 @@
+"""What a finished run tells: metrics.json beside the baseline, and report.html."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bouba.align import LinearBaseline
+from bouba.data.views import Views
+from bouba.errors import DataError
+from bouba.evaluation import Result, evaluate
+
+
+def judge(name: str, model: Any, training: Views, held_out: Views) -> Result:
+    """The model and linear CCA on simple features, on the same rows."""
+    probe = training if training.y else None
+    result = evaluate(
+        model, held_out, method=name, split="test", probe=probe, seed=getattr(model, "random_state", None)
+    )
+    try:
+        baseline = LinearBaseline().fit(training.select(*(n for n in training.columns if n in model.specs_)))
+    except DataError:  # too few complete rows for a closed form
+        return result
+    return result + evaluate(
+        baseline, held_out.select(*baseline.reducers_), method="linear_cca", split="test", probe=probe
+    )
+
+
+def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views | None, views: Views) -> Result | None:
+    """Write metrics.json and report.html for one model; the result, or None when nothing was held out."""
+    from bouba import report
+    from bouba.report import build
+
+    result = judge(name, model, training, held_out) if held_out is not None else None
+    if result is not None:
+        result.to_json(folder / "metrics.json")
+    shown = views if held_out is None else held_out
+    kinds = shown.modalities
+    method = build.Method(name, model)
+    asks = sorted(kinds, key=lambda view: kinds[view] != "text")  # words first
+    image = next((view for view, kind in kinds.items() if kind == "image"), None)
+    galleries, maps, pictures = [], [], []
+    for ask in asks[:2]:
+        answer = next(view for view in (image, *kinds) if view is not None and view != ask)
+        rows = build.pick_queries(shown, ask=ask, answer=answer, n=8)
+        galleries += build.galleries([method], shown, ask=ask, answer=answer, rows=rows, title=f"{ask} -> {answer}")
+    if image is not None:
+        keys = (views.rows if views.key is None else views.key)[np.flatnonzero(views[image].present)[:12]]
+        text = next((view for view, kind in kinds.items() if kind == "text"), None)
+        pictures = build.samples(views, image=image, caption=text, keys=list(dict.fromkeys(keys)))
+    if len(shown) >= 20:
+        maps.append(
+            build.embedding_map(method, shown, view=image or asks[0], title=f"Where each {image or asks[0]} lies")
+        )
+    page = report.Report(
+        title=f"bouba: {name}",
+        facts=build.facts(views, len(views.bad_rows)),
+        samples=pictures,
+        curves=build.curves({name: model.history_}),
+        records=[] if result is None else [vars(record) for record in result],
+        galleries=galleries,
+        maps=maps,
+        notes=[] if held_out is not None else ["No row was held out, so nothing here is a measurement on new rows."],
+    )
+    report.write(page, folder / "report.html")
+    return result

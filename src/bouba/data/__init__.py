@@ -1,0 +1,7 @@
+"""Views of a table: reading, splitting, loading, built-in samples."""
+
+from bouba.data.read import as_views as as_views
+from bouba.data.read import read as read
+from bouba.data.split import split as split
+from bouba.data.views import Column as Column
+from bouba.data.views import Views as Views

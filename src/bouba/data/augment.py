@@ -1,0 +1,81 @@
+"""Random changes that leave the meaning of a picture alone, on a whole batch at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may happen to a picture while training. Each picture of a batch draws its own numbers.
+
+    Args:
+        zoom: range of the scale; below 1 crops, above 1 shrinks.
+        turn: largest rotation in degrees, either way.
+        shift: largest shift as a share of the side.
+        stretch: largest change of the aspect ratio.
+        flip: probability of mirroring left and right.
+        color: strength of brightness, saturation and per-channel gain changes; 0 leaves colours alone.
+
+    The background is white, as for drawings and cut-out products: what moves into view is white.
+    """
+
+    zoom: tuple[float, float] = (0.7, 1.15)
+    turn: float = 15.0
+    shift: float = 0.15
+    stretch: float = 0.15
+    flip: float = 0.5
+    color: float = 0.3
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 3, H, W) in [0, 1] -> the same, changed. Uses torch's global generator."""
+        return self._colors(self._moves(pixels))
+
+    def _moves(self, pixels: Tensor) -> Tensor:
+        between = _uniform(pixels)
+        scale = between(*self.zoom)
+        angle = between(-self.turn, self.turn) * (torch.pi / 180)
+        stretch = between(1 - self.stretch, 1 + self.stretch)
+        mirror = 1 - 2 * (between(0, 1) < self.flip).to(pixels.dtype)
+        theta = torch.stack(
+            [
+                torch.stack(
+                    [
+                        scale * angle.cos() * mirror * stretch,
+                        -scale * angle.sin(),
+                        between(-1, 1) * self.shift,
+                    ],
+                    1,
+                ),
+                torch.stack(
+                    [
+                        scale * angle.sin() * mirror,
+                        scale * angle.cos() / stretch,
+                        between(-1, 1) * self.shift,
+                    ],
+                    1,
+                ),
+            ],
+            dim=1,
+        )  # (B, 2, 3)
+        grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
+        return 1 - F.grid_sample(1 - pixels, grid, align_corners=False)
+
+    def _colors(self, pixels: Tensor) -> Tensor:
+        if not self.color:
+            return pixels
+        c = self.color
+        gain = torch.empty(len(pixels), 3, 1, 1, device=pixels.device).uniform_(1 - c, 1 + c)
+        gain = gain * torch.empty(len(pixels), 1, 1, 1, device=pixels.device).uniform_(1 - c / 2, 1 + c / 2)
+        saturation = torch.empty(len(pixels), 1, 1, 1, device=pixels.device).uniform_(max(0.0, 1 - 2 * c), 1 + 1.5 * c)
+        grey = pixels.mean(1, keepdim=True)
+        colored = grey + (pixels - grey) * saturation
+        return (1 - (1 - colored) * gain).clamp(0, 1)  # gains act on ink: white stays white
+
+
+def _uniform(pixels: Tensor):
+    return lambda low, high: torch.empty(len(pixels), device=pixels.device).uniform_(low, high)

@@ -1,0 +1,80 @@
+"""What a column is, guessed from its cells and its name. Every guess is said aloud and can be overruled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from bouba.data.decode import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS
+from bouba.data.views import is_missing
+
+ROLES = ("label", "domain", "key", "group", "meta")
+NAMES = {
+    "label": {"label", "labels", "class", "category", "target", "kind", "y", "group", "subgroup", "genre"},
+    "domain": {"domain", "style", "site", "source"},
+    "key": {"key", "id", "concept", "item", "item_id", "product_id"},
+}
+ENDINGS = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS, "video": VIDEO_ENDINGS}
+LOOKED_AT = 200
+CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def guess(name: str, values, said: Mapping[str, str]) -> str:
+    """One of KINDS or ROLES for a column. `said` is what the source itself declares (datasets features)."""
+    if name in said:
+        return said[name]
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        return "vector"
+    if isinstance(values, np.ndarray) and values.ndim > 2:
+        return "image"
+    every = range(0, len(values), max(1, len(values) // LOOKED_AT))
+    cells = [cell for cell in (values[i] for i in every) if not is_missing(cell)]
+    if not cells:
+        return "meta"
+    kind = _by_cells(cells)
+    if kind in ("image", "audio", "video"):
+        return kind
+    return _by_name(name, len(values), cells) or kind or _words(cells, len(values))
+
+
+def _by_cells(cells: list) -> str | None:
+    first = cells[0]
+    if isinstance(first, bytes | dict) or type(first).__module__.startswith("PIL."):
+        return "image" if not isinstance(first, dict) or {"bytes", "path"} & set(first) else "meta"
+    if isinstance(first, np.ndarray):
+        return "vector" if first.ndim == 1 else "image"
+    if isinstance(first, list | tuple):
+        return "vector" if all(isinstance(v, int | float) for v in first) else "meta"
+    if isinstance(first, bool | np.bool_):
+        return "label"
+    if isinstance(first, int | float | np.number):
+        return "vector"  # one number a row; numbers of a table are put side by side as one vector
+    if not isinstance(first, str):
+        return "meta"
+    for kind, endings in ENDINGS.items():
+        if sum(cell.lower().endswith(endings) for cell in cells) > len(cells) / 2:
+            return kind
+    return None
+
+
+def _by_name(name: str, n: int, cells: list) -> str | None:
+    lowered = name.strip().lower()
+    for role, names in NAMES.items():
+        if lowered in names:
+            few = len({str(cell) for cell in cells}) <= max(2, len(cells) // 2)
+            return role if role == "key" or few or n < 10 else None
+    return None
+
+
+def _words(cells: list[str], n: int) -> str:
+    """Text, a label that repeats, or an identifier nobody reads."""
+    if all(cell.startswith(("http://", "https://")) for cell in cells):
+        return "meta"
+    different = len(set(cells))
+    words = np.mean([len(cell.split()) for cell in cells])
+    if n >= 20 and different <= min(50, len(cells) // 5) and words <= 3:
+        return "label"
+    coded = [bool(re.search(r"\d|_", cell)) and " " not in cell and not CJK.search(cell) for cell in cells]
+    return "meta" if np.mean(coded) > 0.5 else "text"

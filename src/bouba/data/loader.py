@@ -1,0 +1,186 @@
+"""Views -> batches: cells prepared by the encoders, presence masks, codes, balanced domains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from bouba.batch import Batch, Inputs
+from bouba.data.views import Views, is_missing
+from bouba.errors import DataError
+
+CHUNK = 512
+
+
+class Prepares(Protocol):
+    """What the loader needs of an encoder."""
+
+    def prepare(self, cells: Sequence) -> Inputs: ...
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Names <-> numbers, fixed when a model is fitted and saved with it.
+
+    Args:
+        domains: domain names; the code of one is its place.
+        classes: label column -> class names.
+    """
+
+    domains: tuple[str, ...] = ()
+    classes: Mapping[str, tuple[str, ...]] | None = None
+
+    @classmethod
+    def of(cls, views: Views) -> Codes:
+        classes = {
+            name: tuple(sorted({str(v) for v in values if not is_missing(v)})) for name, values in views.y.items()
+        }
+        return cls(tuple(views.domains), classes)
+
+
+def encode(values: np.ndarray, names: Sequence[str]) -> Tensor:
+    """Names (n,) -> int64 codes (n,); missing and unknown names are -1."""
+    code = {name: i for i, name in enumerate(names)}
+    return torch.tensor([-1 if is_missing(v) else code.get(str(v), -1) for v in values], dtype=torch.int64)
+
+
+class Rows:
+    """All rows of Views as batches on demand. Prepared cells stay in memory when they fit into `memory` bytes."""
+
+    def __init__(self, views: Views, encoders: Mapping[str, Prepares], codes: Codes, *, memory: int = 2 << 30):
+        self.views, self.encoders = views, encoders
+        self.present = {name: torch.from_numpy(views[name].present.copy()) for name in encoders}
+        self.domain = None if views.domain is None or not codes.domains else encode(views.domain, codes.domains)
+        self.key = (
+            None if views.key is None else encode(views.key, sorted({str(k) for k in views.key if not is_missing(k)}))
+        )
+        classes = codes.classes or {}
+        self.y = {name: encode(views.y[name], names) for name, names in classes.items() if name in views.y}
+        self.rows = torch.arange(len(views))
+        self.kept = {name: kept for name in encoders if (kept := self._keep(name, memory // len(encoders))) is not None}
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def _keep(self, name: str, memory: int) -> Inputs | None:
+        """Every prepared row of a view; None when they would not fit."""
+        if not memory:
+            return None
+        first = self._prepare(name, self.rows[:CHUNK])
+        a_row = sum(t[0].nbytes for t in first.values())
+        if a_row * len(self) > memory:
+            return None
+        chunks = [first, *(self._prepare(name, rows) for rows in self.rows[CHUNK:].split(CHUNK))]
+        return {part: _join([chunk[part] for chunk in chunks]) for part in first}
+
+    def _prepare(self, name: str, rows: Tensor) -> Inputs:
+        """Prepared cells of some rows; rows without the cell hold zeros."""
+        here = self.present[name][rows]
+        column = self.views[name]
+        cells = [column[int(row)] for row in rows[here]]
+        if not cells:  # shapes come from any cell there is
+            some = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
+            if some is None:
+                raise DataError(f"view {name!r} has no cell in these {len(self)} rows; leave it out")
+            prepared = self.encoders[name].prepare([column[some]])
+            return {part: tensor.new_zeros((len(rows), *tensor.shape[1:])) for part, tensor in prepared.items()}
+        prepared = self.encoders[name].prepare(cells)
+        if bool(here.all()):
+            return prepared
+        places = here.nonzero(as_tuple=True)[0]
+        return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t) for p, t in prepared.items()}
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Some rows, in the order asked for."""
+        inputs = {
+            name: {part: tensor[rows] for part, tensor in self.kept[name].items()}
+            if name in self.kept
+            else self._prepare(name, rows)
+            for name in self.encoders
+        }
+        pick = lambda tensor: None if tensor is None else tensor[rows]  # noqa: E731
+        return Batch(
+            inputs=inputs,
+            present={name: mask[rows] for name, mask in self.present.items()},
+            rows=rows,
+            y={name: code[rows] for name, code in self.y.items()},
+            domain=pick(self.domain),
+            key=pick(self.key),
+        )
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        return self.batch(torch.tensor(rows))
+
+
+def _join(tensors: list[Tensor]) -> Tensor:
+    """Concatenate along rows; sequences of different lengths are padded with 0 at the end."""
+    if tensors[0].dim() == 2 and len({t.shape[1] for t in tensors}) > 1:
+        longest = max(t.shape[1] for t in tensors)
+        tensors = [torch.nn.functional.pad(t, (0, longest - t.shape[1])) for t in tensors]
+    return torch.cat(tensors)
+
+
+class Shuffled:
+    """Rows of one epoch, batch by batch, the same for the same seed and epoch on every process.
+
+    A batch holds `batch_size` rows and, with a `target` mask (n,), `target_size` rows of the target besides; the
+    target goes round again until the others are through. Under several processes each takes every world-th row
+    of a batch. A last batch of less than half is left out.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        *,
+        seed: int,
+        target: np.ndarray | None = None,
+        target_size=0,
+        rank=0,
+        world=1,
+    ):
+        everything = np.arange(n)
+        if target is None or not target.any():
+            self.sides = [(everything, batch_size)]
+        else:
+            self.sides = [(everything[~target], batch_size), (everything[target], target_size)]
+        self.seed, self.rank, self.world, self.epoch = seed, rank, world, 0
+        self.batches = max(1, round(len(self.sides[0][0]) / batch_size))
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        drawn = [self._endless(rows, size, random) for rows, size in self.sides]
+        for number in range(self.batches):
+            batch = np.concatenate([rows[number * size : (number + 1) * size] for rows, size in drawn])
+            yield batch[self.rank :: self.world].tolist()
+
+    def _endless(self, side: np.ndarray, size: int, random) -> tuple[np.ndarray, int]:
+        """Enough rows for all batches, each round in a new order; the first side is gone through once."""
+        once = side is self.sides[0][0]
+        rounds = 1 if once else -(-self.batches * size // len(side))
+        return np.concatenate([random.permutation(side) for _ in range(rounds)]), size
+
+
+def loader(rows: Rows, sampler: Any, *, workers: int = 0) -> DataLoader:
+    """Batches of `rows` in the sampler's order; cells not kept in memory are prepared in `workers` processes."""
+    workers = workers if len(rows.kept) < len(rows.encoders) else 0
+    return DataLoader(
+        rows,
+        batch_sampler=sampler,
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        persistent_workers=workers > 0,  # type: ignore[arg-type]
+    )
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,44 @@
+"""Built-in real data."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+
+from bouba.data.views import Column, Views
+
+
+def emoji(*, styles: tuple[str, ...] = ("noto", "twemoji", "fluent", "openmoji")) -> Views:
+    """1,594 emoji in four drawing styles, named in English and Chinese: 6,376 rows, one a drawing.
+
+    Views: `image` (64 x 64 RGB, WebP), `en` and `zh` (name and keywords). Labels: `group` (9) and `subgroup`.
+    Domain: the style. Key: the concept, the same for all styles. Meta: `emoji` and `name_en`, `name_zh`.
+
+    Sources and licences: bouba/data/emoji/LICENSES.md (Noto, Twemoji, OpenMoji, Fluent; names from emojibase).
+
+    >>> views = emoji(styles=("noto",))
+    >>> len(views), views.modalities
+    (1594, {'image': 'image', 'en': 'text', 'zh': 'text'})
+    """
+    import pyarrow.parquet as pq
+
+    path = resources.files("bouba") / "data" / "emoji" / "emoji.parquet"
+    with resources.as_file(path) as file:
+        table = pq.read_table(file, filters=[("style", "in", list(styles))])
+    column = {name: np.asarray(table[name].to_pylist(), dtype=object) for name in table.column_names}
+    said = lambda lang, comma: np.array(  # noqa: E731
+        [f"{n}{comma}{k}" if k else n for n, k in zip(column[f"name_{lang}"], column[f"keywords_{lang}"])],
+        dtype=object,
+    )
+    return Views(
+        {
+            "image": Column.of(column["image"], "image"),
+            "en": Column.of(said("en", ": "), "text"),
+            "zh": Column.of(said("zh", "："), "text"),
+        },
+        y={"group": column["group"], "subgroup": column["subgroup"]},
+        domain=column["style"],
+        key=column["key"],
+        meta={name: column[name] for name in ("emoji", "name_en", "name_zh")},
+    )

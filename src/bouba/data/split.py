@@ -1,0 +1,43 @@
+"""Splits that keep together what belongs together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bouba.data.views import Views
+from bouba.errors import DataError
+
+
+def split(views: Views, fractions: Mapping[str, float], *, random_state: int = 0) -> dict[str, Views]:
+    """Cut rows into named parts so that no group and no key stands in two of them.
+
+    Rows are kept together by `views.group`, else by `views.key`, else each row stands for itself.
+
+    Args:
+        fractions: part -> share of the groups, adding up to 1: {"train": 0.8, "test": 0.2}.
+        random_state: which random cut.
+
+    Returns:
+        part -> Views, rows in their original order.
+
+    Raises:
+        DataError: shares that do not add up to 1, or fewer groups than parts.
+
+    >>> views = Views({"x": np.eye(6)}, key=[0, 0, 1, 1, 2, 2])
+    >>> parts = split(views, {"train": 0.67, "test": 0.33})
+    >>> set(parts["train"].key) & set(parts["test"].key)
+    set()
+    """
+    if abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) < 0:
+        raise DataError(f"shares {dict(fractions)} add up to {sum(fractions.values()):g}; they must add up to 1")
+    unit = views.group if views.group is not None else views.key
+    _, unit = np.unique(np.arange(len(views)) if unit is None else unit.astype(str), return_inverse=True)
+    units = unit.max() + 1
+    if units < len(fractions):
+        raise DataError(f"{units} groups cannot be cut into {len(fractions)} parts ({', '.join(fractions)})")
+    order = np.random.default_rng(random_state).permutation(units)
+    ends = np.round(np.cumsum(list(fractions.values())) * units).astype(int)
+    parts = dict(zip(fractions, np.split(order, ends[:-1])))
+    return {name: views[np.isin(unit, part)] for name, part in parts.items()}

@@ -1,0 +1,237 @@
+"""Anything a person calls a table -> named columns, and the rows that could not be parsed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bouba.data.decode import IMAGE_ENDINGS
+from bouba.errors import DataError
+
+MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+
+@dataclass
+class Table:
+    """Named columns of equal length; each has `len` and integer indexing.
+
+    Args:
+        columns: name -> cells.
+        base: folder that relative paths in cells are relative to.
+        kinds: what the source itself says of a column: name -> kind, or "label".
+        rows: row numbers in the source; rows that could not be parsed are left out.
+        bad_rows: dicts with "row", "column", "value", "reason".
+    """
+
+    columns: dict[str, Any]
+    base: Path | None = None
+    kinds: dict[str, str] = field(default_factory=dict)
+    rows: np.ndarray | None = None
+    bad_rows: list[dict] = field(default_factory=list)
+
+
+def open_table(source) -> Table:
+    """A path, frame, `datasets.Dataset`, mapping or list of arrays, as a Table.
+
+    Raises:
+        DataError: nothing there, a file of unknown type, an empty table.
+    """
+    if isinstance(source, str | os.PathLike):
+        table = _open_path(Path(source))
+    elif isinstance(source, Mapping):
+        table = Table(dict(source))
+    elif isinstance(source, np.ndarray):
+        table = Table({"view0": source})
+    elif isinstance(source, list | tuple):
+        table = Table({f"view{i}": values for i, values in enumerate(source)})
+    elif hasattr(source, "features") and hasattr(source, "cast_column"):
+        table = _from_dataset(source)
+    elif hasattr(source, "to_dict") and hasattr(source, "columns"):
+        table = Table({str(name): _numpy(source[name]) for name in source.columns})
+    else:
+        raise DataError(
+            f"cannot read a {type(source).__name__}; give a path, a mapping of columns, a list of arrays, "
+            "a DataFrame or a datasets.Dataset"
+        )
+    if not table.columns or not len(next(iter(table.columns.values()))):
+        where = f" {source}" if isinstance(source, str | os.PathLike) else ""
+        raise DataError(f"the table{where} is empty: no row could be read; give it a header and a row or more")
+    return table
+
+
+def _numpy(series) -> np.ndarray:
+    values = series.to_numpy()
+    return values if values.dtype.kind in "biuf" else values.astype(object)
+
+
+def _open_path(path: Path) -> Table:
+    if not path.exists():
+        raise DataError(f"no such file or folder: {path}")
+    if path.is_dir():
+        return _from_folder(path)
+    readers = {
+        ".csv": _from_csv,
+        ".tsv": _from_csv,
+        ".txt": _from_csv,
+        ".jsonl": _from_jsonl,
+        ".ndjson": _from_jsonl,
+    }
+    readers |= {".parquet": _from_parquet, ".npy": _from_npy}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"cannot read {path.name}: {path.suffix or 'no'} ending; there is {', '.join(readers)}, or a folder"
+        )
+    return reader(path)
+
+
+def _from_csv(path: Path) -> Table:
+    """Separator sniffed among , ; TAB |. A row with too many cells is listed; one with too few is filled with gaps."""
+    text = _utf8(path)
+    try:
+        dialect: Any = csv.Sniffer().sniff(text.split("\n", 1)[0], delimiters=",;\t|")
+    except csv.Error:
+        dialect = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=dialect.delimiter)
+    header = next(reader, [])
+    records, rows, bad = [], [], []
+    for number, record in enumerate(record for record in reader if record):
+        if len(record) > len(header):
+            reason = f"{len(record)} cells where the header has {len(header)} (line {reader.line_num})"
+            bad.append(
+                {
+                    "row": number,
+                    "column": None,
+                    "value": dialect.delimiter.join(record)[:200],
+                    "reason": reason,
+                }
+            )
+            continue
+        records.append(record + [""] * (len(header) - len(record)))
+        rows.append(number)
+    columns = {name.strip(): _numbers(list(cells)) for name, cells in zip(header, zip(*records, strict=True))}
+    return Table(columns, path.parent, rows=np.array(rows), bad_rows=bad)
+
+
+def _utf8(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+
+
+def _numbers(cells: list[str]) -> Any:
+    """Text cells -> float array (blank = NaN) when every cell that is not blank is a number."""
+    filled = [cell for cell in cells if cell.strip()]
+    try:
+        [float(cell) for cell in filled]
+    except ValueError:
+        return cells
+    return np.array([float(cell) if cell.strip() else np.nan for cell in cells]) if filled else cells
+
+
+def _from_jsonl(path: Path) -> Table:
+    records, rows, bad = [], [], []
+    for number, line in enumerate(line for line in _utf8(path).splitlines() if line.strip()):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError("not an object")
+        except ValueError as error:
+            bad.append({"row": number, "column": None, "value": line[:200], "reason": f"not JSON: {error}"})
+            continue
+        records.append(record)
+        rows.append(number)
+    names = list(dict.fromkeys(name for record in records for name in record))
+    columns = {name: [record.get(name) for record in records] for name in names}
+    return Table(columns, path.parent, rows=np.array(rows), bad_rows=bad)
+
+
+@dataclass(frozen=True)
+class _Arrow:
+    """A memory-mapped Arrow column that gives Python values."""
+
+    values: Any
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, row: int):
+        return self.values[row].as_py()
+
+
+def _from_parquet(path: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, memory_map=True)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} is not a Parquet file: {error}") from error
+    numeric = lambda t: pa.types.is_floating(t) or pa.types.is_integer(t)  # noqa: E731
+    return Table(
+        {f.name: table[f.name].to_numpy() if numeric(f.type) else _Arrow(table[f.name]) for f in table.schema},
+        path.parent,
+    )
+
+
+def _from_npy(path: Path) -> Table:
+    array = np.load(path, allow_pickle=False)
+    if array.ndim != 2:
+        raise DataError(f"{path.name} holds an array of shape {array.shape}; a view is (rows, numbers)")
+    return Table({path.stem: array}, path.parent)
+
+
+@dataclass(frozen=True)
+class _HubColumn:
+    """A column of a datasets.Dataset, one row at a time."""
+
+    dataset: Any
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, row: int):
+        return self.dataset[row][self.name]
+
+
+def _from_dataset(dataset) -> Table:
+    """Pictures and sounds stay encoded until they are needed (datasets decodes Audio only with torchcodec)."""
+    kinds = {}
+    names = {name: getattr(feature, "names", None) for name, feature in dataset.features.items()}
+    for name, feature in dataset.features.items():
+        kind = type(feature).__name__
+        if kind in ("Image", "Audio", "Video"):
+            kinds[name] = kind.lower()
+            dataset = dataset.cast_column(name, type(feature)(decode=False))
+        elif kind == "ClassLabel":
+            kinds[name] = "label"
+    columns: dict[str, Any] = {name: _HubColumn(dataset.select_columns([name]), name) for name in dataset.features}
+    for name, classes in names.items():
+        if classes:
+            columns[name] = [None if code is None or code < 0 else classes[code] for code in dataset[name]]
+    return Table(columns, kinds=kinds)
+
+
+def _from_folder(folder: Path) -> Table:
+    """metadata.csv / .jsonl / .parquet if there is one, else every picture below, labelled by its folder."""
+    for name in MANIFESTS:
+        if (folder / name).exists():
+            return _open_path(folder / name)
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS)
+    if not files:
+        raise DataError(f"no picture and no {MANIFESTS[0]} in {folder}; give a table that names the files")
+    columns: dict[str, Any] = {"image": [str(p.relative_to(folder)) for p in files]}
+    columns["name"] = [p.stem.replace("_", " ").replace("-", " ") for p in files]
+    labels = [str(p.parent.relative_to(folder)) for p in files]
+    if len(set(labels)) > 1:
+        columns["label"] = labels
+    return Table(columns, folder)

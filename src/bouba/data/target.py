@@ -1,0 +1,72 @@
+"""The door: what training may see of the target domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bouba.data.views import Views
+from bouba.errors import DataError, nearest
+
+Target = str | Mapping[str, Sequence[str]]
+"""A domain's name, or {name: the views of it that training may see}."""
+
+
+def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views, np.ndarray]:
+    """Drop everything that training must not know of the target domain.
+
+    Labels and keys of target rows are dropped. Captions (text views) are dropped too when the target has other
+    views, because a caption is an annotation; say {"openmoji": ["image", "en"]} to show them. Pairings are
+    broken: every cell still seen becomes a row of its own, in random order.
+
+    Args:
+        views: rows of all domains. target: which one is the target.
+        random_state: the order of the unpaired cells.
+
+    Returns:
+        The views, source rows first, and a mask (n,) that is True on target rows.
+
+    Raises:
+        DataError: no domain column, an unknown domain, nothing left of the target or of the source.
+    """
+    name, seen = (target, None) if isinstance(target, str) else next(iter(target.items()))
+    if name not in views.domains:
+        raise DataError(f"no domain {name!r}{nearest(str(name), views.domains)}; name the column with domain=...")
+    ours = np.array([str(d) == name for d in views.domain], bool)
+    if ours.all():
+        raise DataError(f"every row is of the target {name!r}; adaptation needs source rows with pairs or labels")
+    seen = _seen(views, ours) if seen is None else [view for view in seen if len(views[view])]
+    cells = [np.flatnonzero(ours & views[view].present) for view in seen]
+    if not sum(map(len, cells)):
+        raise DataError(f"the target {name!r} has no cell in {seen}; nothing to adapt to")
+    source = np.flatnonzero(~ours)
+    order = np.random.default_rng(random_state).permutation(sum(map(len, cells)))
+    rows = np.concatenate([source, np.concatenate(cells)[order]])
+    of_view = np.concatenate(
+        [np.full(len(source), -1), np.repeat(np.arange(len(seen)), [len(c) for c in cells])[order]]
+    )
+    shown = views[rows]
+    is_target = of_view >= 0
+    columns = {
+        view: column.without(is_target & (of_view != (seen.index(view) if view in seen else -2)))
+        for view, column in shown.columns.items()
+    }
+    hidden = {
+        "columns": columns,
+        "y": {label: _blank(values, is_target) for label, values in shown.y.items()},
+        "key": None if shown.key is None else _blank(shown.key, is_target),
+        "meta": {},
+    }
+    return shown.replace(**hidden), is_target
+
+
+def _seen(views: Views, ours: np.ndarray) -> list[str]:
+    there = [name for name, column in views.columns.items() if (column.present & ours).any()]
+    return [name for name in there if views.modalities[name] != "text"] or there
+
+
+def _blank(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    blank = values.astype(object)
+    blank[rows] = None
+    return blank

@@ -1,0 +1,257 @@
+"""Views: columns of modalities over one set of rows, some cells missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bouba.errors import DataError, ModalityError, nearest
+
+KINDS = ("image", "text", "audio", "video", "vector")
+
+
+def is_missing(value) -> bool:
+    """None, NaN, NaT and blank text are missing cells; zeros are not."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, np.ndarray) and value.ndim:
+        return False
+    return value is None or (isinstance(value, float) and np.isnan(value)) or value is getattr(np, "NaT", None)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One modality's cells, decoded only when asked for.
+
+    Args:
+        values: anything with `len` and integer indexing: a list, an array, an Arrow column.
+        kind: one of KINDS.
+        index: int64 (n,), which of the values stand in this column, in order.
+        has: bool (len(values),), False where a cell is missing.
+    """
+
+    values: Any
+    kind: str
+    index: np.ndarray
+    has: np.ndarray
+
+    @classmethod
+    def of(cls, values, kind: str, has: np.ndarray | None = None) -> Column:
+        """All of `values` as a column. Without `has`, missing cells are found by looking at each."""
+        if has is None and isinstance(values, np.ndarray) and values.ndim > 1:
+            has = np.ones(len(values), bool)
+        elif has is None:
+            has = np.fromiter((not is_missing(values[i]) for i in range(len(values))), bool, len(values))
+        return cls(values, kind, np.arange(len(values)), has)
+
+    @property
+    def present(self) -> np.ndarray:
+        """bool (n,), True where the cell is there."""
+        return self.has[self.index]
+
+    def take(self, rows) -> Column:
+        """The same column over chosen rows; nothing is copied but the index."""
+        return Column(self.values, self.kind, self.index[rows], self.has)
+
+    def without(self, absent: np.ndarray) -> Column:
+        """The same column with the cells where `absent` (n,) is True counted as missing."""
+        has = np.zeros(len(self), bool)
+        has |= self.present & ~absent
+        return Column(_Picked(self.values, self.index), self.kind, np.arange(len(self)), has)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, row: int):
+        return self.values[int(self.index[row])]
+
+    def __iter__(self) -> Iterator:
+        return (self[row] for row in range(len(self)))
+
+
+@dataclass(frozen=True)
+class _Picked:
+    """Values seen through an index."""
+
+    values: Any
+    index: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, row: int):
+        return self.values[int(self.index[row])]
+
+
+class Views:
+    """Columns of modalities over n rows, with what is known of each row.
+
+    Behaves like a frame whose cells are pictures, sentences or vectors: `views["photo"]` is a column,
+    `views[rows]` are Views, `len(views)` counts rows and `views.shape` is (n_rows, n_modalities). That is all
+    stock scikit-learn needs to split, cross-validate and search over them.
+
+    Args:
+        columns: view -> Column, or view -> values (see `kinds`).
+        kinds: view -> kind, for views given as plain values; 2-D number arrays are vectors without being told.
+        y: label column -> (n,) class names or numbers; missing ones are None or NaN.
+        domain: (n,) names of the source each row comes from.
+        key: (n,) what the row shows; rows with equal keys are the same thing drawn or said again.
+        group: (n,) what must not be split between training and test.
+        meta: other columns, (n,) each, kept for filters and display.
+        rows: (n,) row numbers in the table the views came from.
+        bad_rows: what could not be read: dicts with "row", "column", "value", "reason".
+
+    Raises:
+        DataError: no column, unequal lengths, no row, an unknown kind, NaN inside a vector.
+
+    >>> import numpy as np
+    >>> views = Views({"left": np.eye(3), "right": ["a", "b", None]}, kinds={"right": "text"})
+    >>> views.shape, views.modalities, views.present["right"].tolist()
+    ((3, 2), {'left': 'vector', 'right': 'text'}, [True, True, False])
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Any],
+        *,
+        kinds: Mapping[str, str] | None = None,
+        y: Mapping[str, Any] | None = None,
+        domain=None,
+        key=None,
+        group=None,
+        meta: Mapping[str, Any] | None = None,
+        rows=None,
+        bad_rows: Sequence[dict] = (),
+    ):
+        if not columns:
+            raise DataError("Views need one column of a modality or more, got none; name one, for example image=...")
+        self.columns = {name: _column(name, c, (kinds or {}).get(name)) for name, c in columns.items()}
+        n = len(next(iter(self.columns.values())))
+        self.rows = np.arange(n) if rows is None else np.asarray(rows)
+        self.y = {name: as_array(values) for name, values in (y or {}).items()}
+        self.meta = {name: as_array(values) for name, values in (meta or {}).items()}
+        self.domain = None if domain is None else as_array(domain)
+        self.key = None if key is None else as_array(key)
+        self.group = None if group is None else as_array(group)
+        self.bad_rows = list(bad_rows)
+        for name, values in {**self.columns, **self._known()}.items():
+            if len(values) != n:
+                raise DataError(
+                    f"column {name!r} has {len(values)} rows, the others have {n}; give every column all rows"
+                )
+
+    def _known(self) -> dict[str, np.ndarray]:
+        """Every (n,) array about rows, by the name used in messages."""
+        roles = {"rows": self.rows, "domain": self.domain, "key": self.key, "group": self.group}
+        return {**{k: v for k, v in roles.items() if v is not None}, **self.y, **self.meta}
+
+    @property
+    def modalities(self) -> dict[str, str]:
+        """view -> kind."""
+        return {name: column.kind for name, column in self.columns.items()}
+
+    @property
+    def present(self) -> dict[str, np.ndarray]:
+        """view -> bool (n,)."""
+        return {name: column.present for name, column in self.columns.items()}
+
+    @property
+    def domains(self) -> list[str]:
+        """Names of the domains, sorted; empty without a domain column."""
+        return [] if self.domain is None else sorted({str(d) for d in self.domain if not is_missing(d)})
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self), len(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, what):
+        """A column by name, or Views over an integer array, slice, mask or single row."""
+        if isinstance(what, str):
+            if what not in self.columns:
+                raise ModalityError(f"no view {what!r}{nearest(what, self.columns)}")
+            return self.columns[what]
+        if isinstance(what, tuple):  # numpy's way of saying rows, everything: X[rows, ...]
+            what = what[0]
+        index = np.atleast_1d(np.arange(len(self))[what])
+        picked = lambda values: None if values is None else values[index]  # noqa: E731
+        return self.replace(
+            columns={name: column.take(index) for name, column in self.columns.items()},
+            y={name: values[index] for name, values in self.y.items()},
+            meta={name: values[index] for name, values in self.meta.items()},
+            domain=picked(self.domain),
+            key=picked(self.key),
+            group=picked(self.group),
+            rows=self.rows[index],
+        )
+
+    def replace(self, **changes) -> Views:
+        """A copy with some constructor arguments changed."""
+        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows")
+        return Views(**{name: changes.get(name, getattr(self, name)) for name in names})
+
+    def select(self, *names: str) -> Views:
+        """The same rows with only the named views."""
+        return self.replace(columns={name: self[name] for name in names})
+
+    def __repr__(self) -> str:
+        cells = ", ".join(
+            f"{name}: {column.kind}"
+            + (f" ({int((~column.present).sum())} missing)" if not column.present.all() else "")
+            for name, column in self.columns.items()
+        )
+        roles = [f"y={list(self.y)}"] if self.y else []
+        roles += [f"domains={self.domains}"] if self.domain is not None else []
+        roles += [f"{role}=..." for role in ("key", "group") if getattr(self, role) is not None]
+        return f"Views({len(self)} rows, {{{cells}}}{''.join(', ' + role for role in roles)})"
+
+
+def as_array(values) -> np.ndarray:
+    """A 1-D array of cells, numbers staying numbers and everything else as objects."""
+    array = np.asarray(values) if not isinstance(values, list) else np.asarray(values, dtype=_dtype(values))
+    return array.astype(object) if array.dtype.kind in "US" else array
+
+
+def _dtype(values: list):
+    return None if all(isinstance(v, int | float | np.number) for v in values) else object
+
+
+def _column(name: str, values, kind: str | None) -> Column:
+    if isinstance(values, Column):
+        return values
+    numeric = isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind in "fiub"
+    kind = kind or ("vector" if numeric else None)
+    if kind not in KINDS:
+        raise DataError(f"view {name!r} is of kind {kind!r}; say kinds={{{name!r}: one of {', '.join(KINDS)}}}")
+    if kind == "vector":
+        has = None if numeric else np.array([not is_missing(v) for v in values], bool)
+        values = vectors(name, values, has)
+        refuse_not_finite(name, values)
+        return Column.of(values, kind, has)
+    return Column.of(values, kind)
+
+
+def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
+    """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
+    if has is None:
+        return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
+    widths = {len(v) for v, there in zip(values, has, strict=True) if there}
+    if len(widths) != 1:
+        raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
+    blank = np.zeros(widths.pop(), np.float32)
+    return np.stack([np.asarray(v, np.float32) if there else blank for v, there in zip(values, has, strict=True)])
+
+
+def refuse_not_finite(name: str, values: np.ndarray) -> None:
+    """DataError naming the view and the first row that holds NaN or infinity."""
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        raise DataError(
+            f"view {name!r} holds NaN or infinity in {len(bad)} of {len(values)} rows, first in row {bad[0]}; "
+            "impute these numbers, or give None for the whole row to count it as missing"
+        )

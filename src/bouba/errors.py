@@ -1,0 +1,55 @@
+"""Everything bouba raises on purpose.
+
+    BoubaError
+      +- UsageError (ValueError)        the caller can mend it; the command line exits with 2
+      |    +- DataError                 a table, column or cell that cannot be used
+      |    +- RecipeError               a recipe key or name that does not exist
+      |    +- ModalityError             a view the model does not have
+      +- MissingExtraError (ImportError)     an optional dependency; the message is the command that installs it
+
+A message says what came, what was expected, and the next move.
+"""
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class BoubaError(Exception):
+    """Root of all errors raised by bouba."""
+
+
+class UsageError(BoubaError, ValueError):
+    """A mistake the caller can mend."""
+
+
+class DataError(UsageError):
+    """A table, column or cell that cannot be used."""
+
+
+class RecipeError(UsageError):
+    """A recipe key or name that does not exist."""
+
+
+class ModalityError(UsageError):
+    """A view the model does not have."""
+
+
+class MissingExtraError(BoubaError, ImportError):
+    """An optional dependency is not installed."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'; did you mean X?' when something known is close to `name`, else the known names."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(map(repr, known)) or 'none'}"
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or name the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(f"{module} is not installed; it comes with: pip install 'bouba[{extra}]'") from error

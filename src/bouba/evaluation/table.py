@@ -1,0 +1,30 @@
+"""Plain text tables for the terminal."""
+
+from collections.abc import Sequence
+
+
+def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels: int) -> str:
+    """Columns padded to one width: the first `labels` to the left, the rest to the right.
+
+    A label equal to the one above it is left blank while all labels before it are equal too.
+
+    >>> print(text_table(["method", "r@1"], [["clip", "0.310"], ["cca", "0.2"]], labels=1))
+    method    r@1
+    clip    0.310
+    cca       0.2
+    """
+    shown = [list(header)]
+    for above, line in zip([None, *lines], lines):
+        blank = 0
+        while above is not None and blank < labels - 1 and line[blank] == above[blank]:
+            blank += 1
+        shown.append([""] * blank + list(line[blank:]))
+    widths = [max(len(line[column]) for line in shown) for column in range(len(header))]
+    padded = (
+        "  ".join(
+            cell.ljust(width) if column < labels else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths))
+        )
+        for line in shown
+    )
+    return "\n".join(line.rstrip() for line in padded)

@@ -1,0 +1,334 @@
+"""The joint between scikit-learn estimators above and torch modules below."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from bouba import persist
+from bouba.data.loader import Codes, Rows, Shuffled, loader
+from bouba.data.read import as_views
+from bouba.data.split import split
+from bouba.data.target import Target, hide
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.metrics import retrieval
+from bouba.nn.gather import rank, world_size
+from bouba.terms.term import Objective, Space, Term
+from bouba.towers import MLP, ConvNet, EncoderSpec, NGrams, Tower
+from bouba.train import Network, Schedule, train
+from bouba.train.progress import progress_bar
+
+DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {"image": ConvNet, "text": NGrams, "vector": MLP}
+
+
+class BaseLearner(TransformerMixin, BaseEstimator):
+    """What every method that is trained shares. A method says which objective; see Learner for the arguments."""
+
+    def __init__(
+        self,
+        towers: Mapping[str, EncoderSpec] | None = None,
+        *,
+        dim: int = 128,
+        epochs: int = 30,
+        batch_size: int = 256,
+        lr: float = 2e-3,
+        weight_decay: float = 0.05,
+        patience: int | None = None,
+        random_state: int = 0,
+        verbose: bool = False,
+    ):
+        self.towers = towers
+        self.dim = dim
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.patience = patience
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """A method's own arguments and the shared ones, which its constructor forwards by name."""
+        shared = [name for name in inspect.signature(BaseLearner.__init__).parameters if name != "self"]
+        return sorted({*super()._get_param_names(), *shared})
+
+    @abstractmethod
+    def _objective(self) -> Objective:
+        """What is minimised."""
+
+    def fit(
+        self,
+        X,
+        y=None,
+        *,
+        validation: float | Views | None = None,
+        target: Target | None = None,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        on_epoch: Callable[[dict], None] | None = None,
+    ):
+        """Train on Views, or on anything `bouba.read` takes.
+
+        Args:
+            X: n rows, some cells missing.
+            y: (n,) labels for terms that use them, as label column "y"; labels may also come in the Views.
+            validation: Views, or the share of keys to hold out; the best weights on it are kept.
+            target: the domain whose labels, captions and pairings are hidden (data/target.py); its other cells
+                train terms that need no pairs.
+            folder: where checkpoints and history.jsonl go.
+            resume: continue from the checkpoint in `folder`.
+            on_epoch: called with every history row.
+
+        Returns:
+            self, with `module_`, `history_`, `specs_`, `codes_`.
+
+        Raises:
+            UsageError: data or arguments that do not fit together.
+        """
+        import torch
+
+        views = as_views(X)
+        if y is not None:
+            views = views.replace(y={**views.y, "y": np.asarray(y)})
+        held_out = validation if isinstance(validation, Views) else None
+        if isinstance(validation, float):
+            parts = split(views, {"train": 1 - validation, "validation": validation}, random_state=self.random_state)
+            views, held_out = parts["train"], parts["validation"]
+        is_target = np.zeros(len(views), bool)
+        if target is not None:
+            views, is_target = hide(views, target, random_state=self.random_state)
+            if not any(term.reads_unpaired for _, term in self._objective()):
+                views, is_target = views[~is_target], is_target[~is_target]
+        if len(views) < 2:
+            raise DataError(f"training needs two rows or more, got {len(views)}")
+        with torch.random.fork_rng():
+            torch.manual_seed(self.random_state)
+            self._build(views)
+            self._train(views, is_target, held_out, Path(folder) if folder else None, resume, on_epoch)
+        return self
+
+    def _build(self, views: Views) -> None:
+        """Encoders look at the training cells; then the network is made."""
+        self.specs_ = self._specs(views)
+        self.codes_ = Codes.of(views)
+        self.learned_: dict[str, dict] = {}
+        self.alphabets_ = {}
+        for name, spec in self.specs_.items():
+            column = views[name]
+            cells = [column[row] for row in np.flatnonzero(column.present)]
+            if not cells:
+                raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
+            self.learned_[name] = spec.learn(cells, random_state=self.random_state)
+            if spec.kind == "text":
+                self.alphabets_[name] = "".join(
+                    c for c, _ in Counter("".join(map(str, cells)).lower()).most_common(3000)
+                )
+        self._assemble()
+
+    def _assemble(self) -> None:
+        space = Space(dict.fromkeys(self.specs_, self.dim), self.codes_.domains, self.codes_.classes)
+        towers = {name: Tower(spec.build(self.learned_[name]), self.dim) for name, spec in self.specs_.items()}
+        self.module_ = Network(towers, self._objective(), space)
+
+    def _specs(self, views: Views) -> dict[str, EncoderSpec]:
+        """The encoders asked for, by view; or a default for each kind."""
+        if self.towers is None:
+            for name, kind in views.modalities.items():
+                if kind not in DEFAULT_TOWERS:
+                    raise UsageError(f"no default tower for {kind} (view {name!r}); give towers={{{name!r}: ...}}")
+            return {name: DEFAULT_TOWERS[kind]() for name, kind in views.modalities.items()}
+        for name, spec in self.towers.items():
+            if name not in views.modalities:
+                raise ModalityError(f"a tower for {name!r}, but no such view{nearest(name, views.modalities)}")
+            if spec.kind != views.modalities[name]:
+                raise UsageError(f"view {name!r} is {views.modalities[name]}, {type(spec).__name__} reads {spec.kind}")
+        return dict(self.towers)
+
+    def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
+        encoders = self._encoders()
+        sampler = Shuffled(
+            len(views),
+            min(self.batch_size, int((~is_target).sum())),
+            seed=self.random_state,
+            target=is_target,
+            target_size=max(2, self.batch_size // 2),
+            rank=rank(),
+            world=world_size(),
+        )
+        batches = loader(Rows(views, encoders, self.codes_), sampler)
+        judged = None
+        if held_out is not None:
+            rows = Rows(held_out.select(*self.specs_), encoders, self.codes_)
+            judged = loader(rows, list(np.array_split(np.arange(len(held_out)), -(-len(held_out) // 1024))))
+        schedule = Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience)
+        bar = progress_bar(type(self).__name__, self.epochs) if self.verbose and on_epoch is None else None
+        with bar or contextlib.nullcontext(on_epoch or (lambda row: None)) as callback:
+            self.history_ = train(
+                self.module_,
+                batches,
+                schedule,
+                validation=judged,
+                folder=folder,
+                resume=resume,
+                on_epoch=callback,
+            )
+
+    def _encoders(self) -> dict[str, Any]:
+        return {name: tower.encoder for name, tower in self.module_.towers.items()}  # type: ignore[union-attr]
+
+    def embed(self, X, *, batch_size: int = 512) -> dict[str, np.ndarray]:
+        """Embeddings of every view that X has: view -> float32 (n, dim), zeros where a cell is missing.
+
+        Raises:
+            ModalityError: a view the model was not trained on.
+        """
+        import torch
+
+        check_is_fitted(self, "module_")
+        views = as_views(X)
+        for name, kind in views.modalities.items():
+            if name not in self.specs_:
+                raise ModalityError(
+                    f"the model has no view {name!r} ({kind}); it has "
+                    + ", ".join(f"{known} ({spec.kind})" for known, spec in self.specs_.items())
+                )
+        names = [name for name in views.modalities if views[name].present.any()]
+        out = {name: np.zeros((len(views), self.dim), np.float32) for name in views.modalities}
+        if not names:
+            return out
+        device = next(self.module_.parameters()).device
+        rows = Rows(views, {name: self._encoders()[name] for name in names}, Codes(), memory=0)
+        self.module_.eval()
+        with torch.inference_mode():
+            for chunk in torch.arange(len(views)).split(batch_size):
+                batch = rows.batch(chunk).to(device)
+                for name in names:
+                    out[name][chunk.numpy()] = self.module_.embed_view(name, batch).float().cpu().numpy()
+        return out
+
+    def transform(self, X) -> Views:
+        """Views of embeddings, one vector view for each view of X, with the same rows, roles and missing cells."""
+        views = as_views(X)
+        embedded = self.embed(views)
+        present = views.present
+        return views.replace(columns={name: Column.of(z, "vector", present[name]) for name, z in embedded.items()})
+
+    @property
+    def compared_by(self) -> str:
+        """How this model's embeddings are to be compared: what its contrastive term used, else cosine."""
+        named = [getattr(term, "similarity", None) for _, term in self._objective()]
+        return next((name for name in named if name is not None), "cosine")
+
+    def score(self, X, y=None) -> float:
+        """Mean reciprocal rank of the true partner among X's rows, averaged over every ordered pair of views."""
+        views = as_views(X)
+        embedded, present = self.embed(views), views.present
+        key = views.rows if views.key is None else views.key
+        values = []
+        for a in embedded:
+            for b in embedded:
+                both = present[a] & present[b]
+                if a != b and both.any():
+                    found = retrieval(
+                        embedded[a][both],
+                        embedded[b][both],
+                        key[both],
+                        key[both],
+                        similarity=self.compared_by,
+                    )
+                    values.append(found["reciprocal_rank"].mean())
+        if not values:
+            raise UsageError(f"score needs two views or more in a row, got {list(views.modalities)}")
+        return float(np.mean(values))
+
+    def text_view(self, text: str) -> str:
+        """The text view whose training texts share most of this text's characters: its language, in effect."""
+        check_is_fitted(self, "module_")
+        if not self.alphabets_:
+            raise ModalityError(f"the model reads no text; it has {', '.join(self.specs_)}")
+        letters = [c for c in text.lower() if c.isalnum()]
+        return max(self.alphabets_, key=lambda name: sum(c in self.alphabets_[name] for c in letters))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as a folder of JSON and safetensors; it loads on any machine."""
+        check_is_fitted(self, "module_")
+        facts = {
+            "class": persist.name_of(type(self)),
+            "arguments": {name: persist.describe(value) for name, value in self.get_params(deep=False).items()},
+            "specs": {name: persist.describe(spec) for name, spec in self.specs_.items()},
+            "learned": self.learned_,
+            "alphabets": self.alphabets_,
+            "codes": persist.describe(self.codes_),
+            "history": self.history_,
+        }
+        persist.write_model(Path(path), facts, self.module_.state_dict())
+
+    def _restore(self, facts: dict, tensors: Mapping, custom: Sequence[type]) -> None:
+        """Become the fitted model that `save` wrote."""
+        self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
+        self.learned_, self.alphabets_, self.history_ = facts["learned"], facts["alphabets"], facts["history"]
+        self.codes_ = persist.rebuild(facts["codes"])
+        self._assemble()
+        self.module_.load_state_dict(tensors)
+        self.module_.eval()
+
+
+def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
+    """A saved model, from its folder or the run folder around it.
+
+    Args:
+        path: what `save` or `bouba fit -o` wrote.
+        custom: classes of yours (terms, encoders, methods) that the model uses.
+
+    Raises:
+        DataError: no model there. RecipeError: it uses a class that is not bouba's and not in `custom`.
+    """
+    facts, tensors = persist.read_model(Path(path))
+    arguments = {name: persist.rebuild(value, custom) for name, value in facts["arguments"].items()}
+    model = persist.class_of(facts["class"], custom)(**arguments)
+    model._restore(facts, tensors, custom)
+    return model
+
+
+class Learner(BaseLearner):
+    """Towers plus an objective, trained by the one loop.
+
+    Args:
+        towers: view -> encoder, `{"image": ConvNet(), "text": LSTM()}`; a default for each kind when None.
+        objective: a term or a weighted sum, `InfoNCE() + 0.3 * DomainAdversarial()`.
+        dim: width of the shared space.
+        epochs: passes over the source rows. batch_size: source rows a step. lr, weight_decay: of AdamW.
+        patience: epochs without a better validation loss before stopping; None never stops.
+        random_state: seed of initial weights, order and augmentation.
+        verbose: show a progress bar.
+
+    >>> from bouba.terms import InfoNCE
+    >>> views = Views({"a": np.eye(8), "b": np.eye(8)[:, ::-1].copy()})
+    >>> Learner(objective=InfoNCE(), epochs=2, dim=4).fit(views).transform(views).modalities
+    {'a': 'vector', 'b': 'vector'}
+    """
+
+    def __init__(
+        self,
+        towers: Mapping[str, EncoderSpec] | None = None,
+        objective: Term | Objective | None = None,
+        **training,
+    ):
+        super().__init__(towers, **training)
+        self.objective = objective
+
+    def _objective(self) -> Objective:
+        if self.objective is None:
+            raise UsageError("a Learner needs an objective, for example InfoNCE()")
+        return Objective.of(self.objective)

@@ -1,0 +1,18 @@
+"""Numbers about embeddings: arrays in, numbers out; no torch, no tables, no models."""
+
+from bouba.metrics.classification import accuracy as accuracy
+from bouba.metrics.classification import confusion as confusion
+from bouba.metrics.classification import knn as knn
+from bouba.metrics.classification import linear_probe as linear_probe
+from bouba.metrics.classification import macro_f1 as macro_f1
+from bouba.metrics.classification import majority_chance as majority_chance
+from bouba.metrics.classification import zero_shot as zero_shot
+from bouba.metrics.domain import domain_accuracy as domain_accuracy
+from bouba.metrics.domain import proxy_a_distance as proxy_a_distance
+from bouba.metrics.retrieval import RETRIEVAL_METRICS as RETRIEVAL_METRICS
+from bouba.metrics.retrieval import chance_level as chance_level
+from bouba.metrics.retrieval import retrieval as retrieval
+from bouba.metrics.retrieval import summarise as summarise
+from bouba.metrics.space import alignment as alignment
+from bouba.metrics.space import modality_gap as modality_gap
+from bouba.metrics.space import uniformity as uniformity

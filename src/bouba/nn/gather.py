@@ -1,0 +1,57 @@
+"""The global batch on every process, with gradients.
+
+Every rank computes the whole objective on the gathered embeddings. The backward pass of the gather adds the
+gradients of all ranks, DistributedDataParallel then averages: together the exact gradient of one process that
+held the whole batch, for any term. Ranks may hold different numbers of rows.
+"""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.autograd import Function
+
+from bouba.batch import Batch
+
+
+class _GatherRows(Function):
+    @staticmethod
+    def forward(ctx, x, sizes):
+        ctx.sizes = sizes
+        padded = x.new_zeros((max(sizes), *x.shape[1:]))
+        padded[: len(x)] = x
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        start = sum(ctx.sizes[: dist.get_rank()])
+        return gradient[start : start + ctx.sizes[dist.get_rank()]], None
+
+
+def world_size() -> int:
+    """How many processes train together; 1 outside torchrun / accelerate launch."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number among them, from 0."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def gather(batch: Batch) -> Batch:
+    """The rows of all processes, in rank order; the batch itself when there is one process. Inputs stay behind."""
+    if world_size() == 1:
+        return batch
+    size = torch.tensor([len(batch)], device=batch.rows.device)
+    sizes = [torch.empty_like(size) for _ in range(world_size())]
+    dist.all_gather(sizes, size)
+    counts = [int(s) for s in sizes]
+
+    def rows(tensor: Tensor) -> Tensor:
+        as_number = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
+        return _GatherRows.apply(as_number, counts).to(tensor.dtype)
+
+    return batch.replace(inputs={}).map(rows)

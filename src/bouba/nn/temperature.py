@@ -1,0 +1,28 @@
+"""The temperature tau of a contrastive loss, fixed or learnt."""
+
+import math
+
+import torch
+from torch import nn
+
+
+class Temperature(nn.Module):
+    """tau > 0, kept as logit_scale = -log tau so that a gradient step multiplies it.
+
+    A learnt logit scale is clamped to [1, 100] (Radford et al. 2021) by `clamp_`, which the loop calls after each
+    step, and never decays (its name tells the optimiser's grouping: no weight decay on scalars).
+    """
+
+    def __init__(self, start: float = 0.07, *, learnt: bool = True, largest_scale: float = 100.0):
+        super().__init__()
+        self.largest = math.log(largest_scale)
+        self.logit_scale = nn.Parameter(torch.tensor(-math.log(start)), requires_grad=learnt)
+
+    def forward(self):
+        return torch.exp(-self.logit_scale)
+
+    def clamp_(self) -> None:
+        """Put a learnt scale back into [1, 100]. A fixed one is the caller's choice and stays."""
+        if self.logit_scale.requires_grad:
+            with torch.no_grad():
+                self.logit_scale.clamp_(0.0, self.largest)

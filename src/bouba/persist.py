@@ -1,0 +1,123 @@
+"""Models on disk: JSON for what they are, safetensors for what they learnt. No pickle anywhere.
+
+A model folder holds `model.json` (format, class, constructor arguments, fitted facts) and `model.safetensors`.
+Descriptions (terms, encoder specs, augmentations, objectives) are stored as {"is": "bouba.terms:InfoNCE", ...};
+classes of bouba load by name, yours are handed to `load` so that a file never chooses code to run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bouba.errors import DataError, RecipeError
+
+FORMAT = 1
+PLAIN = (str, int, float, bool, type(None))
+
+
+def describe(value) -> Any:
+    """A description as JSON: plain values, lists, mappings, and frozen dataclasses by class name."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, tuple):
+        return {"is": "tuple", "of": [describe(inner) for inner in value]}
+    if isinstance(value, list):
+        return [describe(inner) for inner in value]
+    if isinstance(value, Mapping):
+        return {"is": "dict", "of": {str(name): describe(inner) for name, inner in value.items()}}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {"is": name_of(type(value)), **fields}
+    raise RecipeError(
+        f"cannot save a {type(value).__name__}; use plain values and frozen dataclasses (terms, encoders) as arguments"
+    )
+
+
+def rebuild(data, custom: Iterable[type] = ()) -> Any:
+    """The inverse of `describe`.
+
+    Args:
+        data: what `describe` gave.
+        custom: classes of yours that the description may name.
+    """
+    if isinstance(data, list):
+        return [rebuild(inner, custom) for inner in data]
+    if not isinstance(data, dict):
+        return data
+    if data["is"] == "tuple":
+        return tuple(rebuild(inner, custom) for inner in data["of"])
+    if data["is"] == "dict":
+        return {name: rebuild(inner, custom) for name, inner in data["of"].items()}
+    fields = {name: rebuild(inner, custom) for name, inner in data.items() if name != "is"}
+    return class_of(data["is"], custom)(**fields)
+
+
+def name_of(cls: type) -> str:
+    """'bouba.terms.info_nce:InfoNCE'."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def class_of(name: str, custom: Iterable[type] = ()) -> type:
+    """The class a file names: one of `custom`, or one of bouba's own.
+
+    Raises:
+        RecipeError: a class of somebody else's that was not handed in, or one that bouba no longer has.
+    """
+    known = {name_of(cls): cls for cls in custom}
+    if name in known:
+        return known[name]
+    module, _, qualified = name.partition(":")
+    if module.split(".")[0] != "bouba":
+        raise RecipeError(f"this model uses {name}; hand the class in: bouba.load(path, custom=[{qualified}])")
+    try:
+        found = getattr(importlib.import_module(module), qualified)
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(f"this model uses {name}, which this version of bouba does not have") from error
+    return found
+
+
+def write_model(folder: Path, facts: dict, tensors: Mapping[str, Any]) -> None:
+    """Write a model folder beside and rename it: it is there whole or not at all."""
+    from safetensors.torch import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    (beside / "model.json").write_text(json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False))
+    save_file(
+        {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()},
+        beside / "model.safetensors",
+    )
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(beside, folder)
+
+
+def read_model(folder: Path) -> tuple[dict, dict[str, Any]]:
+    """(facts, tensors) of a model folder, or of the run folder around it.
+
+    Raises:
+        DataError: no model there, or one of a later format.
+    """
+    from safetensors.torch import load_file
+
+    if not (folder / "model.json").exists() and (folder / "model" / "model.json").exists():
+        folder = folder / "model"
+    if not (folder / "model.json").exists():
+        raise DataError(f"no model in {folder}; make one: bouba fit TABLE -o {folder}, or model.save({str(folder)!r})")
+    facts = json.loads((folder / "model.json").read_text())
+    if facts["format"] > FORMAT:
+        raise DataError(f"{folder} is of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba")
+    return facts, load_file(folder / "model.safetensors")

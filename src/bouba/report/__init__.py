@@ -1,0 +1,10 @@
+"""One HTML file that tells what was learnt and how well."""
+
+from bouba.report.content import EmbeddingMap as EmbeddingMap
+from bouba.report.content import Gallery as Gallery
+from bouba.report.content import Item as Item
+from bouba.report.content import Picture as Picture
+from bouba.report.content import Query as Query
+from bouba.report.content import Report as Report
+from bouba.report.page import render as render
+from bouba.report.page import write as write

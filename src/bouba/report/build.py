@@ -1,0 +1,163 @@
+"""From models and held-out rows to the plain data a page shows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bouba.data import decode
+from bouba.data.views import Views, is_missing
+from bouba.report.content import EmbeddingMap, Gallery, Item, Picture, Query
+
+PICTURES_SHOWN = 600
+
+
+@dataclass(frozen=True)
+class Method:
+    """A fitted model under the name it has in the records."""
+
+    name: str
+    model: Any
+
+
+def picture_bytes(cell) -> bytes:
+    """A picture cell as encoded bytes: as it is stored when it is, else as WebP, at most 96 pixels wide."""
+    if isinstance(cell, bytes) and len(cell) < 20_000:
+        return cell
+    picture = decode.image(cell)
+    picture.thumbnail((96, 96))
+    out = io.BytesIO()
+    picture.save(out, "WEBP", lossless=max(picture.size) <= 96)
+    return out.getvalue()
+
+
+def samples(views: Views, *, image: str, caption: str | None, keys: Sequence) -> list[Picture]:
+    """The named things, in every domain they were drawn in."""
+    shown = []
+    for key in keys:
+        for row in np.flatnonzero((views.key if views.key is not None else views.rows) == key):
+            if views[image].present[row]:
+                said = str(views[caption][row]).split(":")[0] if caption else str(key)
+                tag = "" if views.domain is None else str(views.domain[row])
+                shown.append(Picture(picture_bytes(views[image][row]), said, tag))
+    return shown
+
+
+def galleries(
+    methods: Sequence[Method],
+    views: Views,
+    *,
+    ask: str,
+    answer: str,
+    rows: Sequence[int],
+    title: str,
+    k: int = 8,
+) -> list[Gallery]:
+    """For each method, what the cells of view `ask` in some rows find among all cells of view `answer`."""
+    there = np.flatnonzero(views[answer].present)
+    keys = views.rows if views.key is None else views.key
+    out = []
+    for method in methods:
+        z = method.model.embed(views.select(ask, answer))
+        compare = getattr(method.model, "compared_by", "cosine")
+        queries = []
+        for row in rows:
+            scores = _scores(z[ask][row], z[answer][there], compare)
+            order = np.argsort(-scores, kind="stable")
+            right = keys[there[order]] == keys[row]
+            rank = int(np.argmax(right)) + 1 if right.any() else None
+            found = [_item(views, answer, there[i], scores[i], keys[there[i]] == keys[row]) for i in order[:k]]
+            truth = (
+                None if rank is None else _item(views, answer, there[order[rank - 1]], scores[order[rank - 1]], True)
+            )
+            text, picture = _cell(views, ask, row)
+            queries.append(Query(text, picture, "", rank, truth, found))
+        out.append(Gallery(title, method.name, queries))
+    return out
+
+
+def _scores(query: np.ndarray, gallery: np.ndarray, compare: str) -> np.ndarray:
+    if compare == "euclidean":
+        return -np.linalg.norm(gallery - query, axis=1)
+    if compare == "cosine":
+        query = query / max(np.linalg.norm(query), 1e-6)
+        gallery = gallery / np.maximum(np.linalg.norm(gallery, axis=1, keepdims=True), 1e-6)
+    return gallery @ query
+
+
+def _cell(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:
+    if views.modalities[name] == "image":
+        return None, picture_bytes(views[name][row])
+    said = views[name][row]
+    return (said if isinstance(said, str) else np.array2string(np.asarray(said), precision=2, threshold=6)), None
+
+
+def _item(views: Views, name: str, row: int, score: float, correct: bool) -> Item:
+    text, picture = _cell(views, name, row)
+    return Item(text, picture, float(score), bool(correct), _name(views, row) if picture else "")
+
+
+def _name(views: Views, row: int) -> str:
+    """A short name of a row: its first text, else its key or number."""
+    for name, kind in views.modalities.items():
+        if kind == "text" and views[name].present[row]:
+            return str(views[name][row]).split(":")[0][:60]
+    return str(views.rows[row] if views.key is None else views.key[row])
+
+
+def embedding_map(method: Method, views: Views, *, view: str, title: str, random_state: int = 0) -> EmbeddingMap:
+    """One view's embeddings on a plane by t-SNE, with every domain and label of up to 12 classes to colour by."""
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    there = np.flatnonzero(views[view].present)
+    random = np.random.default_rng(random_state)
+    if len(there) > PICTURES_SHOWN:
+        there = np.sort(random.choice(there, PICTURES_SHOWN, replace=False))
+    views = views[there]
+    z = method.model.embed(views.select(view))[view]
+    z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-6)
+    with threadpool_limits(1):
+        plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init="pca", random_state=random_state).fit_transform(z)
+    labels = {} if views.domain is None else {"domain": [str(d) for d in views.domain]}
+    for name, values in views.y.items():
+        said = ["?" if is_missing(v) else str(v) for v in values]
+        if 1 < len(set(said)) <= 12:
+            labels[name] = said
+    pictures = [picture_bytes(cell) for cell in views[view]] if views.modalities[view] == "image" else None
+    names = [_name(views, row) for row in range(len(views))]
+    return EmbeddingMap(
+        title, plane[:, 0].tolist(), plane[:, 1].tolist(), labels or {"": [""] * len(z)}, names, pictures
+    )
+
+
+def facts(views: Views, bad_rows: int = 0) -> list[tuple[str, str]]:
+    """What the table is, in a strip."""
+    told = [("rows", f"{len(views):,}")]
+    for name, column in views.columns.items():
+        missing = int((~column.present).sum())
+        told.append((name, column.kind + (f", {missing:,} missing" if missing else "")))
+    if views.domain is not None:
+        told.append(("domains", ", ".join(views.domains)))
+    if views.key is not None:
+        told.append(("different things", f"{len(set(map(str, views.key))):,}"))
+    for name, values in views.y.items():
+        told.append((name, f"{len({str(v) for v in values if not is_missing(v)})} classes"))
+    return [*told, ("cells that could not be read", f"{bad_rows:,}")] if bad_rows else told
+
+
+def pick_queries(views: Views, *, ask: str, answer: str, n: int, random_state: int = 0) -> list[int]:
+    """Rows with both views, drawn at random: hits and misses as they come, nobody's favourites."""
+    both = np.flatnonzero(views[ask].present & views[answer].present)
+    return sorted(np.random.default_rng(random_state).choice(both, min(n, len(both)), replace=False).tolist())
+
+
+def curves(histories: Mapping[str, Sequence[dict]]) -> dict[str, list[dict]]:
+    """Histories without what no one plots."""
+    return {
+        name: [{k: v for k, v in row.items() if k != "seconds"} for row in rows] for name, rows in histories.items()
+    }

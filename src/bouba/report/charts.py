@@ -1,0 +1,224 @@
+"""Scores, training history and maps -> plotly figures as plain dictionaries.
+
+Text and grid colours are left to the page, which knows whether it is light or dark. Every fixed colour here
+has a contrast of 3:1 or more on both (Okabe and Ito's palette, its lightest colours darkened).
+"""
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bouba.report.content import EmbeddingMap
+from bouba.report.scores import Row
+from bouba.report.wording import capital, direction_words, measure_words, method_name, split_words
+
+Figure = dict[str, Any]
+
+METHOD_COLOURS = ("#0072B2", "#C27A00", "#8E5FB8", "#008C95", "#B5547F", "#6E7781", "#8C6239", "#5C8A00")
+CLASS_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#B58900",
+    "#7B5FC9",
+    "#2F9BD6",
+    "#8C6239",
+    "#7D8A00",
+    "#C8324A",
+    "#008C95",
+    "#7F7F7F",
+)
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
+GREY = "#808080"
+ROW = 62  # pixels of height for a row of dots
+
+
+def colours(methods: Sequence[str]) -> dict[str, str]:
+    """Method -> its colour, the same on the whole page."""
+    return {method: METHOD_COLOURS[i % len(METHOD_COLOURS)] for i, method in enumerate(methods)}
+
+
+def plain(text: str) -> str:
+    """Text that plotly shows as it is, although plotly reads a little HTML."""
+    return html.escape(text, quote=False)
+
+
+def score_figure(rows: Sequence[Row], colour: Mapping[str, str]) -> Figure:
+    """Dots with whiskers for one metric, one line per task; a grey bar marks chance."""
+    ordered = sorted(rows, key=lambda row: [r.split for r in rows].index(row.split))
+    notes, places, place = [], [], 0.0
+    for before, row in zip([None, *ordered], ordered):
+        if before is None or before.split != row.split:
+            place += 0.35 if before is None else 0.75
+            notes.append(_note(f"<b>{plain(capital(split_words(row.split)[0]))}</b>", place - 0.82))
+        notes.append(_note(plain(_task(row)), place - 0.45))
+        places.append(place)
+        place += 1
+    fraction = all(row.fraction for row in ordered)
+    traces = [_dots(ordered, places, method, colour[method], i) for i, method in enumerate(colour)]
+    traces = [trace for trace in traces if trace["x"]] + _chance(ordered, places)
+    return {
+        "data": traces,
+        "layout": {
+            "height": int(ROW * (place + 0.25)) + 58,
+            "margin": {"l": 8, "r": 20, "t": 4, "b": 54},
+            "showlegend": False,
+            "xaxis": {
+                "tickformat": ".0%" if fraction else "",
+                "rangemode": "tozero",
+                "title": {"text": plain(measure_words(ordered[0].metric)[0]), "standoff": 8},
+            },
+            "yaxis": {"range": [place - 0.55, -0.8], "visible": False, "fixedrange": True},
+            "annotations": notes,
+        },
+    }
+
+
+def _task(row: Row) -> str:
+    return " · ".join(filter(None, (capital(direction_words(row.direction)), row.domain)))
+
+
+def _note(text: str, y: float) -> Figure:
+    return {
+        "text": text,
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": y,
+        "yref": "y",
+        "yanchor": "middle",
+        "showarrow": False,
+        "align": "left",
+    }
+
+
+def _dots(rows: Sequence[Row], places: Sequence[float], method: str, colour: str, index: int) -> Figure:
+    done = [(row, place) for row, place in zip(rows, places) if method in row.scores]
+    scores = [row.scores[method] for row, _ in done]
+    shift = [list(row.scores).index(method) - (len(row.scores) - 1) / 2 for row, _ in done]
+    step = [min(0.16, 0.45 / len(row.scores)) for row, _ in done]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": plain(method_name(method)),
+        "x": [score.value for score in scores],
+        "y": [place + s * t for (_, place), s, t in zip(done, shift, step)],
+        "text": [f"{row.show(score.value)} ({row.interval(score)})" for (row, _), score in zip(done, scores)],
+        "hovertemplate": "%{text}",
+        "marker": {"color": colour, "size": 10, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [0 if s.high is None else s.high - s.value for s in scores],
+            "arrayminus": [0 if s.low is None else s.value - s.low for s in scores],
+            "color": colour,
+            "thickness": 2,
+            "width": 0,
+        },
+    }
+
+
+def _chance(rows: Sequence[Row], places: Sequence[float]) -> list[Figure]:
+    known = [(row.chance, place) for row, place in zip(rows, places) if row.chance is not None]
+    if not known:
+        return []
+    marker = {"symbol": "line-ns-open", "size": 18, "color": GREY, "line": {"width": 2}}
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "chance",
+            "x": [chance for chance, _ in known],
+            "y": [place for _, place in known],
+            "marker": marker,
+            "hovertemplate": "chance %{x}",
+        }
+    ]
+
+
+def curve_figure(part: str, curves: Mapping[str, Sequence[Mapping[str, Any]]], colour: Mapping[str, str]) -> Figure:
+    """One column of the history by epoch, a line per method."""
+    traces = []
+    for index, method in enumerate(colour):
+        rows = curves.get(method, ())
+        values = [finite(row.get(part)) for row in rows]
+        if any(value is not None for value in values):
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers" if len(values) <= 40 else "lines",
+                    "name": plain(method_name(method)),
+                    "x": [finite(row.get("epoch", place + 1)) for place, row in enumerate(rows)],
+                    "y": values,
+                    "line": {"color": colour[method], "width": 2.2},
+                    "marker": {"size": 5, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+                    "hovertemplate": "%{y:.4g}",
+                }
+            )
+    layout = {
+        "height": 230,
+        "margin": {"l": 46, "r": 12, "t": 8, "b": 40},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "xaxis": {"title": {"text": "epoch", "standoff": 4}, "nticks": 6},
+        "yaxis": {"nticks": 5},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def parts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Numeric columns of the histories; loss and validation first."""
+    found = dict.fromkeys(
+        key
+        for rows in curves.values()
+        for row in rows
+        for key, value in row.items()
+        if key != "epoch" and finite(value) is not None
+    )
+    return sorted(found, key=lambda part: (part != "loss", part != "validation"))
+
+
+def finite(value: object) -> float | None:
+    """A finite number, else None (a gap in a line)."""
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        return None
+    converted = float(value)  # type: ignore[arg-type]
+    return converted if math.isfinite(converted) else None
+
+
+def map_figure(points: EmbeddingMap, label: str | None) -> Figure:
+    """Points coloured by one label; `customdata` is the point's number."""
+    classes = list(points.labels[label]) if label is not None else [""] * len(points.x)
+    traces = []
+    for index, name in enumerate(sorted(set(classes))):
+        members = [i for i, member in enumerate(classes) if member == name]
+        traces.append(
+            {
+                "type": "scattergl",
+                "mode": "markers",
+                "name": plain(name),
+                "x": [finite(points.x[i]) for i in members],
+                "y": [finite(points.y[i]) for i in members],
+                "customdata": members,
+                "hoverinfo": "none",
+                "marker": {
+                    "color": CLASS_COLOURS[index % len(CLASS_COLOURS)],
+                    "symbol": SYMBOLS[(index + index // len(CLASS_COLOURS)) % len(SYMBOLS)],
+                    "size": 8,
+                    "opacity": 0.85,
+                },
+            }
+        )
+    axis = {"visible": False}
+    layout = {
+        "height": 480,
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+        "hovermode": "closest",
+        "showlegend": any(classes),
+        "legend": {"orientation": "h", "y": -0.02, "yanchor": "top", "itemsizing": "constant"},
+        "xaxis": axis,
+        "yaxis": {**axis, "scaleanchor": "x"},
+    }
+    return {"data": traces, "layout": layout}

@@ -1,0 +1,97 @@
+"""The few numbers a stranger reads first, and the sentence that says what they mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bouba.report.scores import Row
+from bouba.report.wording import (
+    capital,
+    direction_words,
+    measure_words,
+    method_name,
+    percent,
+    recall_at,
+    side,
+    split_words,
+)
+
+MOST = 3  # tiles: what fits one line of the first screen
+RETRIEVAL = ("recall@10", "recall@5", "recall@1", "mrr", "map", "mAP")
+SCALES = (0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One row told in large numbers."""
+
+    row: Row
+    title: str
+    task: str
+    verdict: str
+    scale: float  # the right end of the bars
+
+
+def headline(rows: Sequence[Row]) -> list[Tile]:
+    """At most three rows: finding by words in every split, then naming, then whatever there is."""
+    fractions = [row for row in rows if row.fraction]
+    metric = next((name for name in RETRIEVAL if any(row.metric == name for row in fractions)), None)
+    chosen: dict[tuple[str, ...], Row] = {}
+    for row in sorted(fractions, key=lambda row: not row.direction.endswith("->image")):
+        if row.metric == metric:
+            chosen.setdefault((row.split, row.domain, row.metric), row)
+    places = {id(row): place for place, row in enumerate(rows)}
+    picked = sorted(chosen.values(), key=lambda row: places[id(row)])[: MOST - 1]
+    named: dict[str, Row] = {}
+    for row in fractions:
+        if "accuracy" in row.metric:
+            named.setdefault(row.metric, row)
+    picked += list(named.values())
+    return [_tile(row) for row in (picked or fractions[:3])[:MOST]]
+
+
+def lead(tiles: Sequence[Tile]) -> str:
+    """One sentence from the first tile, a second one on what it is worth; '' without tiles."""
+    if not tiles:
+        return ""
+    row = tiles[0].row
+    best, *others = row.ranked
+    k = recall_at(row.metric)
+    asked, _, wanted = row.direction.partition("->")
+    if k is not None and wanted:
+        place = "first" if k == 1 else f"among its first {k} results"
+        text = (
+            f"Given {side(asked)}, {method_name(best.method)} puts the right {side(wanted, many=False)} "
+            f"{place} in {percent(best.value, 0)} of cases"
+        )
+    else:
+        text = f"{measure_words(row.metric)[0]}: {method_name(best.method)} {percent(best.value, 0)}"
+    rest = [f"{method_name(other.method)} in {percent(other.value, 0)}" for other in others]
+    if row.chance is not None:
+        rest.append(f"blind choice in {percent(row.chance)}")
+    return f"{text}; {', '.join(rest)}." if rest else f"{text}."
+
+
+def _tile(row: Row) -> Tile:
+    top = max(score.value if score.high is None else score.high for score in row.scores.values())
+    return Tile(
+        row=row,
+        title=measure_words(row.metric)[0],
+        task=" · ".join(filter(None, (capital(direction_words(row.direction)), split_words(row.split)[0]))),
+        verdict=_verdict(row),
+        scale=next(scale for scale in SCALES if top <= scale or scale == SCALES[-1]),
+    )
+
+
+def _verdict(row: Row) -> str:
+    best, *others = row.ranked
+    if best.like_chance:
+        return "Cannot be told from blind choice."
+    if len(row.scores) > 1:
+        if row.winner is not None:
+            return f"{method_name(row.winner)} is ahead by more than the uncertainty of the test."
+        close = [method_name(other.method) for other in others if row.overlap(best, other)]
+        if close:
+            names = " and ".join([method_name(best.method), *close])
+            return f"The ranges of {names} overlap: too close to call."
+        return ""
+    return "Clearly better than blind choice." if best.low is not None and row.chance is not None else ""

@@ -1,0 +1,127 @@
+"""Names in records -> words a stranger reads. A name that is not known is shown as it is."""
+
+import re
+
+METHODS = {
+    "clip": ("CLIP", "learns from captioned pictures only."),
+    "clip_dann": (
+        "CLIP + DANN",
+        "is CLIP that also looks at pictures of the new style, without captions, and learns to ignore style.",
+    ),
+    "linear_cca": ("Linear CCA", "is a simple linear method without a neural network, here as a yardstick."),
+}
+SPLITS = {
+    "known": (
+        "Known concept, new style",
+        "These things had captions in other drawing styles; here they come in a style without any caption.",
+    ),
+    "new": (
+        "New concept, new style",
+        "Harder: neither these things in any style, nor any caption for this style, were seen in training.",
+    ),
+    "test": ("Test", "Rows that were kept out of training."),
+    "validation": ("Validation", "Rows used to decide when to stop training."),
+    "train": ("Training", "Rows the model learnt from: expect these to look better than they should."),
+}
+SIDES = {  # many, one
+    "en": ("English words", "English words"),
+    "zh": ("Chinese words", "Chinese words"),
+    "text": ("words", "words"),
+    "image": ("pictures", "picture"),
+    "audio": ("sounds", "sound"),
+    "group": ("groups", "group"),
+}
+MEASURES = {
+    "median_rank": (
+        "Median place",
+        "half of the right answers stand at this place or better; lower is better",
+    ),
+    "map": ("Mean average precision", "1 if all right answers come before all wrong ones"),
+    "mrr": ("Mean reciprocal rank", "1 if the right answer is always first, 1/2 if always second"),
+    "accuracy": ("Named correctly", "share of things given the right label"),
+    "group_accuracy": ("Group named correctly", "share of pictures put into the right group"),
+    "zero_shot_accuracy": (
+        "Group named correctly, from words alone",
+        "the nearest group name wins; no classifier is trained",
+    ),
+}
+UPPER = {"clip": "CLIP", "cca": "CCA", "dann": "DANN", "pca": "PCA", "vicreg": "VICReg", "siglip": "SigLIP"}
+PARTS = {"loss": "Training loss", "validation": "Validation", "lr": "Learning rate"}
+
+
+def method_name(method: str) -> str:
+    """'clip_dann' -> 'CLIP + DANN'; 'my_deep_cca' -> 'my deep CCA'."""
+    if method in METHODS:
+        return METHODS[method][0]
+    return " ".join(UPPER.get(word, word) for word in method.split("_"))
+
+
+def method_note(method: str) -> str:
+    """What a known method is, else ''."""
+    return METHODS.get(method, ("", ""))[1]
+
+
+def split_words(split: str) -> tuple[str, str]:
+    """A title and a sentence for a split."""
+    return SPLITS.get(split, (split, ""))
+
+
+def side(name: str, *, many: bool = True) -> str:
+    """'en' -> 'English words'."""
+    return SIDES.get(name, (name, name))[0 if many else 1]
+
+
+def direction_words(direction: str) -> str:
+    """'en->image' -> 'English words → pictures'."""
+    return " → ".join(side(part.strip()) for part in direction.split("->"))
+
+
+def capital(text: str) -> str:
+    """First letter large."""
+    return text[:1].upper() + text[1:]
+
+
+def recall_at(metric: str) -> int | None:
+    """10 for 'recall@10', None for other metrics."""
+    found = re.fullmatch(r"(?:recall|r|hit)@(\d+)", metric.lower())
+    return int(found[1]) if found else None
+
+
+def measure_words(metric: str) -> tuple[str, str]:
+    """A short name and an explanation of a metric."""
+    k = recall_at(metric)
+    if k is not None:
+        name = "Found first" if k == 1 else f"Found in the top {k}"
+        where = "is the first result" if k == 1 else f"is among the first {k} results"
+        return name, f"share of questions whose right answer {where}"
+    return MEASURES.get(metric.lower(), (capital(metric.replace("_", " ")), ""))
+
+
+def is_rank(metric: str) -> bool:
+    """Whether a metric is a place in a ranking, which is no fraction."""
+    name = metric.lower()
+    return "rank" in name and "reciprocal" not in name
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a small value is a good one."""
+    return is_rank(metric) or any(word in metric.lower() for word in ("loss", "error", "distance"))
+
+
+def part_name(part: str) -> str:
+    """Name of a column of the training history."""
+    return PARTS.get(part, capital(part.replace("_", " ")))
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.412 -> '41.2%'; tiny but not zero -> '<0.1%'."""
+    if 0 < value < 0.0005:
+        return "<0.1%"
+    return f"{100 * value:.{digits}f}%"
+
+
+def number(value: float) -> str:
+    """14.0 -> '14'; 14.25 -> '14.2'; 0.01234 -> '0.0123'."""
+    if value == int(value):
+        return f"{int(value)}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -1,0 +1,147 @@
+"""Embeddings become cells: one table row for each (row, view) that is present."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bouba.errors import DataError, UsageError, nearest
+from bouba.search.columns import Column, plain
+
+ROW, VIEW, PATH, VECTOR = "_row", "_view", "_path", "_vector"
+
+_AT_ONCE = 65_536  # vectors scaled in float64 at a time
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that passed the door: arrays of one length, every mask and row number filled in."""
+
+    embeddings: Mapping[str, np.ndarray]
+    present: Mapping[str, np.ndarray]
+    columns: Mapping[str, Sequence[object]]
+    paths: Mapping[str, Sequence[str | None]]
+    rows: np.ndarray
+
+    @property
+    def width(self) -> int:
+        return next(iter(self.embeddings.values())).shape[1]
+
+    def after(self, next_row: int) -> int:
+        """The first row number above these and above `next_row - 1`."""
+        return max(next_row, int(self.rows.max()) + 1) if len(self.rows) else next_row
+
+    def cells(self, columns: Sequence[Column], *, unit: bool) -> pa.Table:
+        """One table row a present cell; `unit` scales each vector to length one (zeros stay zeros)."""
+        n = len(self.rows)
+        metadata = {c.stored: c.encode(self.columns.get(c.name, [None] * n)) for c in columns}
+        parts = []
+        for view, array in self.embeddings.items():
+            keep = np.flatnonzero(self.present[view])
+            vectors = as_stored(array[keep], unit=unit)  # (cells, d)
+            paths = _column(self.paths[view]) if view in self.paths else [None] * n
+            own = {
+                ROW: pa.array(self.rows[keep]),
+                VIEW: pa.array([view] * len(keep), pa.string()),
+                PATH: pa.array([_text(paths[i]) for i in keep], pa.string()),
+                VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self.width),
+            }
+            taken = {name: values.take(pa.array(keep)) for name, values in metadata.items()}
+            parts.append(pa.table(own | taken))
+        return pa.concat_tables(parts)
+
+
+def check(
+    embeddings: Mapping[str, np.ndarray],
+    present: Mapping[str, np.ndarray] | None,
+    columns: Mapping[str, Sequence[object]],
+    paths: Mapping[str, Sequence[str | None]],
+    rows: np.ndarray | None,
+    *,
+    next_row: int = 0,
+) -> Rows:
+    """The one door for embeddings: refuses shapes that disagree, NaN in a present cell, doubled rows."""
+    if not embeddings:
+        raise UsageError("an index needs one view or more, got none; give {'image': embeddings}")
+    arrays = {view: np.asarray(values) for view, values in embeddings.items()}
+    for view, array in arrays.items():
+        if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiu":
+            raise UsageError(f"view {view!r} needs numbers of shape (rows, width), got {array.dtype} {array.shape}")
+    first = next(iter(arrays))
+    shape = arrays[first].shape
+    for view, array in arrays.items():
+        if array.shape != shape:
+            raise UsageError(f"views must agree in rows and width: {first!r} is {shape}, {view!r} {array.shape}")
+    n = shape[0]
+    _check_lengths("columns", columns, n)
+    _check_lengths("paths", paths, n, known=arrays)
+    masks = _masks(present or {}, arrays, n)
+    for view, array in arrays.items():
+        _check_finite(view, array, masks[view])
+    listed = {name: _column(values) for name, values in columns.items()}
+    return Rows(arrays, masks, listed, paths, _row_numbers(rows, n, next_row))
+
+
+def as_stored(vectors: np.ndarray, *, unit: bool) -> np.ndarray:
+    """Vectors (n, d) as float32, of length one if `unit`: then the dot product is the cosine."""
+    if not unit:
+        return vectors.astype(np.float32)
+    stored = np.empty(vectors.shape, np.float32)
+    for start in range(0, len(vectors), _AT_ONCE):
+        wide = vectors[start : start + _AT_ONCE].astype(np.float64)
+        largest = np.abs(wide).max(axis=1, keepdims=True)
+        wide /= np.where(largest > 0, largest, 1)  # squares of tiny numbers would vanish
+        length = np.linalg.norm(wide, axis=1, keepdims=True)
+        stored[start : start + _AT_ONCE] = wide / np.where(length > 0, length, 1)
+    return stored
+
+
+def _column(values: Sequence) -> list:
+    """By position: a pandas Series would answer values[3] by label."""
+    return list(values)
+
+
+def _text(value: object) -> str | None:
+    value = plain(value)
+    return None if value is None else str(value)
+
+
+def _masks(given: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    _check_lengths("present", given, n, known=arrays)
+    masks = {view: np.asarray(given.get(view, np.ones(n, dtype=bool))) for view in arrays}
+    for view, mask in masks.items():
+        if mask.shape != (n,) or mask.dtype != bool:
+            raise UsageError(f"present[{view!r}] needs bool of shape ({n},), got {mask.dtype} {mask.shape}")
+    return masks
+
+
+def _check_lengths(what: str, given: Mapping, n: int, known: Mapping | None = None) -> None:
+    for name, values in given.items():
+        if known is not None and name not in known:
+            raise UsageError(f"{what} names the view {name!r}, which has no embeddings{nearest(name, known)}")
+        if len(values) != n:
+            raise UsageError(f"{what}[{name!r}] has {len(values)} values for {n} rows; give one a row")
+
+
+def _check_finite(view: str, array: np.ndarray, mask: np.ndarray) -> None:
+    limit = np.finfo(np.float32).max  # the index stores float32
+    bad = np.flatnonzero(mask & ~(np.abs(array) <= limit).all(axis=1))
+    if len(bad):
+        raise DataError(
+            f"view {view!r} has {len(bad)} embeddings with NaN or infinity, the first at position {bad[0]}; "
+            f"mark those cells absent with present={{{view!r}: mask}}"
+        )
+
+
+def _row_numbers(given: np.ndarray | None, n: int, next_row: int) -> np.ndarray:
+    if given is None:
+        return np.arange(next_row, next_row + n, dtype=np.int64)
+    rows = np.asarray(given)
+    if rows.shape != (n,) or (n and rows.dtype.kind not in "iu"):
+        raise UsageError(f"rows needs {n} whole numbers, got {rows.dtype} {rows.shape}")
+    rows = rows.astype(np.int64)
+    numbers, counts = np.unique(rows, return_counts=True)
+    if (counts > 1).any():
+        raise UsageError(f"row number {numbers[counts > 1][0]} comes twice in rows; each row needs its own")
+    return rows

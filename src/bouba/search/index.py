@@ -1,0 +1,205 @@
+"""The search index: every present cell of every view, found by similarity, narrowed by metadata."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bouba.errors import UsageError, nearest, require
+from bouba.search import grow, store
+from bouba.search.cells import check
+from bouba.search.columns import describe
+from bouba.search.query import METRIC, Filter, answer, as_question
+from bouba.search.query import Hit as Hit
+
+Similarity = Literal["cosine", "dot", "euclidean"]
+
+
+class Index:
+    """Embeddings on disk, searched exactly: recall is 1 and a filter narrows before the top k is taken.
+
+    Up to some 200,000 cells an exact search takes tenths of a second; above, `build_ann` and
+    `exact=False` trade recall for speed. LanceDB holds the table; nothing leaves the machine.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> z = np.eye(3)
+        >>> index = Index.create(folder, {"image": z, "text": z}, columns={"kind": ["bird", "bird", "cat"]})
+        >>> [(hit.row, hit.score) for hit in index.search(z[2], k=2, view="image", equals={"kind": "bird"})]
+        [(0, 0.0), (1, 0.0)]
+    """
+
+    def __init__(self, path: Path, state: store.State, table: Any) -> None:
+        """Use `Index.create` or `Index.open`."""
+        self._path, self._state, self._table = path, state, table
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        embeddings: Mapping[str, np.ndarray],
+        *,
+        present: Mapping[str, np.ndarray] | None = None,
+        similarity: Similarity = "cosine",
+        columns: Mapping[str, Sequence[object]] = {},
+        paths: Mapping[str, Sequence[str | None]] = {},
+        rows: np.ndarray | None = None,
+    ) -> "Index":
+        """Write an index; one that is already at `path` stays readable until the new one is complete.
+
+        Args:
+            path: a folder, made if missing.
+            embeddings: view -> (n, d) finite numbers, stored as float32.
+            present: view -> bool (n,); absent cells are not stored. A view without a mask is all present.
+            similarity: "cosine" in [-1, 1], "dot", or "euclidean" (minus the distance).
+            columns: name -> n values: str, int, float, bool or None (NaN is None); others become str.
+                In SQL a name keeps its letters, but `.` reads `_` and a leading `_` reads `x_`.
+            paths: view -> the file behind each row, returned with a hit.
+            rows: (n,) the caller's row numbers, each once; 0 ... n-1 when left out.
+
+        Raises:
+            UsageError: shapes that disagree. DataError: NaN in a present cell, or a folder of other files.
+        """
+        require("lancedb", "search")
+        if similarity not in METRIC:
+            raise UsageError(f"no similarity {similarity!r}{nearest(str(similarity), METRIC)}")
+        given = check(embeddings, present, columns, paths, rows)
+        described = describe(columns)
+        data = given.cells(described, unit=similarity == "cosine")
+        if not len(data):
+            raise UsageError("every cell is absent, so there is nothing to index; check present=")
+        path = Path(path)
+        table = store.write_table(path, data)
+        state = store.State(
+            table=table.name,
+            version=table.version,
+            similarity=similarity,
+            dim=given.width,
+            views=tuple(given.embeddings),
+            columns=described,
+            cells=len(data),
+            next_row=given.after(0),
+        )
+        try:
+            store.commit(path, state)
+        except BaseException:
+            store.drop_table(path, state.table)
+            raise
+        store.drop_others(path, state.table)
+        return cls(path, state, table)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "Index":
+        """An index that was written before. DataError if there is none at `path`."""
+        state = store.load(Path(path))
+        return cls(Path(path), state, store.open_table(Path(path), state))
+
+    def search(
+        self,
+        vector: np.ndarray,
+        *,
+        k: int = 10,
+        view: str | None = None,
+        where: str | None = None,
+        equals: Mapping[str, object] = {},
+        exact: bool = True,
+    ) -> list[Hit]:
+        """The k cells most similar to `vector` among those that pass every filter, best first.
+
+        Equal scores come in order of row number, then view, so the answer is always the same.
+
+        Args:
+            vector: (d,), from the model that made the index.
+            k: how many; the whole index if it holds fewer.
+            view: cells of this view only.
+            where: a SQL condition over the metadata columns, such as "year > 1999 AND kind LIKE 'b%'".
+            equals: column -> the value it must have, None for missing; safe with any text.
+            exact: False uses the approximate index of `build_ann`.
+
+        Raises:
+            UsageError: another width, NaN, k < 1, an unknown view or column, a condition that is not SQL.
+        """
+        one = as_question(self._state, vector, ndim=1)
+        return answer(self._table, self._state, one, k=k, exact=exact, asked=Filter(view, where, equals))[0]
+
+    def search_many(
+        self,
+        vectors: np.ndarray,
+        *,
+        k: int = 10,
+        view: str | None = None,
+        where: str | None = None,
+        equals: Mapping[str, object] = {},
+        exact: bool = True,
+    ) -> list[list[Hit]]:
+        """`search` for each of vectors (q, d): q lists of hits."""
+        many = as_question(self._state, vectors, ndim=2)
+        return answer(self._table, self._state, many, k=k, exact=exact, asked=Filter(view, where, equals))
+
+    def add(
+        self,
+        embeddings: Mapping[str, np.ndarray],
+        *,
+        present: Mapping[str, np.ndarray] | None = None,
+        columns: Mapping[str, Sequence[object]] = {},
+        paths: Mapping[str, Sequence[str | None]] = {},
+        rows: np.ndarray | None = None,
+    ) -> None:
+        """Append rows, in one step for readers; a row number that is there already is replaced, all its
+        views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
+        and a column that is left out is None. A new view is welcome, a new column is refused.
+        """
+        self._reload()
+        given = check(embeddings, present, columns, paths, rows, next_row=self._state.next_row)
+        self._state = grow.add_rows(self._path, self._table, self._state, given)
+        self._state = grow.merge_files(self._path, self._table, self._state)
+
+    def build_ann(self, *, partitions: int | None = None, probes: int | None = None) -> None:
+        """Add an approximate index (IVF-PQ) for `exact=False`; worth it above some 200,000 cells.
+
+        A search scores the cells of `probes` out of `partitions` clusters from 8-bit codes, then the best
+        ten times k again with their full vectors. More probes find more and take longer.
+
+        Args:
+            partitions: clusters; the square root of the number of cells when left out.
+            probes: clusters a search looks into; a tenth of them, 20 or more, when left out.
+
+        Reference: Jegou, Douze, Schmid, Product quantization for nearest neighbor search, TPAMI 2011.
+        """
+        self._reload()
+        clusters = max(1, math.isqrt(len(self))) if partitions is None else partitions
+        looks = min(clusters, max(20, clusters // 10)) if probes is None else probes
+        self._state = grow.add_ann(self._path, self._table, self._state, partitions=clusters, probes=looks)
+
+    def __len__(self) -> int:
+        """Cells: (row, view) pairs that are present."""
+        return self._state.cells
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        return self._state.views
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self._state.columns)
+
+    @property
+    def dim(self) -> int:
+        return self._state.dim
+
+    @property
+    def similarity(self) -> str:
+        return self._state.similarity
+
+    def __repr__(self) -> str:
+        views = ", ".join(self.views)
+        return f"Index({str(self._path)!r}: {len(self)} cells of {views}; {self.dim} wide, {self.similarity})"
+
+    def _reload(self) -> None:
+        """Start a change from what is committed now; another process may have written since."""
+        self._state = store.load(self._path)
+        self._table = store.open_table(self._path, self._state)

@@ -1,0 +1,167 @@
+"""A question becomes a filter and a vector; LanceDB's distances become similarities."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored
+from bouba.search.columns import quoted
+from bouba.search.store import State
+
+# cosine is the dot product of vectors stored at length one: a row of zeros then scores 0 and is kept,
+# where LanceDB's own cosine is NaN and loses the row
+METRIC = {"cosine": "dot", "dot": "dot", "euclidean": "l2"}
+_REFINE = 10  # candidates per hit that are scored again with their full vectors
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One found cell. `score` is a similarity, larger is better; `row` is the caller's own row number."""
+
+    score: float
+    row: int
+    view: str
+    path: str | None
+    columns: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The three ways to narrow a search."""
+
+    view: str | None
+    where: str | None
+    equals: Mapping[str, object]
+
+    def sql(self, state: State) -> str | None:
+        """One condition; None keeps every cell."""
+        conditions = []
+        if self.view is not None:
+            if self.view not in state.views:
+                raise ModalityError(f"the index has no view {self.view!r}{nearest(self.view, state.views)}")
+            conditions.append(f"{VIEW} = {quoted(self.view)}")
+        columns = {column.name: column for column in state.columns}
+        for name, value in self.equals.items():
+            if name not in columns:
+                raise UsageError(f"the index has no column {name!r}{nearest(name, columns)}")
+            conditions.append(columns[name].equals(value))
+        if self.where is not None:
+            conditions.append(f"({self.where})")
+        return " AND ".join(conditions) or None
+
+
+def answer(table: Any, state: State, vectors: np.ndarray, *, k: int, exact: bool, asked: Filter) -> list[list[Hit]]:
+    """The k nearest cells to each of vectors (q, d), as `as_question` made them."""
+    if k < 1:
+        raise UsageError(f"k must be 1 or more, got {k}")
+    if not exact and state.probes is None:
+        raise UsageError("exact=False needs an approximate index; call index.build_ann() first")
+    condition = asked.sql(state)
+    try:
+        found = [_nearest_cells(table, state, v, k=k, condition=condition, exact=exact) for v in vectors]
+    except Exception as error:
+        raise _blame(error, table, state, vectors[0], asked) from error
+    return [_hits(state, *one) for one in found]
+
+
+def as_question(state: State, vectors: np.ndarray, *, ndim: int) -> np.ndarray:
+    """Vectors as the table's are stored, (q, d) float32; refuses another width, NaN and no direction."""
+    array = np.asarray(vectors)
+    if array.ndim != ndim or array.shape[-1] != state.dim or array.dtype.kind not in "fiu":
+        wanted = f"({state.dim},)" if ndim == 1 else f"(questions, {state.dim})"
+        raise UsageError(
+            f"the index needs numbers of shape {wanted}, got {array.dtype} {array.shape}; "
+            f"embed the question with the model that made the index"
+        )
+    array = array.reshape(-1, state.dim)
+    bad = np.flatnonzero(~(np.abs(array) <= np.finfo(np.float32).max).all(axis=1))
+    if len(bad):
+        raise UsageError(f"vector {bad[0]} holds NaN or infinity; a question must be finite numbers")
+    unit = state.similarity == "cosine"
+    if unit and not array.any(axis=1).all():
+        zero = np.flatnonzero(~array.any(axis=1))[0]
+        raise UsageError(f"vector {zero} is all zeros and has no direction; cosine needs one that is not")
+    return as_stored(array, unit=unit)
+
+
+def _nearest_cells(
+    table: Any, state: State, vector: np.ndarray, *, k: int, condition: str | None, exact: bool
+) -> tuple[pa.Table, np.ndarray]:
+    """The k most similar cells and their scores, best first; equal scores by row number, then view."""
+    scale = _scale(state, vector)
+    scaled = (vector.astype(np.float64) * scale).astype(np.float32)
+    kth = min(k, state.cells) - 1
+    limit = kth + 2
+    while True:
+        found = _ask(table, state, scaled, limit, condition, exact)
+        distance = found["_distance"].to_numpy()
+        order = np.lexsort((found[VIEW].to_numpy(zero_copy_only=False), found[ROW].to_numpy(), distance))
+        # LanceDB cuts a tie anywhere: ask on until the kth score's whole tie is in hand
+        cut = exact and len(order) == limit and distance[order[-1]] == distance[order[kth]]
+        if not cut or limit > state.cells:
+            break
+        limit = min(4 * limit, state.cells + 1)
+    order = order[:k]
+    return found.take(pa.array(order)), _similarity(state, distance[order].astype(np.float64), scale)
+
+
+def _ask(table: Any, state: State, vector: np.ndarray, limit: int, condition: str | None, exact: bool) -> pa.Table:
+    builder = table.search(vector, vector_column_name=VECTOR).distance_type(METRIC[state.similarity])
+    builder = builder.bypass_vector_index() if exact else _approximate(builder, state)
+    if condition is not None:
+        builder = builder.where(condition, prefilter=True)
+    stored = [column.stored for column in state.columns]
+    return builder.select([ROW, VIEW, PATH, *stored, "_distance"]).limit(limit).to_arrow()
+
+
+def _approximate(builder: Any, state: State) -> Any:
+    return builder.nprobes(state.probes).refine_factor(_REFINE)
+
+
+def _scale(state: State, vector: np.ndarray) -> float:
+    """LanceDB's dot distance is 1 - dot in float32, which rounds small products away; a question of
+    size 2**40 makes the 1 vanish instead. A power of two scales every product without rounding."""
+    largest = float(np.abs(vector).max())
+    if METRIC[state.similarity] != "dot" or largest == 0:
+        return 1.0
+    return 2.0 ** (40 - int(np.frexp(largest)[1]))
+
+
+def _similarity(state: State, distance: np.ndarray, scale: float) -> np.ndarray:
+    if state.similarity == "euclidean":
+        return 0 - np.sqrt(distance)  # l2 comes squared; 0 - x, as -x gives -0.0
+    score = (1 - distance) / scale
+    return np.clip(score, -1, 1) if state.similarity == "cosine" else score
+
+
+def _hits(state: State, found: pa.Table, scores: np.ndarray) -> list[Hit]:
+    named = [(column.name, column.stored) for column in state.columns]
+    return [
+        Hit(float(score), cell[ROW], cell[VIEW], cell[PATH], {name: cell[own] for name, own in named})
+        for score, cell in zip(scores, found.to_pylist(), strict=True)
+    ]
+
+
+def _blame(error: Exception, table: Any, state: State, vector: np.ndarray, asked: Filter) -> UsageError:
+    """Whose fault a failed search is: the caller's SQL if the same search works without it."""
+    lost = DataError(f"the index was replaced or damaged after it was opened ({_first(error)}); open it again")
+    if asked.where is None:
+        return lost
+    try:
+        _ask(table, state, vector, 1, replace(asked, where=None).sql(state), True)
+    except Exception:
+        return lost
+    names = ", ".join(f"`{column.stored}` ({column.kind})" for column in state.columns) or "none"
+    return UsageError(
+        f"where={asked.where!r} is not a filter over this index ({_first(error)}); its columns are {names}; "
+        f"text goes in single quotes"
+    )
+
+
+def _first(error: Exception) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text.split(", /")[0].removeprefix("Invalid input, ")[:200]

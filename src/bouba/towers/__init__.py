@@ -1,0 +1,10 @@
+"""Towers: encoder + projection, one a view."""
+
+from bouba.towers.image import ConvNet as ConvNet
+from bouba.towers.image import ResNet as ResNet
+from bouba.towers.text import LSTM as LSTM
+from bouba.towers.text import NGrams as NGrams
+from bouba.towers.tower import Encoder as Encoder
+from bouba.towers.tower import EncoderSpec as EncoderSpec
+from bouba.towers.tower import Tower as Tower
+from bouba.towers.vector import MLP as MLP

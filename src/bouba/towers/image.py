@@ -1,0 +1,140 @@
+"""Image encoders trained from scratch: a plain CNN and a small ResNet."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bouba.data import decode
+from bouba.data.augment import Augment
+from bouba.towers.tower import Encoder, EncoderSpec, Learned
+
+
+class ImageEncoder(Encoder):
+    """Pictures of any size and mode -> uint8 (B, 3, size, size) -> features."""
+
+    def __init__(self, size: int, augment: Augment | None, crop: bool, layers: nn.Module, width: int):
+        super().__init__()
+        self.size, self.augment, self.crop, self.layers, self.width = size, augment, crop, layers, width
+
+    def prepare(self, cells: Sequence) -> dict[str, Tensor]:
+        with ThreadPoolExecutor(4) as pool:
+            pictures = list(pool.map(self._picture, cells))
+        return {"pixels": torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()}
+
+    def _picture(self, cell) -> np.ndarray:
+        picture = decode.image(cell)
+        if self.crop:
+            picture = crop_to_content(picture)
+        return np.asarray(fit_on_white(picture, self.size))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        pixels = pixels.float() / 255
+        if self.training and self.augment is not None:
+            pixels = self.augment(pixels)
+        maps = self.layers(((pixels - 0.5) / 0.3).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+
+
+def fit_on_white(picture, size: int):
+    """The whole picture scaled into a white square of side `size`, centred."""
+    from PIL import Image
+
+    scale = size / max(picture.size)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    shrunk = picture.resize((width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
+    if (width, height) == (size, size):
+        return shrunk
+    square = Image.new("RGB", (size, size), "white")
+    square.paste(shrunk, ((size - width) // 2, (size - height) // 2))
+    return square
+
+
+def crop_to_content(picture, tolerance: int = 12):
+    """The picture without its white margin; a blank picture stays as it is."""
+    from PIL import Image, ImageChops
+
+    ink = ImageChops.difference(picture, Image.new("RGB", picture.size, "white")).convert("L")
+    box = ink.point(lambda value: 255 * (value > tolerance)).getbbox()
+    return picture.crop(box) if box else picture
+
+
+def _conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+    )
+
+
+class _Residual(nn.Module):
+    """x + F(x), He et al. 2016, with F two 3 x 3 convolutions."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.path = nn.Sequential(
+            _conv(channels, channels),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x):
+        return torch.relu(x + self.path(x))
+
+
+@dataclass(frozen=True)
+class ImageSpec(EncoderSpec):
+    """What image encoders share.
+
+    Args:
+        size: side in pixels of the white square each picture is scaled into, its aspect kept.
+        channels: channels of the first stage; each of the following three doubles them and halves the side.
+        augment: random changes while training; None for none.
+        crop: cut the white margin away first.
+    """
+
+    kind: ClassVar[str] = "image"
+
+    size: int = 32
+    channels: int = 32
+    augment: Augment | None = field(default_factory=Augment)
+    crop: bool = False
+
+    def build(self, learned: Learned) -> ImageEncoder:
+        stages: list[nn.Module] = [_conv(3, self.channels)]
+        width = self.channels
+        for _ in range(3):
+            stages += self._stage(width, 2 * width)
+            width *= 2
+        return ImageEncoder(self.size, self.augment, self.crop, nn.Sequential(*stages), 2 * width)
+
+    @abstractmethod
+    def _stage(self, inside: int, outside: int) -> list[nn.Module]:
+        """Layers that halve the side and go from `inside` to `outside` channels."""
+
+
+@dataclass(frozen=True)
+class ConvNet(ImageSpec):
+    """Seven 3 x 3 convolutions with BatchNorm, mean- and max-pooled. Features: (B, 16 * channels).
+
+    The cheapest image tower that learns shapes; ResNet is deeper, better with more data and about twice the time.
+    """
+
+    def _stage(self, inside: int, outside: int) -> list[nn.Module]:
+        return [_conv(inside, outside, stride=2), _conv(outside, outside)]
+
+
+@dataclass(frozen=True)
+class ResNet(ImageSpec):
+    """A residual network for small pictures: a convolution, then three stages of stride 2 + one residual block.
+
+    Reference: He et al. 2016, Deep Residual Learning for Image Recognition (basic block; far smaller than ResNet-18).
+    """
+
+    def _stage(self, inside: int, outside: int) -> list[nn.Module]:
+        return [_conv(inside, outside, stride=2), _Residual(outside)]

@@ -1,0 +1,63 @@
+"""Vector encoder: an MLP on standardised numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bouba.data import decode
+from bouba.errors import DataError
+from bouba.towers.tower import Encoder, EncoderSpec, Learned
+
+
+class VectorEncoder(Encoder):
+    """Vectors (d,) -> float32 (B, d) -> features (B, width)."""
+
+    def __init__(self, learned: Learned, hidden: tuple[int, ...], dropout: float):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(learned["mean"]))
+        self.register_buffer("scale", torch.tensor(learned["scale"]))
+        sizes = [len(learned["mean"]), *hidden]
+        layers: list[nn.Module] = []
+        for inside, outside in zip(sizes, sizes[1:]):
+            layers += [nn.Linear(inside, outside), nn.LayerNorm(outside), nn.GELU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+        self.width = sizes[-1]
+
+    def prepare(self, cells: Sequence) -> dict[str, Tensor]:
+        values = np.stack([decode.vector(cell) for cell in cells])
+        if values.shape[1] != len(self.mean):
+            raise DataError(f"vectors are {values.shape[1]} wide, the model was trained on {len(self.mean)}")
+        return {"values": torch.from_numpy(values)}
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.layers((values - self.mean) / self.scale)
+
+
+@dataclass(frozen=True)
+class MLP(EncoderSpec):
+    """Standardised numbers through fully connected layers. With `hidden=()` the features are the numbers themselves,
+    so the tower is one linear projection (contrastive learning on ready features).
+
+    Args:
+        hidden: widths of the layers.
+        dropout: probability of dropping a hidden unit while training.
+    """
+
+    kind: ClassVar[str] = "vector"
+
+    hidden: tuple[int, ...] = (256,)
+    dropout: float = 0.1
+
+    def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
+        values = np.stack([np.asarray(cell, np.float64) for cell in cells])
+        scale = values.std(0)
+        return {"mean": values.mean(0).tolist(), "scale": np.where(scale > 1e-12, scale, 1.0).tolist()}
+
+    def build(self, learned: Learned) -> VectorEncoder:
+        return VectorEncoder(learned, tuple(self.hidden), self.dropout)

@@ -1,0 +1,194 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import nn
+from torch.utils.data import DataLoader
+
+from bouba.errors import BoubaError, DataError
+from bouba.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from bouba.train.network import Network
+
+log = logging.getLogger("bouba")
+Row = dict[str, float]
+"""One epoch of history: epoch, loss, the terms and their parts, validation, seconds."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How to step: AdamW, linear warm-up then cosine to zero, gradients clipped.
+
+    Args:
+        epochs: passes over the source rows. lr: peak learning rate. weight_decay: on matrices only, never on
+        biases, norms or temperatures. warmup: share of all steps. clip: largest gradient norm. patience: epochs
+        without a better validation loss before stopping; None never stops.
+    """
+
+    epochs: int = 30
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip: float = 5.0
+    patience: int | None = None
+
+    def rate(self, progress: float) -> float:
+        """The learning rate at a share of the training done, in [0, 1]."""
+        if progress < self.warmup:
+            return self.lr * (progress / self.warmup)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
+
+
+@dataclass
+class Progress:
+    """Where training stands; what a checkpoint keeps besides tensors."""
+
+    epoch: int = 0
+    best: float = math.inf
+    best_epoch: int = 0
+    best_weights: dict | None = None
+
+
+def optimizer_for(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW that decays matrices only."""
+    learnt = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learnt if p.dim() > 1], "weight_decay": schedule.weight_decay},
+        {"params": [p for p in learnt if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=schedule.lr)
+
+
+def accelerator() -> Accelerator:
+    """bf16 where the GPU has it, float32 elsewhere; several processes under torchrun or `accelerate launch`."""
+    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return Accelerator(
+        mixed_precision="bf16" if bf16 else "no",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def train(
+    network: Network,
+    batches: DataLoader,
+    schedule: Schedule,
+    *,
+    validation: DataLoader | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+) -> list[Row]:
+    """Train in place and return the history, one row an epoch.
+
+    Args:
+        network: towers and objective; left with the best validation weights if there is validation, else the last.
+        batches: the training batches; their batch sampler's `epoch` is set before each epoch.
+        schedule: how long and how fast.
+        validation: batches judged after each epoch by the terms that validate.
+        folder: where checkpoint/ and history.jsonl go; nothing is written without.
+        resume: continue from the checkpoint in `folder`; to the bit the weights of an unbroken run on one CPU.
+        on_epoch: called with each history row.
+
+    Raises:
+        BoubaError: the loss is not finite; the message names the epoch and the terms.
+    """
+    fabric = accelerator()
+    optimizer = optimizer_for(network, schedule)
+    model, optimizer = fabric.prepare(network, optimizer)
+    where = Progress()
+    history: list[Row] = []
+    checkpoint = folder / "checkpoint" if folder else None
+    if resume and checkpoint and has_checkpoint(checkpoint):
+        facts, where.best_weights = load_checkpoint(checkpoint, network=fabric.unwrap_model(model), optimizer=optimizer)
+        if facts["schedule"] != vars(schedule):
+            raise DataError(
+                f"the checkpoint was made with {facts['schedule']}, not {vars(schedule)}; resume with the same"
+            )
+        history = facts["history"]
+        where.epoch, where.best, where.best_epoch = facts["epoch"], facts["best"], facts["best_epoch"]
+        log.info("resumed after epoch %d", where.epoch)
+    while where.epoch < schedule.epochs and not _tired(where, schedule):
+        started = time.perf_counter()
+        row = {"epoch": where.epoch + 1} | _epoch(fabric, model, optimizer, batches, schedule, where.epoch)
+        if validation is not None:
+            row["validation"] = validate(fabric, model, validation)
+            if row["validation"] < where.best:
+                where.best, where.best_epoch = row["validation"], where.epoch + 1
+                where.best_weights = {k: v.detach().clone() for k, v in fabric.unwrap_model(model).state_dict().items()}
+        row["seconds"] = round(time.perf_counter() - started, 3)
+        where.epoch += 1
+        history.append(row)
+        if checkpoint and folder and fabric.is_main_process:
+            saved = {
+                "epoch": where.epoch,
+                "best": where.best,
+                "best_epoch": where.best_epoch,
+                "history": history,
+            }
+            saved["schedule"] = vars(schedule)
+            save_checkpoint(
+                checkpoint,
+                network=fabric.unwrap_model(model),
+                optimizer=optimizer,
+                best=where.best_weights,
+                facts=saved,
+            )
+            (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
+        on_epoch(row)
+    if where.best_weights is not None:
+        network.load_state_dict(where.best_weights)
+    network.eval()
+    return history
+
+
+def _tired(where: Progress, schedule: Schedule) -> bool:
+    return (
+        schedule.patience is not None and where.best_epoch > 0 and where.epoch - where.best_epoch >= schedule.patience
+    )
+
+
+def _epoch(fabric: Accelerator, model, optimizer, batches: DataLoader, schedule: Schedule, epoch: int) -> Row:
+    model.train()
+    network: Network = fabric.unwrap_model(model)
+    batches.batch_sampler.epoch = epoch  # type: ignore[union-attr]
+    mean: dict[str, float] = {}
+    for step, batch in enumerate(batches):
+        progress = (epoch + step / len(batches)) / schedule.epochs
+        rate = schedule.rate(progress + 1 / (len(batches) * schedule.epochs) / 2)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with fabric.autocast():
+            loss, parts = model(batch.to(fabric.device).replace(progress=progress))
+        if not torch.isfinite(loss):
+            terms = ", ".join(f"{name} = {float(value):g}" for name, value in parts.items())
+            raise BoubaError(f"the loss is {float(loss)} in epoch {epoch + 1} ({terms}); lower lr or check the inputs")
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        fabric.clip_grad_norm_(model.parameters(), schedule.clip)
+        optimizer.step()
+        network.after_step()
+        for name, value in ({"loss": loss.detach()} | parts).items():
+            mean[name] = mean.get(name, 0.0) + float(value) / len(batches)
+    return mean
+
+
+@torch.no_grad()
+def validate(fabric: Accelerator, model, batches: DataLoader) -> float:
+    """Mean validation loss over held-out batches, weighted by their rows."""
+    model.eval()
+    total, rows = 0.0, 0
+    for batch in batches:
+        with fabric.autocast():
+            loss, _ = model(batch.to(fabric.device))
+        total, rows = total + float(loss) * len(batch), rows + len(batch)
+    return total / rows

@@ -1,0 +1,53 @@
+"""All that is trained: the towers, and what the objective's terms learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from bouba.batch import Batch
+from bouba.nn.gather import gather
+from bouba.nn.temperature import Temperature
+from bouba.terms.term import Objective, Parts, Space
+from bouba.towers.tower import Tower
+
+
+class Network(nn.Module):
+    """Towers and the objective's state in one module, so that one optimiser and one checkpoint hold everything."""
+
+    def __init__(self, towers: Mapping[str, Tower], objective: Objective, space: Space):
+        super().__init__()
+        self.towers = nn.ModuleDict(towers)
+        self.objective = objective
+        self.state = objective.state(space)
+
+    def embed(self, batch: Batch) -> Batch:
+        """The batch with z filled: view -> (B, dim), zeros where the row lacks the view."""
+        return batch.replace(z={name: self.embed_view(name, batch) for name in self.towers})
+
+    def embed_view(self, name: str, batch: Batch) -> Tensor:
+        """z (B, dim) of one view, zeros where a row lacks it."""
+        tower: Tower = self.towers[name]  # type: ignore[assignment]
+        present, inputs = batch.present[name], batch.inputs[name]
+        if bool(present.all()):
+            return tower(inputs, batch.domain)
+        rows = present.nonzero(as_tuple=True)[0]
+        if not len(rows):
+            return present.new_zeros((len(batch), tower.dim), dtype=next(tower.parameters()).dtype)
+        domain = None if batch.domain is None else batch.domain[rows]
+        z = tower({part: tensor[rows] for part, tensor in inputs.items()}, domain)
+        return z.new_zeros((len(batch), z.shape[1])).index_put((rows,), z)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
+        """The objective, in float32 whatever the towers ran in; in training over the rows of all processes."""
+        batch = gather(self.embed(batch)) if self.training else self.embed(batch)
+        batch = batch.replace(z={name: z.float() if z.dtype.itemsize < 4 else z for name, z in batch.z.items()})
+        loss = self.objective.loss if self.training else self.objective.validation_loss
+        return loss(batch, self.state)
+
+    def after_step(self) -> None:
+        """Put learnt temperatures back into their range."""
+        for module in self.state.modules():
+            if isinstance(module, Temperature):
+                module.clamp_()
