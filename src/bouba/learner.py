@@ -138,7 +138,10 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     def _assemble(self) -> None:
         space = Space(dict.fromkeys(self.specs_, self.dim), self.codes_.domains, self.codes_.classes)
-        towers = {name: Tower(spec.build(self.learned_[name]), self.dim) for name, spec in self.specs_.items()}
+        towers = {
+            name: Tower(spec.build(self.learned_[name]), self.dim, domains=len(space.domains))
+            for name, spec in self.specs_.items()
+        }
         self.module_ = Network(towers, self._objective(), space)
 
     def _specs(self, views: Views) -> dict[str, EncoderSpec]:
@@ -166,7 +169,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             rank=rank(),
             world=world_size(),
         )
-        batches = loader(Rows(views, encoders, self.codes_), sampler)
+        prepared = Rows(views, encoders, self.codes_)
+        batches = loader(prepared, sampler)
         judged = None
         if held_out is not None:
             rows = Rows(held_out.select(*self.specs_), encoders, self.codes_)
@@ -183,6 +187,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                 resume=resume,
                 on_epoch=callback,
             )
+        self.module_.measure_domains(prepared)
 
     def _encoders(self) -> dict[str, Any]:
         return {name: tower.encoder for name, tower in self.module_.towers.items()}  # type: ignore[union-attr]
@@ -208,7 +213,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         if not names:
             return out
         device = next(self.module_.parameters()).device
-        rows = Rows(views, {name: self._encoders()[name] for name in names}, Codes(), memory=0)
+        codes = Codes(self.codes_.domains)  # a domain the model knows is normalised by its own statistics
+        rows = Rows(views, {name: self._encoders()[name] for name in names}, codes, memory=0)
         self.module_.eval()
         with torch.inference_mode():
             for chunk in torch.arange(len(views)).split(batch_size):

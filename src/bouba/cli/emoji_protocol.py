@@ -65,7 +65,7 @@ def fit(
     """One of METHODS, fitted on what the protocol lets it see."""
     if method == "linear_cca":
         return LinearBaseline(random_state=seed).fit(protocol.source)
-    towers = {"image": ResNet(size=32, channels=24), "en": NGrams(), "zh": NGrams()}
+    towers = {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
     training: dict[str, Any] = {"epochs": epochs or EPOCHS, "random_state": seed}
     if method == "clip":
         return CLIP(towers, **training).fit(protocol.source, on_epoch=on_epoch)

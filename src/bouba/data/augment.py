@@ -16,8 +16,8 @@ class Augment:
     Args:
         zoom: range of the scale; below 1 crops, above 1 shrinks.
         turn: largest rotation in degrees, either way.
-        shift: largest shift as a share of the side.
-        stretch: largest change of the aspect ratio.
+        shift: largest shift as a share of half the side.
+        stretch: largest change of the width, the height changing the other way.
         flip: probability of mirroring left and right.
         color: strength of brightness, saturation and per-channel gain changes; 0 leaves colours alone.
 

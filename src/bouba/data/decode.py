@@ -42,9 +42,11 @@ def image(value) -> Image:
     try:
         picture = _open(pil, value)
         picture.load()
-    except (OSError, SyntaxError, ValueError, TypeError, pil.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise anything on broken bytes
         raise DataError(f"not a picture: {_name(value)} ({_reason(error)})") from error
     picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):  # Pillow would cut all above 255 to white
+        picture = pil.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = pil.alpha_composite(pil.new("RGBA", picture.size, "white"), picture)
@@ -66,8 +68,8 @@ def _open(pil, value) -> Image:
 
 
 def text(value) -> str:
-    """A cell -> text."""
-    return value if isinstance(value, str) else str(value)
+    """A cell -> text that can be encoded; halves of surrogate pairs become "?"."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def vector(value) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from bouba.batch import Batch, Inputs
 from bouba.data.views import Views, is_missing
@@ -50,7 +50,7 @@ def encode(values: np.ndarray, names: Sequence[str]) -> Tensor:
     return torch.tensor([-1 if is_missing(v) else code.get(str(v), -1) for v in values], dtype=torch.int64)
 
 
-class Rows:
+class Rows(Dataset[Batch]):
     """All rows of Views as batches on demand. Prepared cells stay in memory when they fit into `memory` bytes."""
 
     def __init__(self, views: Views, encoders: Mapping[str, Prepares], codes: Codes, *, memory: int = 2 << 30):
@@ -72,12 +72,13 @@ class Rows:
         """Every prepared row of a view; None when they would not fit."""
         if not memory:
             return None
-        first = self._prepare(name, self.rows[:CHUNK])
-        a_row = sum(t[0].nbytes for t in first.values())
-        if a_row * len(self) > memory:
-            return None
-        chunks = [first, *(self._prepare(name, rows) for rows in self.rows[CHUNK:].split(CHUNK))]
-        return {part: _join([chunk[part] for chunk in chunks]) for part in first}
+        chunks: list[Inputs] = []
+        for rows in self.rows.split(CHUNK):
+            chunks.append(self._prepare(name, rows))
+            a_row = sum(t[0].nbytes for t in chunks[-1].values())  # of the longest text so far, all are padded to it
+            if a_row * len(self) > memory:
+                return None
+        return {part: _join([chunk[part] for chunk in chunks]) for part in chunks[0]}
 
     def _prepare(self, name: str, rows: Tensor) -> Inputs:
         """Prepared cells of some rows; rows without the cell hold zeros."""
@@ -151,7 +152,7 @@ class Shuffled:
         else:
             self.sides = [(everything[~target], batch_size), (everything[target], target_size)]
         self.seed, self.rank, self.world, self.epoch = seed, rank, world, 0
-        self.batches = max(1, round(len(self.sides[0][0]) / batch_size))
+        self.batches = max(1, (2 * len(self.sides[0][0]) + batch_size) // (2 * batch_size))
 
     def __len__(self) -> int:
         return self.batches
@@ -166,7 +167,7 @@ class Shuffled:
     def _endless(self, side: np.ndarray, size: int, random) -> tuple[np.ndarray, int]:
         """Enough rows for all batches, each round in a new order; the first side is gone through once."""
         once = side is self.sides[0][0]
-        rounds = 1 if once else -(-self.batches * size // len(side))
+        rounds = 1 if once else max(1, -(-self.batches * size // len(side)))
         return np.concatenate([random.permutation(side) for _ in range(rounds)]), size
 
 
@@ -178,9 +179,9 @@ def loader(rows: Rows, sampler: Any, *, workers: int = 0) -> DataLoader:
         batch_sampler=sampler,
         collate_fn=_as_it_is,
         num_workers=workers,
-        persistent_workers=workers > 0,  # type: ignore[arg-type]
+        persistent_workers=workers > 0,
     )
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _as_it_is(batch: Any) -> Any:
     return batch

@@ -14,7 +14,7 @@ import numpy as np
 from bouba.data import decode
 from bouba.data.guess import guess
 from bouba.data.tables import Table, open_table
-from bouba.data.views import KINDS, Column, Views, as_array
+from bouba.data.views import KINDS, Column, Views, as_array, is_missing
 from bouba.errors import DataError, nearest
 
 log = logging.getLogger("bouba")
@@ -60,7 +60,8 @@ def read(
         Views. A cell that cannot be read counts as missing and is listed; a row with no cell left is dropped.
 
     Raises:
-        DataError: no such file or column, an empty table, no modality, an unreadable cell when strict.
+        DataError: no such file or column, one column named twice, an empty table, no modality, an unreadable cell
+            when strict.
 
     >>> read({"photo": np.zeros((3, 4)), "title": ["a cat", "a dog", None]})
     Views(3 rows, {photo: vector, title: text (1 missing)})
@@ -73,7 +74,8 @@ def read(
     views = _assemble(table, what)
     if strict and views.bad_rows:
         bad = views.bad_rows[0]
-        raise DataError(f"{len(views.bad_rows)} cells cannot be read, first row {bad['row']}: {bad['reason']}")
+        where = f"row {bad['row']}" + (f", column {bad['column']!r}" if bad["column"] else "")
+        raise DataError(f"{len(views.bad_rows)} cells or rows cannot be read, the first is {where}: {bad['reason']}")
     return views
 
 
@@ -83,11 +85,13 @@ def _listed(names: Names) -> list[str]:
 
 def _understand(table: Table, named: dict[str, list[str]]) -> dict[str, str]:
     """column -> kind or role: what the caller says, and guesses for the rest."""
-    what = {}
+    what: dict[str, str] = {}
     for kind, names in named.items():
         for name in names:
             if name not in table.columns:
                 raise DataError(f"no column {name!r}{nearest(name, table.columns)}")
+            if name in what:
+                raise DataError(f"column {name!r} is named as {what[name]} and as {kind}; give it one of them")
             what[name] = kind
     for name, values in table.columns.items():
         if name not in what:
@@ -104,16 +108,16 @@ def _assemble(table: Table, what: dict[str, str]) -> Views:
     n = len(next(iter(table.columns.values())))
     rows = np.arange(n) if table.rows is None else table.rows
     columns: dict[str, Any] = {}
-    numbers = [name for name in of("vector") if getattr(table.columns[name], "ndim", 0) == 1]
-    numbers = [name for name in numbers if table.columns[name].dtype.kind in "fiub"]
+    singles = {name: _singles(table.columns[name]) for name in of("vector")}
+    numbers = {name: values for name, values in singles.items() if values is not None}
     for name, kind in what.items():
         if kind in KINDS and name not in numbers:
             columns[name] = _column(kind, name, table, rows, bad)
     if numbers:
-        columns["numbers"] = _numbers(table, numbers, rows, bad)
+        columns["all numbers" if "numbers" in columns else "numbers"] = _numbers(numbers, rows, bad)
     if not columns:
         raise DataError(f"no column of a modality among {list(what)}; name one, for example text=...")
-    cells = {name: as_array([table.columns[name][i] for i in range(n)]) for name, k in what.items() if k not in KINDS}
+    cells = {name: _names(table.columns[name], n) for name, k in what.items() if k not in KINDS}
     role = lambda kind: next((cells[name] for name in of(kind)), None)  # noqa: E731
     views = Views(
         columns,
@@ -124,14 +128,35 @@ def _assemble(table: Table, what: dict[str, str]) -> Views:
         group=role("group"),
         meta={name: cells[name] for name in of("meta")},
         rows=rows,
-        bad_rows=bad,
     )
-    some = np.any(list(views.present.values()), axis=0)
+    some = np.asarray(np.any(list(views.present.values()), axis=0))
+    listed = {entry["row"] for entry in bad}
+    empty = [int(row) for row in rows[~some] if row not in listed]
+    bad += [{"row": row, "column": None, "value": None, "reason": "every cell is empty"} for row in empty]
+    bad.sort(key=lambda entry: entry["row"])
     if not some.any():
-        raise DataError(
-            f"no row has a cell that can be read; first: {bad[0]['reason'] if bad else 'all cells are empty'}"
-        )
-    return views if some.all() else views[some]
+        raise DataError(f"no row has a cell that can be read; first: {bad[0]['reason']}")
+    return (views if some.all() else views[some]).replace(bad_rows=bad)
+
+
+def _names(values, n: int) -> np.ndarray:
+    """Cells about rows. Whole numbers with gaps stay whole: 3 is class "3" in every table, not "3.0" in some."""
+    cells = as_array([values[i] for i in range(n)])
+    if cells.dtype.kind != "f":
+        return cells
+    gone = np.isnan(cells)
+    whole = bool((cells[~gone] == np.round(cells[~gone])).all()) and bool(np.isfinite(cells[~gone]).all())
+    return as_array([None if is_missing(c) else int(c) for c in cells]) if whole else cells
+
+
+def _singles(values) -> np.ndarray | None:
+    """Float (n,), NaN where missing, of a column with one number a row; None when its cells are vectors."""
+    if getattr(values, "ndim", 1) > 1:
+        return None
+    cells = [values[i] for i in range(len(values))]
+    if not all(is_missing(c) or isinstance(c, int | float | np.number | np.bool_) for c in cells):
+        return None
+    return np.array([np.nan if is_missing(c) else float(c) for c in cells])
 
 
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
@@ -140,8 +165,9 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
         return values if getattr(values, "ndim", 0) == 2 else [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
-    if table.base is not None:
-        values = [_resolve(values[i], table.base) for i in range(len(values))]
+    base = table.base
+    if base is not None:
+        values = [_resolve(values[i], base) for i in range(len(values))]
     column = Column.of(values, kind)
     there = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -158,21 +184,18 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
 def _resolve(cell, base: Path):
     if isinstance(cell, str) and cell.strip():
         return str(base / cell)
+    if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path"):
+        return {**cell, "path": str(base / cell["path"])}
     return cell
 
 
-def _numbers(table: Table, names: list[str], rows: np.ndarray, bad: list[dict]) -> list:
+def _numbers(columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:
     """Single numbers side by side, (n,) of (d,) or None where a row lacks some of them."""
-    block = np.stack([np.asarray(table.columns[name], np.float64) for name in names], axis=1)
+    block = np.stack(list(columns.values()), axis=1)
     blank = np.isnan(block)
     for i in np.flatnonzero(blank.any(axis=1) & ~blank.all(axis=1)):
-        lacking = [name for name, gone in zip(names, blank[i], strict=True) if gone]
-        bad.append(
-            {
-                "row": int(rows[i]),
-                "column": "numbers",
-                "value": None,
-                "reason": f"blank: {', '.join(lacking)}",
-            }
-        )
-    return [None if gone else row for row, gone in zip(block, blank.any(axis=1), strict=True)]
+        lacking = [name for name, gone in zip(columns, blank[i], strict=True) if gone]
+        reason = f"blank: {', '.join(lacking)}"
+        bad.append({"row": int(rows[i]), "column": "numbers", "value": None, "reason": reason})
+    gaps = np.asarray(blank.any(axis=1))
+    return [None if gone else row for row, gone in zip(block, gaps, strict=True)]

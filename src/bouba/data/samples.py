@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
 
 from bouba.data.views import Column, Views
+from bouba.errors import DataError, nearest
 
 
-def emoji(*, styles: tuple[str, ...] = ("noto", "twemoji", "fluent", "openmoji")) -> Views:
+STYLES = ("noto", "twemoji", "fluent", "openmoji")
+
+
+def emoji(*, styles: str | Sequence[str] = STYLES) -> Views:
     """1,594 emoji in four drawing styles, named in English and Chinese: 6,376 rows, one a drawing.
 
     Views: `image` (64 x 64 RGB, WebP), `en` and `zh` (name and keywords). Labels: `group` (9) and `subgroup`.
@@ -23,6 +28,10 @@ def emoji(*, styles: tuple[str, ...] = ("noto", "twemoji", "fluent", "openmoji")
     """
     import pyarrow.parquet as pq
 
+    styles = (styles,) if isinstance(styles, str) else styles
+    for style in styles:
+        if style not in STYLES:
+            raise DataError(f"no style {style!r}{nearest(style, STYLES)}")
     path = resources.files("bouba") / "data" / "emoji" / "emoji.parquet"
     with resources.as_file(path) as file:
         table = pq.read_table(file, filters=[("style", "in", list(styles))])

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bouba.data.views import Views
+from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
 
 
 def split(views: Views, fractions: Mapping[str, float], *, random_state: int = 0) -> dict[str, Views]:
-    """Cut rows into named parts so that no group and no key stands in two of them.
+    """Cut rows into named parts so that what belongs together stands in one of them.
 
-    Rows are kept together by `views.group`, else by `views.key`, else each row stands for itself.
+    Rows are kept together by `views.group`, else by `views.key`; a row without one stands for itself. Every part
+    gets one group or more.
 
     Args:
         fractions: part -> share of the groups, adding up to 1: {"train": 0.8, "test": 0.2}.
@@ -23,7 +24,7 @@ def split(views: Views, fractions: Mapping[str, float], *, random_state: int = 0
         part -> Views, rows in their original order.
 
     Raises:
-        DataError: shares that do not add up to 1, or fewer groups than parts.
+        DataError: shares below 0 or that do not add up to 1, or fewer groups than parts.
 
     >>> views = Views({"x": np.eye(6)}, key=[0, 0, 1, 1, 2, 2])
     >>> parts = split(views, {"train": 0.67, "test": 0.33})
@@ -31,13 +32,18 @@ def split(views: Views, fractions: Mapping[str, float], *, random_state: int = 0
     set()
     """
     if abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) < 0:
-        raise DataError(f"shares {dict(fractions)} add up to {sum(fractions.values()):g}; they must add up to 1")
+        total = sum(fractions.values())
+        raise DataError(f"shares {dict(fractions)} add up to {total:g}; they must be 0 or more and add up to 1")
     unit = views.group if views.group is not None else views.key
-    _, unit = np.unique(np.arange(len(views)) if unit is None else unit.astype(str), return_inverse=True)
-    units = unit.max() + 1
+    names = [(0, f"{i:012d}") if unit is None or is_missing(unit[i]) else (1, str(unit[i])) for i in range(len(views))]
+    number = {name: i for i, name in enumerate(sorted(set(names)))}
+    unit = np.array([number[name] for name in names])
+    units = len(number)
     if units < len(fractions):
         raise DataError(f"{units} groups cannot be cut into {len(fractions)} parts ({', '.join(fractions)})")
     order = np.random.default_rng(random_state).permutation(units)
     ends = np.round(np.cumsum(list(fractions.values())) * units).astype(int)
+    for i in range(len(ends)):
+        ends[i] = min(max(ends[i], ends[i - 1] + 1 if i else 1), units - (len(ends) - 1 - i))
     parts = dict(zip(fractions, np.split(order, ends[:-1])))
     return {name: views[np.isin(unit, part)] for name, part in parts.items()}

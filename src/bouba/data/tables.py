@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ import numpy as np
 from bouba.data.decode import IMAGE_ENDINGS
 from bouba.errors import DataError
 
+WHOLE = re.compile(r"-?(0|[1-9]\d{0,14})")
+CODE = re.compile(r"-?(0\d+|\d{16,})")
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -41,17 +45,17 @@ def open_table(source) -> Table:
     """A path, frame, `datasets.Dataset`, mapping or list of arrays, as a Table.
 
     Raises:
-        DataError: nothing there, a file of unknown type, an empty table.
+        DataError: nothing there, a file of unknown type, columns of unequal lengths, an empty table.
     """
     if isinstance(source, str | os.PathLike):
         table = _open_path(Path(source))
     elif isinstance(source, Mapping):
-        table = Table(dict(source))
+        table = Table({str(name): _plain(name, values) for name, values in source.items()})
     elif isinstance(source, np.ndarray):
         table = Table({"view0": source})
     elif isinstance(source, list | tuple):
-        table = Table({f"view{i}": values for i, values in enumerate(source)})
-    elif hasattr(source, "features") and hasattr(source, "cast_column"):
+        table = Table({f"view{i}": _plain(f"view{i}", values) for i, values in enumerate(source)})
+    elif hasattr(source, "features") and hasattr(source, "cast_column") and hasattr(source, "__len__"):
         table = _from_dataset(source)
     elif hasattr(source, "to_dict") and hasattr(source, "columns"):
         table = Table({str(name): _numpy(source[name]) for name in source.columns})
@@ -63,11 +67,29 @@ def open_table(source) -> Table:
     if not table.columns or not len(next(iter(table.columns.values()))):
         where = f" {source}" if isinstance(source, str | os.PathLike) else ""
         raise DataError(f"the table{where} is empty: no row could be read; give it a header and a row or more")
+    lengths = {name: len(values) for name, values in table.columns.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
+        raise DataError(f"columns have unequal lengths: {said}; give every column all rows")
     return table
+
+
+def _plain(name: str, values) -> Any:
+    """A column a person wrote down -> something with `len` and integer indexing."""
+    if isinstance(values, str | bytes | Mapping) or hasattr(values, "cast_column") or not hasattr(values, "__len__"):
+        raise DataError(
+            f"column {name!r} is a {type(values).__name__}; give an array or a list with one cell a row "
+            "(for a list of records, a DataFrame; of several data sets, one)"
+        )
+    if hasattr(values, "to_numpy"):
+        return _numpy(values)
+    return values if isinstance(values, np.ndarray) or not hasattr(values, "__array__") else np.asarray(values)
 
 
 def _numpy(series) -> np.ndarray:
     values = series.to_numpy()
+    if values.dtype.kind in "mM":  # as text: NumPy would turn nanoseconds into integers
+        values = values.astype(str)
     return values if values.dtype.kind in "biuf" else values.astype(object)
 
 
@@ -95,29 +117,38 @@ def _open_path(path: Path) -> Table:
 def _from_csv(path: Path) -> Table:
     """Separator sniffed among , ; TAB |. A row with too many cells is listed; one with too few is filled with gaps."""
     text = _utf8(path)
-    try:
-        dialect: Any = csv.Sniffer().sniff(text.split("\n", 1)[0], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=dialect.delimiter)
-    header = next(reader, [])
+    separator = _separator(text.split("\n", 1)[0], "\t" if path.suffix.lower() == ".tsv" else ",")
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    lines = _records(reader, path)
+    header = [name.strip() for name in next(lines, [])]
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise DataError(f"{path.name} has two columns or more named {sorted(twice)[0]!r}; rename one")
     records, rows, bad = [], [], []
-    for number, record in enumerate(record for record in reader if record):
+    for number, record in enumerate(lines):
         if len(record) > len(header):
             reason = f"{len(record)} cells where the header has {len(header)} (line {reader.line_num})"
-            bad.append(
-                {
-                    "row": number,
-                    "column": None,
-                    "value": dialect.delimiter.join(record)[:200],
-                    "reason": reason,
-                }
-            )
+            bad.append({"row": number, "column": None, "value": separator.join(record)[:200], "reason": reason})
             continue
         records.append(record + [""] * (len(header) - len(record)))
         rows.append(number)
-    columns = {name.strip(): _numbers(list(cells)) for name, cells in zip(header, zip(*records, strict=True))}
+    columns = {name: _numbers(list(cells)) for name, cells in zip(header, zip(*records, strict=True))}
     return Table(columns, path.parent, rows=np.array(rows), bad_rows=bad)
+
+
+def _separator(header: str, default: str) -> str:
+    try:
+        return csv.Sniffer().sniff(header, delimiters=",;\t|").delimiter
+    except csv.Error:
+        return default
+
+
+def _records(reader, path: Path) -> Iterator[list[str]]:
+    """Rows that are not blank."""
+    try:
+        yield from (record for record in reader if record)
+    except csv.Error as error:
+        raise DataError(f"{path.name} breaks off in line {reader.line_num}: {error}; a quote may be open") from error
 
 
 def _utf8(path: Path) -> str:
@@ -128,18 +159,21 @@ def _utf8(path: Path) -> str:
 
 
 def _numbers(cells: list[str]) -> Any:
-    """Text cells -> float array (blank = NaN) when every cell that is not blank is a number."""
-    filled = [cell for cell in cells if cell.strip()]
+    """Text cells -> numbers (blank = NaN) when every cell that is not blank is one; codes like 007 stay text."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
     try:
-        [float(cell) for cell in filled]
+        values = np.array([float(cell) if cell.strip() else np.nan for cell in cells])
     except ValueError:
         return cells
-    return np.array([float(cell) if cell.strip() else np.nan for cell in cells]) if filled else cells
+    if not filled or any(CODE.fullmatch(cell) for cell in filled):
+        return cells
+    whole = len(filled) == len(cells) and all(WHOLE.fullmatch(cell) for cell in filled)
+    return values.astype(np.int64) if whole else values
 
 
 def _from_jsonl(path: Path) -> Table:
     records, rows, bad = [], [], []
-    for number, line in enumerate(line for line in _utf8(path).splitlines() if line.strip()):
+    for number, line in enumerate(line for line in _utf8(path).split("\n") if line.strip()):
         try:
             record = json.loads(line)
             if not isinstance(record, dict):
@@ -173,7 +207,7 @@ def _from_parquet(path: Path) -> Table:
 
     try:
         table = pq.read_table(path, memory_map=True)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path} is not a Parquet file: {error}") from error
     numeric = lambda t: pa.types.is_floating(t) or pa.types.is_integer(t)  # noqa: E731
     return Table(
@@ -183,7 +217,10 @@ def _from_parquet(path: Path) -> Table:
 
 
 def _from_npy(path: Path) -> Table:
-    array = np.load(path, allow_pickle=False)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path} is not an array of numbers as numpy.save writes it: {error}") from error
     if array.ndim != 2:
         raise DataError(f"{path.name} holds an array of shape {array.shape}; a view is (rows, numbers)")
     return Table({path.stem: array}, path.parent)
@@ -206,6 +243,7 @@ class _HubColumn:
 def _from_dataset(dataset) -> Table:
     """Pictures and sounds stay encoded until they are needed (datasets decodes Audio only with torchcodec)."""
     kinds = {}
+    dataset = dataset.with_format(None)
     names = {name: getattr(feature, "names", None) for name, feature in dataset.features.items()}
     for name, feature in dataset.features.items():
         kind = type(feature).__name__

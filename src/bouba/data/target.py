@@ -16,7 +16,7 @@ Target = str | Mapping[str, Sequence[str]]
 def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views, np.ndarray]:
     """Drop everything that training must not know of the target domain.
 
-    Labels and keys of target rows are dropped. Captions (text views) are dropped too when the target has other
+    Labels, keys and groups of target rows are dropped, and all meta columns. Captions (text views) are dropped too when the target has other
     views, because a caption is an annotation; say {"openmoji": ["image", "en"]} to show them. Pairings are
     broken: every cell still seen becomes a row of its own, in random order.
 
@@ -33,7 +33,8 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
     name, seen = (target, None) if isinstance(target, str) else next(iter(target.items()))
     if name not in views.domains:
         raise DataError(f"no domain {name!r}{nearest(str(name), views.domains)}; name the column with domain=...")
-    ours = np.array([str(d) == name for d in views.domain], bool)
+    assert views.domain is not None  # it has the name
+    ours = np.asarray([str(d) == name for d in views.domain], dtype=np.bool_)
     if ours.all():
         raise DataError(f"every row is of the target {name!r}; adaptation needs source rows with pairs or labels")
     seen = _seen(views, ours) if seen is None else [view for view in seen if len(views[view])]
@@ -56,6 +57,7 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
         "columns": columns,
         "y": {label: _blank(values, is_target) for label, values in shown.y.items()},
         "key": None if shown.key is None else _blank(shown.key, is_target),
+        "group": None if shown.group is None else _blank(shown.group, is_target),
         "meta": {},
     }
     return shown.replace(**hidden), is_target

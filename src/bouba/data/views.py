@@ -17,9 +17,11 @@ def is_missing(value) -> bool:
     """None, NaN, NaT and blank text are missing cells; zeros are not."""
     if isinstance(value, str):
         return not value.strip()
-    if isinstance(value, np.ndarray) and value.ndim:
-        return False
-    return value is None or (isinstance(value, float) and np.isnan(value)) or value is getattr(np, "NaT", None)
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
+    return value is None or type(value).__name__ in ("NAType", "NaTType")  # pandas' own
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Views:
         bad_rows: what could not be read: dicts with "row", "column", "value", "reason".
 
     Raises:
-        DataError: no column, unequal lengths, no row, an unknown kind, NaN inside a vector.
+        DataError: no column, unequal lengths, an unknown kind, cells that are no vectors, NaN inside a vector.
 
     >>> import numpy as np
     >>> views = Views({"left": np.eye(3), "right": ["a", "b", None]}, kinds={"right": "text"})
@@ -137,16 +139,16 @@ class Views:
         self.key = None if key is None else as_array(key)
         self.group = None if group is None else as_array(group)
         self.bad_rows = list(bad_rows)
-        for name, values in {**self.columns, **self._known()}.items():
-            if len(values) != n:
-                raise DataError(
-                    f"column {name!r} has {len(values)} rows, the others have {n}; give every column all rows"
-                )
+        for name, rows_of in self._lengths():
+            if rows_of != n:
+                raise DataError(f"column {name!r} has {rows_of} rows, the others have {n}; give every column all rows")
 
-    def _known(self) -> dict[str, np.ndarray]:
-        """Every (n,) array about rows, by the name used in messages."""
+    def _lengths(self) -> Iterator[tuple[str, int]]:
+        """Every column and every array about rows: its name in messages and its length."""
         roles = {"rows": self.rows, "domain": self.domain, "key": self.key, "group": self.group}
-        return {**{k: v for k, v in roles.items() if v is not None}, **self.y, **self.meta}
+        yield from ((name, len(column)) for name, column in self.columns.items())
+        for about in (roles, self.y, self.meta):
+            yield from ((name, len(values)) for name, values in about.items() if values is not None)
 
     @property
     def modalities(self) -> dict[str, str]:
@@ -199,6 +201,24 @@ class Views:
         """The same rows with only the named views."""
         return self.replace(columns={name: self[name] for name in names})
 
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """(n, sum of widths): vector views side by side, so that a scikit-learn step may follow `transform`.
+
+        Raises:
+            DataError: a view that is no vector, or a missing cell: nothing is filled in silence.
+        """
+        for name, column in self.columns.items():
+            if column.kind != "vector":
+                raise DataError(
+                    f"view {name!r} is {column.kind}; only vectors make an array: transform it, or select others"
+                )
+            if not column.present.all():
+                absent = int((~column.present).sum())
+                raise DataError(
+                    f"view {name!r} lacks {absent} of {len(self)} cells; choose rows or views that are complete"
+                )
+        return np.hstack([np.stack(list(column)) for column in self.columns.values()]).astype(dtype or float)
+
     def __repr__(self) -> str:
         cells = ", ".join(
             f"{name}: {column.kind}"
@@ -213,12 +233,12 @@ class Views:
 
 def as_array(values) -> np.ndarray:
     """A 1-D array of cells, numbers staying numbers and everything else as objects."""
-    array = np.asarray(values) if not isinstance(values, list) else np.asarray(values, dtype=_dtype(values))
+    if isinstance(values, list) and not all(isinstance(v, int | float | np.number) for v in values):
+        array = np.empty(len(values), object)
+        array[:] = values  # lists of equal length stay cells, they do not become a second dimension
+        return array
+    array = np.asarray(values)
     return array.astype(object) if array.dtype.kind in "US" else array
-
-
-def _dtype(values: list):
-    return None if all(isinstance(v, int | float | np.number) for v in values) else object
 
 
 def _column(name: str, values, kind: str | None) -> Column:
@@ -240,11 +260,24 @@ def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
     if has is None:
         return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
-    widths = {len(v) for v, there in zip(values, has, strict=True) if there}
+    cells = {row: _numbers(name, row, values[row]) for row in np.flatnonzero(has)}
+    widths = {len(cell) for cell in cells.values()}
     if len(widths) != 1:
         raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
-    blank = np.zeros(widths.pop(), np.float32)
-    return np.stack([np.asarray(v, np.float32) if there else blank for v, there in zip(values, has, strict=True)])
+    block = np.zeros((len(has), widths.pop()), np.float32)
+    for row, cell in cells.items():
+        block[row] = cell
+    return block
+
+
+def _numbers(name: str, row: int, cell) -> np.ndarray:
+    try:
+        numbers = np.asarray(cell, np.float32)
+    except (TypeError, ValueError):
+        numbers = np.empty(())
+    if numbers.ndim != 1:
+        raise DataError(f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row")
+    return numbers
 
 
 def refuse_not_finite(name: str, values: np.ndarray) -> None:

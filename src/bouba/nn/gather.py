@@ -25,7 +25,7 @@ class _GatherRows(Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        gradient = gradient.contiguous()
+        gradient = gradient.clone(memory_format=torch.contiguous_format)  # autograd may share it with other paths
         dist.all_reduce(gradient)
         start = sum(ctx.sizes[: dist.get_rank()])
         return gradient[start : start + ctx.sizes[dist.get_rank()]], None
@@ -42,7 +42,11 @@ def rank() -> int:
 
 
 def gather(batch: Batch) -> Batch:
-    """The rows of all processes, in rank order; the batch itself when there is one process. Inputs stay behind."""
+    """The rows of all processes, in rank order; the batch itself when there is one process. Inputs stay behind.
+
+    A view no row of this rank has reached no tower and has no gradient; it still takes part in the backward pass,
+    because the other ranks wait for it there.
+    """
     if world_size() == 1:
         return batch
     size = torch.tensor([len(batch)], device=batch.rows.device)
@@ -54,4 +58,8 @@ def gather(batch: Batch) -> Batch:
         as_number = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
         return _GatherRows.apply(as_number, counts).to(tensor.dtype)
 
-    return batch.replace(inputs={}).map(rows)
+    z = {
+        name: e if e.requires_grad or not torch.is_grad_enabled() else e.detach().requires_grad_()
+        for name, e in batch.z.items()
+    }
+    return batch.replace(inputs={}, z=z).map(rows)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bouba.errors import UsageError
 from bouba.nn.reversal import reverse_gradient
+from bouba.nn.unit import unit_rows
 from bouba.terms.term import Space, Term
 
 
@@ -35,7 +36,7 @@ def domain_adversarial(z: Tensor, domain: Tensor, classifier: nn.Module, *, stre
     Returns:
         The scalar loss, and the classifier's logits (B, K).
     """
-    direction = F.normalize(z, dim=1, eps=1e-6) * math.sqrt(z.shape[1])  # unit variance a coordinate
+    direction = unit_rows(z) * math.sqrt(z.shape[1])  # unit variance a coordinate
     logits = classifier(reverse_gradient(direction, strength)).float()
     share = F.one_hot(domain, logits.shape[1]).to(logits.dtype).mean(0)  # (K,)
     cost = F.cross_entropy(logits, domain, reduction="none") / share[domain]

@@ -1,4 +1,4 @@
-"""InfoNCE: what belongs together is more alike than what does not."""
+"""InfoNCE: of everything in the batch, pick the partner. The loss of CLIP and SimCLR."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
 from bouba.nn.temperature import Temperature
+from bouba.nn.unit import unit_rows
 from bouba.terms.term import Parts, Space, Term
 
 SIMILARITIES = ("cosine", "dot", "euclidean")
@@ -29,70 +30,97 @@ def info_nce(
     weight: Tensor | None = None,
     tile: int | None = None,
 ) -> Tensor:
-    """The symmetric contrastive loss of B pairs, each the other pairs' negatives (NT-Xent, CLIP's loss).
+    """Symmetric InfoNCE (NT-Xent): cross-entropy of picking row i's partner among all rows, both ways.
 
-        s_ij = sim(a_i, b_j) / tau
-        L = 1/2B sum_i [ -log exp(s_ii) / sum_j exp(s_ij)  -  log exp(s_ii) / sum_j exp(s_ji) ]
-          = 1/2B sum_i [ softplus(r_i - s_ii) + softplus(c_i - s_ii) ],   r_i = log sum_{j != i} exp(s_ij), c_i likewise
+        s_ij = sim(a_i, b_j) / temperature
+        L = 1/2B sum_i  [-log exp s_ii / sum_j exp s_ij]  +  [-log exp s_ii / sum_j exp s_ji]
 
-    The second form is what is computed: r and c in tiles, so memory is O(tile^2 + B d), and the positives apart, so
-    a solved batch keeps its digits. A sigmoid pairwise loss judges each pair alone and suits small batches; a
-    triplet loss looks only at the hardest negative.
+    Computed as the mean of softplus(log sum_{j != i} exp s_ij - s_ii): exact, also where a solved batch costs
+    1e-30, and without the B x B matrix. Use it when batches are large enough to hold hard negatives (256 and
+    more); `sigmoid_pairs` judges each pair alone and suits small batches; `triplet` looks at the margin to the
+    hardest negative only and needs no temperature.
+
+    Two values to know: embeddings that are all alike cost log B exactly, so a run stuck at log B has collapsed;
+    a batch of one has no negatives and costs 0, with zero gradient.
 
     Args:
-        z_a, z_b: (B, d) embeddings; row i of both is the same thing. Halves are computed in float32.
-        temperature: tau > 0, a number or a scalar tensor with gradient; it divides.
-        similarity: "cosine"; "dot"; or "euclidean", the negative distance.
-        key: int64 (B,); pairs with equal keys are no negatives of each other. Negative keys equal no other.
-        weight: (B,) >= 0, how much each pair counts; all alike when None.
-        tile: side of the tiles; chosen when None. The result does not depend on it.
+        z_a, z_b: (B, D) embeddings; row i of one belongs to row i of the other. Any float type; half precision
+            is computed in float32.
+        temperature: tau > 0, divides the similarity; a scalar tensor is learnt.
+        similarity: "cosine" in [-1, 1], "dot", or "euclidean" (minus the distance).
+        key: int64 (B,); rows of equal key are the same thing and no negatives of each other. Negative = unknown.
+        weight: (B,), at least 0; the loss is the weighted mean over rows, 0 if all are 0. A row of weight 0 remains
+            a negative of the others.
+        tile: side of the tiles the logits are computed in; None picks one. Changes time and memory only.
 
     Returns:
-        Scalar, in nats. ln B where all embeddings are alike; 0 for B = 1, which has no negatives.
+        The loss, a scalar in nats, float32 (float64 for float64 input).
 
     Raises:
-        UsageError: shapes that differ, temperature <= 0, an unknown similarity. DataError: NaN or infinity.
+        UsageError: a shape, temperature, similarity, weight or tile that makes no sense.
+        DataError: NaN or infinity in an embedding; names the argument and the row.
 
-    Reference: van den Oord et al. 2018, equation 4; Chen et al. 2020 (NT-Xent); Radford et al. 2021, figure 3.
+    References: van den Oord et al. 2018, equation 4; Chen et al. 2020 (SimCLR), equation 1; Radford et al. 2021
+    (CLIP), figure 3. Departures: `key` and `weight`; a row shorter than 1e-6 is not normalised, so that its
+    gradient stays small; negatives are taken across the views only, as in CLIP.
 
     >>> z = torch.eye(4)
-    >>> round(float(info_nce(z, z, temperature=1.0)), 4)  # log(1 + 3 exp(-1))
+    >>> round(info_nce(z, z, temperature=1.0).item(), 4)  # log(1 + 3 / e)
     0.7437
+    >>> round(info_nce(torch.ones(4, 2), torch.ones(4, 2)).item(), 4)  # all alike: log 4
+    1.3863
     """
-    _refuse_unfit(z_a, z_b, temperature, similarity)
-    z_a, z_b = (z.float() if z.dtype.itemsize < 4 else z for z in (z_a, z_b))
-    scale = 1 / torch.as_tensor(temperature, dtype=z_a.dtype, device=z_a.device)
-    if similarity == "cosine":
-        z_a, z_b = F.normalize(z_a, dim=1, eps=1e-6), F.normalize(z_b, dim=1, eps=1e-6)
-    if similarity == "euclidean":
-        positive = -scale * torch.linalg.vector_norm(z_a - z_b, dim=1)  # (B,)
-    else:
-        positive = scale * (z_a * z_b).sum(1)
-    rows, cols = off_diagonal_logsumexp(
-        z_a,
-        z_b,
-        scale,
-        floor=positive.detach(),
-        key=key,
-        euclidean=similarity == "euclidean",
-        tile=tile or 1024,
-    )
-    zero = torch.zeros_like(positive)  # softplus(x) = log(exp(x) + exp(0)); torch's own gives up digits above x = 20
-    each = (torch.logaddexp(rows - positive, zero) + torch.logaddexp(cols - positive, zero)) / 2
-    return each.mean() if weight is None else (weight * each).sum() / weight.sum()
+    _check(z_a, z_b, similarity, key, weight, tile)
+    z_a, z_b, scale = _precise(z_a, z_b, temperature)
+    with torch.autocast(z_a.device.type, enabled=False):
+        if similarity == "cosine":
+            z_a, z_b = unit_rows(z_a), unit_rows(z_b)
+        euclidean = similarity == "euclidean"
+        positive = scale * (-(z_a - z_b).norm(dim=1) if euclidean else torch.linalg.vecdot(z_a, z_b))  # (B,)
+        rows, cols = off_diagonal_logsumexp(
+            z_a, z_b, scale, floor=positive, key=key, euclidean=euclidean, tile=tile or _side(z_a)
+        )
+        # past 40 nats softplus(x) is x to the last bit of float64
+        cost = (F.softplus(rows - positive, threshold=40.0) + F.softplus(cols - positive, threshold=40.0)) / 2
+        if weight is None:
+            return cost.mean()
+        weight = weight.to(cost.dtype)
+        return (cost * weight).sum() / weight.sum().clamp(min=torch.finfo(cost.dtype).tiny)
 
 
-def _refuse_unfit(z_a: Tensor, z_b: Tensor, temperature: float | Tensor, similarity: str) -> None:
-    if z_a.dim() != 2 or z_a.shape != z_b.shape or not len(z_a):
-        raise UsageError(f"info_nce pairs two (B, d) tensors row by row, got {tuple(z_a.shape)} and {tuple(z_b.shape)}")
-    tau = float(temperature.detach() if isinstance(temperature, Tensor) else temperature)
-    if not tau > 0:
-        raise UsageError(f"temperature divides and must be above 0, got {tau:g}")
+def _side(z: Tensor) -> int:
+    """A tile that stays in a CPU's cache, or fills a GPU (measured in benchmarks/info_nce.py)."""
+    return 1024 if z.device.type == "cpu" else 4096
+
+
+def _precise(z_a, z_b, temperature) -> tuple[Tensor, Tensor, Tensor]:
+    """Both embeddings in one precision of at least float32, and the scale 1 / temperature."""
+    dtype = torch.promote_types(torch.promote_types(z_a.dtype, z_b.dtype), torch.float32)
+    temperature = torch.as_tensor(temperature, dtype=dtype, device=z_a.device)
+    if temperature.numel() != 1 or not 0 < temperature < torch.inf:
+        raise UsageError(f"temperature must be one finite number above 0, got {temperature.tolist()}")
+    return z_a.to(dtype), z_b.to(dtype), 1 / temperature.reshape(())
+
+
+def _check(z_a, z_b, similarity, key, weight, tile) -> None:
+    if z_a.ndim != 2 or z_a.shape != z_b.shape or len(z_a) == 0:
+        shapes = f"z_a {tuple(z_a.shape)} and z_b {tuple(z_b.shape)}"
+        raise UsageError(f"info_nce needs two embeddings of one shape (B, D) with B >= 1, got {shapes}")
     check_similarity(similarity)
+    if tile is not None and tile < 1:
+        raise UsageError(f"tile must be at least 1, got {tile}; leave it out to have one picked")
+    for name, column in (("key", key), ("weight", weight)):
+        if column is not None and column.shape != z_a.shape[:1]:
+            raise UsageError(f"{name} must hold one number a row, ({len(z_a)},), got {tuple(column.shape)}")
+    if weight is not None and not (weight >= 0).all():
+        raise UsageError(f"weight must be at least 0 everywhere, got {weight.min().item():g}")
     for name, z in (("z_a", z_a), ("z_b", z_b)):
-        bad = (~torch.isfinite(z).all(1)).nonzero()
-        if len(bad):
-            raise DataError(f"{name} holds NaN or infinity in {len(bad)} of {len(z)} rows, first in row {int(bad[0])}")
+        if not torch.isfinite(z.detach().sum()):  # one pass without a mask; a sum may overflow, so look again
+            bad = (~torch.isfinite(z)).any(1).nonzero().flatten().tolist()
+            if bad:
+                raise DataError(
+                    f"{name} holds NaN or infinity in {len(bad)} of {len(z)} rows, first in row {bad[0]}"
+                )
 
 
 def check_similarity(similarity: str) -> None:

@@ -24,7 +24,7 @@ class NGramsEncoder(Encoder):
         self.layers = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, spec.width), nn.GELU())
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        grams = [n_grams(decode.text(cell), self.spec.longest) for cell in cells]
+        grams = [n_grams(decode.text(cell)[: self.spec.read], self.spec.longest) for cell in cells]
         return {"grams": stack([torch.tensor([self._bucket(g) for g in some], dtype=torch.int64) for some in grams])}
 
     def _bucket(self, gram: str) -> int:
@@ -56,6 +56,7 @@ class NGrams(EncoderSpec):
         buckets: size of the hash table; collisions share an embedding.
         longest: longest character n-gram.
         width: width of the embeddings and of the features.
+        read: characters read of a text; the rest is cut.
 
     Reference: Bojanowski et al. 2017, Enriching Word Vectors with Subword Information.
     """
@@ -65,6 +66,7 @@ class NGrams(EncoderSpec):
     buckets: int = 20_000
     longest: int = 4
     width: int = 256
+    read: int = 1000
 
     def build(self, learned: Learned) -> NGramsEncoder:
         return NGramsEncoder(self)
@@ -85,7 +87,8 @@ class LSTMEncoder(Encoder):
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         encoded = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
-        return {"tokens": stack([torch.tensor(e.ids[: self.longest] or [1], dtype=torch.int64) for e in encoded])}
+        ids = [[i for i in e.ids if i != 0][: self.longest] or [1] for e in encoded]  # a written "[PAD]" pads nothing
+        return {"tokens": stack([torch.tensor(some, dtype=torch.int64) for some in ids])}
 
     def forward(self, tokens: Tensor) -> Tensor:
         lengths = (tokens != 0).sum(1).clamp(min=1)

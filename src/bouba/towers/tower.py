@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
+from bouba.nn.domain_norm import DomainStatistics
 from bouba.nn.projection import Projection
 
 Learned = dict[str, Any]
@@ -52,29 +54,33 @@ class Encoder(nn.Module, ABC):
 
 
 class Tower(nn.Module):
-    """One view's way into the shared space: inputs -> z (B, dim)."""
+    """One view's way into the shared space: inputs -> z (B, dim).
 
-    def __init__(self, encoder: Encoder, dim: int, *, hidden: int | None = None):
+    Where the encoder has BatchNorm, rows of different domains pass apart: in training each is normalised by its
+    own batch, since a mixed batch would tell the domains apart; afterwards by its own measured statistics.
+    """
+
+    def __init__(self, encoder: Encoder, dim: int, *, hidden: int | None = None, domains: int = 0):
         super().__init__()
         self.encoder = encoder
         self.projection = Projection(encoder.width, dim, hidden=hidden)
+        self.statistics = DomainStatistics(encoder, domains)
         self.dim = dim
-        self.apart = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in encoder.modules())
 
     def forward(self, inputs: Inputs, domain: Tensor | None = None) -> Tensor:
-        """z (B, dim). In training, rows of different domains pass apart where there is BatchNorm.
-
-        Statistics of a mixed batch would tell the domains apart, and are those of no domain seen later.
-        """
-        if not (self.training and self.apart and domain is not None):
+        """z (B, dim). `domain` (B,) holds codes, -1 where it is unknown."""
+        if domain is None or not self.statistics:
             return self.projection(self.encoder(**inputs))
         features = None
-        for code in domain.unique():
-            rows = domain == code
-            some = self.encoder(**{name: tensor[rows] for name, tensor in inputs.items()})
-            features = some.new_zeros((len(rows), some.shape[1])) if features is None else features
-            features = features.index_put((rows.nonzero(as_tuple=True)[0],), some)
-        assert features is not None
+        for code in domain.unique().tolist():
+            rows = (domain == code).nonzero(as_tuple=True)[0]
+            with nullcontext() if self.training else self.statistics.of(code):
+                some = self.encoder(**{name: tensor[rows] for name, tensor in inputs.items()})
+            if len(rows) == len(domain):
+                return self.projection(some)
+            features = some.new_zeros((len(domain), some.shape[1])) if features is None else features
+            features = features.index_put((rows,), some)
+        assert features is not None, "a batch has a row"
         return self.projection(features)
 
 

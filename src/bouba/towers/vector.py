@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -18,13 +19,16 @@ from bouba.towers.tower import Encoder, EncoderSpec, Learned
 class VectorEncoder(Encoder):
     """Vectors (d,) -> float32 (B, d) -> features (B, width)."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, learned: Learned, hidden: tuple[int, ...], dropout: float):
         super().__init__()
         self.register_buffer("mean", torch.tensor(learned["mean"]))
         self.register_buffer("scale", torch.tensor(learned["scale"]))
         sizes = [len(learned["mean"]), *hidden]
         layers: list[nn.Module] = []
-        for inside, outside in zip(sizes, sizes[1:]):
+        for inside, outside in pairwise(sizes):
             layers += [nn.Linear(inside, outside), nn.LayerNorm(outside), nn.GELU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.width = sizes[-1]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Tensor, nn
 
 from bouba.batch import Batch
+from bouba.data.loader import Rows
 from bouba.nn.gather import gather
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective, Parts, Space
@@ -45,6 +47,21 @@ class Network(nn.Module):
         batch = batch.replace(z={name: z.float() if z.dtype.itemsize < 4 else z for name, z in batch.z.items()})
         loss = self.objective.loss if self.training else self.objective.validation_loss
         return loss(batch, self.state)
+
+    def measure_domains(self, rows: Rows, *, most: int = 4096, batch_size: int = 512) -> None:
+        """Keep each domain's BatchNorm statistics, from up to `most` of its rows, without augmentation."""
+        self.eval()
+        device = next(self.parameters()).device
+        for name, tower in self.towers.items():
+            for code in range(len(tower.statistics.values)) if tower.statistics else ():  # type: ignore[arg-type]
+                own = (rows.present[name] & (rows.domain == code)).nonzero(as_tuple=True)[0][:most]
+                chunks = own.tensor_split(max(1, round(len(own) / batch_size)))
+                forwards = [partial(self._encode, name, rows, chunk, device) for chunk in chunks]
+                if len(own) > 1:
+                    tower.statistics.measure(code, forwards)  # type: ignore[union-attr, operator]
+
+    def _encode(self, name: str, rows: Rows, chunk: Tensor, device) -> None:
+        self.towers[name].encoder(**rows.batch(chunk).to(device).inputs[name])  # type: ignore[operator, union-attr]
 
     def after_step(self) -> None:
         """Put learnt temperatures back into their range."""

@@ -1,0 +1,81 @@
+"""BatchNorm statistics of each domain, kept beside the network's running ones.
+
+In training each domain is normalised by its own batch. Running statistics are then a mixture that belongs to no
+domain; afterwards the statistics of each are measured once over its training rows and used for its rows. It takes
+no label, so it may be done for a target. Reference: Li et al. 2017, Revisiting Batch Normalization For Practical
+Domain Adaptation (AdaBN); Chang et al. 2019, Domain-Specific Batch Normalization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class DomainStatistics(nn.Module):
+    """Means and variances of every BatchNorm layer of a network, one row a domain.
+
+    Args:
+        network: where the layers are. domains: how many domains there are.
+    """
+
+    def __init__(self, network: nn.Module, domains: int):
+        super().__init__()
+        self._layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        width = sum(layer.num_features for layer in self._layers)
+        self.register_buffer("values", torch.zeros(domains, 2, width))
+        self.register_buffer("measured", torch.zeros(domains, dtype=torch.bool))
+
+    def __bool__(self) -> bool:
+        """Whether the network has any BatchNorm."""
+        return bool(self._layers)
+
+    def measure(self, code: int, forwards: Iterable) -> None:
+        """Run a domain's batches through the network and keep what its layers saw.
+
+        Args:
+            code: which domain. forwards: each call passes one batch through the network.
+        """
+        before = self._read()
+        momenta = [layer.momentum for layer in self._layers]
+        for layer in self._layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain average over batches
+            layer.train()
+        with torch.no_grad():
+            for forward in forwards:
+                forward()
+        self.values[code] = self._read()
+        self.measured[code] = True
+        for layer, momentum in zip(self._layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
+        self._write(before)
+
+    @contextmanager
+    def of(self, code: int) -> Iterator[None]:
+        """Inside, the network normalises by this domain's statistics; by its own where the domain was not measured."""
+        if code < 0 or not bool(self.measured[code]):
+            yield
+            return
+        before = self._read()
+        self._write(self.values[code])
+        try:
+            yield
+        finally:
+            self._write(before)
+
+    def _read(self) -> Tensor:
+        means = [layer.running_mean for layer in self._layers]
+        return torch.stack([torch.cat(means), torch.cat([layer.running_var for layer in self._layers])])
+
+    def _write(self, values: Tensor) -> None:
+        start = 0
+        for layer in self._layers:
+            stop = start + layer.num_features
+            layer.running_mean.copy_(values[0, start:stop])
+            layer.running_var.copy_(values[1, start:stop])
+            start = stop

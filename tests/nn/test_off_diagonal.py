@@ -1,0 +1,169 @@
+"""The kernel against an explicit double loop in float64, in every regime it treats apart."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bouba.nn import off_diagonal
+from bouba.nn.off_diagonal import off_diagonal_logsumexp
+
+
+def by_loops(a, b, scale, key=None, euclidean=False):
+    """rows and cols, one pair at a time; differentiable."""
+    size = len(a)
+    logits = [
+        [scale * (-(a[i] - b[j]).norm() if euclidean else (a[i] * b[j]).sum()) for j in range(size)]
+        for i in range(size)
+    ]
+    counts = [
+        [i != j and not (key is not None and key[i] >= 0 and key[i] == key[j]) for j in range(size)]
+        for i in range(size)
+    ]
+    empty = a.new_full((), -math.inf)
+
+    def total(pairs):
+        kept = [logits[i][j] for i, j in pairs if counts[i][j]]
+        return torch.stack(kept).logsumexp(0) if kept else empty
+
+    rows = [total([(i, j) for j in range(size)]) for i in range(size)]
+    cols = [total([(i, j) for i in range(size)]) for j in range(size)]
+    return torch.stack(rows), torch.stack(cols)
+
+
+def problem(size=7, width=3, seed=0, spread=1.0, dtype=torch.float64):
+    draw = torch.Generator().manual_seed(seed)
+    a, b = (spread * torch.randn(size, width, generator=draw, dtype=torch.float64) for _ in range(2))
+    leaves = [x.to(dtype).requires_grad_() for x in (a, b, torch.tensor(1.7, dtype=torch.float64))]
+    return leaves, [torch.randn(size, generator=draw, dtype=torch.float64).to(dtype) for _ in range(2)]
+
+
+def values_and_gradients(function, leaves, outer):
+    rows, cols = function(*leaves)
+    finite = [torch.where(x.isneginf(), 0.0, x) for x in (rows, cols)]
+    gradients = torch.autograd.grad(sum((g * x).sum() for g, x in zip(outer, finite)), leaves)
+    return [rows.detach(), cols.detach(), *gradients]
+
+
+def kernel(floor=-math.inf, **options):
+    return lambda a, b, scale: off_diagonal_logsumexp(a, b, scale, floor=a.new_full((len(a),), floor), **options)
+
+
+KEYS = {
+    "no key": None,
+    "unknown": [-1] * 7,
+    "two pairs": [0, 1, 0, -1, -1, 1, 2],
+    "one empty row": [4, 4, 4, 4, 4, 4, 4],
+}
+
+
+@pytest.mark.parametrize("euclidean", [False, True])
+@pytest.mark.parametrize("tile", [1, 3, 7, 50])
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
+@pytest.mark.parametrize("kept", [0, 10, 10**6])
+def test_is_the_double_loop_for_any_tile(key, tile, euclidean, kept, monkeypatch):
+    monkeypatch.setattr(off_diagonal, "KEPT", kept)
+    leaves, outer = problem()
+    key = None if key is None else torch.tensor(key)
+    expected = (
+        values_and_gradients(lambda a, b, s: by_loops(a, b, s, key, euclidean), leaves, outer)
+        if key is None or (key < 4).all()
+        else None
+    )
+    got = values_and_gradients(kernel(key=key, tile=tile, euclidean=euclidean), leaves, outer)
+    if expected is None:  # nothing left anywhere
+        assert all(x.isneginf().all() for x in got[:2])
+        assert all((g == 0).all() for g in got[2:])
+    else:
+        for ours, theirs in zip(got, expected):
+            torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [5.0, 30.0, 300.0])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-3)])
+def test_two_exponentials_where_one_does_not_reach(spread, dtype, tolerance):
+    leaves, outer = problem(spread=spread, dtype=dtype)
+    exact, weights = [x.detach().double().requires_grad_() for x in leaves], [g.double() for g in outer]
+    expected = values_and_gradients(by_loops, exact, weights)
+    for tile in (2, 3, 7):
+        got = values_and_gradients(kernel(tile=tile), leaves, outer)
+        for ours, theirs in zip(got, expected):
+            size = theirs.abs().max()
+            torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=tolerance * size.item())
+
+
+def exponentials(monkeypatch, run):
+    """How often _exp was called forward and backward."""
+    calls, exp = [], off_diagonal._exp
+    monkeypatch.setattr(off_diagonal, "_exp", lambda *args, **kw: calls.append(1) or exp(*args, **kw))
+    out = run()
+    forward = len(calls)
+    out.backward()
+    return forward, len(calls) - forward
+
+
+@pytest.mark.parametrize(("spread", "calls"), [(1.0, (1, 1)), (30.0, (2, 2))])
+def test_which_way_a_tile_goes(spread, calls, monkeypatch):
+    (a, b, scale), _ = problem(spread=spread, dtype=torch.float32)
+    assert exponentials(monkeypatch, lambda: sum(kernel()(a, b, scale)).sum()) == calls
+
+
+def test_a_high_floor_spares_the_second_exponential(monkeypatch):
+    (a, b, scale), _ = problem(spread=30.0, dtype=torch.float32)
+    run = lambda: (sum(kernel(floor=1e5)(a, b, scale)) * 0).sum()  # noqa: E731
+    assert exponentials(monkeypatch, run) == (1, 1)
+
+
+def test_a_scale_of_zero_and_a_negative_one():
+    (a, b, _), outer = problem()
+    for value in (0.0, -2.0):
+        for euclidean in (False, True):
+            leaves = [a, b, torch.tensor(value, dtype=torch.float64, requires_grad=True)]
+            expected = values_and_gradients(lambda *x, e=euclidean: by_loops(*x, euclidean=e), leaves, outer)
+            got = values_and_gradients(kernel(tile=3, euclidean=euclidean), leaves, outer)
+            for ours, theirs in zip(got, expected):
+                torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("euclidean", [False, True])
+def test_gradcheck(euclidean):
+    leaves, _ = problem(size=5)
+    key = torch.tensor([0, -1, 0, -1, 3])
+    assert torch.autograd.gradcheck(kernel(tile=2, key=key, euclidean=euclidean), leaves)
+
+
+def test_a_second_backward_gives_the_same():
+    leaves, _ = problem()
+    total = sum(kernel(tile=3)(*leaves)).sum()
+    first = torch.autograd.grad(total, leaves, retain_graph=True)
+    for one, two in zip(first, torch.autograd.grad(total, leaves)):
+        assert torch.equal(one, two)
+
+
+def test_gradients_of_solved_rows_are_not_lost_to_underflow():
+    """Incoming gradients of e^-80 with probabilities of e^-30: the product is denormal, the sum is not."""
+    leaves, outer = problem(dtype=torch.float32)
+    tiny = [g * math.exp(-80) for g in outer]
+    plain, scaled = (values_and_gradients(kernel(), leaves, g)[2:] for g in (outer, tiny))
+    for one, two in zip(plain, scaled):
+        torch.testing.assert_close(two.double() * math.exp(80), one.double(), rtol=1e-4, atol=0)
+
+
+def test_near_twins_far_from_the_origin_keep_their_distance():
+    a = torch.tensor([[1000.0, 0.0], [1000.0, 1.0], [1000.001, 0.0]])
+    b = a + torch.tensor([0.0, 0.002])
+    rows, cols = kernel(euclidean=True)(a, b, torch.tensor(1.0))
+    expected = by_loops(a.double(), b.double(), torch.tensor(1.0).double(), euclidean=True)
+    torch.testing.assert_close(torch.stack([rows, cols]).double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(size=st.integers(1, 9), tile=st.integers(1, 10), spread=st.floats(0.0, 50.0), seed=st.integers(0, 99))
+def test_rows_of_the_transpose_are_the_columns(size, tile, spread, seed):
+    (a, b, scale), _ = problem(size=size, seed=seed, spread=spread)
+    rows, cols = kernel(tile=tile)(a, b, scale)
+    cols_again, rows_again = kernel(tile=tile)(b, a, scale)
+    torch.testing.assert_close(rows, rows_again, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(cols, cols_again, rtol=1e-12, atol=1e-12)

@@ -1,0 +1,55 @@
+"""What a stranger meets first: the names, and how fast they come."""
+
+import subprocess
+import sys
+import time
+
+import bouba
+
+
+def run(*arguments: str) -> str:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_bouba_imports_no_torch():
+    heavy = "import sys, bouba; print(sorted({'torch', 'sklearn', 'pandas', 'datasets', 'lancedb'} & set(sys.modules)))"
+    assert run("-c", heavy).strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    for name in bouba.__all__:
+        assert getattr(bouba, name) is not None
+    assert set(bouba.__all__) <= set(dir(bouba))
+
+
+def test_the_public_surface():
+    """A name more or less is a decision, not an accident."""
+    assert sorted(bouba.__all__) == [
+        "AdaptedCLIP", "CLIP", "ConvNet", "DomainAdversarial", "InfoNCE", "LSTM", "Learner", "MLP", "NGrams", "ResNet",
+        "Views", "__version__", "evaluate", "load", "read", "samples", "split",
+    ]  # fmt: skip
+
+
+def test_help_answers_at_once():
+    """Half a second of this process's own work; the best of three, because machines are shared."""
+    spent = []
+    for _ in range(3):
+        started = time.perf_counter()
+        said = run("-c", "import sys; sys.argv = ['bouba', '--help']; from bouba.cli import main; main()")
+        spent.append(time.perf_counter() - started)
+    assert "demo" in said
+    assert "search" in said
+    assert min(spent) < 0.5
+
+
+def test_help_imports_nothing_heavy():
+    code = """
+import sys
+sys.argv = ["bouba", "--help"]
+from bouba.cli import main
+try:
+    main()
+except SystemExit:
+    print(sorted({"torch", "sklearn", "numpy", "pandas"} & set(sys.modules)))
+"""
+    assert run("-c", code).strip().endswith("[]")
