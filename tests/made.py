@@ -1,6 +1,9 @@
 """Views with a known answer, shared by all rooms."""
 
+import csv
+
 import numpy as np
+from PIL import Image, ImageDraw
 
 from bouba.data import Views
 
@@ -13,3 +16,24 @@ def twin_vectors(n=240, d=6, noise=0.1, seed=0):
     left = latent + noise * random.normal(size=latent.shape)
     right = latent @ mix + noise * random.normal(size=(n, d + 3))
     return Views({"left": left, "right": right})
+
+
+def write_things(folder):
+    """A table on disk: 60 coloured shapes with captions, labels and two domains; one picture is no picture."""
+    colours = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (50, 80, 220), "yellow": (230, 200, 40)}
+    rows = []
+    for number in range(60):
+        colour = list(colours)[number % 4]
+        shape = ("circle", "square", "bar")[number // 4 % 3]
+        picture = Image.new("RGB", (24, 24), "white")
+        box = (3 + number % 5, 3, 18, 20 if shape != "bar" else 8)
+        draw = ImageDraw.Draw(picture)
+        (draw.ellipse if shape == "circle" else draw.rectangle)(box, fill=colours[colour])
+        name = f"thing{number:02d}.png"
+        picture.save(folder / name)
+        rows.append([name, f"a {colour} {shape}", shape, "shop" if number % 2 else "studio"])
+    (folder / "thing07.png").write_text("this is no picture")
+    table = folder / "things.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["photo", "caption", "label", "domain"], *rows])
+    return table

@@ -23,7 +23,7 @@ from bouba.towers import NGrams, ResNet
 
 TARGET = "openmoji"
 METHODS = ("clip", "clip_dann", "linear_cca")
-EPOCHS = 30
+EPOCHS = 26
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ ROLES = ("label", "domain", "key", "group", "meta")
 NAMES = {
     "label": {"label", "labels", "class", "category", "target", "kind", "y", "group", "subgroup", "genre"},
     "domain": {"domain", "style", "site", "source"},
+    "text": {"text", "caption", "title", "name", "description", "sentence", "prompt", "文本", "标题", "描述", "名称"},
     "key": {"key", "id", "concept", "item", "item_id", "product_id"},
 }
 ENDINGS = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS, "video": VIDEO_ENDINGS}
@@ -64,7 +65,7 @@ def _by_name(name: str, n: int, cells: list) -> str | None:
     for role, names in NAMES.items():
         if lowered in names:
             few = len({str(cell) for cell in cells}) <= max(2, len(cells) // 2)
-            return role if role == "key" or few or n < 10 else None
+            return role if role in ("key", "text") or few or n < 10 else None
     return None
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, nearest
 
-
 STYLES = ("noto", "twemoji", "fluent", "openmoji")
 
 

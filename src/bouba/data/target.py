@@ -16,9 +16,9 @@ Target = str | Mapping[str, Sequence[str]]
 def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views, np.ndarray]:
     """Drop everything that training must not know of the target domain.
 
-    Labels, keys and groups of target rows are dropped, and all meta columns. Captions (text views) are dropped too when the target has other
-    views, because a caption is an annotation; say {"openmoji": ["image", "en"]} to show them. Pairings are
-    broken: every cell still seen becomes a row of its own, in random order.
+    Labels, keys and groups of target rows are dropped, and all meta columns. Captions (text views) are dropped too
+    when the target has other views, because a caption is an annotation; say {"openmoji": ["image", "en"]} to show
+    them. Pairings are broken: every cell still seen becomes a row of its own, in random order.
 
     Args:
         views: rows of all domains. target: which one is the target.

@@ -260,7 +260,7 @@ def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
     if has is None:
         return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
-    cells = {row: _numbers(name, row, values[row]) for row in np.flatnonzero(has)}
+    cells = {row: _numbers(name, row, values[row]) for row in np.flatnonzero(has).tolist()}
     widths = {len(cell) for cell in cells.values()}
     if len(widths) != 1:
         raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
@@ -272,10 +272,10 @@ def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
 
 def _numbers(name: str, row: int, cell) -> np.ndarray:
     try:
-        numbers = np.asarray(cell, np.float32)
+        numbers: np.ndarray | None = np.asarray(cell, np.float32)
     except (TypeError, ValueError):
-        numbers = np.empty(())
-    if numbers.ndim != 1:
+        numbers = None
+    if numbers is None or numbers.ndim != 1:
         raise DataError(f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row")
     return numbers
 

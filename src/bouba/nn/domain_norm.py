@@ -22,6 +22,9 @@ class DomainStatistics(nn.Module):
         network: where the layers are. domains: how many domains there are.
     """
 
+    values: Tensor
+    measured: Tensor
+
     def __init__(self, network: nn.Module, domains: int):
         super().__init__()
         self._layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -69,13 +72,13 @@ class DomainStatistics(nn.Module):
             self._write(before)
 
     def _read(self) -> Tensor:
-        means = [layer.running_mean for layer in self._layers]
-        return torch.stack([torch.cat(means), torch.cat([layer.running_var for layer in self._layers])])
+        buffers = [dict(layer.named_buffers()) for layer in self._layers]
+        return torch.stack([torch.cat([held[name] for held in buffers]) for name in ("running_mean", "running_var")])
 
     def _write(self, values: Tensor) -> None:
         start = 0
         for layer in self._layers:
             stop = start + layer.num_features
-            layer.running_mean.copy_(values[0, start:stop])
-            layer.running_var.copy_(values[1, start:stop])
+            for value, name in zip(values, ("running_mean", "running_var"), strict=True):
+                layer.get_buffer(name).copy_(value[start:stop])
             start = stop

@@ -1,0 +1,121 @@
+"""The command line as a person uses it: a table in, a run folder out, words in, pictures out."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from made import write_things
+
+from bouba.cli import main
+
+
+def bouba(*arguments: object) -> int:
+    """Run a command in this process; its exit code."""
+    before, sys.argv = sys.argv, ["bouba", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """One small run that the tests of this file share."""
+    folder = tmp_path_factory.mktemp("cli")
+    table = write_things(folder)
+    out = folder / "runs" / "mine"
+    assert bouba("fit", table, "-o", out, "--epochs", 8, "--dim", 16, "--holdout", 0.3, "--lr", 0.01) == 0
+    return table, out
+
+
+def test_fit_writes_the_whole_run_folder(run):
+    _, out = run
+    there = {p.name for p in out.iterdir()}
+    assert there >= {"recipe.toml", "model", "metrics.json", "history.jsonl", "bad_rows.jsonl", "report.html", "index"}
+    assert not (out.parent / "mine.part").exists()
+    bad = [json.loads(line) for line in (out / "bad_rows.jsonl").read_text().splitlines()]
+    assert [(b["row"], b["column"]) for b in bad] == [(7, "photo")]
+    assert "these bytes are no known image format" in bad[0]["reason"]
+    records = json.loads((out / "metrics.json").read_text())
+    assert {"clip", "linear_cca"} == {r["method"] for r in records}
+    assert {"photo->caption", "caption->photo"} <= {r["direction"] for r in records}
+    for record in records:
+        if record["metric"] == "recall@10":
+            assert 0 <= record["low"] <= record["value"] <= record["high"] <= 1
+    assert len((out / "history.jsonl").read_text().splitlines()) == 8
+    assert "data:image" in (out / "report.html").read_text()
+
+
+def test_the_recipe_of_a_run_repeats_it(run, tmp_path):
+    table, out = run
+    assert bouba("fit", table, "-o", tmp_path / "again", "--recipe", out / "recipe.toml", "--holdout", 0.3) == 0
+    one, two = ((o / "model" / "model.safetensors").read_bytes() for o in (out, tmp_path / "again"))
+    assert one == two
+
+
+def test_search_finds_by_words_by_picture_and_under_filters(run, capsys):
+    table, out = run
+    capsys.readouterr()
+    assert bouba("search", out, "a red circle", "-k", 3, "--json") == 0
+    hits = json.loads(capsys.readouterr().out)
+    assert len(hits) == 3
+    assert all(hit["view"] == "photo" and Path(hit["path"]).exists() for hit in hits)
+    assert [h["score"] for h in hits] == sorted((h["score"] for h in hits), reverse=True)
+    assert bouba("search", out, "a red circle", "--column", "label=bar", "--json") == 0
+    assert {hit["columns"]["label"] for hit in json.loads(capsys.readouterr().out)} == {"bar"}
+    assert bouba("search", out, "a red circle", "--where", "label = 'bar' AND domain = 'shop'", "--json") == 0
+    assert {hit["columns"]["domain"] for hit in json.loads(capsys.readouterr().out)} == {"shop"}
+    assert bouba("search", out, "--image", table.parent / "thing00.png", "-k", 2) == 0
+    assert "a " in capsys.readouterr().out
+
+
+def test_evaluate_on_another_table(run, capsys):
+    table, out = run
+    assert bouba("evaluate", out, table, "--json") == 0
+    records = json.loads(capsys.readouterr().out)
+    assert {"recall@1", "median_rank", "mrr", "map"} <= {r["metric"] for r in records}
+    assert {r["domain"] for r in records} == {"shop", "studio"}
+
+
+def test_inspect_says_what_it_understood(run, capsys):
+    table, _ = run
+    assert bouba("inspect", table) == 0
+    said = capsys.readouterr().out
+    for words in ("60 rows", "photo", "image", "caption", "text", "3 classes", "2 domains", "row 7: not a picture"):
+        assert words in said
+    assert bouba("inspect", table, "--label", "caption", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["labels"]["caption"]["classes"] == 12
+
+
+def test_adapted_clip_needs_a_target(run, capsys, tmp_path):
+    table, _ = run
+    assert bouba("fit", table, "-o", tmp_path / "a", "--method", "adapted-clip") == 2
+    assert "needs --target, the domain to adapt to; the table has shop, studio" in capsys.readouterr().err
+    arguments = ("--method", "adapted-clip", "--target", "shop", "--epochs", 1, "--dim", 8)
+    assert bouba("fit", table, "-o", tmp_path / "a", *arguments) == 0
+
+
+def test_resume_after_a_crash(run, tmp_path, monkeypatch, capsys):
+    table, _ = run
+    arguments = (table, "-o", tmp_path / "r", "--epochs", 3, "--dim", 8)
+    from bouba.train import loop
+
+    real = loop.save_checkpoint
+
+    def crash(folder, **what):
+        real(folder, **what)
+        if what["facts"]["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_checkpoint", crash)
+    assert bouba("fit", *arguments) != 0
+    monkeypatch.setattr(loop, "save_checkpoint", real)
+    assert not (tmp_path / "r").exists()
+    assert bouba("fit", *arguments, "--resume") == 0
+    assert bouba("fit", table, "-o", tmp_path / "whole", "--epochs", 3, "--dim", 8) == 0
+    one, two = ((tmp_path / o / "model" / "model.safetensors").read_bytes() for o in ("r", "whole"))
+    assert one == two

@@ -1,0 +1,53 @@
+"""Recipes map onto constructors one to one, there and back."""
+
+import tomllib
+
+import pytest
+
+from bouba import CLIP, ConvNet, DomainAdversarial, InfoNCE, Learner
+from bouba.cli.recipe import METHODS, build, to_toml
+
+
+def test_a_recipe_is_the_constructor_call():
+    text = """
+method = "learner"
+[arguments]
+dim = 32
+[towers.photo]
+encoder = "ConvNet"
+size = 48
+[[objective]]
+term = "InfoNCE"
+temperature = 0.1
+[[objective]]
+term = "DomainAdversarial"
+weight = 0.3
+views = ["photo"]
+"""
+    model = build(tomllib.loads(text), epochs=3)
+    assert isinstance(model, Learner)
+    assert model.towers == {"photo": ConvNet(size=48)}
+    assert model.objective == InfoNCE(temperature=0.1) + 0.3 * DomainAdversarial(views=("photo",))
+    assert (model.dim, model.epochs) == (32, 3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_builds(method):
+    assert build({"method": method}).get_params()["dim"] == 128
+
+
+def test_to_toml_and_back():
+    recipe = {
+        "method": "clip",
+        "arguments": {"dim": 3, "lr": 0.5},
+        "read": {"text": ["标题", "t"], "image": "a b"},
+        "towers": {"my view": {"encoder": "MLP", "hidden": [4, 2]}},
+        "objective": [{"term": "InfoNCE"}, {"term": "DomainAdversarial", "weight": 0.1}],
+        "fit": {},
+    }
+    back = tomllib.loads(to_toml(recipe))
+    assert back == {k: v for k, v in recipe.items() if v}
+
+
+def test_default_is_clip():
+    assert isinstance(build({}), CLIP)

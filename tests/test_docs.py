@@ -1,0 +1,151 @@
+"""What the documents tell a reader to type does what they say."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+import sys
+import tomllib
+import types
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parent.parent
+BLOCK = re.compile(r"(<!-- skip -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The code blocks of a document in one language, without those that <!-- skip --> stands before."""
+    text = (HOME / name).read_text(encoding="utf-8")
+    return [code for skip, of, code in BLOCK.findall(text) if of == language and not skip]
+
+
+def run(name: str, monkeypatch) -> dict:
+    """All Python blocks of a document from top to bottom, as one module; the names they leave behind."""
+    module = types.ModuleType("page_" + re.sub(r"\W", "_", name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    found = blocks(name, "python")
+    assert found, f"{name} has no Python block"
+    for number, code in enumerate(found, 1):
+        exec(compile(code, f"<{name}, Python block {number}>", "exec"), vars(module))
+    return vars(module)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with what the README supposes: things.csv, things_test.csv, their pictures, and a picture to ask with."""
+    from PIL import Image, ImageDraw
+
+    (tmp_path / "pictures").mkdir()
+    colours = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 220), "yellow": (230, 200, 40)}
+    rows = []
+    for number in range(96):
+        colour, kind = list(colours)[number % 4], ("circle", "square", "bar")[number // 4 % 3]
+        style, size = ("photo", "sketch")[number // 12 % 2], ("small", "big")[number // 24 % 2]
+        side = 14 if size == "small" else 22
+        box = (4, 4, 4 + side, 4 + (side if kind != "bar" else 5))
+        picture = Image.new("RGB", (32, 32), "white")
+        draw = ImageDraw.Draw(picture)
+        paint = {"fill": colours[colour]} if style == "photo" else {"outline": colours[colour], "width": 2}
+        (draw.ellipse if kind == "circle" else draw.rectangle)(box, **paint)
+        picture.save(tmp_path / "pictures" / f"{number}.png")
+        rows.append([f"pictures/{number}.png", f"a {size} {colour} {kind} on white", kind, style])
+    picture.save(tmp_path / "query.png")
+    for name, part in (("things.csv", rows), ("things_test.csv", rows[48:])):
+        with (tmp_path / name).open("w", newline="") as file:
+            csv.writer(file).writerows([["picture", "caption", "kind", "style"], *part])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(line: str, monkeypatch) -> None:
+    """One `bouba ...` line as the shell would run it."""
+    from bouba.cli import main
+
+    monkeypatch.setattr(sys, "argv", shlex.split(line))
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, f"{line!r} ended with {end.code}"
+
+
+def test_the_python_of_the_readme_runs(here, monkeypatch, capsys):
+    names = run("README.md", monkeypatch)
+    assert "recall@10" in capsys.readouterr().out
+    assert (names["same"].embed(names["test"])["picture"] == names["model"].embed(names["test"])["picture"]).all()
+
+
+def test_the_commands_of_the_readme_run(here, monkeypatch, capsys):
+    pytest.importorskip("lancedb")
+    pytest.importorskip("plotly")
+    lines = [line for code in blocks("README.md", "bash") for line in code.splitlines()]
+    assert {line.split()[1] for line in lines} == {"inspect", "fit", "evaluate", "search"}
+    for line in lines:
+        short = " --epochs 2" if line.startswith("bouba fit") else ""
+        command(line + short, monkeypatch)
+    out = capsys.readouterr().out
+    assert "picture    image   96" in out
+    for run_folder in ("mine", "adapted"):
+        assert (here / "runs" / run_folder / "report.html").stat().st_size > 10_000
+
+
+def test_both_readmes_tell_the_same():
+    for language in ("python", "bash", "text"):
+        english, chinese = blocks("README.md", language), blocks("README.zh.md", language)
+        assert [_bare(code) for code in english] == [_bare(code) for code in chinese]
+
+
+def _bare(code: str) -> list[str]:
+    """Lines without comments."""
+    return [line.split("  #")[0] for line in code.splitlines()]
+
+
+def test_the_new_term_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run("docs/new-term.md", monkeypatch)
+    tests = [name for name in names if name.startswith("test_")]
+    assert tests
+    for name in tests:
+        names[name]()
+
+
+def test_the_export_of_the_new_term_is_like_the_others():
+    known = (HOME / "src/bouba/terms/__init__.py").read_text()
+    for line in blocks("docs/new-term.md", "text")[0].splitlines():
+        assert re.sub("(?i)uniformity", "term", line).startswith("from bouba.terms.term import term as")
+        assert "from bouba.terms.info_nce import info_nce as info_nce" in known
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_recipes_build(number, here, monkeypatch):
+    import bouba
+    from bouba.cli.recipe import build, check_recipe
+
+    recipe = tomllib.loads(blocks("docs/recipes.md", "toml")[number])
+    check_recipe(recipe)
+    model = build(recipe, epochs=1)
+    views = bouba.read("things.csv", **recipe["read"])
+    model.fit(views, **recipe["fit"])
+    assert set(model.specs_) == {"picture", "caption"}
+    if number == 0:
+        assert isinstance(model, bouba.CLIP)
+        assert model.towers["picture"] == bouba.ConvNet(size=48, channels=24)
+    else:
+        said = bouba.InfoNCE() + 0.3 * bouba.DomainAdversarial(views=("picture",))
+        assert model.objective == said
+
+
+def test_the_python_of_the_recipes_runs(monkeypatch):
+    run("docs/recipes.md", monkeypatch)
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md", *sorted(os.listdir(HOME / "docs"))])
+def test_links_lead_somewhere(page):
+    file = HOME / page if (HOME / page).is_file() else HOME / "docs" / page
+    if file.suffix != ".md":
+        return
+    for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8")):
+        assert (file.parent / target).exists(), f"{file.name} links to {target}, which is not there"
