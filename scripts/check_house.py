@@ -1,7 +1,7 @@
 """Sizes nobody should exceed, and the torch that constraints.txt asked for.
 
-    python scripts/check_house.py            files <= 400 lines, functions <= 50, torch as pinned
-    python scripts/check_house.py --torch    only torch
+python scripts/check_house.py            files <= 400 lines, functions <= 50, torch as pinned
+python scripts/check_house.py --torch    only torch
 """
 
 import ast

@@ -52,4 +52,7 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"{module} is not installed; it comes with: pip install 'bouba[{extra}]'") from error
+        raise MissingExtraError(
+            f"{module} is not installed; it comes with: pip install 'bouba[{extra}]' "
+            f"(in a clone: pip install -e '.[{extra}]')"
+        ) from error

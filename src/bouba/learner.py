@@ -18,7 +18,7 @@ from bouba import persist
 from bouba.data.loader import Codes, Rows, Shuffled, loader
 from bouba.data.read import as_views
 from bouba.data.split import split
-from bouba.data.target import Target, hide
+from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.metrics import retrieval
@@ -83,7 +83,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         Args:
             X: n rows, some cells missing.
             y: (n,) labels for terms that use them, as label column "y"; labels may also come in the Views.
-            validation: Views, or the share of keys to hold out; the best weights on it are kept.
+            validation: Views, or the share of keys to hold out; the best weights on it are kept. Rows of the
+                target do not judge.
             target: the domain whose labels, captions and pairings are hidden (data/target.py); its other cells
                 train terms that need no pairs.
             folder: where checkpoints and history.jsonl go.
@@ -107,6 +108,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             views, held_out = parts["train"], parts["validation"]
         is_target = np.zeros(len(views), bool)
         if target is not None:
+            held_out = None if held_out is None else source_only(held_out, target)
             views, is_target = hide(views, target, random_state=self.random_state)
             if not any(term.reads_unpaired for _, term in self._objective()):
                 views, is_target = views[~is_target], is_target[~is_target]
@@ -187,7 +189,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                 resume=resume,
                 on_epoch=callback,
             )
-        self.module_.measure_domains(prepared)
+        if is_target.any():  # the target is normalised by its own statistics, the others by theirs
+            self.module_.measure_domains(prepared)
 
     def _encoders(self) -> dict[str, Any]:
         return {name: tower.encoder for name, tower in self.module_.towers.items()}  # type: ignore[union-attr]

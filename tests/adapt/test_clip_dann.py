@@ -56,3 +56,19 @@ def test_refusals():
         AdaptedCLIP(TOWERS, **QUICK).fit(views, target="targt")
     with pytest.raises(UsageError, match="DomainAdversarial needs two domains or more, got 1"):
         AdaptedCLIP(TOWERS, **QUICK).fit(views[views.domain == "source"])
+
+
+def test_target_rows_do_not_choose_the_epoch():
+    """Validation that would be perfect on target pairs must not be used: only source rows judge."""
+    views = shifted(0, n=60)
+    quick = {**QUICK, "epochs": 2}
+    source = views[views.domain == "source"]
+    both, alone = (
+        AdaptedCLIP(TOWERS, **quick).fit(views, target={"target": ["left"]}, validation=held_out)
+        for held_out in (views, source)
+    )
+    assert [r["validation"] for r in both.history_] == [r["validation"] for r in alone.history_]
+    with pytest.raises(DataError, match="validation holds 0 rows besides the target"):
+        AdaptedCLIP(TOWERS, **quick).fit(views, target="target", validation=views[views.domain == "target"])
+    with pytest.raises(DataError, match=r"one target at a time, got \['a', 'b'\]"):
+        AdaptedCLIP(TOWERS, **quick).fit(views, target={"a": ["left"], "b": ["left"]})

@@ -122,7 +122,7 @@ def test_refusals():
         info_nce(good, good, similarity="cosin")
     broken = good.clone()
     broken[2, 1] = float("nan")
-    with pytest.raises(DataError, match="z_b holds NaN or infinity in 1 of 4 rows, the first is row 2"):
+    with pytest.raises(DataError, match="z_b holds NaN or infinity in 1 of 4 rows, first in row 2"):
         info_nce(good, broken)
 
 

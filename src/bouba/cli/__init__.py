@@ -11,7 +11,7 @@ COMMANDS = {  # command -> what it says in `bouba --help`; each lives in the fil
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
     "inspect": "What a table holds, as bouba understands it: kinds, labels, domains, missing and bad cells.",
     "fit": "Train a model on a table and write a run folder.",
-    "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals, chance and a baseline.",
+    "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "search": "Find the rows that fit a sentence or a picture.",
     "bench": "Repeat a published measurement.",
 }

@@ -19,7 +19,7 @@ from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.evaluation import Result, evaluate
-from bouba.towers import NGrams, ResNet
+from bouba.towers import EncoderSpec, NGrams, ResNet
 
 TARGET = "openmoji"
 METHODS = ("clip", "clip_dann", "linear_cca")
@@ -60,12 +60,13 @@ def fit(
     *,
     epochs: int | None = None,
     target: str = TARGET,
+    towers: dict[str, EncoderSpec] | None = None,
     on_epoch: Callable[[dict], None] | None = None,
 ) -> Any:
     """One of METHODS, fitted on what the protocol lets it see."""
     if method == "linear_cca":
         return LinearBaseline(random_state=seed).fit(protocol.source)
-    towers = {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
+    towers = towers or {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
     training: dict[str, Any] = {"epochs": epochs or EPOCHS, "random_state": seed}
     if method == "clip":
         return CLIP(towers, **training).fit(protocol.source, on_epoch=on_epoch)

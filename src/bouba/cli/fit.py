@@ -14,7 +14,7 @@ from bouba.cli.index import build_index
 from bouba.cli.story import tell
 from bouba.data.split import split
 from bouba.data.views import Views
-from bouba.errors import DataError, UsageError
+from bouba.errors import DataError, UsageError, require
 
 ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "random_state")
 
@@ -59,6 +59,8 @@ def command(
     _refuse_one_modality(views)
     if plan["fit"].get("target") is None and plan["method"] == "adapted-clip":
         raise UsageError("adapted-clip needs --target, the domain to adapt to" + _domains(views))
+    for module, extra in (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report")):
+        require(module, extra)  # before hours of training, not after
     folder = run_folder.begin(out, resume=resume, overwrite=overwrite)
     run_folder.write_jsonl(folder / "bad_rows.jsonl", views.bad_rows)
     plan["arguments"] = plan.get("arguments", {}) | {n: given[n] for n in ARGUMENTS if given[n] is not None}
@@ -70,6 +72,8 @@ def command(
         sys.stderr.write(
             f"{len(views.bad_rows)} cells cannot be read: {folder / 'bad_rows.jsonl'}\n" if views.bad_rows else ""
         )
+    if held_out is None:
+        sys.stderr.write("fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows\n")
     model.fit(training, **plan["fit"], folder=folder, resume=resume)
     model.save(folder / "model")
     result = tell(folder, plan["method"], model, training, held_out, views)

@@ -10,13 +10,14 @@ import typer
 
 from bouba.cli.reading import Json, table_lines
 from bouba.data.views import Views
-from bouba.errors import ModalityError, UsageError
+from bouba.errors import ModalityError, UsageError, nearest
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder written by bouba fit or bouba demo.")],
     words: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
     image: Annotated[Path | None, typer.Option("--image", help="Look for what resembles this picture.")] = None,
+    domain: Annotated[str | None, typer.Option(help="The domain the picture comes from, if known.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many to show.")] = 10,
     view: Annotated[str | None, typer.Option(help="Which view to search; all but the query's own by default.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="Keep rows where a column has a value: NAME=VALUE.")] = None,
@@ -30,7 +31,7 @@ def command(
     if (words is None) == (image is None):
         raise UsageError("say what to look for: words, or --image FILE")
     model, index = load(run), Index.open(run / "index")
-    name, query = _query(model, words, image)
+    name, query = _query(model, words, image, domain)
     vector = model.embed(query)[name][0]
     equals = dict(_equality(said, index.columns) for said in column or [])
     views = [view] if view is not None else [v for v in index.views if v != name] or list(index.views)
@@ -47,7 +48,7 @@ def command(
     typer.echo(table_lines(rows) if hits else "nothing fits these filters")
 
 
-def _query(model: Any, words: str | None, image: Path | None) -> tuple[str, Views]:
+def _query(model: Any, words: str | None, image: Path | None, domain: str | None) -> tuple[str, Views]:
     """The view a query belongs to, and the query as Views of one row.
 
     Raises:
@@ -63,7 +64,9 @@ def _query(model: Any, words: str | None, image: Path | None) -> tuple[str, View
         kinds = ", ".join(f"{view} ({spec.kind})" for view, spec in model.specs_.items())
         raise ModalityError(f"the model reads no pictures; it has {kinds}")
     read({name: [str(image)]}, image=name, strict=True)  # one clear line for a file that is no picture
-    return name, Views({name: [str(image)]}, kinds={name: "image"})
+    if domain is not None and domain not in model.codes_.domains:
+        raise UsageError(f"no domain {domain!r}{nearest(domain, model.codes_.domains)}")
+    return name, Views({name: [str(image)]}, kinds={name: "image"}, domain=None if domain is None else [domain])
 
 
 def _equality(said: str, columns: Any) -> tuple[str, str]:

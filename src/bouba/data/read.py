@@ -90,6 +90,10 @@ def _understand(table: Table, named: dict[str, list[str]]) -> dict[str, str]:
         for name in names:
             if name not in table.columns:
                 raise DataError(f"no column {name!r}{nearest(name, table.columns)}")
+            if name in what and what[name] in KINDS and kind not in (*KINDS, "ignore"):
+                table.columns[f"{name} ({kind})"] = table.columns[name]  # a caption may be its own key
+                what[f"{name} ({kind})"] = kind
+                continue
             if name in what:
                 raise DataError(f"column {name!r} is named as {what[name]} and as {kind}; give it one of them")
             what[name] = kind

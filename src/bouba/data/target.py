@@ -30,7 +30,7 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
     Raises:
         DataError: no domain column, an unknown domain, nothing left of the target or of the source.
     """
-    name, seen = (target, None) if isinstance(target, str) else next(iter(target.items()))
+    name, seen = _named(target)
     if name not in views.domains:
         raise DataError(f"no domain {name!r}{nearest(str(name), views.domains)}; name the column with domain=...")
     assert views.domain is not None  # it has the name
@@ -61,6 +61,30 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
         "meta": {},
     }
     return shown.replace(**hidden), is_target
+
+
+def source_only(views: Views, target: Target) -> Views:
+    """The rows that are not of the target: what may choose the best epoch.
+
+    Raises:
+        DataError: there is none.
+    """
+    name, _ = _named(target)
+    if views.domain is None:
+        return views
+    rows = np.flatnonzero(views.domain.astype(str) != name)
+    if len(rows) < 2:
+        raise DataError(f"validation holds {len(rows)} rows besides the target {name!r}, whose rows must not judge")
+    return views[rows]
+
+
+def _named(target: Target) -> tuple[str, Sequence[str] | None]:
+    """The target's name, and the views of it that may be seen, if said."""
+    if isinstance(target, str):
+        return target, None
+    if len(target) != 1:
+        raise DataError(f"one target at a time, got {list(target)}")
+    return next(iter(target.items()))
 
 
 def _seen(views: Views, ours: np.ndarray) -> list[str]:

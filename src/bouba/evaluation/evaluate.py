@@ -66,49 +66,69 @@ def evaluate(
     compared_by = getattr(model, "compared_by", "cosine")
     labels = list(views.y if labels is None else labels)
     embedded = dict(model.embed(views))
-    probe_z = dict(model.embed(probe)) if probe is not None else {}
-    names = _class_embeddings(model, views, labels)
+    probe_z = dict(model.embed(probe)) if probe is not None and labels else {}
+    spoken = _class_embeddings(model, views, labels)
     records: list[Record] = []
     for domain, rows in _domains(views, by_domain):
         part = views[rows]
         z = {name: values[rows] for name, values in embedded.items()}
-        where: dict[str, Any] = {"method": method, "split": split, "domain": domain, "seed": seed}
+        where = {"method": method, "split": split, "domain": domain, "seed": seed}
         records += _directions(part, z, compared_by, where)
         for label in labels:
-            for name in z:
-                ok = part[name].present & ~np.array([is_missing(v) for v in part.y[label]], bool)
-                if ok.sum() < 2 or part.modalities[name] == "text":
+            for name in (name for name in z if part.modalities[name] != "text"):
+                truth = _Truth(part, name, label)
+                if truth.ok.sum() < 2:
                     continue
-                truth = part.y[label][ok].astype(str)
-                guesses = {}
-                if probe is not None and label in probe.y and name in probe_z:
-                    train = probe[name].present & ~np.array([is_missing(v) for v in probe.y[label]], bool)
-                    train_y = probe.y[label][train].astype(str)
-                    if len(set(train_y)) > 1:
-                        guessed = linear_probe(probe_z[name][train], train_y, z[name][ok])
-                        guesses["accuracy"] = (guessed, majority_chance(train_y, truth))
-                if label in names:
-                    classes, class_z = names[label]
-                    guesses["zero_shot"] = (
-                        zero_shot(z[name][ok], class_z, classes, compared_by),
-                        1 / len(classes),
-                    )
-                for kind, (guessed, chance) in guesses.items():
-                    right = (np.asarray(guessed) == truth).astype(float)
-                    low, high = bootstrap(right, groups=_keys(part)[ok])
-                    records.append(
-                        Record(
-                            **where,
-                            direction=name,
-                            metric=f"{label}_{kind}",
-                            value=accuracy(truth, guessed),
-                            low=low,
-                            high=high,
-                            chance=chance,
-                            n=int(ok.sum()),
-                        )
-                    )
+                if name in probe_z and probe is not None and label in probe.y:
+                    records += _probed(truth, z[name], probe, probe_z[name], where)
+                if label in spoken:
+                    classes, class_z = spoken[label]
+                    guessed = zero_shot(z[name][truth.ok], class_z, classes, compared_by)
+                    records.append(truth.record(where, "zero_shot", guessed, 1 / len(classes)))
     return Result(records, environment(seed))
+
+
+class _Truth:
+    """The labelled rows of one view in one domain."""
+
+    def __init__(self, part: Views, view: str, label: str):
+        self.view, self.label = view, label
+        self.ok = _labelled(part, view, label)
+        self.y = part.y[label][self.ok].astype(str)
+        self.keys = _keys(part)[self.ok]
+
+    def record(self, where: dict[str, Any], kind: str, guessed: np.ndarray, chance: float) -> Record:
+        """The accuracy of a guess."""
+        low, high = _interval((np.asarray(guessed) == self.y).astype(float), "mean", self.keys)
+        metric, value = f"{self.label}_{kind}", accuracy(self.y, guessed)
+        said: dict[str, Any] = {
+            "direction": self.view,
+            "metric": metric,
+            "value": value,
+            "low": low,
+            "high": high,
+            "chance": chance,
+        }
+        return Record(**where, **said, n=len(self.y))
+
+
+def _labelled(views: Views, view: str, label: str) -> np.ndarray:
+    return views[view].present & ~np.array([is_missing(v) for v in views.y[label]], bool)
+
+
+def _probed(truth: _Truth, z: np.ndarray, probe: Views, probe_z: np.ndarray, where: dict[str, Any]) -> list[Record]:
+    """Accuracy of a linear probe fitted on the labelled rows of `probe`; nothing where it has one class only."""
+    rows = _labelled(probe, truth.view, truth.label)
+    train_y = probe.y[truth.label][rows].astype(str)
+    if len(set(train_y)) < 2:
+        return []
+    guessed = linear_probe(probe_z[rows], train_y, z[truth.ok])
+    return [truth.record(where, "accuracy", guessed, majority_chance(train_y, truth.y))]
+
+
+def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[float | None, float | None]:
+    """A bootstrap over keys; none where there is one key only."""
+    return bootstrap(values, statistic, groups=keys) if len(set(keys)) > 1 else (None, None)  # type: ignore[arg-type]
 
 
 def _domains(views: Views, by_domain: bool) -> list[tuple[str, np.ndarray]]:
@@ -139,7 +159,7 @@ def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, wher
             chance = chance_level(key[both], key[both])
             where_to = {**where, "direction": f"{a}->{b}", "n": int(both.sum())}
             for metric, (values, statistic) in RETRIEVAL_METRICS.items():
-                low, high = bootstrap(found[values], statistic, groups=key[both])  # type: ignore[arg-type]
+                low, high = _interval(found[values], statistic, key[both])
                 value = float(getattr(np, statistic)(found[values]))
                 records.append(
                     Record(**where_to, metric=metric, value=value, low=low, high=high, chance=chance[metric])

@@ -61,7 +61,7 @@ class DomainStatistics(nn.Module):
     @contextmanager
     def of(self, code: int) -> Iterator[None]:
         """Inside, the network normalises by this domain's statistics; by its own where the domain was not measured."""
-        if code < 0 or not bool(self.measured[code]):
+        if not 0 <= code < len(self.measured) or not bool(self.measured[code]):
             yield
             return
         before = self._read()

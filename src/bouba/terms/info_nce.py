@@ -118,9 +118,7 @@ def _check(z_a, z_b, similarity, key, weight, tile) -> None:
         if not torch.isfinite(z.detach().sum()):  # one pass without a mask; a sum may overflow, so look again
             bad = (~torch.isfinite(z)).any(1).nonzero().flatten().tolist()
             if bad:
-                raise DataError(
-                    f"{name} holds NaN or infinity in {len(bad)} of {len(z)} rows, first in row {bad[0]}"
-                )
+                raise DataError(f"{name} holds NaN or infinity in {len(bad)} of {len(z)} rows, first in row {bad[0]}")
 
 
 def check_similarity(similarity: str) -> None:

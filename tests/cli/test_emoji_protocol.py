@@ -1,0 +1,74 @@
+"""The demo's protocol leaks nothing, and its records have the promised form."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bouba import ConvNet, NGrams
+from bouba.cli import emoji_protocol as emoji
+from bouba.cli.bench import HEADLINE, headline
+from bouba.data.target import hide
+
+
+@pytest.fixture(scope="module")
+def protocol():
+    return emoji.cut(0)
+
+
+def test_no_target_drawing_of_a_or_h_is_in_training(protocol):
+    shown = protocol.training[protocol.training.domain == emoji.TARGET]
+    assert not set(shown.key) & (set(protocol.known.key) | set(protocol.new.key))
+    assert not set(protocol.training.key) & set(protocol.new.key), "H is never seen in any style"
+    assert set(protocol.known.key) == set(protocol.source.key), "A is captioned in the source styles"
+    assert emoji.TARGET not in protocol.source.domains
+
+
+def test_the_door_hides_what_the_protocol_promises(protocol):
+    seen, is_target = hide(protocol.training, emoji.TARGET)
+    assert is_target.sum() == (protocol.training.domain == emoji.TARGET).sum()
+    for name in ("en", "zh"):
+        assert not seen.present[name][is_target].any()
+    assert all(k is None for k in seen.key[is_target])
+    assert all(g is None for g in seen.y["group"][is_target])
+
+
+def test_shares_of_the_concepts(protocol):
+    sizes = {name: len(getattr(protocol, name)) for name in ("known", "new")}
+    assert sizes == {"known": 797, "new": 319}
+    assert len(protocol.source) == 3 * 797
+
+
+def test_other_seeds_cut_otherwise(protocol):
+    assert set(emoji.cut(1).new.key) != set(protocol.new.key)
+
+
+def test_records_of_the_baseline_have_the_promised_form(protocol, tmp_path):
+    small = emoji.Protocol(
+        protocol.views, protocol.source[:300], protocol.training, protocol.known[:80], protocol.new[:80]
+    )
+    model = emoji.fit("linear_cca", small, 0)
+    result = emoji.judge("linear_cca", model, small, 0)
+    result.to_json(tmp_path / "metrics.json")
+    records = json.loads((tmp_path / "metrics.json").read_text())
+    keys = {"method", "split", "domain", "direction", "metric", "value", "low", "high", "chance", "n"}
+    assert all(keys <= set(r) for r in records)
+    assert {r["split"] for r in records} == {"known", "new"}
+    assert {r["domain"] for r in records} == {"openmoji"}
+    assert {"en->image", "zh->image", "image->en", "image->zh"} <= {r["direction"] for r in records}
+    for split, metric in HEADLINE:
+        assert 0 <= headline(result, "linear_cca", 0, split, metric) <= 1
+
+
+@pytest.mark.slow
+def test_adaptation_beats_plain_clip_on_the_unseen_style():
+    """Small towers, one seed: the order of the two, not the size of the gap (`bouba bench emoji` measures that)."""
+    protocol = emoji.cut(0)
+    towers = {"image": ConvNet(size=32, channels=16, crop=True), "en": NGrams(), "zh": NGrams()}
+    found = {}
+    for method in ("clip", "clip_dann"):
+        model = emoji.fit(method, protocol, 0, epochs=20, towers=towers)
+        result = emoji.judge(method, model, protocol, 0)
+        found[method] = headline(result, method, 0, "known", "recall@10")
+    assert found["clip_dann"] > found["clip"] + 0.01
+    assert np.isfinite(list(found.values())).all()

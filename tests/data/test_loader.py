@@ -1,0 +1,114 @@
+"""Rows -> batches: cells, masks and codes as an explicit loop gives them; an epoch is a partition of the rows."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bouba.data import Views
+from bouba.data.loader import Codes, Rows, Shuffled, encode, loader
+from bouba.errors import DataError
+from bouba.towers import MLP, NGrams
+
+TEXTS = ["one", None, "a much longer text, three", "", "five"]
+
+
+@pytest.fixture
+def views():
+    return Views(
+        {"v": [[1.0, 2.0], [3.0, 4.0], None, [5.0, 6.0], None], "t": TEXTS},
+        kinds={"v": "vector", "t": "text"},
+        y={"kind": ["b", "a", None, "b", "new"]},
+        domain=["x", "y", "x", None, "y"],
+        key=["k", None, "k", "l", "m"],
+    )
+
+
+@pytest.fixture
+def encoders():
+    return {"v": MLP().build({"mean": [0.0, 0.0], "scale": [1.0, 1.0]}), "t": NGrams(buckets=50, width=4).build({})}
+
+
+@pytest.mark.parametrize("memory", [0, 2 << 30])
+def test_definition(views, encoders, memory):
+    codes = Codes(("x", "y"), {"kind": ("a", "b")})
+    batch = Rows(views, encoders, codes, memory=memory).batch(torch.tensor([4, 2, 0]))
+    assert batch.present["v"].tolist() == [False, False, True]
+    assert batch.inputs["v"]["values"].tolist() == [[0, 0], [0, 0], [1, 2]]
+    for place, text in enumerate(("five", "a much longer text, three", "one")):
+        grams = encoders["t"].prepare([text])["grams"][0]
+        assert torch.equal(batch.inputs["t"]["grams"][place, : len(grams)], grams)
+        assert not batch.inputs["t"]["grams"][place, len(grams) :].any()
+    assert batch.domain.tolist() == [1, 0, 0]
+    assert batch.y["kind"].tolist() == [-1, -1, 1]
+    assert batch.key[1] == batch.key[2] != batch.key[0]
+    assert batch.rows.tolist() == [4, 2, 0]
+
+
+def test_missing_cells_are_zero_and_codes_minus_one(views, encoders):
+    codes = Codes.of(views)
+    assert (codes.domains, codes.classes) == (("x", "y"), {"kind": ("a", "b", "new")})
+    batch = Rows(views, encoders, codes, memory=0).batch(torch.tensor([1, 3]))  # neither has a text
+    assert not batch.inputs["t"]["grams"].any()
+    assert not batch.present["t"].any()
+    assert batch.key.tolist()[0] == -1
+    assert batch.domain.tolist() == [1, -1]
+    assert encode(np.array(["a", "z", None], object), ["a"]).tolist() == [0, -1, -1]
+
+
+def test_rows_too_large_for_memory_are_not_kept(views, encoders):
+    assert set(Rows(views, encoders, Codes()).kept) == {"v", "t"}
+    assert set(Rows(views, encoders, Codes(), memory=100).kept) == {"v"}
+
+
+def test_refusal_of_a_view_with_no_cell(views, encoders):
+    with pytest.raises(DataError, match="view 'v' has no cell in these 2 rows; leave it out"):
+        Rows(views[[2, 4]], encoders, Codes())
+
+
+def test_workers_give_the_same_batches(views, encoders):
+    rows = Rows(views, encoders, Codes(), memory=0)
+    [one], [two] = (list(loader(rows, [[3, 0, 1]], workers=w)) for w in (0, 1))
+    assert torch.equal(one.inputs["t"]["grams"], two.inputs["t"]["grams"])
+    assert one.rows.tolist() == two.rows.tolist() == [3, 0, 1]
+
+
+@given(st.integers(1, 50), st.integers(1, 9), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_law_rows_once_an_epoch_but_a_last_batch_below_half(n, size, epoch):
+    sampler = Shuffled(n, size, seed=1)
+    sampler.epoch = epoch
+    batches = list(sampler)
+    drawn = [row for batch in batches for row in batch]
+    assert len(batches) == len(sampler)
+    assert len(drawn) == len(set(drawn))
+    left_out = n - len(drawn)
+    assert left_out == 0 if n <= size or n % size * 2 >= size else left_out == n % size
+
+
+@given(st.integers(4, 40), st.integers(1, 4), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_law_ranks_partition_the_batch(n, world, with_target):
+    target = np.arange(n) >= n - 2 if with_target else None
+    parts = [list(Shuffled(n, 8, seed=3, target=target, target_size=3, rank=r, world=world)) for r in range(world)]
+    for number, whole in enumerate(Shuffled(n, 8, seed=3, target=target, target_size=3)):
+        assert sorted(row for part in parts for row in part[number]) == sorted(whole)
+
+
+def test_seed_and_epoch_decide():
+    first, second, other = Shuffled(30, 10, seed=1), Shuffled(30, 10, seed=1), Shuffled(30, 10, seed=2)
+    assert list(first) == list(second) != list(other)
+    second.epoch = 1
+    assert list(first) != list(second)
+
+
+def test_target_rows_fill_and_go_round():
+    target = np.arange(14) >= 12
+    batches = list(Shuffled(14, 4, seed=0, target=target, target_size=3))
+    assert len(batches) == 3
+    assert sorted(row for batch in batches for row in batch if row < 12) == list(range(12))
+    assert [sum(row >= 12 for row in batch) for batch in batches] == [3, 3, 3]
+    counts = [sum(batch.count(row) for batch in batches) for row in (12, 13)]
+    assert sorted(counts) == [4, 5]
+    assert next(iter(Shuffled(14, 4, seed=0, target=target, target_size=0)))  # a target nobody asked for

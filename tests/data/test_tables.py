@@ -1,0 +1,168 @@
+"""Everything a person calls a table: what is parsed, what is listed, what is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bouba.data.tables import open_table
+from bouba.errors import DataError
+
+
+def written(folder, name, text, **keywords):
+    path = folder / name
+    path.write_text(text, **{"encoding": "utf-8", **keywords})
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_csv_separator_and_byte_order_mark(tmp_path, separator, encoding):
+    text = separator.join(["title", "price", "size"]) + "\n" + separator.join(["红苹果", "1.5", "3"]) + "\n"
+    table = open_table(written(tmp_path, "t.csv", text, encoding=encoding))
+    assert list(table.columns) == ["title", "price", "size"]
+    assert [column[0] for column in table.columns.values()] == ["红苹果", 1.5, 3]
+    assert table.base == tmp_path
+
+
+def test_csv_rows_with_too_many_cells_are_listed_and_short_ones_filled(tmp_path):
+    table = open_table(written(tmp_path, "t.csv", "a,b\nx,y\n\nto,o,many\nshort\nz,w\n"))
+    assert table.columns == {"a": ["x", "short", "z"], "b": ["y", "", "w"]}
+    assert table.rows.tolist() == [0, 2, 3]
+    [bad] = table.bad_rows
+    assert bad == {
+        "row": 1,
+        "column": None,
+        "value": "to,o,many",
+        "reason": "3 cells where the header has 2 (line 4)",
+    }
+
+
+def test_csv_cells_keep_quotes_newlines_and_strange_separators(tmp_path):
+    text = 'a,b\r\n"one\ntwo, ""three""",x\u2028y\r\nform\x0cfeed,z\r\n'
+    table = open_table(written(tmp_path, "t.csv", text, newline=""))
+    assert table.columns == {"a": ['one\ntwo, "three"', "form\x0cfeed"], "b": ["x\u2028y", "z"]}
+
+
+def test_csv_numbers_blanks_and_codes(tmp_path):
+    table = open_table(written(tmp_path, "t.csv", "whole,gap,code,long\n1,2,007,12345678901234567\n-2,,010,1\n"))
+    assert table.columns["whole"].tolist() == [1, -2]
+    np.testing.assert_array_equal(table.columns["gap"], [2, np.nan])
+    assert table.columns["code"] == ["007", "010"]  # 7 and 007 are two articles
+    assert table.columns["long"] == ["12345678901234567", "1"]  # more digits than a float has
+
+
+def test_one_column_and_tsv(tmp_path):
+    assert open_table(written(tmp_path, "t.csv", "title\na cat\n")).columns == {"title": ["a cat"]}
+    assert open_table(written(tmp_path, "t.tsv", "title\tprice, net\nx\ty\n")).columns["price, net"] == ["y"]
+
+
+def test_jsonl_with_broken_lines(tmp_path):
+    lines = ['{"a": "x\u2028y", "v": [1, 2]}', "{broken", "[1]", "", '{"a": "z", "late": true}']
+    table = open_table(written(tmp_path, "t.jsonl", "\n".join(lines)))
+    assert table.columns == {"a": ["x\u2028y", "z"], "v": [[1, 2], None], "late": [None, True]}
+    assert table.rows.tolist() == [0, 3]
+    assert [bad["row"] for bad in table.bad_rows] == [1, 2]
+    assert table.bad_rows[0]["reason"].startswith("not JSON: Expecting property name")
+    assert table.bad_rows[1]["reason"] == "not JSON: not an object"
+
+
+def test_parquet(tmp_path, png):
+    frame = pd.DataFrame({"photo": [png(), None], "n": [1, None], "name": ["a", "b"], "v": [[1.0, 2.0], [3.0, 4.0]]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    columns = open_table(tmp_path / "t.parquet").columns
+    assert columns["photo"][0] == png()
+    assert columns["photo"][1] is None
+    assert columns["v"][1] == [3.0, 4.0]
+    np.testing.assert_array_equal(columns["n"], [1, np.nan])
+
+
+def test_npy_and_arrays(tmp_path):
+    np.save(tmp_path / "left.npy", np.eye(3))
+    assert open_table(tmp_path / "left.npy").columns["left"].shape == (3, 3)
+    assert list(open_table([np.eye(3), ["a", "b", "c"]]).columns) == ["view0", "view1"]
+    assert list(open_table(np.eye(3)).columns) == ["view0"]
+
+
+def test_series_go_by_place_and_tensors_become_arrays():
+    series = pd.Series(["a", "b", "c"])[1:]  # its labels are 1 and 2
+    table = open_table({"s": series, "t": torch.eye(2)})
+    assert table.columns["s"].tolist() == ["b", "c"]
+    assert isinstance(table.columns["t"], np.ndarray)
+
+
+def test_frames_keep_times_as_text():
+    times = pd.DataFrame({"when": pd.to_datetime(["2020-01-02"]).astype("datetime64[ns]"), "n": [1]})
+    table = open_table(times)
+    assert table.columns["when"][0].startswith("2020-01-02")
+    assert table.columns["n"].dtype.kind == "i"
+
+
+def test_folders(tmp_path, pictures):
+    (pictures / "more").mkdir()
+    (pictures / "a.png").rename(pictures / "more" / "red_thing.PNG")
+    table = open_table(pictures)
+    place = table.columns["image"].index("more/red_thing.PNG")
+    assert (table.columns["name"][place], table.columns["label"][place]) == ("red thing", "more")
+    written(pictures, "metadata.csv", "file_name,title\nb.png,bee\n")
+    assert open_table(pictures).columns == {"file_name": ["b.png"], "title": ["bee"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("t.csv", "", "the table .*t.csv is empty: no row could be read; give it a header and a row or more"),
+        ("t.csv", "a,b\n", "the table .*t.csv is empty"),
+        ("t.csv", "a,b,a\n1,2,3\n", "t.csv has two columns or more named 'a'; rename one"),
+        ("t.csv", 'a,b\n"' + "x" * 200_000, "t.csv breaks off in line 2: field larger .*; a quote may be open"),
+        ("t.jsonl", "", "the table .*t.jsonl is empty"),
+        ("t.parquet", "", "t.parquet is not a Parquet file"),
+        ("t.parquet", "no such thing", "t.parquet is not a Parquet file"),
+        ("t.npy", "no such thing", "t.npy is not an array of numbers as numpy.save writes it"),
+        ("t.npy", "", "t.npy is not an array of numbers"),
+        ("t.xlsx", "", "cannot read t.xlsx: .xlsx ending; there is .csv, .tsv, .*, or a folder"),
+    ],
+)
+def test_refused_files(tmp_path, name, text, message):
+    with pytest.raises(DataError, match=message):
+        open_table(written(tmp_path, name, text))
+
+
+def test_refused_encodings_shapes_and_places(tmp_path):
+    with pytest.raises(DataError, match=r"is not UTF-8 text .* save it as UTF-8"):
+        open_table(written(tmp_path, "t.csv", "a\nä\n", encoding="latin-1"))
+    np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
+    with pytest.raises(DataError, match=r"cube.npy holds an array of shape \(2, 2, 2\); a view is \(rows, numbers\)"):
+        open_table(tmp_path / "cube.npy")
+    with pytest.raises(DataError, match=r"no such file or folder: .*gone.csv"):
+        open_table(tmp_path / "gone.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        DataError, match=r"no picture and no metadata.csv in .*empty; give a table that names the files"
+    ):
+        open_table(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (3, "cannot read a int; give a path, a mapping of columns"),
+        ({}, "the table is empty"),
+        ({"a": []}, "the table is empty"),
+        ({"a": [1, 2], "b": [1]}, "columns have unequal lengths: 'a' 2, 'b' 1; give every column all rows"),
+        (["a cat", "a dog"], "column 'view0' is a str; give an array or a list with one cell a row"),
+        ([{"a": 1}], "column 'view0' is a dict; .*for a list of records, a DataFrame"),
+        ({"a": 3}, "column 'a' is a int"),
+    ],
+)
+def test_refused_objects(source, message):
+    with pytest.raises(DataError, match=message):
+        open_table(source)
+
+
+def test_json_lines_survive_a_round_trip(tmp_path):
+    records = [{"a": "红", "v": [1.0]}, {"a": "x", "v": [2.0]}]
+    path = written(tmp_path, "t.ndjson", "\n".join(json.dumps(r, ensure_ascii=False) for r in records))
+    assert open_table(path).columns == {"a": ["红", "x"], "v": [[1.0], [2.0]]}
