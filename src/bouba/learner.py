@@ -40,7 +40,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         *,
         dim: int = 128,
         epochs: int = 30,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         lr: float = 2e-3,
         weight_decay: float = 0.05,
         patience: int | None = None,
@@ -162,12 +162,14 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
         encoders = self._encoders()
+        own = int((~is_target).sum())
+        size = min(own, self.batch_size or min(256, max(32, own // 8)))
         sampler = Shuffled(
             len(views),
-            min(self.batch_size, int((~is_target).sum())),
+            size,
             seed=self.random_state,
             target=is_target,
-            target_size=max(2, self.batch_size // 2),
+            target_size=max(2, size // 2),
             rank=rank(),
             world=world_size(),
         )
@@ -317,7 +319,8 @@ class Learner(BaseLearner):
         towers: view -> encoder, `{"image": ConvNet(), "text": LSTM()}`; a default for each kind when None.
         objective: a term or a weighted sum, `InfoNCE() + 0.3 * DomainAdversarial()`.
         dim: width of the shared space.
-        epochs: passes over the source rows. batch_size: source rows a step. lr, weight_decay: of AdamW.
+        epochs: passes over the source rows. lr, weight_decay: of AdamW.
+        batch_size: source rows a step; an eighth of the rows, between 32 and 256, when None.
         patience: epochs without a better validation loss before stopping; None never stops.
         random_state: seed of initial weights, order and augmentation.
         verbose: show a progress bar.

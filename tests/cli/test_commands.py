@@ -119,3 +119,13 @@ def test_resume_after_a_crash(run, tmp_path, monkeypatch, capsys):
     assert bouba("fit", table, "-o", tmp_path / "whole", "--epochs", 3, "--dim", 8) == 0
     one, two = ((tmp_path / o / "model" / "model.safetensors").read_bytes() for o in ("r", "whole"))
     assert one == two
+
+
+def test_repeated_captions_are_said_and_a_key_settles_them(run, capsys):
+    table, _ = run
+    assert bouba("inspect", table) == 0
+    assert "60 of 60 rows share their 'caption' with another row" in capsys.readouterr().out
+    assert bouba("inspect", table, "--text", "caption", "--key", "caption") == 0
+    said = capsys.readouterr().out
+    assert "share their" not in said
+    assert "12 things" in said

@@ -47,3 +47,9 @@ def test_definition(name, cells, expected):
 
 def test_what_the_source_declares_comes_first():
     assert guess("x", ["a red apple"], {"x": "label"}) == "label"
+
+
+def test_chinese_sentences_are_text_though_they_have_no_blanks():
+    sentences = [f"一个{colour}色的{shape}形" for colour in "红绿蓝" for shape in ("圆", "三角")] * 20
+    assert guess("内容", sentences, {}) == "text"
+    assert guess("形状", ["圆", "方"] * 60, {}) == "label"

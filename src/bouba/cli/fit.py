@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -68,12 +69,8 @@ def command(
     training, held_out = _hold_out(views, holdout, model.random_state)
     if not as_json:
         model.set_params(verbose=True)
-        sys.stderr.write(f"{views}\n")
-        sys.stderr.write(
-            f"{len(views.bad_rows)} cells cannot be read: {folder / 'bad_rows.jsonl'}\n" if views.bad_rows else ""
-        )
-    if held_out is None:
-        sys.stderr.write("fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows\n")
+        for line in _aloud(views, held_out, out):
+            sys.stderr.write(f"{line}\n")
     model.fit(training, **plan["fit"], folder=folder, resume=resume)
     model.save(folder / "model")
     result = tell(folder, plan["method"], model, training, held_out, views)
@@ -86,6 +83,18 @@ def command(
         shown = result.where(metric=["recall@1", "recall@10", "median_rank"])
         typer.echo(shown.format(rows=("split", "domain", "direction", "method")))
     typer.echo(f"\nreport: {out / 'report.html'}\nsearch: bouba search {out} WORDS")
+
+
+def _aloud(views: Views, held_out: Views | None, out: Path) -> Iterator[str]:
+    """What a person should know before training starts."""
+    yield str(views)
+    if views.bad_rows:
+        yield f"{len(views.bad_rows)} cells cannot be read; they will be listed in {out / 'bad_rows.jsonl'}"
+    hint = reading.repeated_text(views)
+    if hint:
+        yield hint
+    if held_out is None:
+        yield "fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows"
 
 
 def _refuse_one_modality(views: Views) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bouba.cli import reading
-from bouba.cli.reading import table_lines
+from bouba.cli.reading import repeated_text, table_lines
 from bouba.data.views import Views, is_missing
 
 
@@ -105,7 +105,9 @@ def _page(views: Views, found: dict[str, Any]) -> str:
     if bad:
         lines += ["", f"{len(bad)} cells cannot be read:"]
         lines += [f"  row {b['row']}: {b['reason']}" for b in bad[:10]]
-        lines += [f"  and {len(bad) - 10} more" if len(bad) > 10 else ""]
+        lines += [f"  and {len(bad) - 10} more"] if len(bad) > 10 else []
+    hint = repeated_text(views)
+    lines += ["", hint] if hint else []
     lines += [
         "",
         "A guess is wrong? Say --text COLUMN, --image COLUMN, --label COLUMN, --domain COLUMN, --ignore COLUMN.",

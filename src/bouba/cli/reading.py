@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -38,6 +39,20 @@ def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = Fal
         name = next(iter(part.columns))
         columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(part[name]))
     return read(columns, **keywords, strict=strict)
+
+
+def repeated_text(views: Views) -> str | None:
+    """A hint when rows share their text and no key says that they are the same thing."""
+    for name, column in views.columns.items():
+        if column.kind == "text" and views.key is None:
+            said = [str(cell) for cell, there in zip(column, column.present) if there]
+            shared = len(said) - sum(1 for count in Counter(said).values() if count == 1)
+            if shared > len(said) / 20:
+                return (
+                    f"{shared:,} of {len(said):,} rows share their {name!r} with another row, and count as wrong answers "
+                    f"to one another; if equal means the same thing, say --text {name} --key {name}"
+                )
+    return None
 
 
 def table_lines(rows: list[list[str]]) -> str:

@@ -14,7 +14,20 @@ ROLES = ("label", "domain", "key", "group", "meta")
 NAMES = {
     "label": {"label", "labels", "class", "category", "target", "kind", "y", "group", "subgroup", "genre"},
     "domain": {"domain", "style", "site", "source"},
-    "text": {"text", "caption", "title", "name", "description", "sentence", "prompt", "文本", "标题", "描述", "名称"},
+    "text": {
+        "text",
+        "caption",
+        "title",
+        "name",
+        "description",
+        "sentence",
+        "prompt",
+        "文本",
+        "标题",
+        "描述",
+        "名称",
+        "说明",
+    },
     "key": {"key", "id", "concept", "item", "item_id", "product_id"},
 }
 ENDINGS = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS, "video": VIDEO_ENDINGS}
@@ -74,7 +87,7 @@ def _words(cells: list[str], n: int) -> str:
     if all(cell.startswith(("http://", "https://")) for cell in cells):
         return "meta"
     different = len(set(cells))
-    words = np.mean([len(cell.split()) for cell in cells])
+    words = np.mean([len(CJK.sub(" ", cell).split()) + len(CJK.findall(cell)) / 2 for cell in cells])
     if n >= 20 and different <= min(50, len(cells) // 5) and words <= 3:
         return "label"
     coded = [bool(re.search(r"\d|_", cell)) and " " not in cell and not CJK.search(cell) for cell in cells]
