@@ -49,8 +49,8 @@ def repeated_text(views: Views) -> str | None:
             shared = len(said) - sum(1 for count in Counter(said).values() if count == 1)
             if shared > len(said) / 20:
                 return (
-                    f"{shared:,} of {len(said):,} rows share their {name!r} with another row, and count as wrong answers "
-                    f"to one another; if equal means the same thing, say --text {name} --key {name}"
+                    f"{shared:,} of {len(said):,} rows share their {name!r} with another row and count as wrong "
+                    f"answers to one another; if equal means the same thing, say --text {name} --key {name}"
                 )
     return None
 

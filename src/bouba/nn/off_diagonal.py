@@ -1,35 +1,33 @@
 """The two log-sum-exps of a contrastive loss, over everything but the positives, in memory O(tile^2 + B D).
 
-With logits s_ij = scale * <a_i, b_j>, or -scale * ||a_i - b_j||, and N the pairs that count as negatives (i != j,
-and not the same key):
+With logits s_ij = scale * <a_i, b_j>, or -scale * ||a_i - b_j||, and N the negatives (i != j, keys differ):
 
     rows_i = log sum_{j: (i, j) in N} exp s_ij          cols_j = log sum_{i: (i, j) in N} exp s_ij
 
-The B x B matrix is never held: a tile of logits is made, used for both sums, and made again on the way back,
-where its gradient G gives  grad a = scale G b,  grad b = scale G' a. Four matrix products are all the arithmetic
-that matters, as long as nothing else goes through main memory and no number is denormal (a hundred times slower).
-
-Departure from the textbook: one exponential a tile instead of two. E = exp(s - m) with one m serves the rows and
-the columns wherever their own maxima are near enough to m; where they are not, each side gets its own.
+The B x B matrix is never held: a tile of logits is made, used for both sums, and made again on the way back (the
+first 24 MB are kept instead), where its gradient G gives  grad a = scale G b,  grad b = scale G' a. Four matrix
+products are all that takes time, as long as nothing else leaves the cache and no number is denormal.
+One exponential a tile, not two: E = exp(s - m) serves rows and columns whose own maxima are near m; else two.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import Function, once_differentiable
+
+KEPT = 6 * 2**20  # logits kept for the way back: all of a batch of 2,508, which so needs three products, not four
 
 
 class _Reach(NamedTuple):
-    """How far from the shift m, in nats, a dtype's exponential serves; products with weights stay normal."""
+    """How far from the shift m, in nats, one exponential serves; its products with weights stay normal numbers."""
 
-    lowest: float  # s - m is clamped here: nothing becomes denormal
-    below: float  # rows may lie this far under m: a clamped entry errs by exp(lowest + below)
+    lowest: float  # s - m is clamped here: exp of a denormal result takes a hundred times longer
+    below: float  # a row may lie this far under m (clamped entries then err by exp(lowest + below))
     above: float  # and this far over it
     negligible: float  # incoming gradients smaller than this part of the largest are dropped
 
@@ -40,12 +38,12 @@ _REACH = {
 }
 
 
-class _Tile(NamedTuple):
-    i: slice
-    j: slice
-    logits: Tensor  # (I, J), to be overwritten; -inf is not set on excluded pairs
-    excluded: Tensor | None  # bool (I, J), or None where every pair counts
-    distance: Tensor | None  # (I, J) for euclidean logits
+class _Side(NamedTuple):
+    """What the way back knows of a tile's rows, or of its columns: each (I,)."""
+
+    total: Tensor  # the log-sum-exp over the whole row; -inf where empty
+    floor: Tensor
+    outer: Tensor  # the gradient that came in, divided by a factor common to all
 
 
 def off_diagonal_logsumexp(
@@ -63,9 +61,8 @@ def off_diagonal_logsumexp(
     Args:
         a, b: float32 or float64 (B, D).
         scale: scalar tensor of the same dtype; any sign, zero included.
-        floor: (B,), no gradient. Row i and column i are accurate relative to exp(max(value, floor_i)); -inf asks
-            for full accuracy. The gradient that comes back must not exceed the order of exp(value - floor_i),
-            which holds for softplus(value - floor_i).
+        floor: (B,), no gradient. Row i and column i are exact relative to exp(max(value, floor_i)); -inf asks for
+            full accuracy. The gradient must not exceed the order of exp(value - floor_i), as softplus's does not.
         key: int64 (B,); pairs of equal keys are excluded like the diagonal; a negative key equals no other.
         euclidean: distances instead of dot products.
         tile: side of a tile of the logits.
@@ -76,46 +73,46 @@ def off_diagonal_logsumexp(
     >>> a = torch.eye(3)
     >>> rows, cols = off_diagonal_logsumexp(a, a, torch.tensor(1.0), floor=torch.full((3,), -torch.inf))
     >>> rows.exp()  # two negatives each, both at logit 0
-    tensor([2.0000, 2.0000, 2.0000])
+    tensor([2., 2., 2.])
     """
     if euclidean:  # distances ignore a common shift; a centred cloud loses fewer digits
-        centre = a.detach().mean(0)
-        a, b = a - centre, b - centre
-    return _OffDiagonal.apply(a, b, scale, floor.detach(), key, euclidean, tile)
+        a, b = a - a.detach().mean(0), b - a.detach().mean(0)
+    own = -1 - torch.arange(len(a), device=a.device)  # an unknown key: unlike all others
+    known = key is not None and bool((key >= 0).any())
+    codes = own if key is None else torch.where(key < 0, own, key)
+    return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, known, euclidean, tile)
 
 
 class _OffDiagonal(Function):
     @staticmethod
-    def forward(ctx, a, b, scale, floor, key, euclidean, tile):
+    def forward(ctx, a, b, scale, floor, codes, known, euclidean, tile):
+        kept: dict | None = {} if any(ctx.needs_input_grad) else None
         rows, cols = torch.full_like(floor, -math.inf), torch.full_like(floor, -math.inf)
-        for i, j, logits, excluded, _ in _tiles(a, b, scale, key, euclidean, tile):
-            # what the sums hold already is a floor too: a negligible tile need not be accurate
-            row, col = _sums(logits, excluded, floor[i].maximum(rows[i]), floor[j].maximum(cols[j]))
+        work = a.new_empty(min(len(a), tile) ** 2)
+        for i, j, logits, exclude, _ in _tiles(a, b, scale, codes, known, euclidean, tile, kept):
+            # what the sums hold already is a floor too: a negligible tile need not be exact
+            floors = floor[i].maximum(rows[i]), floor[j].maximum(cols[j])
+            row, col = _sums(logits, exclude, *floors, work[: logits.numel()].view_as(logits))
             rows[i], cols[j] = rows[i].logaddexp(row), cols[j].logaddexp(col)
-        ctx.save_for_backward(a, b, scale, floor, key, rows, cols)
-        ctx.euclidean, ctx.tile = euclidean, tile
+        ctx.options = known, euclidean, tile, list(kept or ())
+        ctx.save_for_backward(a, b, scale, floor, codes, rows, cols, *(kept or {}).values())
         return rows, cols
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_rows, grad_cols):
-        a, b, scale, floor, key, rows, cols = ctx.saved_tensors
-        reach = _REACH[a.dtype]
-        # solved batches have gradients near exp(-70): without a common factor G would be denormal
+        a, b, scale, floor, codes, rows, cols, *kept = ctx.saved_tensors
+        known, euclidean, tile, places = ctx.options
+        # a solved batch has gradients near exp(-70): without a common factor G would be denormal
         factor = grad_rows.abs().amax().maximum(grad_cols.abs().amax()).clamp(min=torch.finfo(a.dtype).tiny)
-        outer_rows, outer_cols = (
-            torch.where(g.abs() < reach.negligible * factor, 0.0, g / factor) for g in (grad_rows, grad_cols)
-        )
+        least = _REACH[a.dtype].negligible * factor
+        outer, outer_cols = (torch.where(g.abs() < least, 0.0, g / factor) for g in (grad_rows, grad_cols))
         grad_a, grad_b, grad_scale = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(scale)
-        work = a.new_empty(min(len(a), ctx.tile) ** 2)
-        for i, j, logits, excluded, distance in _tiles(a, b, scale, key, ctx.euclidean, ctx.tile):
-            gradient = _gradient(
-                logits,
-                excluded,
-                _Side(rows[i], floor[i], outer_rows[i]),
-                _Side(cols[j], floor[j], outer_cols[j]),
-                work[: logits.numel()].view_as(logits),
-            )
+        work = a.new_empty(2, min(len(a), tile) ** 2)
+        walk = _tiles(a, b, scale, codes, known, euclidean, tile, dict(zip(places, kept)))
+        for i, j, logits, exclude, distance in walk:
+            sides = _Side(rows[i], floor[i], outer[i]), _Side(cols[j], floor[j], outer_cols[j])
+            gradient = _gradient(logits, exclude, *sides, work[:, : logits.numel()].view(2, *logits.shape))
             if distance is not None:
                 grad_scale -= (gradient * distance).sum()
                 # d distance / d a = (a - b) / distance, and 0 at distance 0
@@ -124,79 +121,71 @@ class _OffDiagonal(Function):
                 grad_b[j] -= gradient.sum(0)[:, None] * b[j]
             grad_a[i].addmm_(gradient, b[j])
             grad_b[j].addmm_(gradient.T, a[i])
-        if not ctx.euclidean:
-            grad_scale = torch.linalg.vecdot(grad_a, a).sum()
+        if not euclidean:
+            grad_scale = torch.einsum("bd,bd->b", grad_a, a).sum()  # vecdot would hold another (B, D)
         whole = factor * scale
-        return grad_a.mul_(whole), grad_b.mul_(whole), grad_scale * factor, None, None, None, None
+        return grad_a.mul_(whole), grad_b.mul_(whole), grad_scale * factor, None, None, None, None, None
 
 
-def _tiles(a, b, scale, key, euclidean, tile) -> Iterator[_Tile]:
-    """All tiles of the logits, row by row of tiles; they share one buffer."""
-    size = len(a)
-    buffer = a.new_empty(min(size, tile) ** 2)
-    own = -1 - torch.arange(size, device=a.device)  # an unknown key: unlike all others
-    key = own if key is None else torch.where(key < 0, own, key)
-    known = bool((key >= 0).any())
-    slices = [slice(start, min(start + tile, size)) for start in range(0, size, tile)]
+def _tiles(a, b, scale, codes, known, euclidean, tile, kept) -> Iterator:
+    """Per tile i, j, logits (I, J), exclude (fills what is no negative with a number), distance (or None).
+    Tiles that have no room in `kept` share one buffer: use one before asking for the next."""
+    buffer = a.new_empty(min(len(a), tile) ** 2)
+    slices = [slice(start, min(start + tile, len(a))) for start in range(0, len(a), tile)]
     for i in slices:
         left = a[i] if euclidean else scale * a[i]
         for j in slices:
-            logits = buffer[: (i.stop - i.start) * (j.stop - j.start)].view(i.stop - i.start, -1)
-            excluded = key[i, None] == key[None, j] if known or i == j else None
-            distance = None
-            if euclidean:
-                distance = _distances(a[i], b[j], excluded)
-                torch.mul(distance, -scale, out=logits)
-            else:
-                torch.mm(left, b[j].T, out=logits)
-            yield _Tile(i, j, logits, excluded, distance)
+            exclude = _exclusion(codes[i, None], codes[j], known, i == j)
+            shape = i.stop - i.start, j.stop - j.start
+            made = None if kept is None else kept.get((i.start, j.start))
+            if made is None:
+                room = kept is not None and sum(map(torch.numel, kept.values())) + math.prod(shape) <= KEPT
+                made = a.new_empty(shape) if room else buffer[: math.prod(shape)].view(shape)
+                _distances(left, b[j], exclude, out=made) if euclidean else torch.mm(left, b[j].T, out=made)
+                if room:
+                    kept[i.start, j.start] = made
+            yield (i, j, -scale * made, exclude, made) if euclidean else (i, j, made, exclude, None)
 
 
-def _distances(a, b, excluded) -> Tensor:
-    """||a_i - b_j||, finite but meaningless where excluded."""
+def _exclusion(codes_i, codes_j, known, diagonal) -> Callable[[Tensor, float], Tensor]:
+    """In place, a tile with a number where the codes are equal; without known keys that is the diagonal."""
+    if known:
+        same = codes_i == codes_j  # (I, J)
+        return lambda tile, number: tile.masked_fill_(same, number)
+    return Tensor.fill_diagonal_ if diagonal else lambda tile, number: tile
+
+
+def _distances(a, b, exclude, out) -> None:
+    """||a_i - b_j||; finite but meaningless where excluded."""
     squares_a, squares_b = a.square().sum(1), b.square().sum(1)
     far = squares_a.amax() + squares_b.amax()
-    squares = torch.mm(a, b.T).mul_(-2).add_(squares_a[:, None]).add_(squares_b).clamp_(min=0)
-    if excluded is not None:
-        squares.masked_fill_(excluded, far)
-    if squares.amin() < 0.01 * far:  # near pairs lose their digits in the expanded square: the slow way, 40x
-        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-    return squares.sqrt_()
+    torch.mm(a, b.T, out=out).mul_(-2).add_(squares_a[:, None]).add_(squares_b).clamp_(min=0)
+    exclude(out, far.item())
+    near = out.amin() < 0.01 * far  # such pairs lose their digits in the expanded square: take the slow way, 40x
+    out.copy_(torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")) if near else out.sqrt_()
 
 
-def _exp(logits, shift, excluded, out) -> Tensor:
+def _exp(logits, shift, exclude, out) -> Tensor:
     """exp(logits - shift), 0 where excluded."""
-    torch.sub(logits, shift, out=out).clamp_(min=_REACH[logits.dtype].lowest).exp_()
-    return out if excluded is None else out.masked_fill_(excluded, 0.0)
+    return exclude(torch.sub(logits, shift, out=out).clamp_(min=_REACH[logits.dtype].lowest).exp_(), 0.0)
 
 
-def _sums(logits, excluded, row_floor, col_floor) -> tuple[Tensor, Tensor]:
+def _sums(logits, exclude, row_floor, col_floor, work) -> tuple[Tensor, Tensor]:
     """One tile's log-sum-exp over its rows and over its columns."""
-    if excluded is not None:
-        logits.masked_fill_(excluded, -math.inf)
+    exclude(logits, -math.inf)
     row_max, col_max = logits.amax(1), logits.amax(0)
-    top = row_max.amax()
-    empty = torch.isneginf(top)
-    nearest = torch.cat([row_max.maximum(row_floor), col_max.maximum(col_floor)])
-    nearest = nearest.masked_fill(torch.cat([row_max, col_max]).isneginf(), math.inf)  # an empty sum needs no care
-    if empty or (top - nearest).amax() <= _REACH[logits.dtype].below:
+    top, maxima = row_max.amax(), torch.cat([row_max, col_max])
+    nearest = maxima.maximum(torch.cat([row_floor, col_floor])).masked_fill(maxima.isneginf(), math.inf)
+    if top - nearest.amin() <= _REACH[logits.dtype].below:  # an empty row or column asks for nothing
         top = top.nan_to_num(neginf=0.0)
-        shares = _exp(logits, top, excluded, out=logits)
+        shares = _exp(logits, top, exclude, out=work)
         return shares.sum(1).log_().add_(top), shares.sum(0).log_().add_(top)
     row_max, col_max = (x.masked_fill(x.isneginf(), 0.0) for x in (row_max, col_max))
-    row = _exp(logits, row_max[:, None], excluded, out=torch.empty_like(logits)).sum(1).log_().add_(row_max)
-    return row, _exp(logits, col_max, excluded, out=logits).sum(0).log_().add_(col_max)
+    row = _exp(logits, row_max[:, None], exclude, out=work).sum(1).log_().add_(row_max)
+    return row, _exp(logits, col_max, exclude, out=work).sum(0).log_().add_(col_max)
 
 
-class _Side(NamedTuple):
-    """What the backward pass knows of a tile's rows, or of its columns: each (I,)."""
-
-    total: Tensor  # the log-sum-exp over the whole row; -inf where empty
-    floor: Tensor
-    outer: Tensor  # the gradient that came in, divided by the common factor
-
-
-def _gradient(logits, excluded, rows: _Side, cols: _Side, work) -> Tensor:
+def _gradient(logits, exclude, rows: _Side, cols: _Side, work) -> Tensor:
     """G_ij = g_i exp(s_ij - rows_i) + g_j exp(s_ij - cols_j), and 0 where excluded."""
     reach = _REACH[logits.dtype]
     row_total, col_total = (side.total.masked_fill(side.total.isneginf(), math.inf) for side in (rows, cols))
@@ -206,7 +195,6 @@ def _gradient(logits, excluded, rows: _Side, cols: _Side, work) -> Tensor:
     if high - shift <= reach.above:
         u = rows.outer * (shift - row_total).clamp(max=-reach.lowest).exp()
         v = cols.outer * (shift - col_total).clamp(max=-reach.lowest).exp()
-        torch.add(u[:, None], v, out=work)
-        return _exp(logits, shift, excluded, out=logits).mul_(work)
-    by_row = _exp(logits, row_total[:, None], excluded, out=work).mul_(rows.outer[:, None])
-    return _exp(logits, col_total, excluded, out=logits).mul_(cols.outer).add_(by_row)
+        return _exp(logits, shift, exclude, out=work[0]).mul_(torch.add(u[:, None], v, out=work[1]))
+    by_row = _exp(logits, row_total[:, None], exclude, out=work[0]).mul_(rows.outer[:, None])
+    return _exp(logits, col_total, exclude, out=work[1]).mul_(cols.outer).add_(by_row)
