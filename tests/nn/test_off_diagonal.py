@@ -150,12 +150,21 @@ def test_gradients_of_solved_rows_are_not_lost_to_underflow():
         torch.testing.assert_close(two.double() * math.exp(80), one.double(), rtol=1e-4, atol=0)
 
 
-def test_near_twins_far_from_the_origin_keep_their_distance():
-    a = torch.tensor([[1000.0, 0.0], [1000.0, 1.0], [1000.001, 0.0]])
-    b = a + torch.tensor([0.0, 0.002])
-    rows, cols = kernel(euclidean=True)(a, b, torch.tensor(1.0))
-    expected = by_loops(a.double(), b.double(), torch.tensor(1.0).double(), euclidean=True)
-    torch.testing.assert_close(torch.stack([rows, cols]).double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
+NEAR_TWINS = [[1000.0, 0.0], [-1000.0, 1.0], [1000.001, 0.0], [-999.0, 3.0]]
+FAR_CLOUD = [[1e4, 1e4], [1e4 + 1, 1e4], [1e4, 1e4 + 2], [1e4 + 3, 1e4 - 1]]
+
+
+@pytest.mark.parametrize("points", [NEAR_TWINS, FAR_CLOUD], ids=["near twins", "a cloud far from the origin"])
+def test_distances_keep_their_digits_in_float32(points):
+    """Expanded squares would lose them: 1000^2 + 1000^2 - 2 * 1000 * 1000.001 is noise."""
+    a = torch.tensor(points)
+    leaves = [x.requires_grad_() for x in (a, a + torch.tensor([0.0, 0.25]), torch.tensor(1.0))]
+    exact = [x.detach().double().requires_grad_() for x in leaves]
+    outer = [torch.ones(4, dtype=torch.float64)] * 2
+    expected = values_and_gradients(lambda *x: by_loops(*x, euclidean=True), exact, outer)
+    got = values_and_gradients(kernel(euclidean=True), leaves, [g.float() for g in outer])
+    for ours, theirs in zip(got, expected):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4)
 
 
 @settings(deadline=None, max_examples=30)
