@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Both make .venv first, from constraints.txt.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .PHONY: demo test install format clean

@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 import bouba
 from bouba import CLIP, MLP, InfoNCE, Learner, Views
 from bouba.errors import DataError, ModalityError, RecipeError, UsageError
+from bouba.persist import class_of
 from bouba.terms import Term
 
 FAST = {"epochs": 2, "dim": 4, "batch_size": 60}
@@ -148,5 +149,36 @@ def test_refusals(twins):
         CLIP(**FAST).fit(twins[:1])
     with pytest.raises(ModalityError, match=r"the model has no view 'sound' \(vector\); it has left \(vector\)"):
         CLIP(**FAST).fit(twins).embed(Views({"sound": np.eye(3)}))
+    with pytest.raises(UsageError, match=r"validation is a share like 0.2 or Views, got 'held_out.csv'"):
+        CLIP(**FAST).fit(twins, validation="held_out.csv")
+    with pytest.raises(DataError, match="validation holds 1 rows with two views; two or more are needed"):
+        CLIP(**FAST).fit(twins, validation=twins[:1])
+    with pytest.raises(UsageError, match="patience needs validation"):
+        CLIP(patience=2, **FAST).fit(twins)
+    with pytest.raises(UsageError, match="temperature must be one finite number above 0, got 0"):
+        CLIP(temperature=0, **FAST).fit(twins)
     with pytest.raises(DataError, match="no model in nowhere; make one: bouba fit TABLE -o nowhere"):
         bouba.load("nowhere")
+
+
+def test_saving_deletes_nothing_else(twins, tmp_path):
+    model = CLIP(**FAST).fit(twins)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "report.html").touch()
+    with pytest.raises(UsageError, match="holds other things than a model; save into a folder of its own"):
+        model.save(tmp_path / "run")
+    model.save(tmp_path / "run" / "model")
+    model.save(tmp_path / "run" / "model")
+    assert bouba.load(tmp_path / "run").get_params(deep=False) == model.get_params(deep=False)
+
+
+def test_a_file_names_classes_only():
+    for name in ("bouba.learner:load", "bouba.persist:Path"):
+        with pytest.raises(RecipeError, match="which is no class of bouba's"):
+            class_of(name)
+
+
+def test_rows_without_a_key_stand_for_themselves(twins):
+    keys = np.array([None] * 120 + [str(i) for i in range(120)], dtype=object)
+    model = CLIP(**FAST).fit(twins)
+    assert model.score(twins.replace(key=keys)) == pytest.approx(model.score(twins))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import zlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from bouba.metrics import retrieval
 from bouba.nn.gather import rank, world_size
 from bouba.terms.term import Objective, Space, Term
 from bouba.towers import MLP, ConvNet, EncoderSpec, NGrams, Tower
-from bouba.train import Network, Schedule, train
+from bouba.train import Network, Schedule, accelerator, train
 from bouba.train.progress import progress_bar
 
 DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {"image": ConvNet, "text": NGrams, "vector": MLP}
@@ -99,6 +100,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         import torch
 
+        self._refuse_odd(validation)
         views = as_views(X)
         if y is not None:
             views = views.replace(y={**views.y, "y": np.asarray(y)})
@@ -112,6 +114,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             views, is_target = hide(views, target, random_state=self.random_state)
             if not any(term.reads_unpaired for _, term in self._objective()):
                 views, is_target = views[~is_target], is_target[~is_target]
+        if held_out is not None:
+            _refuse_unjudging(held_out)
         if len(views) < 2:
             raise DataError(f"training needs two rows or more, got {len(views)}")
         with torch.random.fork_rng():
@@ -119,6 +123,17 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             self._build(views)
             self._train(views, is_target, held_out, Path(folder) if folder else None, resume, on_epoch)
         return self
+
+    def _refuse_odd(self, validation) -> None:
+        """Arguments that would be ignored in silence, or fail late."""
+        if not (validation is None or isinstance(validation, float | Views)):
+            raise UsageError(
+                f"validation is a share like 0.2 or Views, got {validation!r}; read a file with bouba.read"
+            )
+        if self.patience is not None and validation is None:
+            raise UsageError("patience needs validation, for example validation=0.2")
+        if self.epochs < 1 or (self.batch_size is not None and self.batch_size < 2):
+            raise UsageError(f"epochs must be 1 or more and batch_size 2, got {self.epochs} and {self.batch_size}")
 
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
@@ -161,6 +176,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         return dict(self.towers)
 
     def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
+        fabric = accelerator()  # first: it settles which process this is
         encoders = self._encoders()
         own = int((~is_target).sum())
         size = min(own, self.batch_size or min(256, max(32, own // 8)))
@@ -183,12 +199,14 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         bar = progress_bar(type(self).__name__, self.epochs) if self.verbose and on_epoch is None else None
         with bar or contextlib.nullcontext(on_epoch or (lambda row: None)) as callback:
             self.history_ = train(
+                fabric,
                 self.module_,
                 batches,
                 schedule,
                 validation=judged,
                 folder=folder,
                 resume=resume,
+                fingerprint=f"{len(views)} rows, {size} a step, seed {self.random_state}, rows {_checksum(views.rows)}",
                 on_epoch=callback,
             )
         if is_target.any():  # the target is normalised by its own statistics, the others by theirs
@@ -245,7 +263,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """Mean reciprocal rank of the true partner among X's rows, averaged over every ordered pair of views."""
         views = as_views(X)
         embedded, present = self.embed(views), views.present
-        key = views.rows if views.key is None else views.key
+        key = views.things
         values = []
         for a in embedded:
             for b in embedded:
@@ -293,6 +311,19 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self._assemble()
         self.module_.load_state_dict(tensors)
         self.module_.eval()
+
+
+def _refuse_unjudging(held_out: Views) -> None:
+    """DataError where no two rows could be told apart, which would cost nothing and look perfect."""
+    several = np.sum(list(held_out.present.values()), axis=0) > 1
+    if len(held_out.columns) > 1 and several.sum() < 2:
+        raise DataError(
+            f"validation holds {int(several.sum())} rows with two views; two or more are needed: raise the share"
+        )
+
+
+def _checksum(rows: np.ndarray) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(rows).tobytes()):08x}"
 
 
 def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from bouba.errors import DataError, RecipeError
+from bouba.errors import DataError, RecipeError, UsageError
 
 FORMAT = 1
+MODEL_FILES = {"model.json", "model.safetensors"}
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -84,13 +85,22 @@ def class_of(name: str, custom: Iterable[type] = ()) -> type:
         found = getattr(importlib.import_module(module), qualified)
     except (ImportError, AttributeError) as error:
         raise RecipeError(f"this model uses {name}, which this version of bouba does not have") from error
+    if not isinstance(found, type) or found.__module__ != module:
+        raise RecipeError(f"this model names {name}, which is no class of bouba's")
     return found
 
 
 def write_model(folder: Path, facts: dict, tensors: Mapping[str, Any]) -> None:
-    """Write a model folder beside and rename it: it is there whole or not at all."""
+    """Write a model folder beside and rename it: it is there whole or not at all.
+
+    Raises:
+        UsageError: the folder holds something that is not a model.
+    """
     from safetensors.torch import save_file
 
+    folder = folder.resolve()
+    if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - MODEL_FILES):
+        raise UsageError(f"{folder} holds other things than a model; save into a folder of its own")
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
@@ -100,9 +110,17 @@ def write_model(folder: Path, facts: dict, tensors: Mapping[str, Any]) -> None:
         {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()},
         beside / "model.safetensors",
     )
+    swap_folders(beside, folder)
+
+
+def swap_folders(new: Path, folder: Path) -> None:
+    """Put `new` in the place of `folder`; the old one goes when the new one stands."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(beside, folder)
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_model(folder: Path) -> tuple[dict, dict[str, Any]]:

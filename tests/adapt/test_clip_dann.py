@@ -68,7 +68,7 @@ def test_target_rows_do_not_choose_the_epoch():
         for held_out in (views, source)
     )
     assert [r["validation"] for r in both.history_] == [r["validation"] for r in alone.history_]
-    with pytest.raises(DataError, match="validation holds 0 rows besides the target"):
+    with pytest.raises(DataError, match="there are 0 rows besides the target"):
         AdaptedCLIP(TOWERS, **quick).fit(views, target="target", validation=views[views.domain == "target"])
     with pytest.raises(DataError, match=r"one target at a time, got \['a', 'b'\]"):
         AdaptedCLIP(TOWERS, **quick).fit(views, target={"a": ["left"], "b": ["left"]})

@@ -129,3 +129,21 @@ def test_repeated_captions_are_said_and_a_key_settles_them(run, capsys):
     said = capsys.readouterr().out
     assert "share their" not in said
     assert "12 things" in said
+
+
+def test_towers_for_some_of_the_views_and_nothing_of_the_target_in_the_probe(run, tmp_path, monkeypatch):
+    table, _ = run
+    rows = [line + ("," + ("note" if i == 0 else f"word {i}")) for i, line in enumerate(table.read_text().splitlines())]
+    wide = table.parent / "wide.csv"
+    wide.write_text("\n".join(rows))
+    text = '[towers.photo]\nencoder = "ConvNet"\nsize = 16\nchannels = 4\n[towers.caption]\nencoder = "NGrams"\n'
+    (tmp_path / "r.toml").write_text(text + '[read]\ntext = ["caption", "note"]\n')
+    from bouba.cli import story
+
+    seen = []
+    real = story.judge
+    monkeypatch.setattr(story, "judge", lambda *a: seen.append(a[2]) or real(*a))
+    arguments = ("--method", "adapted-clip", "--target", "shop", "--epochs", 1, "--dim", 8, "--holdout", 0.3)
+    assert bouba("fit", wide, "-o", tmp_path / "w", "--recipe", tmp_path / "r.toml", *arguments) == 0
+    assert seen[0].domains == ["studio"]
+    assert list(seen[0].columns) == ["photo", "caption"]

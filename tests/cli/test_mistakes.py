@@ -85,9 +85,18 @@ def test_recipe_mistakes(text, expected, things, tmp_path, capsys):
 def test_a_finished_run_is_not_overwritten(things, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "precious").touch()
+    for more in ((), ("--overwrite",)):
+        assert bouba("fit", things, "-o", tmp_path / "out", *more) == 2
+        assert "exists; it is no run of bouba's; choose another -o" in said(capsys)
+    assert bouba("demo", "-o", tmp_path / "out") == 2
+    assert "it is no run of bouba's" in said(capsys)
+    assert (tmp_path / "out" / "precious").exists()
+    (tmp_path / "out" / "recipe.toml").touch()
     assert bouba("fit", things, "-o", tmp_path / "out") == 2
     assert "exists; choose another -o, or say --overwrite" in said(capsys)
-    assert (tmp_path / "out" / "precious").exists()
+    (tmp_path / "cut.part" / "checkpoint").mkdir(parents=True)
+    assert bouba("fit", things, "-o", tmp_path / "cut") == 2
+    assert "a run that was cut off stands at" in said(capsys)
 
 
 def test_query_in_a_modality_the_model_lacks(tmp_path, capsys):

@@ -41,9 +41,9 @@ def test_to_toml_and_back():
         "method": "clip",
         "arguments": {"dim": 3, "lr": 0.5},
         "read": {"text": ["标题", "t"], "image": "a b"},
-        "towers": {"my view": {"encoder": "MLP", "hidden": [4, 2]}},
+        "towers": {"图片": {"encoder": "ConvNet"}, "my view": {"encoder": "MLP", "hidden": [4, 2]}},
         "objective": [{"term": "InfoNCE"}, {"term": "DomainAdversarial", "weight": 0.1}],
-        "fit": {},
+        "fit": {"target": {"line art": ["image"]}},
     }
     back = tomllib.loads(to_toml(recipe))
     assert back == {k: v for k, v in recipe.items() if v}

@@ -64,6 +64,10 @@ def test_resume_refuses_another_schedule(tmp_path):
     CLIP(epochs=2, **FAST).fit(views, folder=tmp_path)
     with pytest.raises(DataError, match="resume with the same"):
         CLIP(epochs=3, **FAST).fit(views, folder=tmp_path, resume=True)
+    with pytest.raises(DataError, match="the checkpoint was made with shapes"):
+        CLIP(epochs=2, **{**FAST, "dim": 5}).fit(views, folder=tmp_path, resume=True)
+    with pytest.raises(DataError, match="the checkpoint was made with data 240 rows, 60 a step, seed 0"):
+        CLIP(epochs=2, **FAST).fit(views[:100], folder=tmp_path, resume=True)
 
 
 def test_early_stopping_keeps_the_best_weights():

@@ -19,7 +19,7 @@ COMMANDS = {  # command -> what it says in `bouba --help`; each lives in the fil
 
 def main() -> None:
     """Run a command. A user's mistake is one line and exit code 2."""
-    from bouba.errors import MissingExtraError, UsageError
+    from bouba.errors import BoubaError
 
     app = typer.Typer(
         name="bouba",
@@ -37,7 +37,7 @@ def main() -> None:
             app.command(name, help=said)(_not_imported)
     try:
         app()
-    except (UsageError, MissingExtraError) as error:
+    except BoubaError as error:
         sys.stderr.write(f"bouba: {error}\n")
         sys.exit(2)
 

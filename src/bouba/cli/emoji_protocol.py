@@ -67,7 +67,7 @@ def fit(
     if method == "linear_cca":
         return LinearBaseline(random_state=seed).fit(protocol.source)
     towers = towers or {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
-    training: dict[str, Any] = {"epochs": epochs or EPOCHS, "random_state": seed}
+    training: dict[str, Any] = {"epochs": EPOCHS if epochs is None else epochs, "random_state": seed}
     if method == "clip":
         return CLIP(towers, **training).fit(protocol.source, on_epoch=on_epoch)
     model = AdaptedCLIP(towers, adapt=("image",), **training)

@@ -14,6 +14,7 @@ from bouba.cli import reading, recipe, run_folder
 from bouba.cli.index import build_index
 from bouba.cli.story import tell
 from bouba.data.split import split
+from bouba.data.target import source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, require
 
@@ -73,7 +74,9 @@ def command(
             sys.stderr.write(f"{line}\n")
     model.fit(training, **plan["fit"], folder=folder, resume=resume)
     model.save(folder / "model")
-    result = tell(folder, plan["method"], model, training, held_out, views)
+    hidden = plan["fit"].get("target")
+    known = training if hidden is None else source_only(training, hidden)  # neither probe nor baseline sees it
+    result = tell(folder, plan["method"], model, known, held_out, views)
     build_index(model, views, folder / "index")
     run_folder.finish(folder, out)
     if as_json:

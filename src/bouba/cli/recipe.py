@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -115,10 +116,11 @@ def to_toml(recipe: Mapping[str, Any]) -> str:
 def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
     plain = {k: v for k, v in table.items() if not _is_table(v) and v is not None}
     lines = [
-        f"{key} = {json.dumps(list(v) if isinstance(v, tuple) else v, ensure_ascii=False)}" for key, v in plain.items()
+        f"{_key(key)} = {json.dumps(list(v) if isinstance(v, tuple) else v, ensure_ascii=False)}"
+        for key, v in plain.items()
     ]
     for key, value in table.items():
-        name = f"{prefix}{json.dumps(key, ensure_ascii=False) if not key.replace('_', '').isalnum() else key}"
+        name = f"{prefix}{_key(key)}"
         if isinstance(value, Mapping) and value:
             inner = _lines(value, f"{name}.")
             lines += (["", f"[{name}]"] if any(not _is_table(v) for v in value.values()) else []) + inner
@@ -126,6 +128,10 @@ def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
             for entry in value:
                 lines += ["", f"[[{name}]]", *_lines(entry, f"{name}.")]
     return lines
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def _is_table(value) -> bool:

@@ -33,6 +33,9 @@ def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views |
     from bouba import report
     from bouba.report import build
 
+    keep = [view for view in views.columns if view in model.specs_]
+    training, views = training.select(*keep), views.select(*keep)
+    held_out = None if held_out is None else held_out.select(*keep)
     result = judge(name, model, training, held_out) if held_out is not None else None
     if result is not None:
         result.to_json(folder / "metrics.json")
@@ -47,7 +50,7 @@ def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views |
         rows = build.pick_queries(shown, ask=ask, answer=answer, n=8)
         galleries += build.galleries([method], shown, ask=ask, answer=answer, rows=rows, title=f"{ask} -> {answer}")
     if image is not None:
-        keys = (views.rows if views.key is None else views.key)[np.flatnonzero(views[image].present)[:12]]
+        keys = views.things[np.flatnonzero(views[image].present)[:12]]
         text = next((view for view, kind in kinds.items() if kind == "text"), None)
         pictures = build.samples(views, image=image, caption=text, keys=list(dict.fromkeys(keys)))
     if len(shown) >= 20:

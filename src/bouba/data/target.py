@@ -64,7 +64,7 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
 
 
 def source_only(views: Views, target: Target) -> Views:
-    """The rows that are not of the target: what may choose the best epoch.
+    """The rows that are not of the target: what may choose the best epoch, fit a probe or a baseline.
 
     Raises:
         DataError: there is none.
@@ -74,7 +74,9 @@ def source_only(views: Views, target: Target) -> Views:
         return views
     rows = np.flatnonzero(views.domain.astype(str) != name)
     if len(rows) < 2:
-        raise DataError(f"validation holds {len(rows)} rows besides the target {name!r}, whose rows must not judge")
+        raise DataError(
+            f"there are {len(rows)} rows besides the target {name!r}, whose own rows must not judge or teach"
+        )
     return views[rows]
 
 

@@ -166,6 +166,13 @@ class Views:
         return [] if self.domain is None else sorted({str(d) for d in self.domain if not is_missing(d)})
 
     @property
+    def things(self) -> np.ndarray:
+        """What each row shows, as text (n,): its key; a row without one stands for itself."""
+        if self.key is None:
+            return self.rows.astype(str)
+        return np.array([f"row {r}" if is_missing(k) else str(k) for k, r in zip(self.key, self.rows)], dtype=object)
+
+    @property
     def shape(self) -> tuple[int, int]:
         return len(self), len(self.columns)
 

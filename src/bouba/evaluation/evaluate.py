@@ -95,7 +95,7 @@ class _Truth:
         self.view, self.label = view, label
         self.ok = _labelled(part, view, label)
         self.y = part.y[label][self.ok].astype(str)
-        self.keys = _keys(part)[self.ok]
+        self.keys = part.things[self.ok]
 
     def record(self, where: dict[str, Any], kind: str, guessed: np.ndarray, chance: float) -> Record:
         """The accuracy of a guess."""
@@ -139,17 +139,10 @@ def _domains(views: Views, by_domain: bool) -> list[tuple[str, np.ndarray]]:
     return [(domain, rows) for domain in views.domains if len(rows := everything[names == domain]) > 1]
 
 
-def _keys(views: Views) -> np.ndarray:
-    """Each row's key; a row without one stands for itself."""
-    if views.key is None:
-        return views.rows.astype(str)
-    return np.array([f"row {r}" if is_missing(k) else str(k) for k, r in zip(views.key, views.rows)])
-
-
 def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, where: dict[str, Any]) -> list[Record]:
     """Every ordered pair of views among one domain's rows."""
     records = []
-    key = _keys(part)
+    key = part.things
     for a in z:
         for b in z:
             both = part[a].present & part[b].present

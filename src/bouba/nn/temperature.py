@@ -5,15 +5,19 @@ import math
 import torch
 from torch import nn
 
+from bouba.errors import UsageError
+
 
 class Temperature(nn.Module):
     """tau > 0, kept as logit_scale = -log tau so that a gradient step multiplies it.
 
     A learnt logit scale is clamped to [1, 100] (Radford et al. 2021) by `clamp_`, which the loop calls after each
-    step, and never decays (its name tells the optimiser's grouping: no weight decay on scalars).
+    step, and never decays (the loop decays matrices only).
     """
 
     def __init__(self, start: float = 0.07, *, learnt: bool = True, largest_scale: float = 100.0):
+        if not 0 < start < math.inf:
+            raise UsageError(f"temperature must be one finite number above 0, got {start}")
         super().__init__()
         self.largest = math.log(largest_scale)
         self.logit_scale = nn.Parameter(torch.tensor(-math.log(start)), requires_grad=learnt)

@@ -39,7 +39,7 @@ def samples(views: Views, *, image: str, caption: str | None, keys: Sequence) ->
     """The named things, in every domain they were drawn in."""
     shown = []
     for key in keys:
-        for row in np.flatnonzero((views.key if views.key is not None else views.rows) == key):
+        for row in np.flatnonzero(views.things == key):
             if views[image].present[row]:
                 said = str(views[caption][row]).split(":")[0] if caption else str(key)
                 tag = "" if views.domain is None else str(views.domain[row])
@@ -59,7 +59,7 @@ def galleries(
 ) -> list[Gallery]:
     """For each method, what the cells of view `ask` in some rows find among all cells of view `answer`."""
     there = np.flatnonzero(views[answer].present)
-    keys = views.rows if views.key is None else views.key
+    keys = views.things
     out = []
     for method in methods:
         z = method.model.embed(views.select(ask, answer))

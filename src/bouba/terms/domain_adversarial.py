@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bouba.errors import UsageError
+from bouba.errors import ModalityError, UsageError, nearest
 from bouba.nn.reversal import reverse_gradient
 from bouba.nn.unit import unit_rows
 from bouba.terms.term import Space, Term
@@ -75,11 +75,16 @@ class DomainAdversarial(Term):
     gamma: float = 10.0
 
     def state(self, space: Space) -> nn.Module:
+        if isinstance(self.views, str):
+            raise UsageError(f"views is a tuple of names, got {self.views!r}; write ({self.views!r},)")
         if len(space.domains) < 2:
             raise UsageError(
                 f"DomainAdversarial needs two domains or more, got {len(space.domains)}; name the domain column "
                 "(domain=...) and the target (fit(..., target=...))"
             )
+        for view in self.views or ():
+            if view not in space.dims:
+                raise ModalityError(f"DomainAdversarial names {view!r}, but no such view{nearest(view, space.dims)}")
         h = self.hidden
         return nn.ModuleDict(
             {

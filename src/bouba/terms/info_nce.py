@@ -187,5 +187,5 @@ class InfoNCE(Term):
             used, chance = used + 1, chance + math.log(n)
         parts: Parts = {"temperature": tau.detach()}
         if not used:  # no pair in this batch; keep the graph so that every process steps
-            return total * tau, parts
+            return total * tau + 0 * sum(z.sum() for z in batch.z.values()), parts
         return total / used, parts | {"of_chance": total.detach() / chance}

@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from bouba.errors import DataError
+
 
 def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict | None, facts: dict) -> None:
     """Write weights, optimiser and random states after an epoch. Written beside and renamed: never half there.
@@ -46,11 +48,18 @@ def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict |
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(folder: Path, *, network: nn.Module, optimizer) -> tuple[dict[str, Any], dict | None]:
-    """Put everything back and return (facts, best state_dict or None)."""
+def load_checkpoint(folder: Path, *, network: nn.Module, optimizer, same: dict) -> tuple[dict[str, Any], dict | None]:
+    """Put everything back and return (facts, best state_dict or None).
+
+    Raises:
+        DataError: a fact named in `same` differs from the checkpoint's; nothing was loaded then.
+    """
     if not folder.exists() and folder.with_name(folder.name + ".old").exists():  # died between the two renames
         folder = folder.with_name(folder.name + ".old")
     facts = json.loads((folder / "facts.json").read_text())
+    for name, now in json.loads(json.dumps(same)).items():
+        if facts[name] != now:
+            raise DataError(f"the checkpoint was made with {name} {facts[name]}, not {now}; resume with the same")
     network.load_state_dict(load_file(folder / "network.safetensors"))
     best = load_file(folder / "best.safetensors") if (folder / "best.safetensors").exists() else None
     tensors = load_file(folder / "optimizer.safetensors")
@@ -62,7 +71,9 @@ def load_checkpoint(folder: Path, *, network: nn.Module, optimizer) -> tuple[dic
     optimizer.load_state_dict({"state": state, "param_groups": facts["groups"]})
     torch.set_rng_state(tensors["random.torch"])
     if torch.cuda.is_available() and "random.cuda.0" in tensors:
-        torch.cuda.set_rng_state_all([tensors[f"random.cuda.{i}"] for i in range(torch.cuda.device_count())])
+        torch.cuda.set_rng_state_all(
+            [tensors[f"random.cuda.{i}"] for i in range(torch.cuda.device_count()) if f"random.cuda.{i}" in tensors]
+        )
     version, keys, gauss = facts["random"]["python"]
     random.setstate((version, tuple(keys), gauss))
     np.random.set_state(("MT19937", np.array(facts["random"]["numpy"][0], np.uint32), *facts["random"]["numpy"][1:]))

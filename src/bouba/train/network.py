@@ -43,8 +43,9 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """The objective, in float32 whatever the towers ran in; in training over the rows of all processes."""
-        batch = gather(self.embed(batch)) if self.training else self.embed(batch)
-        batch = batch.replace(z={name: z.float() if z.dtype.itemsize < 4 else z for name, z in batch.z.items()})
+        batch = self.embed(batch)
+        z = {name: value.float() if value.dtype.itemsize < 4 else value for name, value in batch.z.items()}
+        batch = gather(batch.replace(z=z)) if self.training else batch.replace(z=z)
         loss = self.objective.loss if self.training else self.objective.validation_loss
         return loss(batch, self.state)
 
