@@ -236,7 +236,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         if not names:
             return out
         device = next(self.module_.parameters()).device
-        codes = Codes(self.codes_.domains)  # a domain the model knows is normalised by its own statistics
+        codes = Codes(self.codes_.domains)  # to each its own statistics, where they were measured
         rows = Rows(views, {name: self._encoders()[name] for name in names}, codes, memory=0)
         self.module_.eval()
         with torch.inference_mode():
