@@ -179,7 +179,9 @@ def _epoch(fabric: Accelerator, model, optimizer, batches: DataLoader, schedule:
             loss, parts = model(batch.to(fabric.device).replace(progress=progress))
         if not torch.isfinite(loss):
             terms = ", ".join(f"{name} = {float(value):g}" for name, value in parts.items())
-            raise BoubaError(f"the loss is {float(loss)} in epoch {epoch + 1} ({terms}); lower lr or check the inputs")
+            raise BoubaError(
+                f"the loss is {float(loss.detach())} in epoch {epoch + 1} ({terms}); lower lr or check the inputs"
+            )
         optimizer.zero_grad()
         fabric.backward(loss)
         fabric.clip_grad_norm_(model.parameters(), schedule.clip)
