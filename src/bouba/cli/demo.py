@@ -73,7 +73,7 @@ def command(
     )
     typer.echo(shown.format(rows=("split", "direction", "method")))
     typer.echo(f"\n{clock}\n\nreport: {out / 'report.html'}")
-    typer.echo(f'search: bouba search {out} "a red fruit"      bouba search {out} "红色的水果"')
+    typer.echo(f'search: bouba search {out} "snowman"      bouba search {out} "水果：苹果，红色"')
 
 
 class Clock:

@@ -19,7 +19,7 @@ def command(
     image: Annotated[Path | None, typer.Option("--image", help="Look for what resembles this picture.")] = None,
     domain: Annotated[str | None, typer.Option(help="The domain the picture comes from, if known.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many to show.")] = 10,
-    view: Annotated[str | None, typer.Option(help="Which view to search; all but the query's own by default.")] = None,
+    view: Annotated[str | None, typer.Option(help="Which view to search; those of another kind by default.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="Keep rows where a column has a value: NAME=VALUE.")] = None,
     where: Annotated[str | None, typer.Option(help="Keep rows that fit an SQL condition over the columns.")] = None,
     as_json: Json = False,
@@ -34,7 +34,9 @@ def command(
     name, query = _query(model, words, image, domain)
     vector = model.embed(query)[name][0]
     equals = dict(_equality(said, index.columns) for said in column or [])
-    views = [view] if view is not None else [v for v in index.views if v != name] or list(index.views)
+    kind = model.specs_[name].kind
+    others = [v for v in index.views if model.specs_[v].kind != kind] or [v for v in index.views if v != name]
+    views = [view] if view is not None else others or list(index.views)
     hits = [hit for v in views for hit in index.search(vector, k=k, view=v, where=where, equals=equals)]
     hits = sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
     if as_json:
