@@ -6,7 +6,8 @@ METHODS = {
     "clip": ("CLIP", "learns from captioned pictures only."),
     "clip_dann": (
         "CLIP + DANN",
-        "is CLIP that also looks at pictures of the new style, without captions, and learns to ignore style.",
+        "is CLIP that also looks at pictures of the new style, without captions: it learns to ignore style, and "
+        "normalises the new style by its own statistics.",
     ),
     "linear_cca": ("Linear CCA", "is a simple linear method without a neural network, here as a yardstick."),
 }
