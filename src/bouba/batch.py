@@ -21,6 +21,9 @@ class Batch:
         present: view -> bool (B,), True where the row has that view.
         rows: int64 (B,), row numbers in the Views the batch was drawn from.
         z: view -> float (B, d) embeddings; filled by the towers.
+        twin: view -> float (B, d), the same cells embedded once more after another random change (crop, dropped
+            words, ...); filled where a term reads twins.
+        raw: view -> float (B, p), what a decoder of that view must give back; filled where a term reads raw views.
         y: label column -> (B,) class codes (int64, -1 = missing) or numbers (float, NaN = missing).
         domain: int64 (B,) domain codes, or None without domains.
         key: int64 (B,); equal keys are the same thing (no negatives of each other); -1 = unknown.
@@ -31,6 +34,8 @@ class Batch:
     present: dict[str, Tensor]
     rows: Tensor
     z: dict[str, Tensor] = field(default_factory=dict)
+    twin: dict[str, Tensor] = field(default_factory=dict)
+    raw: dict[str, Tensor] = field(default_factory=dict)
     y: dict[str, Tensor] = field(default_factory=dict)
     domain: Tensor | None = None
     key: Tensor | None = None

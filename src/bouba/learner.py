@@ -22,10 +22,10 @@ from bouba.data.split import split
 from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
-from bouba.metrics import retrieval
+from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.gather import rank, world_size
 from bouba.terms.term import Objective, Space, Term
-from bouba.towers import MLP, ConvNet, EncoderSpec, NGrams, Tower
+from bouba.towers import MLP, ConvNet, EncoderSpec, NGrams, SameAs, Tower
 from bouba.train import Network, Schedule, accelerator, train
 from bouba.train.progress import progress_bar
 
@@ -45,6 +45,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         lr: float = 2e-3,
         weight_decay: float = 0.05,
         patience: int | None = None,
+        chunk_size: int | None = None,
         random_state: int = 0,
         verbose: bool = False,
     ):
@@ -55,6 +56,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.lr = lr
         self.weight_decay = weight_decay
         self.patience = patience
+        self.chunk_size = chunk_size
         self.random_state = random_state
         self.verbose = verbose
 
@@ -67,6 +69,9 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     @abstractmethod
     def _objective(self) -> Objective:
         """What is minimised."""
+
+    def _finish(self, views: Views) -> None:
+        """What a method does to `module_` once it is trained, given the source rows. Nothing by default."""
 
     def fit(
         self,
@@ -122,6 +127,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             torch.manual_seed(self.random_state)
             self._build(views)
             self._train(views, is_target, held_out, Path(folder) if folder else None, resume, on_epoch)
+            self._finish(views[~is_target])
         return self
 
     def _refuse_odd(self, validation) -> None:
@@ -138,6 +144,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
         self.specs_ = self._specs(views)
+        self.kinds_ = {name: views.modalities[name] for name in self.specs_}
         self.codes_ = Codes.of(views)
         self.learned_: dict[str, dict] = {}
         self.alphabets_ = {}
@@ -146,22 +153,27 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             cells = [column[row] for row in np.flatnonzero(column.present)]
             if not cells:
                 raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
-            self.learned_[name] = spec.learn(cells, random_state=self.random_state)
-            if spec.kind == "text":
+            if isinstance(spec, EncoderSpec):
+                self.learned_[name] = spec.learn(cells, random_state=self.random_state)
+            if self.kinds_[name] == "text":
                 self.alphabets_[name] = "".join(
                     c for c, _ in Counter("".join(map(str, cells)).lower()).most_common(3000)
                 )
         self._assemble()
 
     def _assemble(self) -> None:
-        space = Space(dict.fromkeys(self.specs_, self.dim), self.codes_.domains, self.codes_.classes)
+        domains = len(self.codes_.domains)
         towers = {
-            name: Tower(spec.build(self.learned_[name]), self.dim, domains=len(space.domains))
+            name: Tower(spec.build(self.learned_[name]), self.dim, domains=domains)
             for name, spec in self.specs_.items()
+            if not isinstance(spec, SameAs)
         }
-        self.module_ = Network(towers, self._objective(), space)
+        towers = {name: towers[spec.view if isinstance(spec, SameAs) else name] for name, spec in self.specs_.items()}
+        raw = {name: width for name, tower in towers.items() if (width := tower.encoder.raw_width)}
+        space = Space(dict.fromkeys(self.specs_, self.dim), self.codes_.domains, self.codes_.classes, raw)
+        self.module_ = Network(towers, self._objective(), space, chunk_size=self.chunk_size)
 
-    def _specs(self, views: Views) -> dict[str, EncoderSpec]:
+    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
         """The encoders asked for, by view; or a default for each kind."""
         if self.towers is None:
             for name, kind in views.modalities.items():
@@ -171,9 +183,19 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         for name, spec in self.towers.items():
             if name not in views.modalities:
                 raise ModalityError(f"a tower for {name!r}, but no such view{nearest(name, views.modalities)}")
-            if spec.kind != views.modalities[name]:
-                raise UsageError(f"view {name!r} is {views.modalities[name]}, {type(spec).__name__} reads {spec.kind}")
+            self._refuse_misfit(name, spec, views.modalities)
         return dict(self.towers)
+
+    def _refuse_misfit(self, name: str, spec: EncoderSpec | SameAs, kinds: Mapping[str, str]) -> None:
+        """UsageError for a tower that does not read the kind of its view."""
+        if isinstance(spec, SameAs):
+            other = (self.towers or {}).get(spec.view)
+            if other is None or isinstance(other, SameAs):
+                own = [view for view, tower in (self.towers or {}).items() if not isinstance(tower, SameAs)]
+                raise UsageError(f"{name!r} is SameAs({spec.view!r}), which has no tower of its own{nearest('', own)}")
+            spec = other
+        if spec.kind != kinds[name]:
+            raise UsageError(f"view {name!r} is {kinds[name]}, {type(spec).__name__} reads {spec.kind}")
 
     def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
         fabric = accelerator()  # first: it settles which process this is
@@ -226,11 +248,9 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "module_")
         views = as_views(X)
         for name, kind in views.modalities.items():
-            if name not in self.specs_:
-                raise ModalityError(
-                    f"the model has no view {name!r} ({kind}); it has "
-                    + ", ".join(f"{known} ({spec.kind})" for known, spec in self.specs_.items())
-                )
+            if name not in self.kinds_:
+                known = ", ".join(f"{view} ({its})" for view, its in self.kinds_.items())
+                raise ModalityError(f"the model has no view {name!r} ({kind}); it has {known}")
         names = [name for name in views.modalities if views[name].present.any()]
         out = {name: np.zeros((len(views), self.dim), np.float32) for name in views.modalities}
         if not names:
@@ -262,30 +282,13 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     def score(self, X, y=None) -> float:
         """Mean reciprocal rank of the true partner among X's rows, averaged over every ordered pair of views."""
         views = as_views(X)
-        embedded, present = self.embed(views), views.present
-        key = views.things
-        values = []
-        for a in embedded:
-            for b in embedded:
-                both = present[a] & present[b]
-                if a != b and both.any():
-                    found = retrieval(
-                        embedded[a][both],
-                        embedded[b][both],
-                        key[both],
-                        key[both],
-                        similarity=self.compared_by,
-                    )
-                    values.append(found["reciprocal_rank"].mean())
-        if not values:
-            raise UsageError(f"score needs two views or more in a row, got {list(views.modalities)}")
-        return float(np.mean(values))
+        return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
 
     def text_view(self, text: str) -> str:
         """The text view whose training texts share most of this text's characters: its language, in effect."""
         check_is_fitted(self, "module_")
         if not self.alphabets_:
-            raise ModalityError(f"the model reads no text; it has {', '.join(self.specs_)}")
+            raise ModalityError(f"the model reads no text; it has {', '.join(self.kinds_)}")
         letters = [c for c in text.lower() if c.isalnum()]
         return max(self.alphabets_, key=lambda name: sum(c in self.alphabets_[name] for c in letters))
 
@@ -296,6 +299,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             "class": persist.name_of(type(self)),
             "arguments": {name: persist.describe(value) for name, value in self.get_params(deep=False).items()},
             "specs": {name: persist.describe(spec) for name, spec in self.specs_.items()},
+            "kinds": self.kinds_,
             "learned": self.learned_,
             "alphabets": self.alphabets_,
             "codes": persist.describe(self.codes_),
@@ -306,7 +310,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     def _restore(self, facts: dict, tensors: Mapping, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
         self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
-        self.learned_, self.alphabets_, self.history_ = facts["learned"], facts["alphabets"], facts["history"]
+        self.kinds_, self.learned_, self.history_ = facts["kinds"], facts["learned"], facts["history"]
+        self.alphabets_ = facts["alphabets"]
         self.codes_ = persist.rebuild(facts["codes"])
         self._assemble()
         self.module_.load_state_dict(tensors)
@@ -353,6 +358,8 @@ class Learner(BaseLearner):
         epochs: passes over the source rows. lr, weight_decay: of AdamW.
         batch_size: source rows a step; an eighth of the rows, between 32 and 256, when None.
         patience: epochs without a better validation loss before stopping; None never stops.
+        chunk_size: rows a tower sees at once. Only the activations of one chunk are held (gradient caching, Gao et
+            al. 2021), for a third more work and the same gradients, BatchNorm aside; None sees the whole batch.
         random_state: seed of initial weights, order and augmentation.
         verbose: show a progress bar.
 

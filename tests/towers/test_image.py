@@ -49,14 +49,14 @@ def test_features_are_as_wide_as_promised_and_do_not_depend_on_the_batch(spec):
     torch.testing.assert_close(encoder(**encoder.prepare(cells[1:2]))[0], features[1], rtol=1e-4, atol=1e-5)
 
 
-def test_augmentation_only_while_training():
+def test_only_vary_changes_pictures():
     encoder = ConvNet(size=8, channels=2, augment=Augment(flip=1.0)).build({})
     seen = []
     encoder.layers.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    pixels = encoder.prepare([np.random.default_rng(i).integers(0, 255, (8, 8, 3), np.uint8) for i in (0, 1)])["pixels"]
-    for mode in (False, False, True):
-        encoder.train(mode)(pixels)
-    torch.testing.assert_close(seen[0], (pixels / 255 - 0.5) / 0.3)
+    inputs = encoder.prepare([np.random.default_rng(i).integers(0, 255, (8, 8, 3), np.uint8) for i in (0, 1)])
+    for given in (inputs, inputs, encoder.vary(inputs)):
+        encoder.train()(**given)
+    torch.testing.assert_close(seen[0], (inputs["pixels"] / 255 - 0.5) / 0.3)
     assert torch.equal(seen[0], seen[1])
     assert not torch.allclose(seen[0], seen[2])
 

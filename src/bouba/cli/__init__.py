@@ -31,7 +31,9 @@ def main() -> None:
     )
     asked = next((a for a in sys.argv[1:] if not a.startswith("-")), None)
     for name, said in COMMANDS.items():
-        if name == asked:  # only the command that is asked for is imported
+        if name == "bench" == asked:
+            app.add_typer(importlib.import_module("bouba.cli.bench").group(), name=name, help=said)
+        elif name == asked:  # only the command that is asked for is imported
             app.command(name, help=said)(importlib.import_module(f"bouba.cli.{name}").command)
         else:
             app.command(name, help=said)(_not_imported)

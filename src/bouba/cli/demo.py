@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bouba.cli import emoji_protocol as emoji
+from bouba.bench import emoji_protocol as emoji
 from bouba.cli import recipe, run_folder
 from bouba.cli.index import build_index
 from bouba.evaluation import Result

@@ -44,7 +44,7 @@ def command(
         "ignore": ignore,
     }
     views = reading.read_table(table, said | {k: v for k, v in asked.items() if v not in (None, [])}, strict=strict)
-    known = views.select(*(name for name in views.columns if name in model.specs_))
+    known = views.select(*(name for name in views.columns if name in model.kinds_))
     result = evaluate(model, known, method=type(model).__name__.lower(), split="test")
     if out is not None:
         result.to_json(out)

@@ -18,7 +18,7 @@ def build_index(model: Any, views: Views, path: Path) -> Index:
     """Embed every cell and index it with labels, domain, key, other columns, texts and original paths."""
     from bouba.search import Index
 
-    known = views.select(*(name for name in views.columns if name in model.specs_))
+    known = views.select(*(name for name in views.columns if name in model.kinds_))
     roles = {"domain": views.domain, "key": views.key, "group": views.group}
     columns: dict[str, Any] = {name: values for name, values in roles.items() if values is not None}
     columns |= {**views.meta, **views.y}

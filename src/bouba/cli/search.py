@@ -34,8 +34,8 @@ def command(
     name, query = _query(model, words, image, domain)
     vector = model.embed(query)[name][0]
     equals = dict(_equality(said, index.columns) for said in column or [])
-    kind = model.specs_[name].kind
-    others = [v for v in index.views if model.specs_[v].kind != kind] or [v for v in index.views if v != name]
+    kind = model.kinds_[name]
+    others = [v for v in index.views if model.kinds_[v] != kind] or [v for v in index.views if v != name]
     views = [view] if view is not None else others or list(index.views)
     hits = [hit for v in views for hit in index.search(vector, k=k, view=v, where=where, equals=equals)]
     hits = sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
@@ -61,9 +61,9 @@ def _query(model: Any, words: str | None, image: Path | None, domain: str | None
     if words is not None:
         name = model.text_view(words)
         return name, Views({name: [words]}, kinds={name: "text"})
-    name = next((view for view, spec in model.specs_.items() if spec.kind == "image"), None)
+    name = next((view for view, kind in model.kinds_.items() if kind == "image"), None)
     if name is None:
-        kinds = ", ".join(f"{view} ({spec.kind})" for view, spec in model.specs_.items())
+        kinds = ", ".join(f"{view} ({kind})" for view, kind in model.kinds_.items())
         raise ModalityError(f"the model reads no pictures; it has {kinds}")
     read({name: [str(image)]}, image=name, strict=True)  # one clear line for a file that is no picture
     if domain is not None and domain not in model.codes_.domains:

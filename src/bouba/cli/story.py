@@ -20,7 +20,7 @@ def judge(name: str, model: Any, training: Views, held_out: Views) -> Result:
         model, held_out, method=name, split="test", probe=probe, seed=getattr(model, "random_state", None)
     )
     try:
-        baseline = LinearBaseline().fit(training.select(*(n for n in training.columns if n in model.specs_)))
+        baseline = LinearBaseline().fit(training.select(*(n for n in training.columns if n in model.kinds_)))
     except DataError:  # too few complete rows for a closed form
         return result
     return result + evaluate(
@@ -33,7 +33,7 @@ def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views |
     from bouba import report
     from bouba.report import build
 
-    keep = [view for view in views.columns if view in model.specs_]
+    keep = [view for view in views.columns if view in model.kinds_]
     training, views = training.select(*keep), views.select(*keep)
     held_out = None if held_out is None else held_out.select(*keep)
     result = judge(name, model, training, held_out) if held_out is not None else None

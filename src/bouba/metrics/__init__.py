@@ -11,6 +11,7 @@ from bouba.metrics.domain import domain_accuracy as domain_accuracy
 from bouba.metrics.domain import proxy_a_distance as proxy_a_distance
 from bouba.metrics.retrieval import RETRIEVAL_METRICS as RETRIEVAL_METRICS
 from bouba.metrics.retrieval import chance_level as chance_level
+from bouba.metrics.retrieval import mean_reciprocal_rank as mean_reciprocal_rank
 from bouba.metrics.retrieval import retrieval as retrieval
 from bouba.metrics.retrieval import summarise as summarise
 from bouba.metrics.space import alignment as alignment

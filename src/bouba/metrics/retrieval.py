@@ -1,5 +1,6 @@
 """Does a query find its partner: recall, rank and average precision for each query, and what chance gives."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -171,3 +172,27 @@ def _check_ks(ks: Sequence[int]) -> tuple[int, ...]:
     if len(ks) == 0 or any(int(k) != k or k < 1 for k in ks):
         raise UsageError(f"ks must be whole numbers of 1 or more, got {ks!r}; for example ks=(1, 5, 10)")
     return tuple(int(k) for k in ks)
+
+
+def mean_reciprocal_rank(
+    embedded: Mapping[str, ArrayLike], present: Mapping[str, ArrayLike], key: ArrayLike, *, similarity: str = "cosine"
+) -> float:
+    """Mean reciprocal rank of the true partner, averaged over every ordered pair of views.
+
+    Args:
+        embedded: view -> (n, d). present: view -> bool (n,); rows without both views are left out of a pair.
+        key: (n,) what each row shows. similarity: as in `retrieval`.
+
+    Raises:
+        UsageError: no row has two views.
+    """
+    values, things = [], np.asarray(key)
+    for a, b in itertools.permutations(embedded, 2):
+        both = np.asarray(present[a]) & np.asarray(present[b])
+        if both.any():
+            asking, offered = np.asarray(embedded[a])[both], np.asarray(embedded[b])[both]
+            found = retrieval(asking, offered, things[both], things[both], similarity=similarity)
+            values.append(found["reciprocal_rank"].mean())
+    if not values:
+        raise UsageError(f"ranks need rows with two views or more, got views {list(embedded)}")
+    return float(np.mean(values))

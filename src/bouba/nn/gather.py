@@ -58,8 +58,8 @@ def gather(batch: Batch) -> Batch:
         as_number = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
         return _GatherRows.apply(as_number, counts).to(tensor.dtype)
 
-    z = {
-        name: e if e.requires_grad or not torch.is_grad_enabled() else e.detach().requires_grad_()
-        for name, e in batch.z.items()
-    }
-    return batch.replace(inputs={}, z=z).map(rows)
+    def taking_part(z: dict[str, Tensor]) -> dict[str, Tensor]:
+        free = not torch.is_grad_enabled()
+        return {name: e if free or e.requires_grad else e.detach().requires_grad_() for name, e in z.items()}
+
+    return batch.replace(inputs={}, z=taking_part(batch.z), twin=taking_part(batch.twin)).map(rows)

@@ -89,7 +89,7 @@ def info_nce(
 
 
 def _side(z: Tensor) -> int:
-    """A tile that stays in a CPU's cache, or fills a GPU (measured in benchmarks/info_nce.py)."""
+    """A tile that stays in a CPU's cache, or fills a GPU (measured by `bouba bench info-nce`)."""
     return 1024 if z.device.type == "cpu" else 4096
 
 

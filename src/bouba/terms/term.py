@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
@@ -29,11 +29,13 @@ class Space:
         dims: view -> width of z.
         domains: names of the domains, in the order of their codes; empty without domains.
         classes: label column -> class names, in the order of their codes; numbers have none.
+        raw: view -> width of what a decoder of it must give back; views that cannot be decoded are not in it.
     """
 
     dims: Mapping[str, int]
     domains: tuple[str, ...] = ()
     classes: Mapping[str, tuple[str, ...]] | None = None
+    raw: Mapping[str, int] = field(default_factory=dict)
 
 
 class Term(ABC):
@@ -44,6 +46,12 @@ class Term(ABC):
 
     reads_unpaired: ClassVar[bool] = True
     """Whether rows that have one view only, without label or key, can teach this term anything."""
+
+    reads_twins: ClassVar[bool] = False
+    """Whether it needs `batch.twin`, a second embedding of each cell after another random change."""
+
+    reads_raw: ClassVar[bool] = False
+    """Whether it needs `batch.raw`, what a decoder must give back."""
 
     def state(self, space: Space) -> nn.Module:
         """What this term learns. The default learns nothing. Raises UsageError if the space does not suit."""

@@ -6,5 +6,6 @@ from bouba.towers.text import LSTM as LSTM
 from bouba.towers.text import NGrams as NGrams
 from bouba.towers.tower import Encoder as Encoder
 from bouba.towers.tower import EncoderSpec as EncoderSpec
+from bouba.towers.tower import SameAs as SameAs
 from bouba.towers.tower import Tower as Tower
 from bouba.towers.vector import MLP as MLP

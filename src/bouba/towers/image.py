@@ -12,13 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
 
+THUMBNAIL = 16
+
 
 class ImageEncoder(Encoder):
-    """Pictures of any size and mode -> uint8 (B, 3, size, size) -> features."""
+    """Pictures of any size and mode -> uint8 (B, 3, size, size) -> features; a decoder gives back a thumbnail."""
+
+    raw_width = 3 * THUMBNAIL**2
 
     def __init__(self, size: int, augment: Augment | None, crop: bool, layers: nn.Module, width: int):
         super().__init__()
@@ -35,10 +40,15 @@ class ImageEncoder(Encoder):
             picture = crop_to_content(picture)
         return np.asarray(fit_on_white(picture, self.size))
 
+    def vary(self, inputs: Inputs) -> Inputs:
+        return inputs if self.augment is None else {"pixels": self.augment(inputs["pixels"].float() / 255)}
+
+    def raw(self, inputs: Inputs) -> Tensor:
+        pixels = inputs["pixels"].float() / 255
+        return (torch.nn.functional.adaptive_avg_pool2d(pixels, THUMBNAIL).flatten(1) - 0.5) / 0.3
+
     def forward(self, pixels: Tensor) -> Tensor:
-        pixels = pixels.float() / 255
-        if self.training and self.augment is not None:
-            pixels = self.augment(pixels)
+        pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
         maps = self.layers(((pixels - 0.5) / 0.3).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
+from bouba.errors import UsageError
 from bouba.nn.domain_norm import DomainStatistics
 from bouba.nn.projection import Projection
 
@@ -39,18 +41,39 @@ class EncoderSpec(ABC):
         """The network, freshly initialised, with its preprocessing."""
 
 
+@dataclass(frozen=True)
+class SameAs:
+    """The tower of another view, its weights shared: `{"caption": LSTM(), "wrong caption": SameAs("caption")}`.
+
+    Args:
+        view: whose tower; it must be of the same kind and have one of its own.
+    """
+
+    view: str
+
+
 class Encoder(nn.Module, ABC):
     """A network that owns its preprocessing.
 
     `width` is the number of features it gives. `prepare` runs in the loader, on raw cells; `forward` takes
-    what `prepare` gave, as keyword arguments, and returns features (B, width).
+    what `prepare` gave, as keyword arguments, and returns features (B, width). `vary` changes inputs at random
+    without changing what they mean; the loop calls it in training. `raw` is what a decoder must give back.
     """
 
     width: int
+    raw_width: int = 0
 
     @abstractmethod
     def prepare(self, cells: Sequence) -> Inputs:
         """Raw cells -> named tensors, (len(cells), ...) each."""
+
+    def vary(self, inputs: Inputs) -> Inputs:
+        """What `prepare` gave -> the same, changed at random (crop, dropped words). Uses torch's generator."""
+        return inputs
+
+    def raw(self, inputs: Inputs) -> Tensor:
+        """What `prepare` gave -> float (B, raw_width) of order 1, for a decoder to give back."""
+        raise UsageError(f"{type(self).__name__} has no raw form that could be decoded")
 
 
 class Tower(nn.Module):

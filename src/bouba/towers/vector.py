@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.errors import DataError
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
@@ -31,13 +32,16 @@ class VectorEncoder(Encoder):
         for inside, outside in pairwise(sizes):
             layers += [nn.Linear(inside, outside), nn.LayerNorm(outside), nn.GELU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
-        self.width = sizes[-1]
+        self.width, self.raw_width = sizes[-1], sizes[0]
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         values = np.stack([decode.vector(cell) for cell in cells])
         if values.shape[1] != len(self.mean):
             raise DataError(f"vectors are {values.shape[1]} wide, the model was trained on {len(self.mean)}")
         return {"values": torch.from_numpy(values)}
+
+    def raw(self, inputs: Inputs) -> Tensor:
+        return (inputs["values"] - self.mean) / self.scale
 
     def forward(self, values: Tensor) -> Tensor:
         return self.layers((values - self.mean) / self.scale)

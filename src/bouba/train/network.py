@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bouba.batch import Batch
 from bouba.data.loader import Rows
@@ -18,34 +20,61 @@ from bouba.towers.tower import Tower
 class Network(nn.Module):
     """Towers and the objective's state in one module, so that one optimiser and one checkpoint hold everything."""
 
-    def __init__(self, towers: Mapping[str, Tower], objective: Objective, space: Space):
+    def __init__(
+        self, towers: Mapping[str, Tower], objective: Objective, space: Space, *, chunk_size: int | None = None
+    ):
         super().__init__()
         self.towers = nn.ModuleDict(towers)
         self.objective = objective
         self.state = objective.state(space)
+        self.chunk_size = chunk_size
 
     def embed(self, batch: Batch) -> Batch:
-        """The batch with z filled: view -> (B, dim), zeros where the row lacks the view."""
-        return batch.replace(z={name: self.embed_view(name, batch) for name in self.towers})
+        """The batch with z filled, view -> (B, dim), zeros where the row lacks the view; twin and raw where they are
+        read. Inputs are varied in training; where twins are read without training too, else both would be equal."""
+        twins = any(term.reads_twins for _, term in self.objective)
+        vary = self.training or twins
+        batch = batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.towers})
+        if twins:
+            batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.towers})
+        if any(term.reads_raw for _, term in self.objective):
+            batch = batch.replace(raw={name: self._raw(name, batch) for name in self.towers if self._raw_width(name)})
+        return batch
 
-    def embed_view(self, name: str, batch: Batch) -> Tensor:
-        """z (B, dim) of one view, zeros where a row lacks it."""
+    def embed_view(self, name: str, batch: Batch, *, vary: bool = False) -> Tensor:
+        """z (B, dim) of one view, zeros where a row lacks it; of randomly changed inputs if `vary`."""
         tower: Tower = self.towers[name]  # type: ignore[assignment]
-        present, inputs = batch.present[name], batch.inputs[name]
-        if bool(present.all()):
-            return tower(inputs, batch.domain)
-        rows = present.nonzero(as_tuple=True)[0]
+        rows = batch.present[name].nonzero(as_tuple=True)[0]
         if not len(rows):
-            return present.new_zeros((len(batch), tower.dim), dtype=next(tower.parameters()).dtype)
-        domain = None if batch.domain is None else batch.domain[rows]
-        z = tower({part: tensor[rows] for part, tensor in inputs.items()}, domain)
-        return z.new_zeros((len(batch), z.shape[1])).index_put((rows,), z)
+            return batch.rows.new_zeros((len(batch), tower.dim), dtype=next(tower.parameters()).dtype)
+        chunks = [rows] if self.chunk_size is None or not self.training else rows.split(self.chunk_size)
+        forward = partial(self._embed_rows, tower, batch, name, vary=vary)
+        if (
+            len(chunks) > 1
+        ):  # gradient caching: nothing inside the tower is kept, each chunk is run again on the way back
+            z = torch.cat([checkpoint(forward, chunk, use_reentrant=False) for chunk in chunks])
+        else:
+            z = forward(rows)
+        return z if len(rows) == len(batch) else z.new_zeros((len(batch), z.shape[1])).index_put((rows,), z)
+
+    def _embed_rows(self, tower: Tower, batch: Batch, name: str, rows: Tensor, *, vary: bool) -> Tensor:
+        inputs, domain = batch.inputs[name], batch.domain
+        if len(rows) < len(batch):
+            inputs = {part: tensor[rows] for part, tensor in inputs.items()}
+            domain = None if domain is None else domain[rows]
+        return tower(tower.encoder.vary(inputs) if vary else inputs, domain)
+
+    def _raw_width(self, name: str) -> int:
+        return self.towers[name].encoder.raw_width  # type: ignore[union-attr, return-value]
+
+    def _raw(self, name: str, batch: Batch) -> Tensor:
+        return self.towers[name].encoder.raw(batch.inputs[name])  # type: ignore[union-attr, operator]
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """The objective, in float32 whatever the towers ran in; in training over the rows of all processes."""
         batch = self.embed(batch)
-        z = {name: value.float() if value.dtype.itemsize < 4 else value for name, value in batch.z.items()}
-        batch = gather(batch.replace(z=z)) if self.training else batch.replace(z=z)
+        batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin))
+        batch = gather(batch) if self.training else batch
         loss = self.objective.loss if self.training else self.objective.validation_loss
         return loss(batch, self.state)
 
@@ -69,3 +98,8 @@ class Network(nn.Module):
         for module in self.state.modules():
             if isinstance(module, Temperature):
                 module.clamp_()
+
+
+def _precise(z: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In float32 or better."""
+    return {name: value.float() if value.dtype.itemsize < 4 else value for name, value in z.items()}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bouba import ConvNet, NGrams
-from bouba.cli import emoji_protocol as emoji
-from bouba.cli.bench import HEADLINE, headline
+from bouba.bench import emoji_protocol as emoji
+from bouba.bench.emoji import HEADLINE, headline
 from bouba.data.target import hide
 
 

@@ -1,0 +1,77 @@
+"""bouba bench emoji: CLIP against CLIP + domain-adversarial training on a drawing style without captions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from bouba.bench import emoji_protocol as emoji
+from bouba.evaluation import Record, Result, seeds_interval
+from bouba.evaluation.table import text_table
+
+HEADLINE = (
+    ("known", "recall@10"),
+    ("new", "recall@10"),
+    ("known", "group_accuracy"),
+    ("new", "group_accuracy"),
+)
+
+
+def command(
+    seeds: Annotated[int, typer.Option(help="Training runs, each with its own cut of the concepts.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Passes over the captioned drawings.")] = emoji.EPOCHS,
+    target: Annotated[
+        str, typer.Option(help="The style without captions: noto, twemoji, fluent or openmoji.")
+    ] = emoji.TARGET,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
+) -> None:
+    """Every method over several seeds, means with 95% intervals, and the paired difference."""
+    result = Result([])
+    for seed in range(seeds):
+        protocol = emoji.cut(seed, target=target)
+        for method in emoji.METHODS:
+            model = emoji.fit(method, protocol, seed, epochs=epochs, target=target)
+            result = result + emoji.judge(method, model, protocol, seed)
+            sys.stderr.write(f"seed {seed} {method}: {_brief(result, method, seed)}\n")
+            if out is not None:
+                result.to_json(out)
+    typer.echo(_page(result, seeds))
+
+
+def headline(result: Result, method: str, seed: int, split: str, metric: str) -> float:
+    """recall@10 is the mean over both languages and both directions between words and drawings."""
+    words = [f"{t}->image" for t in ("en", "zh")] + [f"image->{t}" for t in ("en", "zh")]
+    directions = words if metric == "recall@10" else ["image"]
+    found: list[Record] = list(result.where(method=method, seed=seed, split=split, metric=metric, direction=directions))
+    return float(np.mean([record.value for record in found]))
+
+
+def _brief(result: Result, method: str, seed: int) -> str:
+    return ", ".join(
+        f"{split} {metric} {100 * headline(result, method, seed, split, metric):.1f}" for split, metric in HEADLINE
+    )
+
+
+def _page(result: Result, seeds: int) -> str:
+    header = ["percent", *emoji.METHODS, "clip_dann - clip, per seed", "mean [95% interval]"]
+    lines = []
+    for split, metric in HEADLINE:
+        runs = {m: [100 * headline(result, m, s, split, metric) for s in range(seeds)] for m in emoji.METHODS}
+        gain = np.subtract(runs["clip_dann"], runs["clip"])
+        each = " ".join(f"{g:+.1f}" for g in gain)
+        shown = [with_interval(runs[m]) for m in emoji.METHODS]
+        lines.append([f"{metric}, {split}", *shown, each, with_interval(gain)])
+    note = "recall@10: mean over en/zh and both directions; 95% intervals over seeds (Student t)."
+    return f"{text_table(header, lines, labels=1)}\n\n{note}"
+
+
+def with_interval(values) -> str:
+    """The mean over seeds and its 95% interval, as text; the number alone for one seed."""
+    if len(values) < 2:
+        return f"{values[0]:.1f}"
+    mean, low, high = seeds_interval(list(values))
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"

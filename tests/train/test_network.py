@@ -1,0 +1,94 @@
+"""What the network hands to the terms: twins, raw views, and the same gradients chunk by chunk."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from bouba import InfoNCE, Learner, Views
+from bouba.data.loader import Codes, Rows
+from bouba.errors import UsageError
+from bouba.terms import Term
+from bouba.towers import MLP, ConvNet, NGrams, SameAs
+
+
+@dataclass(frozen=True)
+class Reader(Term):
+    """Keeps the last batch it saw."""
+
+    reads_twins: ClassVar[bool] = True
+    reads_raw: ClassVar[bool] = True
+    seen: ClassVar[list] = []
+
+    def loss(self, batch, state):
+        self.seen.append(batch)
+        return batch.z["image"].square().mean(), {}
+
+
+def pictures(n=24, seed=0):
+    random = np.random.default_rng(seed)
+    cells = [random.integers(0, 255, (12, 12, 3), np.uint8) for _ in range(n)]
+    return Views({"image": cells, "numbers": random.normal(size=(n, 3))}, kinds={"image": "image"})
+
+
+def test_twins_are_other_changes_of_the_same_cells_and_raw_is_what_was_put_in():
+    views = pictures()
+    Learner({"image": ConvNet(size=8, channels=2), "numbers": MLP()}, Reader(), epochs=1).fit(views)
+    batch = Reader.seen[-1]
+    assert batch.twin["image"].shape == batch.z["image"].shape
+    assert not torch.allclose(batch.twin["image"], batch.z["image"])
+    numbers = np.stack(list(views["numbers"]))
+    expected = (numbers - numbers.mean(0)) / numbers.std(0)
+    np.testing.assert_allclose(batch.raw["numbers"].numpy(), expected[batch.rows.numpy()], atol=1e-5)
+    assert batch.raw["image"].shape == (len(batch), 3 * 16**2)
+
+
+def gradients(chunk_size):
+    random = np.random.default_rng(0)
+    views = Views({"a": random.normal(size=(40, 5)), "b": random.normal(size=(40, 4))})
+    views = views.replace(columns={"a": views["a"].without(np.arange(40) % 7 == 0), "b": views["b"]})
+    towers = {"a": MLP((16,), dropout=0.0), "b": MLP((16,), dropout=0.0)}
+    model = Learner(towers, InfoNCE(), epochs=1, batch_size=40, chunk_size=chunk_size, lr=1e-12).fit(views)
+    return torch.cat([p.grad.flatten() for p in model.module_.parameters() if p.grad is not None])
+
+
+def test_gradient_caching_changes_no_gradient():
+    torch.testing.assert_close(gradients(7), gradients(None), rtol=1e-5, atol=1e-7)
+
+
+def kept_for_the_way_back(chunk_size):
+    """Bytes autograd keeps in one forward pass."""
+    views = pictures(64)
+    towers = {"image": ConvNet(size=16, channels=4), "numbers": MLP()}
+    model = Learner(towers, InfoNCE(), epochs=1, batch_size=64, chunk_size=chunk_size).fit(views)
+    encoders = {name: tower.encoder for name, tower in model.module_.towers.items()}
+    batch = Rows(views, encoders, Codes()).batch(torch.arange(64))
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.nbytes) or t, lambda t: t):
+        model.module_.train()(batch)
+    return sum(kept)
+
+
+def test_gradient_caching_keeps_no_activations():
+    assert kept_for_the_way_back(8) < kept_for_the_way_back(None) / 4
+
+
+def test_shared_towers_have_one_set_of_weights(tmp_path):
+    import bouba
+
+    words = ["a red fox", "a blue sea", "a green hill", "a white cloud"] * 6
+    views = Views(
+        {"numbers": np.random.default_rng(0).normal(size=(24, 3)), "right": words, "wrong": words[::-1]},
+        kinds={"right": "text", "wrong": "text"},
+    )
+    towers = {"numbers": MLP(), "right": NGrams(buckets=50, width=8), "wrong": SameAs("right")}
+    model = Learner(towers, InfoNCE(pairs=(("numbers", "right"),)), epochs=1, dim=4).fit(views)
+    same = views.replace(columns={"wrong": views["right"]})
+    np.testing.assert_array_equal(model.embed(same)["wrong"], model.embed(views)["right"])
+    model.save(tmp_path / "model")
+    again = bouba.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.embed(same)["wrong"], model.embed(views)["right"])
+    with pytest.raises(UsageError, match=r"'wrong' is SameAs\('rigt'\), which has no tower of its own"):
+        model.set_params(towers=towers | {"wrong": SameAs("rigt")}).fit(views)
