@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
@@ -18,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from bouba.errors import BoubaError
 from bouba.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from bouba.train.diagnosis import verdicts
 from bouba.train.network import Network
 
 log = logging.getLogger("bouba")
@@ -57,6 +61,7 @@ class Progress:
     best: float = math.inf
     best_epoch: int = 0
     best_weights: dict | None = None
+    warned: set[str] = field(default_factory=set)
 
 
 def optimizer_for(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
@@ -75,11 +80,22 @@ def accelerator() -> Accelerator:
     bf16 where the GPU has it, float32 elsewhere; several processes under torchrun or `accelerate launch`.
     """
     cuda = torch.cuda.is_available()
-    return Accelerator(
+    fabric = Accelerator(
         cpu=not (cuda or torch.backends.mps.is_available()),  # else several processes on CPUs would not form a group
         mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no",
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if dist.is_initialized():
+        atexit.register(_leave)  # a process that ends while its group stands aborts now and then
+    return fabric
+
+
+def _leave() -> None:
+    """Leave together: a process that goes first takes connections down under the others."""
+    if dist.is_initialized():
+        with contextlib.suppress(RuntimeError):  # another one has already failed, and says so itself
+            dist.barrier()
+        dist.destroy_process_group()
 
 
 def train(
@@ -134,6 +150,8 @@ def train(
                 where.best_weights = {k: v.detach().clone() for k, v in fabric.unwrap_model(model).state_dict().items()}
         row["seconds"] = round(time.perf_counter() - started, 3)
         where.epoch += 1
+        if where.epoch >= max(3, schedule.epochs // 5):
+            _warn(row, where)
         history.append(row)
         if checkpoint and folder and fabric.is_main_process:
             saved = {
@@ -158,6 +176,14 @@ def train(
     return history
 
 
+def _warn(row: Row, where: Progress) -> None:
+    """Say what looks wrong, each thing once."""
+    for what, said in verdicts(row).items():
+        if what not in where.warned:
+            where.warned.add(what)
+            log.warning("epoch %d: %s", where.epoch, said)
+
+
 def _tired(where: Progress, schedule: Schedule) -> bool:
     return (
         schedule.patience is not None and where.best_epoch > 0 and where.epoch - where.best_epoch >= schedule.patience
@@ -178,7 +204,8 @@ def _epoch(fabric: Accelerator, model, optimizer, batches: DataLoader, schedule:
         with fabric.autocast():
             loss, parts = model(batch.to(fabric.device).replace(progress=progress))
         if not torch.isfinite(loss):
-            terms = ", ".join(f"{name} = {float(value):g}" for name, value in parts.items())
+            named = network.objective.names()
+            terms = ", ".join(f"{name} = {float(value):g}" for name, value in parts.items() if name in named)
             raise BoubaError(
                 f"the loss is {float(loss.detach())} in epoch {epoch + 1} ({terms}); lower lr or check the inputs"
             )

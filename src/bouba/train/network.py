@@ -15,6 +15,7 @@ from bouba.nn.gather import gather
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective, Parts, Space
 from bouba.towers.tower import Tower
+from bouba.train.diagnosis import measure
 
 
 class Network(nn.Module):
@@ -75,8 +76,10 @@ class Network(nn.Module):
         batch = self.embed(batch)
         batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin))
         batch = gather(batch) if self.training else batch
-        loss = self.objective.loss if self.training else self.objective.validation_loss
-        return loss(batch, self.state)
+        if not self.training:
+            return self.objective.validation_loss(batch, self.state)
+        loss, parts = self.objective.loss(batch, self.state)
+        return loss, parts | measure(batch)
 
     def measure_domains(self, rows: Rows, *, most: int = 4096, batch_size: int = 512) -> None:
         """Keep each domain's BatchNorm statistics, from up to `most` of its rows, without augmentation."""
