@@ -167,3 +167,23 @@ def test_a_caption_may_be_its_own_key():
     views = read({"v": np.eye(3), "caption": ["a cat", "a cat", "a dog"]}, text="caption", key="caption")
     assert views.modalities == {"v": "vector", "caption": "text"}
     assert views.key.tolist() == ["a cat", "a cat", "a dog"]
+
+
+def test_patterns_make_views_of_columns_side_by_side(tmp_path):
+    table = tmp_path / "sides.csv"
+    table.write_text("l_1,r_1,l_2,name,r_2\n1,10,2,one,20\n3,30,4,two,40\n5,,6,three,60\n")
+    views = read(table, vector=["l_*", "r_*"], ignore="name")
+    assert views.modalities == {"l": "vector", "r": "vector"}
+    assert np.stack(list(views["l"])).tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert views["r"][1].tolist() == [30, 40]
+    assert views.present["r"].tolist() == [True, True, False]
+    assert views.bad_rows == [{"row": 2, "column": "r", "value": None, "reason": "blank: r_1"}]
+    with pytest.raises(DataError, match=r"no column like 'm_\*'"):
+        read(table, vector="m_*")
+
+
+def test_a_table_of_numbers_alone_has_no_header(tmp_path):
+    table = tmp_path / "x.csv"
+    table.write_text("1.5,-2\n3,4e1\n")
+    views = read(table)
+    assert np.stack(list(views["numbers"])).tolist() == [[1.5, -2], [3, 40]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,9 @@ from bouba.data.views import Views
 
 Image = Annotated[list[str] | None, typer.Option(help="Column of pictures; repeat for several.")]
 Text = Annotated[list[str] | None, typer.Option(help="Column of text.")]
-Vector = Annotated[list[str] | None, typer.Option(help="Column of numbers.")]
+Vector = Annotated[
+    list[str] | None, typer.Option(help="Column of numbers; 'left_*' puts all columns of that form into one view.")
+]
 Label = Annotated[list[str] | None, typer.Option(help="Column of labels.")]
 Domain = Annotated[str | None, typer.Option(help="Column that names where a row comes from.")]
 Key = Annotated[str | None, typer.Option(help="Column that says what a row shows; equal keys are the same thing.")]
@@ -22,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs
 
 
 def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = False) -> Views:
-    """One table, or several arrays side by side; options override a recipe's [read]."""
+    """One table, or several files of numbers side by side, one a view; options override a recipe's [read]."""
     import numpy as np
 
     from bouba.data import read
@@ -31,13 +34,14 @@ def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = Fal
     keywords = {name: value for name, value in said.items() if value not in (None, [])}
     if len(tables) == 1:
         return read(tables[0], **keywords, strict=strict)
-    if not all(table.endswith(".npy") for table in tables):
-        raise DataError("several files must all be .npy arrays, one a view; for tables give one file")
     columns: dict[str, Any] = {}
     for table in tables:
         part = read(table)
-        name = next(iter(part.columns))
-        columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(part[name]))
+        if list(part.modalities.values()) != ["vector"] or not part.present[next(iter(part.columns))].all():
+            raise DataError(f"of several files each is one view of numbers without gaps; {table} holds {part}")
+        (column,) = part.columns.values()
+        name = Path(table).stem
+        columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(column))
     return read(columns, **keywords, strict=strict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import os
 from collections.abc import Iterable
@@ -51,7 +52,7 @@ def read(
             metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays.
             Relative paths in cells are relative to the table.
         image, text, audio, video, vector: names of the columns of that kind. Columns of single numbers are put
-            side by side as one view, "numbers".
+            side by side as one view, "numbers"; a pattern like "left_*" makes its columns a view of their own, "left".
         label: label columns. domain: the source a row comes from. key: what the row shows. group: what must
             not be split. ignore: columns to leave out.
         strict: raise on the first cell that cannot be read instead of listing it in `views.bad_rows`.
@@ -69,9 +70,12 @@ def read(
     table = open_table(source)
     named = {"image": image, "text": text, "audio": audio, "video": video, "vector": vector}
     named |= {"label": label, "domain": domain, "key": key, "group": group, "ignore": ignore}
-    what = _understand(table, {kind: _listed(names) for kind, names in named.items()})
+    said = {kind: _listed(names) for kind, names in named.items()}
+    blocks = _blocks(table, said["vector"])
+    said["vector"] = [name for name in said["vector"] if name not in set(blocks.values())] + list(blocks)
+    what = _understand(table, said)
     log.info("understood: %s", ", ".join(f"{name} = {kind}" for name, kind in what.items()))
-    views = _assemble(table, what)
+    views = _assemble(table, what, blocks)
     if strict and views.bad_rows:
         bad = views.bad_rows[0]
         where = f"row {bad['row']}" + (f", column {bad['column']!r}" if bad["column"] else "")
@@ -81,6 +85,18 @@ def read(
 
 def _listed(names: Names) -> list[str]:
     return [] if names is None else [names] if isinstance(names, str) else list(names)
+
+
+def _blocks(table: Table, vectors: list[str]) -> dict[str, str]:
+    """column -> the pattern that it fits, for names of vectors with a * in them."""
+    found = {}
+    for pattern in vectors:
+        if "*" in pattern and pattern not in table.columns:
+            fitting = fnmatch.filter(table.columns, pattern)
+            if not fitting:
+                raise DataError(f"no column like {pattern!r}{nearest(pattern, table.columns)}")
+            found |= dict.fromkeys(fitting, pattern)
+    return found
 
 
 def _understand(table: Table, named: dict[str, list[str]]) -> dict[str, str]:
@@ -105,7 +121,7 @@ def _understand(table: Table, named: dict[str, list[str]]) -> dict[str, str]:
     return {name: what[name] for name in table.columns if what[name] != "ignore"}
 
 
-def _assemble(table: Table, what: dict[str, str]) -> Views:
+def _assemble(table: Table, what: dict[str, str], blocks: dict[str, str]) -> Views:
     """Columns by what they are; single numbers side by side as one vector view."""
     of = lambda kind: [name for name, k in what.items() if k == kind]  # noqa: E731
     bad = list(table.bad_rows)
@@ -117,8 +133,11 @@ def _assemble(table: Table, what: dict[str, str]) -> Views:
     for name, kind in what.items():
         if kind in KINDS and name not in numbers:
             columns[name] = _column(kind, name, table, rows, bad)
-    if numbers:
-        columns["all numbers" if "numbers" in columns else "numbers"] = _numbers(numbers, rows, bad)
+    for pattern in dict.fromkeys(blocks.get(name, "") for name in numbers):
+        view = pattern.replace("*", "").strip("_-. ") or "numbers"
+        view = f"all {view}" if view in columns else view
+        block = {name: values for name, values in numbers.items() if blocks.get(name, "") == pattern}
+        columns[view] = _numbers(view, block, rows, bad)
     if not columns:
         raise DataError(f"no column of a modality among {list(what)}; name one, for example text=...")
     cells = {name: _names(table.columns[name], n) for name, k in what.items() if k not in KINDS}
@@ -193,13 +212,13 @@ def _resolve(cell, base: Path):
     return cell
 
 
-def _numbers(columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:
+def _numbers(view: str, columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:
     """Single numbers side by side, (n,) of (d,) or None where a row lacks some of them."""
     block = np.stack(list(columns.values()), axis=1)
     blank = np.isnan(block)
     for i in np.flatnonzero(blank.any(axis=1) & ~blank.all(axis=1)):
         lacking = [name for name, gone in zip(columns, blank[i], strict=True) if gone]
         reason = f"blank: {', '.join(lacking)}"
-        bad.append({"row": int(rows[i]), "column": "numbers", "value": None, "reason": reason})
+        bad.append({"row": int(rows[i]), "column": view, "value": None, "reason": reason})
     gaps = np.asarray(blank.any(axis=1))
     return [None if gone else row for row, gone in zip(block, gaps, strict=True)]

@@ -21,6 +21,7 @@ from bouba.errors import DataError
 
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,14})")
 CODE = re.compile(r"-?(0\d+|\d{16,})")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -123,6 +124,9 @@ def _from_csv(path: Path) -> Table:
     reader = csv.reader(io.StringIO(text), delimiter=separator)
     lines = _records(reader, path)
     header = [name.strip() for name in next(lines, [])]
+    if len(header) > 1 and all(NUMBER.fullmatch(name) for name in header):  # numbers only: it has no header
+        lines = itertools.chain([header], lines)
+        header = [f"column{i}" for i in range(len(header))]
     twice = {name for name in header if header.count(name) > 1}
     if twice:
         raise DataError(f"{path.name} has two columns or more named {sorted(twice)[0]!r}; rename one")
