@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bouba.errors import DataError, UsageError
-from bouba.terms.info_nce import SIMILARITIES, info_nce
+from bouba.terms.checks import SIMILARITIES
+from bouba.terms.info_nce import info_nce
 
 
 def by_the_formula(z_a, z_b, temperature, similarity="cosine", key=None, weight=None):

@@ -1,6 +1,7 @@
 """From an encoder's features to the shared space."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class Projection(nn.Module):
@@ -21,3 +22,11 @@ class Projection(nn.Module):
 
     def forward(self, features):
         return self.layers(features)
+
+    @torch.no_grad()
+    def compose(self, matrix: Tensor, shift: Tensor) -> None:
+        """Make z what matrix @ z + shift was, by changing the last layer; matrix (dim, dim), shift (dim,)."""
+        last = self.layers[-1]
+        weight, bias, matrix = last.weight.double(), last.bias.double(), matrix.to(last.weight.device)
+        last.weight.copy_(matrix @ weight)
+        last.bias.copy_(matrix @ bias + shift.to(matrix.device))

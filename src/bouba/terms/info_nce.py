@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.errors import UsageError
+from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
+from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
+from bouba.terms.checks import (
+    check_columns,
+    check_embeddings,
+    check_pairs,
+    check_similarity,
+    check_tile,
+    precise,
+    side,
+)
+from bouba.terms.rows import nothing, paired
 from bouba.terms.term import Parts, Space, Term
-
-SIMILARITIES = ("cosine", "dot", "euclidean")
 
 
 def info_nce(
@@ -71,60 +79,29 @@ def info_nce(
     1.3863
     """
     _check(z_a, z_b, similarity, key, weight, tile)
-    z_a, z_b, scale = _precise(z_a, z_b, temperature)
+    scale, z_a, z_b = precise(temperature, z_a, z_b)
     with torch.autocast(z_a.device.type, enabled=False):
         if similarity == "cosine":
             z_a, z_b = unit_rows(z_a), unit_rows(z_b)
         euclidean = similarity == "euclidean"
-        positive = scale * (-(z_a - z_b).norm(dim=1) if euclidean else torch.linalg.vecdot(z_a, z_b))  # (B,)
+        positive = scale * row_similarity(z_a, z_b, euclidean=euclidean)  # (B,)
         rows, cols = off_diagonal_logsumexp(
-            z_a, z_b, scale, floor=positive, key=key, euclidean=euclidean, tile=tile or _side(z_a)
+            z_a, z_b, scale, floor=positive, key=key, euclidean=euclidean, tile=side(tile, z_a)
         )
-        # past 40 nats softplus(x) is x to the last bit of float64
-        cost = (F.softplus(rows - positive, threshold=40.0) + F.softplus(cols - positive, threshold=40.0)) / 2
+        cost = (log_one_plus(rows - positive) + log_one_plus(cols - positive)) / 2
         if weight is None:
             return cost.mean()
         weight = weight.to(cost.dtype)
         return (cost * weight).sum() / weight.sum().clamp(min=torch.finfo(cost.dtype).tiny)
 
 
-def _side(z: Tensor) -> int:
-    """A tile that stays in a CPU's cache, or fills a GPU (measured by `bouba bench info-nce`)."""
-    return 1024 if z.device.type == "cpu" else 4096
-
-
-def _precise(z_a, z_b, temperature) -> tuple[Tensor, Tensor, Tensor]:
-    """Both embeddings in one precision of at least float32, and the scale 1 / temperature."""
-    dtype = torch.promote_types(torch.promote_types(z_a.dtype, z_b.dtype), torch.float32)
-    temperature = torch.as_tensor(temperature, dtype=dtype, device=z_a.device)
-    if temperature.numel() != 1 or not 0 < temperature < torch.inf:
-        raise UsageError(f"temperature must be one finite number above 0, got {temperature.tolist()}")
-    return z_a.to(dtype), z_b.to(dtype), 1 / temperature.reshape(())
-
-
 def _check(z_a, z_b, similarity, key, weight, tile) -> None:
-    if z_a.ndim != 2 or z_a.shape != z_b.shape or len(z_a) == 0:
-        shapes = f"z_a {tuple(z_a.shape)} and z_b {tuple(z_b.shape)}"
-        raise UsageError(f"info_nce needs two embeddings of one shape (B, D) with B >= 1, got {shapes}")
+    check_embeddings("info_nce", z_a=z_a, z_b=z_b)
     check_similarity(similarity)
-    if tile is not None and tile < 1:
-        raise UsageError(f"tile must be at least 1, got {tile}; leave it out to have one picked")
-    for name, column in (("key", key), ("weight", weight)):
-        if column is not None and column.shape != z_a.shape[:1]:
-            raise UsageError(f"{name} must hold one number a row, ({len(z_a)},), got {tuple(column.shape)}")
+    check_tile(tile)
+    check_columns(len(z_a), key=key, weight=weight)
     if weight is not None and not (weight >= 0).all():
         raise UsageError(f"weight must be at least 0 everywhere, got {weight.min().item():g}")
-    for name, z in (("z_a", z_a), ("z_b", z_b)):
-        if not torch.isfinite(z.detach().sum()):  # one pass without a mask; a sum may overflow, so look again
-            bad = (~torch.isfinite(z)).any(1).nonzero().flatten().tolist()
-            if bad:
-                raise DataError(f"{name} holds NaN or infinity in {len(bad)} of {len(z)} rows, first in row {bad[0]}")
-
-
-def check_similarity(similarity: str) -> None:
-    """UsageError unless `similarity` is one of SIMILARITIES."""
-    if similarity not in SIMILARITIES:
-        raise UsageError(f"no similarity {similarity!r}{nearest(similarity, SIMILARITIES)}")
 
 
 @dataclass(frozen=True)
@@ -161,31 +138,17 @@ class InfoNCE(Term):
     tile: int | None = None
 
     def state(self, space: Space) -> Temperature:
-        if len(space.dims) < 2:
-            raise UsageError(
-                f"InfoNCE needs two views or more, got {len(space.dims)} ({', '.join(map(repr, space.dims))}); "
-                "name another column, for example text=..."
-            )
-        for view in itertools.chain.from_iterable(self.pairs or ()):
-            if view not in space.dims:
-                raise ModalityError(f"InfoNCE pairs name {view!r}, but no such view{nearest(view, space.dims)}")
+        check_pairs("InfoNCE", self.pairs, space)
         check_similarity(self.similarity)
         return Temperature(self.temperature, learnt=self.learn)
 
     def loss(self, batch, state):
         tau = state()
-        total, used, chance = tau.new_zeros(()), 0, 0.0
-        for a, b in self.pairs or itertools.combinations(batch.z, 2):
-            both = batch.present[a] & batch.present[b]
-            n = int(both.sum())
-            if n < 2:
-                continue
-            key = None if batch.key is None else batch.key[both]
-            total = total + info_nce(
-                batch.z[a][both], batch.z[b][both], temperature=tau, similarity=self.similarity, key=key, tile=self.tile
-            )
-            used, chance = used + 1, chance + math.log(n)
+        total, used, chance = nothing(batch, state), 0, 0.0
+        for z_a, z_b, key in paired(batch, self.pairs, least=2):
+            total = total + info_nce(z_a, z_b, temperature=tau, similarity=self.similarity, key=key, tile=self.tile)
+            used, chance = used + 1, chance + math.log(len(z_a))
         parts: Parts = {"temperature": tau.detach()}
-        if not used:  # no pair in this batch; keep the graph so that every process steps
-            return total * tau + 0 * sum(z.sum() for z in batch.z.values()), parts
+        if not used:
+            return total, parts
         return total / used, parts | {"of_chance": total.detach() / chance}

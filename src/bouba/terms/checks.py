@@ -1,0 +1,103 @@
+"""What the terms do at their doors: refuse what makes no sense, and settle the precision and the tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.metrics.similarity import SIMILARITIES
+from bouba.terms.term import Space
+
+if TYPE_CHECKING:
+    from bouba.batch import Batch
+
+
+def check_similarity(similarity: str) -> None:
+    """UsageError unless `similarity` is one of SIMILARITIES."""
+    if similarity not in SIMILARITIES:
+        raise UsageError(f"no similarity {similarity!r}{nearest(similarity, SIMILARITIES)}")
+
+
+def check_embeddings(function: str, **embeddings: Tensor) -> None:
+    """UsageError unless all are of one shape (B, D), B >= 1; DataError for NaN or infinity in one of them."""
+    shapes = [tuple(z.shape) for z in embeddings.values()]
+    if len(shapes[0]) != 2 or shapes[0][0] == 0 or len(set(shapes)) > 1:
+        got = " and ".join(f"{name} {shape}" for name, shape in zip(embeddings, shapes))
+        raise UsageError(f"{function} needs embeddings of one shape (B, D) with B >= 1, got {got}")
+    for name, z in embeddings.items():
+        check_finite(name, z)
+
+
+def check_finite(name: str, z: Tensor) -> None:
+    """DataError that names the first row of z (B, ...) with NaN or infinity."""
+    if torch.isfinite(z.detach().sum()):  # one pass without a mask; a sum may overflow, so look again
+        return
+    bad = (~torch.isfinite(z)).flatten(1).any(1).nonzero().flatten().tolist()
+    if bad:
+        raise DataError(f"{name} holds NaN or infinity in {len(bad)} of {len(z)} rows, first in row {bad[0]}")
+
+
+def check_columns(rows: int, **columns: Tensor | None) -> None:
+    """UsageError for a column that is not (rows,)."""
+    for name, column in columns.items():
+        if column is not None and column.shape != (rows,):
+            raise UsageError(f"{name} must hold one number a row, ({rows},), got {tuple(column.shape)}")
+
+
+def check_tile(tile: int | None) -> None:
+    """UsageError for a tile without a side."""
+    if tile is not None and tile < 1:
+        raise UsageError(f"tile must be at least 1, got {tile}; leave it out to have one picked")
+
+
+def check_views(who: str, views: Iterable[str] | None, known: Iterable[str]) -> None:
+    """UsageError for a name where a tuple of names belongs, ModalityError for an unknown view.
+
+    `who` begins the message: 'InfoNCE pairs name'.
+    """
+    if isinstance(views, str):
+        raise UsageError(f"{who} {views!r} where a tuple of views is expected; write ({views!r},)")
+    for view in views or ():
+        if view not in known:
+            raise ModalityError(f"{who} {view!r}, but no such view{nearest(view, known)}")
+
+
+def check_pairs(term: str, pairs: Iterable[tuple[str, str]] | None, space: Space) -> None:
+    """UsageError unless there are two views or more, ModalityError for a pair with an unknown one."""
+    if len(space.dims) < 2:
+        raise UsageError(
+            f"{term} needs two views or more, got {len(space.dims)} ({', '.join(map(repr, space.dims))}); "
+            "name another column, for example text=..."
+        )
+    for pair in pairs or ():
+        if isinstance(pair, str) or len(pair) != 2:
+            raise UsageError(f"{term} pairs holds {pair!r}, which is no pair; write pairs=(('image', 'text'),)")
+        check_views(f"{term} pairs name", pair, space.dims)
+
+
+def check_twins(term: str, batch: Batch) -> None:
+    """UsageError for a batch without twins."""
+    if not batch.twin:
+        raise UsageError(f"{term} compares a batch with its twins, and this one has none; fill batch.twin")
+
+
+def precise(temperature: float | Tensor, *z: Tensor) -> tuple[Tensor, ...]:
+    """The scale 1 / temperature, and the embeddings, all in one precision of at least float32."""
+    dtype = torch.float32
+    for some in z:
+        dtype = torch.promote_types(dtype, some.dtype)
+    temperature = torch.as_tensor(temperature, dtype=dtype, device=z[0].device)
+    if temperature.numel() != 1 or not 0 < temperature < torch.inf:
+        raise UsageError(f"temperature must be one finite number above 0, got {temperature.tolist()}")
+    return 1 / temperature.reshape(()), *(some.to(dtype) for some in z)
+
+
+def side(tile: int | None, z: Tensor) -> int:
+    """The tile asked for, or one that stays in a CPU's cache, or fills a GPU (measured by `bouba bench info-nce`)."""
+    if tile is not None:
+        return tile
+    return 1024 if z.device.type == "cpu" else 4096

@@ -1,0 +1,110 @@
+"""Reconstruction: what an embedding says of its view has to be enough to draw the view again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bouba.errors import ModalityError, UsageError
+from bouba.nn.decoder import Decoder
+from bouba.terms.checks import check_finite, check_views
+from bouba.terms.rows import nothing
+from bouba.terms.term import Space, Term
+
+
+def reconstruction(z: Tensor, raw: Tensor, decoder: nn.Module) -> Tensor:
+    """Mean squared error of a view decoded from embeddings.
+
+        L = 1/(B p) sum_i || raw_i - g(z_i) ||^2
+
+    Args:
+        z: (B, d) embeddings.
+        raw: (B, p), what each should give back, of order 1 a coordinate.
+        decoder: g, maps (B, d) to (B, p).
+
+    Returns:
+        The loss, a scalar, float32 (float64 for float64 input); 1 where each coordinate is off by 1.
+
+    Raises:
+        UsageError: shapes that do not fit. DataError: NaN or infinity in z or raw; names the row.
+
+    Reference: Bourlard and Kamp 1988, Auto-association by multilayer perceptrons and singular value decomposition.
+
+    >>> reconstruction(torch.ones(2, 3), torch.zeros(2, 3), nn.Identity())
+    tensor(1.)
+    """
+    check_finite("z", z)
+    check_finite("raw", raw)
+    decoded = decoder(z)
+    if decoded.shape != raw.shape or len(raw) == 0:
+        raise UsageError(f"a decoder must give back raw {tuple(raw.shape)} with rows, gave {tuple(decoded.shape)}")
+    error = decoded.to(torch.promote_types(raw.dtype, torch.float32)) - raw
+    return error.square().mean()
+
+
+@dataclass(frozen=True)
+class Reconstruction(Term):
+    """A decoder a view that gives the view back: numbers as they were standardised, pictures as small thumbnails.
+
+        L = 1/|V| sum over views v in V of reconstruction(z_v, raw_v, g_v),   over the rows that have the view
+
+    Contrastive terms keep what the views share and may drop all else; this keeps what one view alone says.
+    InfoNCE() + 0.1 * Reconstruction() is a contrastive encoder-decoder, Correlation() + 0.1 * Reconstruction() is
+    DCCAE, and by itself it is an autoencoder a view, which needs no pairs. With `cross` every view is decoded from
+    every view of its row, so that they must say the same.
+
+    Args:
+        views: which views to decode; all that can be when None.
+        hidden: width of each decoder's hidden layer.
+        cross: also decode each view from the embeddings of the row's other views, by the same decoder.
+
+    Logs `explained.<view>`: the share of the batch's variance that comes back, 1 - error / variance; 0 is what the
+    mean alone would give. With `cross` also `explained.<view>.from.<other>`.
+
+    References: Wang, Arora, Livescu and Bilmes 2015, On Deep Multi-View Representation Learning (DCCAE); Ngiam et al.
+    2011, Multimodal Deep Learning (`cross`). Departures: any number of views, masked missing views, a mean over
+    coordinates, so that wide views do not outweigh narrow ones.
+
+    >>> 0.1 * Reconstruction(hidden=64)
+    0.1 * Reconstruction(views=None, hidden=64, cross=False)
+    """
+
+    reads_raw: ClassVar[bool] = True
+
+    views: tuple[str, ...] | None = None
+    hidden: int = 256
+    cross: bool = False
+
+    def state(self, space: Space) -> nn.ModuleDict:
+        check_views("Reconstruction names", self.views, space.dims)
+        decodable = ", ".join(map(repr, space.raw)) or "none"
+        closed = [view for view in self.views or () if view not in space.raw]
+        if closed or not space.raw:
+            cannot = ", ".join(map(repr, closed or space.dims))
+            raise ModalityError(
+                f"Reconstruction cannot decode {cannot}: the encoder has no raw form; views that can be: {decodable}"
+            )
+        if self.hidden < 1:
+            raise UsageError(f"hidden must be at least 1, got {self.hidden}")
+        return nn.ModuleDict(
+            {view: Decoder(space.dims[view], space.raw[view], hidden=self.hidden) for view in self.views or space.raw}
+        )
+
+    def loss(self, batch, state):
+        total, used, parts = nothing(batch, state), 0, {}
+        for view, decoder in state.items():
+            for source in batch.z if self.cross else (view,):
+                here = batch.present[view] & batch.present[source]
+                if not here.any():
+                    continue
+                raw = batch.raw[view][here]
+                value = reconstruction(batch.z[source][here], raw, decoder)
+                total, used = total + value, used + 1
+                variance = raw.var(0, correction=0).mean()
+                if variance > 0:
+                    name = f"explained.{view}" if source == view else f"explained.{view}.from.{source}"
+                    parts[name] = 1 - value.detach() / variance
+        return total / max(used, 1), parts

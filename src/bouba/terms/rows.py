@@ -1,0 +1,34 @@
+"""Which rows of a batch a term reads."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from bouba.batch import Batch
+
+
+def paired(
+    batch: Batch, pairs: Iterable[tuple[str, str]] | None, *, least: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """z_a, z_b and key of the rows that have both views, for every pair of views that has `least` such rows.
+
+    Args:
+        pairs: which pairs of views; every pair when None.
+    """
+    for a, b in pairs or itertools.combinations(batch.z, 2):
+        both = batch.present[a] & batch.present[b]
+        if int(both.sum()) >= least:
+            yield batch.z[a][both], batch.z[b][both], None if batch.key is None else batch.key[both]
+
+
+def nothing(batch: Batch, state: nn.Module) -> Tensor:
+    """0, as a function of every embedding and of all that the term learns. A term that starts its sum here takes part
+    in the backward pass also when no row suits it; other processes wait for it there. What a cell holds is not read.
+    """
+    tensors = [*batch.z.values(), *batch.twin.values(), *state.parameters()]
+    return sum((t.flatten()[:0].sum() for t in tensors), start=batch.rows.new_zeros((), dtype=tensors[0].dtype))
