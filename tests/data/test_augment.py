@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bouba.data.augment import Augment
+from bouba.data.augment import Augment, refuse_share
+from bouba.errors import UsageError
 
 STILL = {"zoom": (1.0, 1.0), "turn": 0.0, "shift": 0.0, "stretch": 0.0, "flip": 0.0, "color": 0.0}
 
@@ -50,3 +51,36 @@ def test_the_global_generator_decides(pixels):
     first = Augment()(pixels)
     torch.manual_seed(5)
     torch.testing.assert_close(first, Augment()(pixels))
+
+
+def test_a_crop_may_lie_anywhere_but_not_outside():
+    torch.manual_seed(0)
+    pixels = torch.zeros(400, 3, 8, 8)
+    pixels[:, :, :4, :4] = 1.0  # a white quarter; black is ink and would turn white outside
+    half = {"zoom": (0.5, 0.5)}
+    shares = Augment(**STILL | half | {"roam": 1.0})(pixels).mean((1, 2, 3))
+    assert shares.max() > 0.85  # the white quarter all alone
+    assert shares.min() < 0.02  # none of it, and no white from outside
+    middle = Augment(**STILL | half)(pixels).mean((1, 2, 3))
+    torch.testing.assert_close(middle, middle[:1].expand(400))
+
+
+def test_roam_does_not_move_what_is_not_cropped(pixels):
+    torch.testing.assert_close(Augment(**STILL | {"roam": 1.0})(pixels), pixels)
+
+
+def test_grey_takes_all_colour_from_its_share():
+    torch.manual_seed(0)
+    pixels = torch.rand(1000, 3, 2, 2)
+    changed = Augment(**STILL | {"grey": 0.25})(pixels)
+    grey = (changed == changed[:, :1]).all(3).all(2).all(1)
+    torch.testing.assert_close(changed[grey], pixels[grey].mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    torch.testing.assert_close(changed[~grey], pixels[~grey])
+    assert grey.float().mean() == pytest.approx(0.25, abs=0.055)  # four standard errors
+
+
+def test_refusal_of_a_share_that_leaves_nothing():
+    with pytest.raises(UsageError, match=r"drop is a share, 0 or more and below 1, got 1\.5"):
+        refuse_share("drop", 1.5)
+    with pytest.raises(UsageError, match="got nan"):
+        refuse_share("drop", float("nan"))

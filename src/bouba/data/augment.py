@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bouba.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -20,6 +22,9 @@ class Augment:
         stretch: largest change of the width, the height changing the other way.
         flip: probability of mirroring left and right.
         color: strength of brightness, saturation and per-channel gain changes; 0 leaves colours alone.
+        roam: how far a crop strays from the middle, as a share of the room it has: with 1 it lies anywhere in the
+            picture (the random crop of SimCLR), with 0 only `shift` moves it.
+        grey: probability of losing all colour.
 
     The background is white, as for drawings and cut-out products: what moves into view is white.
     """
@@ -30,6 +35,8 @@ class Augment:
     stretch: float = 0.15
     flip: float = 0.5
     color: float = 0.3
+    roam: float = 0.0
+    grey: float = 0.0
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, H, W) in [0, 1] -> the same, changed. Uses torch's global generator."""
@@ -41,41 +48,37 @@ class Augment:
         angle = between(-self.turn, self.turn) * (torch.pi / 180)
         stretch = between(1 - self.stretch, 1 + self.stretch)
         mirror = 1 - 2 * (between(0, 1) < self.flip).to(pixels.dtype)
-        theta = torch.stack(
-            [
-                torch.stack(
-                    [
-                        scale * angle.cos() * mirror * stretch,
-                        -scale * angle.sin(),
-                        between(-1, 1) * self.shift,
-                    ],
-                    1,
-                ),
-                torch.stack(
-                    [
-                        scale * angle.sin() * mirror,
-                        scale * angle.cos() / stretch,
-                        between(-1, 1) * self.shift,
-                    ],
-                    1,
-                ),
-            ],
-            dim=1,
-        )  # (B, 2, 3)
+        right, down = between(-1, 1) * self.shift, between(-1, 1) * self.shift
+        if self.roam:
+            room = self.roam * (1 - scale).clamp(min=0)
+            right, down = right + between(-1, 1) * room, down + between(-1, 1) * room
+        across = torch.stack([scale * angle.cos() * mirror * stretch, -scale * angle.sin(), right], 1)
+        along = torch.stack([scale * angle.sin() * mirror, scale * angle.cos() / stretch, down], 1)
+        theta = torch.stack([across, along], 1)  # (B, 2, 3)
         grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
         return 1 - F.grid_sample(1 - pixels, grid, align_corners=False)
 
     def _colors(self, pixels: Tensor) -> Tensor:
-        if not self.color:
-            return pixels
         c = self.color
-        gain = torch.empty(len(pixels), 3, 1, 1, device=pixels.device).uniform_(1 - c, 1 + c)
-        gain = gain * torch.empty(len(pixels), 1, 1, 1, device=pixels.device).uniform_(1 - c / 2, 1 + c / 2)
-        saturation = torch.empty(len(pixels), 1, 1, 1, device=pixels.device).uniform_(max(0.0, 1 - 2 * c), 1 + 1.5 * c)
-        grey = pixels.mean(1, keepdim=True)
-        colored = grey + (pixels - grey) * saturation
-        return (1 - (1 - colored) * gain).clamp(0, 1)  # gains act on ink: white stays white
+        if c:
+            gain = torch.empty(len(pixels), 3, 1, 1, device=pixels.device).uniform_(1 - c, 1 + c)
+            gain = gain * torch.empty(len(pixels), 1, 1, 1, device=pixels.device).uniform_(1 - c / 2, 1 + c / 2)
+            saturation = torch.empty(len(pixels), 1, 1, 1, device=pixels.device)
+            saturation.uniform_(max(0.0, 1 - 2 * c), 1 + 1.5 * c)
+            grey = pixels.mean(1, keepdim=True)
+            colored = grey + (pixels - grey) * saturation
+            pixels = (1 - (1 - colored) * gain).clamp(0, 1)  # gains act on ink: white stays white
+        if self.grey:
+            chosen = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < self.grey
+            pixels = pixels.mean(1, keepdim=True).where(chosen, pixels)
+        return pixels
 
 
 def _uniform(pixels: Tensor):
     return lambda low, high: torch.empty(len(pixels), device=pixels.device).uniform_(low, high)
+
+
+def refuse_share(name: str, value: float) -> None:
+    """UsageError unless `value` is a share that leaves something, in [0, 1)."""
+    if not 0 <= value < 1:
+        raise UsageError(f"{name} is a share, 0 or more and below 1, got {value}")

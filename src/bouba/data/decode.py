@@ -1,13 +1,15 @@
-"""From a cell as it is stored to the thing itself: a picture, a sentence, numbers."""
+"""From a cell as it is stored to the thing itself: a picture, a sentence, a sound, numbers."""
 
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bouba.errors import DataError
 
@@ -72,6 +74,77 @@ def text(value) -> str:
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
+def audio(value, rate: int, *, seconds: float | None = None) -> NDArray[np.float32]:
+    """A cell -> samples of one channel at `rate`, float32 (n,) in about [-1, 1]; several channels are averaged.
+
+    Args:
+        value: a path, encoded bytes, {"bytes": ..., "path": ...} or {"array": ..., "sampling_rate": ...} as `datasets`
+            stores them, (samples, rate), or samples alone, which are at `rate` already. Samples are (n,), or (n,
+            channels) either way round, time being longer; int8, int16 and int32 span their range. Files are WAV,
+            FLAC, OGG, MP3 and what else libsndfile reads.
+        rate: in Hz; sounds of another are resampled.
+        seconds: read this much from the start; None reads all.
+
+    Raises:
+        DataError: the bytes are no sound, or hold no sample or one that is NaN; the message says which and why.
+    """
+    samples, native = _heard(value, rate, seconds)
+    if native == rate:
+        return samples
+    from scipy.signal import resample_poly
+
+    shared = math.gcd(rate, native)
+    return resample_poly(samples, rate // shared, native // shared).astype(np.float32)
+
+
+def _heard(value, rate: int, seconds: float | None = None) -> tuple[NDArray[np.float32], int]:
+    """Samples (n,) in the rate they are stored in, and that rate; `rate` where nothing says it."""
+    try:
+        if isinstance(value, tuple):
+            samples, native = _stored(value[0], value[1], seconds)
+        elif isinstance(value, dict) and "array" in value:
+            samples, native = _stored(value["array"], value["sampling_rate"], seconds)
+        elif isinstance(value, np.ndarray | list):
+            samples, native = _stored(value, rate, seconds)
+        else:
+            samples, native = _file(value, seconds)
+        if not samples.size or not np.isfinite(samples).all():
+            raise DataError("it holds NaN or infinity" if samples.size else "it holds no sample")
+    except Exception as error:  # decoders raise anything on broken bytes
+        raise DataError(f"not a sound: {_name(value)} ({_reason(error)})") from error
+    return samples, native
+
+
+def _stored(samples, rate, seconds: float | None) -> tuple[NDArray[np.float32], int]:
+    """Samples in memory, as one channel."""
+    samples, rate = np.asarray(samples), int(rate)
+    if samples.dtype in (np.int8, np.int16, np.int32):
+        samples = samples / 2.0 ** (8 * samples.dtype.itemsize - 1)
+    if samples.ndim == 2:
+        samples = samples.mean(int(samples.shape[0] > samples.shape[1]))
+    if samples.dtype.kind != "f" or samples.ndim != 1 or rate < 1:
+        raise DataError(f"{samples.dtype} samples of shape {samples.shape} at {rate} Hz; give floats or int16")
+    return samples[: None if seconds is None else math.ceil(seconds * rate)].astype(np.float32), rate
+
+
+def _file(value, seconds: float | None) -> tuple[NDArray[np.float32], int]:
+    """The start of an encoded sound, as one channel."""
+    import soundfile
+
+    if isinstance(value, dict):
+        value = value["bytes"] if value.get("bytes") is not None else value["path"]
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = io.BytesIO(value)
+    elif not Path(value).is_file():
+        raise FileNotFoundError
+    try:
+        with soundfile.SoundFile(value) as file:
+            wanted = -1 if seconds is None else math.ceil(seconds * file.samplerate)
+            return file.read(wanted, dtype="float32", always_2d=True).mean(1), file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise DataError(error.error_string.rstrip(".") or "its data break off") from error
+
+
 def vector(value) -> np.ndarray:
     """A cell -> float32 (d,)."""
     return np.asarray(value, dtype=np.float32)
@@ -82,7 +155,9 @@ def check(kind: str, value: Any) -> str | None:
     try:
         if kind == "image":
             image(value)
-        elif kind in ("audio", "video"):
+        elif kind == "audio":
+            _heard(value, rate=1)
+        elif kind == "video":
             path = path_of(value)
             if path is not None and (not Path(path).is_file() or not os.path.getsize(path)):
                 return "no such file" if not Path(path).is_file() else "the file is empty"

@@ -1,5 +1,6 @@
 """Towers: encoder + projection, one a view."""
 
+from bouba.towers.audio import CRNN as CRNN
 from bouba.towers.image import ConvNet as ConvNet
 from bouba.towers.image import ResNet as ResNet
 from bouba.towers.text import LSTM as LSTM

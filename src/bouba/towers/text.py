@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from bouba.batch import Inputs
 from bouba.data import decode
+from bouba.data.augment import refuse_share
 from bouba.towers.tower import Encoder, EncoderSpec, Learned, stack
+
+BAG = 512
 
 
 class NGramsEncoder(Encoder):
-    """Text -> hashed n-gram numbers (B, L), 0 where there is none -> features (B, width)."""
+    """Text -> hashed n-gram numbers (B, L), 0 where there is none -> features (B, width).
+
+    `prepare` gives the grams of a text, its words first, and the number of the word each belongs to, so that `vary`
+    can drop words. A decoder gives back which words are said, hashed into BAG buckets.
+    """
+
+    raw_width = BAG
 
     def __init__(self, spec: NGrams):
         super().__init__()
@@ -24,25 +37,71 @@ class NGramsEncoder(Encoder):
         self.layers = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, spec.width), nn.GELU())
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        grams = [n_grams(decode.text(cell)[: self.spec.read], self.spec.longest) for cell in cells]
-        return {"grams": stack([torch.tensor([self._bucket(g) for g in some], dtype=torch.int64) for some in grams])}
+        found = [n_grams(decode.text(cell)[: self.spec.read], self.spec.longest) for cell in cells]
+        grams = stack([torch.tensor([self._bucket(gram) for gram in grams]) for grams, _ in found])
+        return {"grams": grams.int(), "words": stack([torch.tensor(words) for _, words in found]).int()}
 
     def _bucket(self, gram: str) -> int:
         return zlib.crc32(gram.encode()) % self.spec.buckets + 1
 
-    def forward(self, grams: Tensor) -> Tensor:
+    def vary(self, inputs: Inputs) -> Inputs:
+        if not self.spec.drop:
+            return inputs
+        return {"grams": inputs["grams"] * kept_words(inputs["words"], self.spec.drop)}
+
+    def raw(self, inputs: Inputs) -> Tensor:
+        grams, words = inputs["grams"], inputs["words"]
+        is_word = torch.arange(grams.shape[1], device=grams.device) < words.amax(1, keepdim=True)  # they stand first
+        return bag(grams % BAG, is_word, BAG)
+
+    def forward(self, grams: Tensor, words: Tensor | None = None) -> Tensor:
         return self.layers(self.embed(grams))
 
 
-def n_grams(text: str, longest: int) -> list[str]:
-    """Words, and character runs of 1 to `longest`, blanks marking where words begin and end.
+def n_grams(text: str, longest: int) -> tuple[list[str], list[int]]:
+    """Words, then character runs of 1 to `longest`, blanks marking where words begin and end; and whose each is.
 
-    >>> n_grams("Ox", 2)
-    ['<ox>', ' ', 'o', 'x', ' ', ' o', 'ox', 'x ']
+    A word is a run of letters and digits, or of anything but blanks in a text without any. A character run belongs to
+    the word its first character stands in; what stands between two words belongs to the second, at the end to the last.
+
+    >>> n_grams("An ox", 1)
+    (['<an>', '<ox>', ' ', 'a', 'n', ' ', 'o', 'x', ' '], [1, 2, 1, 1, 1, 2, 2, 2, 2])
     """
     padded = f" {' '.join(text.lower().split())} "
-    words = [f"<{word}>" for word in padded.split()]
-    return words + [padded[i : i + n] for n in range(1, longest + 1) for i in range(len(padded) - n + 1)]
+    words = list(re.finditer(r"\w+", padded)) or list(re.finditer(r"\S+", padded))
+    ends = [word.end() for word in words]
+    owner = [min(bisect(ends, place) + 1, max(1, len(ends))) for place in range(len(padded))]
+    grams, of = [f"<{word[0]}>" for word in words], list(range(1, len(words) + 1))
+    for n in range(1, longest + 1):
+        places = range(len(padded) - n + 1)
+        grams += [padded[place : place + n] for place in places]
+        of += owner[: len(places)]
+    return grams, of
+
+
+def kept_words(words: Tensor, drop: float) -> Tensor:
+    """bool (B, L): each word of a text stays with probability 1 - drop, all of its parts together, at least one word.
+
+    Args:
+        words: int (B, L), the number of the word each part belongs to, from 1; 0 = padding.
+        drop: in [0, 1).
+    """
+    last = words.amax(1, keepdim=True)  # (B, 1)
+    numbers = torch.arange(1, int(last.max()) + 1, device=words.device)  # (W,)
+    luck = torch.rand(len(words), len(numbers), device=words.device).masked_fill(numbers > last, -1.0)
+    kept = (luck >= drop) | (luck == luck.amax(1, keepdim=True))
+    return F.pad(kept, (1, 0)).gather(1, words.long())  # number 0 is never kept
+
+
+def bag(numbers: Tensor, counts: Tensor, width: int) -> Tensor:
+    """Which of `width` numbers a row holds: 0, or whatever gives the row a mean square of 1. Zeros for an empty row.
+
+    Args:
+        numbers: int (B, L) in [0, width). counts: bool (B, L), which of them count.
+    """
+    held = torch.zeros(len(numbers), width, device=numbers.device)
+    held = held.scatter_reduce(1, numbers.long(), counts.float(), "amax")
+    return held * (width / held.sum(1, keepdim=True).clamp(min=1)).sqrt()
 
 
 @dataclass(frozen=True)
@@ -57,8 +116,11 @@ class NGrams(EncoderSpec):
         longest: longest character n-gram.
         width: width of the embeddings and of the features.
         read: characters read of a text; the rest is cut.
+        drop: probability in [0, 1) that a word and its n-grams are left out while training; one word always stays.
+            It teaches the tower texts that say less than those it was given.
 
-    Reference: Bojanowski et al. 2017, Enriching Word Vectors with Subword Information.
+    Reference: Bojanowski et al. 2017, Enriching Word Vectors with Subword Information; Iyyer et al. 2015, Deep
+    Unordered Composition Rivals Syntactic Methods (word dropout; departure: a text is never left empty).
     """
 
     kind: ClassVar[str] = "text"
@@ -67,30 +129,50 @@ class NGrams(EncoderSpec):
     longest: int = 4
     width: int = 256
     read: int = 1000
+    drop: float = 0.0
+
+    def __post_init__(self) -> None:
+        refuse_share("drop", self.drop)
 
     def build(self, learned: Learned) -> NGramsEncoder:
         return NGramsEncoder(self)
 
 
 class LSTMEncoder(Encoder):
-    """Text -> subword numbers (B, L), 0 = padding -> features (B, 2 * width)."""
+    """Text -> subword numbers (B, L), 0 = padding -> features (B, 2 * width); a decoder gives back which are said."""
 
     def __init__(self, spec: LSTM, learned: Learned):
         from tokenizers import Tokenizer
 
         super().__init__()
         self.tokenizer = Tokenizer.from_str(learned["tokenizer"])
-        self.longest, self.width = spec.longest, 2 * spec.width
-        self.embed = nn.Embedding(self.tokenizer.get_vocab_size(), spec.width, padding_idx=0)
+        self.longest, self.drop, self.width = spec.longest, spec.drop, 2 * spec.width
+        self.raw_width = self.tokenizer.get_vocab_size()
+        self.embed = nn.Embedding(self.raw_width, spec.width, padding_idx=0)
         self.dropout = nn.Dropout(spec.dropout)
         self.lstm = nn.LSTM(spec.width, spec.width, batch_first=True, bidirectional=True)
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         encoded = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
-        ids = [[i for i in e.ids if i != 0][: self.longest] or [1] for e in encoded]  # a written "[PAD]" pads nothing
-        return {"tokens": stack([torch.tensor(some, dtype=torch.int64) for some in ids])}
+        # a written "[PAD]" pads nothing, and an empty text is one unknown word
+        said = [
+            [(i, (w or 0) + 1) for i, w in zip(e.ids, e.word_ids) if i != 0][: self.longest] or [(1, 1)]
+            for e in encoded
+        ]
+        parts = ("tokens", "words")
+        return {part: stack([torch.tensor(some)[:, k] for some in said]).int() for k, part in enumerate(parts)}
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def vary(self, inputs: Inputs) -> Inputs:
+        if not self.drop:
+            return inputs
+        kept = kept_words(inputs["words"], self.drop)
+        order = kept.sort(dim=1, descending=True, stable=True).indices  # what stays moves up, in order
+        return {"tokens": (inputs["tokens"] * kept).gather(1, order)}
+
+    def raw(self, inputs: Inputs) -> Tensor:
+        return bag(inputs["tokens"], inputs["tokens"] != 0, self.raw_width)
+
+    def forward(self, tokens: Tensor, words: Tensor | None = None) -> Tensor:
         lengths = (tokens != 0).sum(1).clamp(min=1)
         embedded = self.dropout(self.embed(tokens[:, : int(lengths.max())]))
         packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -107,8 +189,10 @@ class LSTM(EncoderSpec):
         width: width of the embeddings and of each direction; features are (B, 2 * width).
         longest: subwords read of a text; the rest is cut.
         dropout: on the embeddings, while training.
+        drop: probability in [0, 1) that a word is left out while training, all its subwords together; one always stays.
 
-    Reference: Hochreiter & Schmidhuber 1997; Conneau et al. 2017 (max-pooling); Sennrich et al. 2016 (subwords).
+    Reference: Hochreiter & Schmidhuber 1997; Conneau et al. 2017 (max-pooling); Sennrich et al. 2016 (subwords);
+    Iyyer et al. 2015 (word dropout).
     """
 
     kind: ClassVar[str] = "text"
@@ -117,6 +201,10 @@ class LSTM(EncoderSpec):
     width: int = 128
     longest: int = 64
     dropout: float = 0.1
+    drop: float = 0.0
+
+    def __post_init__(self) -> None:
+        refuse_share("drop", self.drop)
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         return {"tokenizer": subwords([decode.text(cell) for cell in cells], self.vocabulary)}

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from bouba.batch import Inputs
 from bouba.data import decode
-from bouba.errors import DataError
+from bouba.data.augment import refuse_share
+from bouba.errors import DataError, UsageError
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
 
 
@@ -23,14 +24,15 @@ class VectorEncoder(Encoder):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, learned: Learned, hidden: tuple[int, ...], dropout: float):
+    def __init__(self, spec: MLP, learned: Learned):
         super().__init__()
+        self.noise, self.mask = spec.noise, spec.mask
         self.register_buffer("mean", torch.tensor(learned["mean"]))
         self.register_buffer("scale", torch.tensor(learned["scale"]))
-        sizes = [len(learned["mean"]), *hidden]
+        sizes = [len(learned["mean"]), *spec.hidden]
         layers: list[nn.Module] = []
         for inside, outside in pairwise(sizes):
-            layers += [nn.Linear(inside, outside), nn.LayerNorm(outside), nn.GELU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(inside, outside), nn.LayerNorm(outside), nn.GELU(), nn.Dropout(spec.dropout)]
         self.layers = nn.Sequential(*layers)
         self.width, self.raw_width = sizes[-1], sizes[0]
 
@@ -39,6 +41,15 @@ class VectorEncoder(Encoder):
         if values.shape[1] != len(self.mean):
             raise DataError(f"vectors are {values.shape[1]} wide, the model was trained on {len(self.mean)}")
         return {"values": torch.from_numpy(values)}
+
+    def vary(self, inputs: Inputs) -> Inputs:
+        values = inputs["values"]
+        if self.mask:
+            others = torch.rand_like(values).argsort(0)  # a permutation of the rows for each column
+            values = values.gather(0, others).where(torch.rand_like(values) < self.mask, values)
+        if self.noise:
+            values = values + self.noise * self.scale * torch.randn_like(values)
+        return {"values": values}
 
     def raw(self, inputs: Inputs) -> Tensor:
         return (inputs["values"] - self.mean) / self.scale
@@ -55,12 +66,24 @@ class MLP(EncoderSpec):
     Args:
         hidden: widths of the layers.
         dropout: probability of dropping a hidden unit while training.
+        noise: standard deviation of Gaussian noise added while training, in standard deviations of each number.
+        mask: probability in [0, 1) that a number is replaced, while training, by the same number of a random row.
+
+    Reference: Bahri et al. 2022, SCARF (`mask`: their corruption; departure: the other row is drawn from the batch, and
+    each number is replaced by a coin of its own instead of a fixed count of them).
     """
 
     kind: ClassVar[str] = "vector"
 
     hidden: tuple[int, ...] = (256,)
     dropout: float = 0.1
+    noise: float = 0.0
+    mask: float = 0.0
+
+    def __post_init__(self) -> None:
+        refuse_share("mask", self.mask)
+        if self.noise < 0:
+            raise UsageError(f"noise is a standard deviation, 0 or more, got {self.noise}")
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         values = np.stack([np.asarray(cell, np.float64) for cell in cells])
@@ -68,4 +91,4 @@ class MLP(EncoderSpec):
         return {"mean": values.mean(0).tolist(), "scale": np.where(scale > 1e-12, scale, 1.0).tolist()}
 
     def build(self, learned: Learned) -> VectorEncoder:
-        return VectorEncoder(learned, tuple(self.hidden), self.dropout)
+        return VectorEncoder(self, learned)

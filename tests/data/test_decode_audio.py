@@ -1,0 +1,119 @@
+"""Sounds in every form a table may hold, as one channel at one rate; and why some are none."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from bouba import read
+from bouba.data import decode
+from bouba.errors import DataError
+
+
+def tone(rate, seconds=0.5, hertz=440.0):
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+def encoded(samples, rate, form, **how):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=form, **how)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("form", "slack"), [("WAV", 1e-4), ("FLAC", 1e-4), ("OGG", 0.05), ("MP3", 0.05)])
+def test_every_format_gives_the_tone_back(form, slack):
+    heard = decode.audio(encoded(tone(16_000), 16_000, form), 16_000)
+    assert heard.dtype == np.float32
+    assert len(heard) == 8000
+    np.testing.assert_allclose(heard[500:-500], tone(16_000)[500:-500], atol=slack)
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000])
+def test_recovery_any_rate_is_resampled(rate):
+    """A tone resampled is the tone sampled at the other rate; the ends ring."""
+    heard = decode.audio((tone(rate), rate), 16_000)
+    assert abs(len(heard) - 8000) <= 1
+    np.testing.assert_allclose(heard[300:7700], tone(16_000)[300:7700], atol=2e-3)
+
+
+def test_resampling_lets_nothing_fold_back():
+    heard = decode.audio((tone(48_000, hertz=15_000), 48_000), 16_000)
+    assert np.abs(heard[300:7700]).max() < 0.01
+
+
+def test_all_forms_of_the_same_sound_are_one(tmp_path):
+    samples = tone(8000)
+    file = encoded(samples, 8000, "WAV", subtype="FLOAT")
+    (tmp_path / "a.wav").write_bytes(file)
+    forms = [
+        str(tmp_path / "a.wav"),
+        tmp_path / "a.wav",
+        file,
+        {"bytes": file, "path": "a.wav"},
+        {"bytes": None, "path": str(tmp_path / "a.wav")},
+        {"array": samples, "sampling_rate": 8000},
+        (samples, 8000),
+        (samples.tolist(), 8000),
+        samples,  # alone: already at the rate that is asked for
+        np.stack([samples, samples], 1),
+        np.stack([samples, samples]),
+    ]
+    for form in forms:
+        np.testing.assert_allclose(decode.audio(form, 8000), samples, atol=1e-6)
+
+
+def test_channels_are_averaged_and_integers_span_their_type():
+    stereo = np.array([[1.0, 0.0], [0.5, -0.5], [0.0, 0.25]])
+    np.testing.assert_allclose(decode.audio((stereo, 8000), 8000), [0.5, 0.0, 0.125])
+    np.testing.assert_allclose(decode.audio(encoded(stereo * 0.9, 8000, "WAV", subtype="FLOAT"), 8000)[0], 0.45)
+    np.testing.assert_allclose(decode.audio((np.int16([16384, -32768]), 8000), 8000), [0.5, -1.0])
+    np.testing.assert_allclose(decode.audio((np.int32([2**30]), 8000), 8000), [0.5])
+
+
+def test_only_the_start_is_read():
+    samples = tone(8000, seconds=2.0)
+    for form in (encoded(samples, 8000, "FLAC"), (samples, 8000)):
+        heard = decode.audio(form, 8000, seconds=0.25)
+        np.testing.assert_allclose(heard, samples[:2000], atol=1e-4)
+    assert len(decode.audio((samples, 8000), 16_000, seconds=0.25)) == 4000
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        (b"nope", r"not a sound: 4 bytes \(Format not recognised\)"),
+        ("nowhere.wav", r"not a sound: 'nowhere.wav' \(no such file\)"),
+        (encoded(np.zeros(0), 8000, "WAV"), r"\(it holds no sample\)"),
+        (np.zeros(0), r"not a sound: ndarray \(it holds no sample\)"),
+        (np.array([0.0, np.nan]), r"\(it holds NaN or infinity\)"),
+        ((np.zeros((2, 3, 4)), 8000), r"float64 samples of shape \(2, 3, 4\) at 8000 Hz; give floats or int16"),
+        (([0, 3, 5], 8000), r"int64 samples of shape \(3,\)"),
+        ((np.zeros(4), 0), r"at 0 Hz"),
+        (7, r"not a sound: int"),
+    ],
+)
+def test_refusals_say_which_and_why(cell, reason):
+    with pytest.raises(DataError, match=reason):
+        decode.audio(cell, 8000)
+    assert decode.check("audio", cell) is not None
+
+
+def test_broken_files_are_listed_and_count_as_missing(tmp_path):
+    names = ["good.wav", "text.mp3", "empty.flac", "gone.ogg", "cut.flac"]
+    whole = encoded(np.random.default_rng(0).normal(0, 0.1, 8000), 8000, "FLAC")
+    (tmp_path / "good.wav").write_bytes(encoded(tone(8000), 8000, "WAV"))
+    (tmp_path / "text.mp3").write_text("this is no sound")
+    (tmp_path / "empty.flac").touch()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    table = tmp_path / "sounds.csv"
+    table.write_text("sound,caption\n" + "".join(f"{name},caption {i}\n" for i, name in enumerate(names)))
+    views = read(table)
+    assert views.modalities["sound"] == "audio"
+    listed = {bad["row"]: bad["reason"] for bad in views.bad_rows}
+    assert set(listed) == {1, 2, 3, 4}
+    assert "no such file" in listed[3]
+    assert "cut.flac" in listed[4]
+    assert views.present["sound"].tolist() == [True, False, False, False, False]
+    with pytest.raises(DataError, match="the first is row 1, column 'sound': not a sound"):
+        read(table, strict=True)
