@@ -25,8 +25,10 @@ def test_every_public_name_is_there():
 def test_the_public_surface():
     """A name more or less is a decision, not an accident."""
     assert sorted(bouba.__all__) == [
-        "AdaptedCLIP", "CLIP", "ConvNet", "DomainAdversarial", "InfoNCE", "LSTM", "Learner", "MLP", "NGrams", "ResNet",
-        "Views", "__version__", "evaluate", "load", "read", "samples", "split",
+        "AdaptedCLIP", "CCA", "CLIP", "CRNN", "ConvNet", "Correlation", "DeepCCA", "DomainAdversarial",
+        "ExplicitNegatives", "InfoNCE", "KernelCCA", "LSTM", "Learner", "MLP", "MatrixFreeCCA", "NGrams", "NTXent",
+        "Reconstruction", "ResNet", "SameAs", "SigmoidPairs", "SimCLR", "SupervisedContrastive", "Triplet", "Views",
+        "ZeroShotClassifier", "__version__", "evaluate", "load", "read", "samples", "split",
     ]  # fmt: skip
 
 

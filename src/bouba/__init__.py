@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bouba.adapt import AdaptedCLIP as AdaptedCLIP
+    from bouba.align import CCA as CCA
     from bouba.align import CLIP as CLIP
+    from bouba.align import DeepCCA as DeepCCA
+    from bouba.align import KernelCCA as KernelCCA
+    from bouba.align import MatrixFreeCCA as MatrixFreeCCA
+    from bouba.align import SimCLR as SimCLR
+    from bouba.align import ZeroShotClassifier as ZeroShotClassifier
     from bouba.data import Views as Views
     from bouba.data import read as read
     from bouba.data import samples as samples
@@ -22,13 +28,22 @@ if TYPE_CHECKING:
     from bouba.evaluation import evaluate as evaluate
     from bouba.learner import Learner as Learner
     from bouba.learner import load as load
+    from bouba.terms import Correlation as Correlation
     from bouba.terms import DomainAdversarial as DomainAdversarial
+    from bouba.terms import ExplicitNegatives as ExplicitNegatives
     from bouba.terms import InfoNCE as InfoNCE
+    from bouba.terms import NTXent as NTXent
+    from bouba.terms import Reconstruction as Reconstruction
+    from bouba.terms import SigmoidPairs as SigmoidPairs
+    from bouba.terms import SupervisedContrastive as SupervisedContrastive
+    from bouba.terms import Triplet as Triplet
+    from bouba.towers import CRNN as CRNN
     from bouba.towers import LSTM as LSTM
     from bouba.towers import MLP as MLP
     from bouba.towers import ConvNet as ConvNet
     from bouba.towers import NGrams as NGrams
     from bouba.towers import ResNet as ResNet
+    from bouba.towers import SameAs as SameAs
 
 # Threads that wait in a loop make training five times slower as soon as something else uses the processor
 # (docs/log.md). This only has an effect before torch is imported, and never overrules you.
@@ -36,16 +51,31 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "AdaptedCLIP": "adapt",
+    "CCA": "align",
     "CLIP": "align",
+    "CRNN": "towers",
     "ConvNet": "towers",
+    "Correlation": "terms",
+    "DeepCCA": "align",
     "DomainAdversarial": "terms",
+    "ExplicitNegatives": "terms",
     "InfoNCE": "terms",
+    "KernelCCA": "align",
     "LSTM": "towers",
     "Learner": "learner",
     "MLP": "towers",
+    "MatrixFreeCCA": "align",
     "NGrams": "towers",
+    "NTXent": "terms",
+    "Reconstruction": "terms",
     "ResNet": "towers",
+    "SameAs": "towers",
+    "SigmoidPairs": "terms",
+    "SimCLR": "align",
+    "SupervisedContrastive": "terms",
+    "Triplet": "terms",
     "Views": "data",
+    "ZeroShotClassifier": "align",
     "evaluate": "evaluation",
     "load": "learner",
     "read": "data",

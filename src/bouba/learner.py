@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import zlib
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bouba import persist
+from bouba.data.alphabet import alphabet, text_view
 from bouba.data.loader import Codes, Rows, Shuffled, loader
 from bouba.data.read import as_views
 from bouba.data.split import split
@@ -24,12 +24,13 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.gather import rank, world_size
+from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective, Space, Term
-from bouba.towers import MLP, ConvNet, EncoderSpec, NGrams, SameAs, Tower
+from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, NGrams, SameAs, Tower
 from bouba.train import Network, Schedule, accelerator, train
 from bouba.train.progress import progress_bar
 
-DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {"image": ConvNet, "text": NGrams, "vector": MLP}
+DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {"image": ConvNet, "text": NGrams, "vector": MLP, "audio": CRNN}
 
 
 class BaseLearner(TransformerMixin, BaseEstimator):
@@ -69,6 +70,10 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     @abstractmethod
     def _objective(self) -> Objective:
         """What is minimised."""
+
+    def _batch_size(self, rows: int) -> int:
+        """Rows of a step, of so many source rows in all."""
+        return min(rows, self.batch_size or min(256, max(32, rows // 8)))
 
     def _finish(self, views: Views) -> None:
         """What a method does to `module_` once it is trained, given the source rows. Nothing by default."""
@@ -156,9 +161,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             if isinstance(spec, EncoderSpec):
                 self.learned_[name] = spec.learn(cells, random_state=self.random_state)
             if self.kinds_[name] == "text":
-                self.alphabets_[name] = "".join(
-                    c for c, _ in Counter("".join(map(str, cells)).lower()).most_common(3000)
-                )
+                self.alphabets_[name] = alphabet(cells)
         self._assemble()
 
     def _assemble(self) -> None:
@@ -201,7 +204,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         fabric = accelerator()  # first: it settles which process this is
         encoders = self._encoders()
         own = int((~is_target).sum())
-        size = min(own, self.batch_size or min(256, max(32, own // 8)))
+        size = self._batch_size(own)
         sampler = Shuffled(
             len(views),
             size,
@@ -279,6 +282,13 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         named = [getattr(term, "similarity", None) for _, term in self._objective()]
         return next((name for name in named if name is not None), "cosine")
 
+    @property
+    def temperature_(self) -> float | None:
+        """What its first term with a temperature divides similarities by; None without one."""
+        check_is_fitted(self, "module_")
+        taus = [module for module in self.module_.state.modules() if isinstance(module, Temperature)]
+        return float(taus[0]()) if taus else None
+
     def score(self, X, y=None) -> float:
         """Mean reciprocal rank of the true partner among X's rows, averaged over every ordered pair of views."""
         views = as_views(X)
@@ -287,10 +297,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     def text_view(self, text: str) -> str:
         """The text view whose training texts share most of this text's characters: its language, in effect."""
         check_is_fitted(self, "module_")
-        if not self.alphabets_:
-            raise ModalityError(f"the model reads no text; it has {', '.join(self.kinds_)}")
-        letters = [c for c in text.lower() if c.isalnum()]
-        return max(self.alphabets_, key=lambda name: sum(c in self.alphabets_[name] for c in letters))
+        return text_view(text, self.alphabets_, self.kinds_)
 
     def save(self, path: str | Path) -> None:
         """Write the model as a folder of JSON and safetensors; it loads on any machine."""

@@ -25,43 +25,97 @@ MODEL_FILES = {"model.json", "model.safetensors"}
 PLAIN = (str, int, float, bool, type(None))
 
 
-def describe(value) -> Any:
-    """A description as JSON: plain values, lists, mappings, and frozen dataclasses by class name."""
+def describe(value, arrays: dict[str, np.ndarray] | None = None, at: str = "") -> Any:
+    """A description as JSON: plain values, lists, mappings, and frozen dataclasses by class name.
+
+    Args:
+        value: what to describe.
+        arrays: takes arrays found inside, by the dotted path to them; None refuses arrays.
+        at: the path to `value`.
+    """
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, PLAIN):
         return value
+    inside = lambda inner, step: describe(inner, arrays, f"{at}.{step}")  # noqa: E731
     if isinstance(value, tuple):
-        return {"is": "tuple", "of": [describe(inner) for inner in value]}
+        return {"is": "tuple", "of": [inside(inner, i) for i, inner in enumerate(value)]}
     if isinstance(value, list):
-        return [describe(inner) for inner in value]
+        return [inside(inner, i) for i, inner in enumerate(value)]
     if isinstance(value, Mapping):
-        return {"is": "dict", "of": {str(name): describe(inner) for name, inner in value.items()}}
+        if not all(isinstance(name, str) for name in value):
+            raise RecipeError(f"cannot save a mapping with keys {list(value)!r:.40}; use text for keys")
+        return {"is": "dict", "of": {name: inside(inner, name) for name, inner in value.items()}}
+    if isinstance(value, np.ndarray) and arrays is not None:
+        return _describe_array(value, arrays, at)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        fields = {f.name: inside(getattr(value, f.name), f.name) for f in dataclasses.fields(value) if f.init}
         return {"is": name_of(type(value)), **fields}
     raise RecipeError(
         f"cannot save a {type(value).__name__}; use plain values and frozen dataclasses (terms, encoders) as arguments"
     )
 
 
-def rebuild(data, custom: Iterable[type] = ()) -> Any:
+def _describe_array(array: np.ndarray, arrays: dict[str, np.ndarray], at: str) -> dict:
+    """Text stays in the description; numbers go into `arrays`."""
+    if array.dtype.kind in "OU":
+        cells = array.tolist()
+        if not all(isinstance(cell, str) for cell in cells):
+            raise RecipeError(f"cannot save {at}, an array of {array.dtype}; use an array of numbers, or 1-D of text")
+        return {"is": "strings", "dtype": array.dtype.str, "of": cells}
+    at = at if at not in arrays else f"{at}#{len(arrays)}"
+    arrays[at] = array
+    return {"is": "array", "of": at}
+
+
+def rebuild(data, custom: Iterable[type] = (), arrays: Mapping[str, np.ndarray] | None = None) -> Any:
     """The inverse of `describe`.
 
     Args:
         data: what `describe` gave.
         custom: classes of yours that the description may name.
+        arrays: what `describe` put into its own.
     """
+    inside = lambda inner: rebuild(inner, custom, arrays)  # noqa: E731
     if isinstance(data, list):
-        return [rebuild(inner, custom) for inner in data]
+        return [inside(inner) for inner in data]
     if not isinstance(data, dict):
         return data
     if data["is"] == "tuple":
-        return tuple(rebuild(inner, custom) for inner in data["of"])
+        return tuple(inside(inner) for inner in data["of"])
     if data["is"] == "dict":
-        return {name: rebuild(inner, custom) for name, inner in data["of"].items()}
-    fields = {name: rebuild(inner, custom) for name, inner in data.items() if name != "is"}
+        return {name: inside(inner) for name, inner in data["of"].items()}
+    if data["is"] == "strings":
+        return np.array(data["of"], dtype=data["dtype"])
+    if data["is"] == "array":
+        return (arrays or {})[data["of"]]
+    fields = {name: inside(inner) for name, inner in data.items() if name != "is"}
     return class_of(data["is"], custom)(**fields)
+
+
+def pack(attributes: Mapping[str, Any]) -> tuple[dict, dict[str, Any]]:
+    """What a closed form learnt, as JSON and tensors.
+
+    Args:
+        attributes: name -> numbers, text, arrays, and lists, tuples, mappings and frozen dataclasses of these.
+
+    Returns:
+        (facts, tensors) for `write_model`; `unpack` restores them to the bit.
+
+    Raises:
+        RecipeError: something else.
+    """
+    import torch
+
+    arrays: dict[str, np.ndarray] = {}
+    facts = {name: describe(value, arrays, name) for name, value in attributes.items()}
+    return facts, {name: torch.tensor(array) for name, array in arrays.items()}
+
+
+def unpack(facts: Mapping[str, Any], tensors: Mapping[str, Any], custom: Iterable[type] = ()) -> dict[str, Any]:
+    """The inverse of `pack`."""
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    return {name: rebuild(value, custom, arrays) for name, value in facts.items()}
 
 
 def name_of(cls: type) -> str:

@@ -175,3 +175,14 @@ def test_rows_of_the_transpose_are_the_columns(size, tile, spread, seed):
     cols_again, rows_again = kernel(tile=tile)(b, a, scale)
     torch.testing.assert_close(rows, rows_again, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(cols, cols_again, rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize("tile", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
+@pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
+def test_of_one_side_twice_half_the_tiles_do(key, tile, spread):
+    """off_diagonal_logsumexp(a, a) walks the upper tiles only; of a and its copy, all."""
+    (a, _, scale), outer = problem(spread=spread)
+    key = None if key is None else torch.tensor(key)
+    expected = values_and_gradients(lambda a, s: kernel(key=key, tile=tile)(a, a.clone(), s), [a, scale], outer)
+    got = values_and_gradients(lambda a, s: kernel(key=key, tile=tile)(a, a, s), [a, scale], outer)
+    for ours, theirs in zip(got, expected):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-8)  # logits of 10^6

@@ -103,7 +103,7 @@ def test_law_finite_and_bounded_a_thousand_times(**case):
 
 
 def test_repeated_and_zero_singular_values_have_a_gradient():
-    """Eight orthogonal columns: correlations with their signs turned are eight times 1, with the others eight times 0."""
+    """Eight orthogonal columns: with their signs turned they correlate eight times by 1, with eight others by 0."""
     columns = torch.linalg.qr(torch.eye(32)[:, :17] - 1 / 32)[0][:, 1:] * 5
     columns = columns - columns.mean(0)
     a, same, other = columns[:, :8].clone().requires_grad_(), -columns[:, :8], columns[:, 8:]
@@ -116,7 +116,7 @@ def test_repeated_and_zero_singular_values_have_a_gradient():
 
 
 def test_constant_embeddings_have_no_correlation_and_no_gradient():
-    a, b = related(dtype=torch.float32)
+    _, b = related(dtype=torch.float32)
     flat = torch.full((40, 3), 0.1, requires_grad=True)
     value = correlation(flat, b)
     value.backward()

@@ -134,6 +134,18 @@ def test_distances_far_from_the_origin_keep_their_digits_in_float32(mining):
         torch.testing.assert_close(ours.double(), theirs, rtol=1e-3, atol=1e-3 * theirs.abs().max().item())
 
 
+def test_duplicates_among_distant_rows_keep_their_gradient_in_float32():
+    """Strangers 10^-3 apart at a distance of 30 from the middle: their expanded square would be 0 or noise."""
+    z_a = 10 * torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    z_b = z_a.roll(1, 0) + 1e-3 * torch.randn(40, 4, generator=torch.Generator().manual_seed(1))
+    exact = [x.double().requires_grad_() for x in (z_a, z_b)]
+    leaves = [x.requires_grad_() for x in (z_a, z_b)]
+    options = {"mining": "all", "similarity": "euclidean"}
+    expected = value_and_gradients(by_the_formula(*exact, 0.2, **options), exact)
+    for ours, theirs in zip(value_and_gradients(triplet(*leaves, **options), leaves), expected):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-3, atol=1e-3 * theirs.abs().max().item())
+
+
 def test_half_precision_is_computed_in_float32():
     z_a, z_b = pair(dtype=torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from bouba.align.cca import CCA
-from bouba.data import decode
-from bouba.data.read import as_views
-from bouba.data.views import Views
-from bouba.errors import DataError, ModalityError
-from bouba.towers.image import fit_on_white
+from bouba.align.cca import solve
+from bouba.align.closed_form import ClosedForm
+from bouba.align.features import SimpleFeatures
+from bouba.align.moments import Moments
+from bouba.errors import DataError
 
 
-class LinearBaseline(BaseEstimator):
+class LinearBaseline(ClosedForm):
     """Pixels, character n-grams and raw numbers, reduced by PCA, aligned by CCA.
 
     Pictures: 16 x 16 RGB pixels. Text: TF-IDF of character n-grams up to 4. Vectors: as they are. Each is reduced
-    to `features` columns, then CCA(dim, ridge). Rows that lack a view are left out of the fit.
+    to `features` columns, then CCA(dim, ridge). CCA with settings that need no choosing: as many components as there
+    are, and a ridge that suits few rows.
 
     Args:
-        dim: components kept. features: columns a view is reduced to. ridge: see CCA. random_state: of the PCA.
-    """
+        dim: components kept, at most. features: columns a view is reduced to. ridge: see CCA.
+        random_state: of the PCA.
 
-    compared_by = "cosine"
+    Raises:
+        DataError: fewer than three rows with two views.
+    """
 
     def __init__(self, dim: int = 64, features: int = 200, ridge: float = 0.3, random_state: int = 0):
         self.dim = dim
@@ -34,73 +32,22 @@ class LinearBaseline(BaseEstimator):
         self.ridge = ridge
         self.random_state = random_state
 
-    def fit(self, X, y=None) -> LinearBaseline:
-        """Fit on the rows of Views that have every view."""
-        views = as_views(X)
-        complete = np.all(list(views.present.values()), axis=0)
-        if complete.sum() < 3:
-            raise DataError(f"the baseline needs three rows with every view, got {int(complete.sum())}")
-        views = views[complete]
-        self.reducers_ = {name: self._reducer(views[name].kind, len(views)) for name in views.columns}
-        reduced = {name: self.reducers_[name].fit_transform(_cells(views, name)) for name in views.columns}
-        narrowest = min(values.shape[1] for values in reduced.values())
-        self.cca_ = CCA(min(self.dim, narrowest), self.ridge).fit(reduced)
-        return self
+    def _fit(self, data: dict[str, np.ndarray], present: dict[str, np.ndarray]) -> None:
+        moments = Moments.of(data, present)
+        if moments.counts.diagonal().max() < 3:
+            raise DataError(f"the baseline needs three rows with two views, got {int(moments.counts.max())}")
+        self.solution_ = solve(moments, min(self.dim, *moments.widths), dict.fromkeys(data, self.ridge))
 
-    def embed(self, X) -> dict[str, np.ndarray]:
-        """view -> (n, dim); components weigh as much as they correlate; zeros where a cell is missing."""
-        check_is_fitted(self, "cca_")
-        views = as_views(X)
-        out = {}
-        for name in views.columns:
-            if name not in self.reducers_:
-                raise ModalityError(f"the baseline has no view {name!r}; it has {', '.join(self.reducers_)}")
-            there = views[name].present
-            z = np.zeros((len(views), len(self.cca_.correlations_)), np.float32)
-            if there.any():
-                features = self.reducers_[name].transform(_cells(views[there], name))
-                z[there] = self.cca_.transform({name: features})[name] * self.cca_.correlations_.clip(0)
-            out[name] = z
-        return out
+    @property
+    def correlations_(self) -> np.ndarray:
+        """(k,) correlations of the variates."""
+        return self.solution_.correlations
 
-    def _reducer(self, kind: str, n: int):
-        from sklearn.decomposition import PCA, TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import make_pipeline
+    def _project(self, name: str, values: np.ndarray) -> np.ndarray:
+        return self.solution_.sides[name].project(values)
 
-        k = min(self.features, n - 1)
-        if kind == "text":
-            grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=20_000)
-            return make_pipeline(grams, _AtMost(TruncatedSVD, k, self.random_state))
-        return make_pipeline(_AtMost(PCA, k, self.random_state))
+    def _emphasis(self, name: str) -> np.ndarray:
+        return self.solution_.sides[name].emphasis
 
-
-class _AtMost(BaseEstimator):
-    """PCA or TruncatedSVD with as many components as the data allow, up to k."""
-
-    def __init__(self, reduction, k: int, random_state: int):
-        self.reduction = reduction
-        self.k = k
-        self.random_state = random_state
-
-    def fit(self, X, y=None):
-        self.reduction_ = self.reduction(min(self.k, X.shape[1] - (X.shape[1] > 1)), random_state=self.random_state)
-        self.reduction_.fit(X)
-        return self
-
-    def transform(self, X):
-        return self.reduction_.transform(X)
-
-    def fit_transform(self, X, y=None):
-        return self.fit(X).transform(X)
-
-
-def _cells(views: Views, name: str) -> Sequence | np.ndarray:
-    column = views[name]
-    if column.kind == "image":
-        return np.stack([np.asarray(fit_on_white(decode.image(cell), 16), np.float32).ravel() / 255 for cell in column])
-    if column.kind == "text":
-        return [decode.text(cell) for cell in column]
-    if column.kind == "vector":
-        return np.stack([decode.vector(cell) for cell in column])
-    raise DataError(f"the baseline has no simple features for {column.kind} (view {name!r})")
+    def _features(self) -> SimpleFeatures:
+        return SimpleFeatures(self.features, reduce_vectors=True, random_state=self.random_state)

@@ -1,5 +1,6 @@
 """Numbers with evidence: records with intervals and chance, and what they were computed with."""
 
+from bouba.evaluation.class_names import class_embeddings as class_embeddings
 from bouba.evaluation.environment import environment as environment
 from bouba.evaluation.evaluate import Embeds as Embeds
 from bouba.evaluation.evaluate import evaluate as evaluate

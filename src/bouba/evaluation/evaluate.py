@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bouba.data.views import Column, Views, is_missing
+from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
+from bouba.evaluation.class_names import class_embeddings
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap
 from bouba.evaluation.result import Record, Result
@@ -40,6 +41,7 @@ def evaluate(
     probe: Views | None = None,
     labels: Sequence[str] | None = None,
     by_domain: bool = True,
+    templates: Sequence[str] = ("{}",),
     seed: int | None = None,
 ) -> Result:
     """Retrieval in every direction, and accuracy on every label column, each with its interval and chance.
@@ -52,6 +54,7 @@ def evaluate(
             sees `views`.
         labels: which label columns; all by default.
         by_domain: judge each domain apart; a gallery then holds one domain's rows only.
+        templates: sentences in which class names are said for zero-shot accuracy, {} standing for the name.
 
     Returns:
         Records: recall@1/5/10, precision@10, median rank, mAP, MRR for each direction "a->b"; "modality_gap";
@@ -67,7 +70,7 @@ def evaluate(
     labels = list(views.y if labels is None else labels)
     embedded = dict(model.embed(views))
     probe_z = dict(model.embed(probe)) if probe is not None and labels else {}
-    spoken = _class_embeddings(model, views, labels)
+    spoken = _spoken(model, views, labels, templates)
     records: list[Record] = []
     for domain, rows in _domains(views, by_domain):
         part = views[rows]
@@ -163,13 +166,14 @@ def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, wher
     return records
 
 
-def _class_embeddings(model, views: Views, labels: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _spoken(
+    model, views: Views, labels: Sequence[str], templates: Sequence[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """label -> (class names, their embeddings), where the model reads text that can say the class names."""
     text = next((name for name, kind in views.modalities.items() if kind == "text"), "")
     out = {}
     for label in labels if text else ():
         classes = np.array(sorted({str(v) for v in views.y[label] if not is_missing(v)}))
         if len(classes) > 1:
-            said = [name.replace("-", " ").replace("_", " ") for name in classes]
-            out[label] = (classes, np.asarray(model.embed(Views({text: Column.of(said, "text")}))[text]))
+            out[label] = (classes, class_embeddings(model, classes.tolist(), view=text, templates=templates))
     return out

@@ -1,7 +1,8 @@
 """Which of two embeddings is nearer: every similarity as one matrix product."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
 
 from bouba.errors import DataError, UsageError, nearest
 
@@ -44,6 +45,19 @@ def ranking_space(
     q, g = queries - centre, gallery - centre
     half_square = 0.5 * np.einsum("md,md->m", g, g)
     return np.column_stack([-q, np.ones(len(q))]), np.column_stack([g, half_square])  # (., d + 1)
+
+
+def similarities(a: ArrayLike, b: ArrayLike, similarity: str = "cosine") -> NDArray[np.float64]:
+    """(n, m) similarities of the rows of a (n, d) and b (m, d); "euclidean" is minus the distance.
+
+    >>> similarities([[3.0, 0.0]], [[1.0, 0.0], [0.0, 2.0]], "euclidean").round(3).tolist()
+    [[-2.0, -3.606]]
+    """
+    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if similarity == "euclidean":
+        return -cdist(left, right)
+    q, g = ranking_space(left, right, similarity)
+    return -(q @ g.T)
 
 
 def rounding(q: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ With logits s_ij = scale * <a_i, b_j>, or -scale * ||a_i - b_j||, and N the nega
 The B x B matrix is never held: a tile of logits is made, used for both sums, and made again on the way back (the
 first 24 MB are kept instead), where its gradient G gives  grad a = scale G b,  grad b = scale G' a. Four matrix
 products are all that takes time, as long as nothing else leaves the cache and no number is denormal.
+Where a is b the matrix is symmetric: rows = cols, and the tiles above the diagonal serve for both, half the work.
 One exponential a tile, not two: E = exp(s - m) serves rows and columns whose own maxima are near m; else two.
 """
 
@@ -75,26 +76,31 @@ def off_diagonal_logsumexp(
     >>> rows.exp()  # two negatives each, both at logit 0
     tensor([2., 2., 2.])
     """
+    symmetric = a is b and not euclidean
     if euclidean:  # distances ignore a common shift; a centred cloud loses fewer digits
         a, b = a - a.detach().mean(0), b - a.detach().mean(0)
     own = -1 - torch.arange(len(a), device=a.device)  # an unknown key: unlike all others
     known = key is not None and bool((key >= 0).any())
     codes = own if key is None else torch.where(key < 0, own, key)
-    return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, known, euclidean, tile)
+    return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, known, euclidean, symmetric, tile)
 
 
 class _OffDiagonal(Function):
     @staticmethod
-    def forward(ctx, a, b, scale, floor, codes, known, euclidean, tile):
+    def forward(ctx, a, b, scale, floor, codes, known, euclidean, symmetric, tile):
         kept: dict | None = {} if any(ctx.needs_input_grad) else None
-        rows, cols = torch.full_like(floor, -math.inf), torch.full_like(floor, -math.inf)
+        rows = torch.full_like(floor, -math.inf)
+        cols = rows if symmetric else rows.clone()
         work = a.new_empty(min(len(a), tile) ** 2)
-        for i, j, logits, exclude, _ in _tiles(a, b, scale, codes, known, euclidean, tile, kept):
+        for i, j, logits, exclude, _ in _tiles(a, b, scale, codes, known, euclidean, symmetric, tile, kept):
             # what the sums hold already is a floor too: a negligible tile need not be exact
             floors = floor[i].maximum(rows[i]), floor[j].maximum(cols[j])
             row, col = _sums(logits, exclude, *floors, work[: logits.numel()].view_as(logits))
-            rows[i], cols[j] = rows[i].logaddexp(row), cols[j].logaddexp(col)
-        ctx.options = known, euclidean, tile, list(kept or ())
+            rows[i] = rows[i].logaddexp(row)
+            if not (symmetric and i == j):
+                cols[j] = cols[j].logaddexp(col)
+        cols = cols.clone() if symmetric else cols
+        ctx.options = known, euclidean, symmetric, tile, list(kept or ())
         ctx.save_for_backward(a, b, scale, floor, codes, rows, cols, *(kept or {}).values())
         return rows, cols
 
@@ -102,14 +108,17 @@ class _OffDiagonal(Function):
     @once_differentiable
     def backward(ctx, grad_rows, grad_cols):
         a, b, scale, floor, codes, rows, cols, *kept = ctx.saved_tensors
-        known, euclidean, tile, places = ctx.options
+        known, euclidean, symmetric, tile, places = ctx.options
+        if symmetric:
+            grad_rows = grad_cols = grad_rows + grad_cols
         # a solved batch has gradients near exp(-70): without a common factor G would be denormal
         factor = grad_rows.abs().amax().maximum(grad_cols.abs().amax()).clamp(min=torch.finfo(a.dtype).tiny)
         least = _REACH[a.dtype].negligible * factor
         outer, outer_cols = (torch.where(g.abs() < least, 0.0, g / factor) for g in (grad_rows, grad_cols))
         grad_a, grad_b, grad_scale = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(scale)
+        grad_b = grad_a if symmetric else grad_b
         work = a.new_empty(2, min(len(a), tile) ** 2)
-        walk = _tiles(a, b, scale, codes, known, euclidean, tile, dict(zip(places, kept)))
+        walk = _tiles(a, b, scale, codes, known, euclidean, symmetric, tile, dict(zip(places, kept)))
         for i, j, logits, exclude, distance in walk:
             sides = _Side(rows[i], floor[i], outer[i]), _Side(cols[j], floor[j], outer_cols[j])
             gradient = _gradient(logits, exclude, *sides, work[:, : logits.numel()].view(2, *logits.shape))
@@ -120,21 +129,25 @@ class _OffDiagonal(Function):
                 grad_a[i] -= gradient.sum(1, keepdim=True) * a[i]
                 grad_b[j] -= gradient.sum(0)[:, None] * b[j]
             grad_a[i].addmm_(gradient, b[j])
-            grad_b[j].addmm_(gradient.T, a[i])
+            if not (symmetric and i == j):
+                grad_b[j].addmm_(gradient.T, a[i])
         if not euclidean:
             grad_scale = torch.einsum("bd,bd->b", grad_a, a).sum()  # vecdot would hold another (B, D)
+            grad_scale = grad_scale / 2 if symmetric else grad_scale  # grad_a holds both sides
         whole = factor * scale
-        return grad_a.mul_(whole), grad_b.mul_(whole), grad_scale * factor, None, None, None, None, None
+        grad_a.mul_(whole)
+        grad_b = None if symmetric else grad_b.mul_(whole)
+        return grad_a, grad_b, grad_scale * factor, None, None, None, None, None, None
 
 
-def _tiles(a, b, scale, codes, known, euclidean, tile, kept) -> Iterator:
+def _tiles(a, b, scale, codes, known, euclidean, symmetric, tile, kept) -> Iterator:
     """Per tile i, j, logits (I, J), exclude (fills what is no negative with a number), distance (or None).
     Tiles that have no room in `kept` share one buffer: use one before asking for the next."""
     buffer = a.new_empty(min(len(a), tile) ** 2)
     slices = [slice(start, min(start + tile, len(a))) for start in range(0, len(a), tile)]
-    for i in slices:
+    for number, i in enumerate(slices):
         left = a[i] if euclidean else scale * a[i]
-        for j in slices:
+        for j in slices[number:] if symmetric else slices:
             exclude = _exclusion(codes[i, None], codes[j], known, i == j)
             shape = i.stop - i.start, j.stop - j.start
             made = None if kept is None else kept.get((i.start, j.start))

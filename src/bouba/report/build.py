@@ -11,6 +11,7 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.views import Views, is_missing
+from bouba.metrics.similarity import similarities
 from bouba.report.content import EmbeddingMap, Gallery, Item, Picture, Query
 
 PICTURES_SHOWN = 600
@@ -66,7 +67,7 @@ def galleries(
         compare = getattr(method.model, "compared_by", "cosine")
         queries = []
         for row in rows:
-            scores = _scores(z[ask][row], z[answer][there], compare)
+            scores = similarities(z[ask][row : row + 1], z[answer][there], compare)[0]
             order = np.argsort(-scores, kind="stable")
             right = keys[there[order]] == keys[row]
             rank = int(np.argmax(right)) + 1 if right.any() else None
@@ -78,15 +79,6 @@ def galleries(
             queries.append(Query(text, picture, "", rank, truth, found))
         out.append(Gallery(title, method.name, queries))
     return out
-
-
-def _scores(query: np.ndarray, gallery: np.ndarray, compare: str) -> np.ndarray:
-    if compare == "euclidean":
-        return -np.linalg.norm(gallery - query, axis=1)
-    if compare == "cosine":
-        query = query / max(np.linalg.norm(query), 1e-6)
-        gallery = gallery / np.maximum(np.linalg.norm(gallery, axis=1, keepdims=True), 1e-6)
-    return gallery @ query
 
 
 def _cell(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:

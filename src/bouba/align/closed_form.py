@@ -1,0 +1,303 @@
+"""What the methods that are solved rather than trained share: reading views of any container, and giving them back."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from bouba import persist
+from bouba.align.features import SimpleFeatures
+from bouba.align.given import FLOATS, Given, are_arrays, checked, spread, vectors
+from bouba.data.alphabet import alphabet, text_view
+from bouba.data.read import as_views
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, ModalityError, UsageError
+
+
+class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A method with an answer instead of a training loop.
+
+    Views come in any of four containers, and `transform` gives back the one that it got:
+
+        X, y                2-D array, and the second view as y ("view0", "view1"); gives (n, k) of view0
+        [X, Y, ...]         arrays, "view0", "view1", ...; None for a view that is not given
+        {"a": X, "b": Y}    arrays by name
+        Views               pictures and texts pass through SimpleFeatures, vectors are taken as they are; so does
+                            whatever `bouba.read` takes
+
+    Only Views have missing cells; NaN is refused. scikit-learn splits Views and X, y for cross-validation, no list and
+    no mapping. Beside a list, mapping or Views, a 1-D y is what a later step of a pipeline wants to know, and not read.
+
+    A method is `_fit` and `_project`. `_fit` sets attributes that end in "_", `correlations_` (k,) among them; all
+    of them are saved.
+    """
+
+    compared_by = "cosine"
+
+    @abstractmethod
+    def _fit(self, data: dict[str, Any], present: dict[str, np.ndarray]) -> None:
+        """Solve. `data` and `present` as in Given."""
+
+    @abstractmethod
+    def _project(self, name: str, values) -> np.ndarray:
+        """Rows of one view that are there -> variates (n, k)."""
+
+    def _features(self) -> SimpleFeatures:
+        """What pictures and texts pass through."""
+        return SimpleFeatures()
+
+    def _emphasis(self, name: str) -> np.ndarray:
+        """(k,) what each variate of a view weighs when embeddings are compared."""
+        return self.correlations_.clip(0)
+
+    def fit(self, X, y=None):
+        """Solve for X's views.
+
+        Args:
+            X: the views, see the class. y: the second view beside one array, (n, d) or (n,).
+
+        Returns:
+            self.
+
+        Raises:
+            DataError: fewer than two views or rows, unequal rows, NaN, a view without a cell.
+        """
+        given = self._read(X, y, fit=True)
+        if len(given) < 2:
+            raise DataError(f"{type(self).__name__} needs two rows or more, got 1 sample")
+        self._fit(given.data, given.present)
+        return self
+
+    def transform(self, X):
+        """Variates of the views in X, any of the fitted ones; missing cells give zeros, or stay missing in Views.
+
+        Raises:
+            ModalityError: a view that was not fitted. DataError: another width, NaN.
+        """
+        check_is_fitted(self)
+        given = self._read(X)
+        return given.back({name: self._variates(given, name) for name in given.data})
+
+    def embed(self, X) -> dict[str, np.ndarray]:
+        """view -> float32 (n, k), to be compared by cosine: variates weigh as much as they correlate."""
+        check_is_fitted(self)
+        given = self._read(X)
+        return {name: (self._variates(given, name) * self._emphasis(name)).astype(np.float32) for name in given.data}
+
+    def correlations(self, X, y=None) -> np.ndarray:
+        """(k,) Pearson correlations between the variates of X's views, averaged over pairs of views.
+
+        On rows that were not fitted on, this is what the correlations are worth. 0 where a variate is constant.
+        """
+        check_is_fitted(self)
+        given = self._read(X, y)
+        z = {name: self._variates(given, name) for name in given.data}
+        found = []
+        for a, b in combinations(z, 2):
+            both = given.present[a] & given.present[b]
+            if both.sum() > 1:
+                found.append(_pearson(z[a][both], z[b][both]))
+        if not found:
+            raise UsageError(f"correlations need two rows with two views or more, got views {', '.join(z)}")
+        return np.mean(found, axis=0)
+
+    def score(self, X, y=None) -> float:
+        """Mean of `correlations(X, y)` over the components."""
+        return float(np.mean(self.correlations(X, y)))
+
+    def text_view(self, text: str) -> str:
+        """The text view whose training texts share most of this text's characters: its language, in effect."""
+        check_is_fitted(self)
+        return text_view(text, self.alphabets_, self.kinds_)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as a folder of JSON and safetensors; `bouba.load` restores it to the bit."""
+        check_is_fitted(self)
+        members = ((name, member) for cls in type(self).__mro__ for name, member in vars(cls).items())
+        lazy = [name for name, member in members if isinstance(member, cached_property)]
+        fitted, tensors = persist.pack({name: getattr(self, name) for name in _fitted([*vars(self), *lazy])})
+        arguments = {name: persist.describe(value) for name, value in self.get_params(deep=False).items()}
+        facts = {"class": persist.name_of(type(self)), "arguments": arguments, "fitted": fitted}
+        persist.write_model(Path(path), facts, tensors)
+
+    def _restore(self, facts: dict, tensors: Mapping, custom: Sequence[type]) -> None:
+        """Become the fitted model that `save` wrote."""
+        self.__dict__.update(persist.unpack(facts["fitted"], tensors, custom))
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.correlations_)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "correlations_")  # a fit that failed leaves the views' names, but no answer
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True  # one array says nothing about correspondence
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _variates(self, given: Given, name: str) -> np.ndarray:
+        values, present = given.data[name], given.present[name]
+        if not present.any():
+            return np.zeros((len(given), len(self.correlations_)))
+        return spread(self._project(name, values if present.all() else values[present]), present)
+
+    def _read(self, X, y=None, *, fit: bool = False) -> Given:
+        """Views in any container as numbers. When fitting, everything learnt before is forgotten."""
+        if fit:
+            for name in _fitted(vars(self)):
+                delattr(self, name)
+            self.kinds_: dict[str, str] = {}
+            self.widths_: dict[str, int] = {}
+            self.reducers_: dict[str, Any] = {}
+            self.alphabets_: dict[str, str] = {}
+        if are_arrays(X):
+            given = self._read_blocks(X, y, fit)
+        elif self._is_one_array(X, y):
+            given = self._read_array(X, y, fit)
+        else:
+            given = self._read_views(as_views(X), y, fit)
+        self._refuse_misfit(given, fit)
+        return given
+
+    def _is_one_array(self, X, y) -> bool:
+        if isinstance(X, Views | Mapping | str | os.PathLike) and not sparse.issparse(X):
+            return False
+        plain = isinstance(X, np.ndarray | list | tuple) or sparse.issparse(X)
+        return plain or y is not None or "n_features_in_" in vars(self)  # a frame beside y is numbers, alone a table
+
+    def _read_array(self, X, y, fit: bool) -> Given:
+        """One array, and the second view as y."""
+        if fit and y is None:
+            raise DataError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: "
+                "y is the second view; or give the views as [X, Y], by name or as Views"
+            )
+        if not fit and "n_features_in_" not in vars(self):
+            raise ModalityError(f"which view is this array? The model has {self._known()}; give {{name: array}}")
+        accepts = _accepts(self)
+        try:
+            X = validate_data(self, X, reset=fit, dtype=FLOATS, accept_sparse=accepts)
+            data = {"view0": X}
+            if y is not None:
+                y = check_array(y, ensure_2d=False, dtype=FLOATS, accept_sparse=accepts, input_name="y")
+                data["view1"] = y if y.ndim == 2 else y.reshape(-1, 1)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        return self._numbers(data, fit, lambda z: z["view0"])
+
+    def _read_blocks(self, X, y, fit: bool) -> Given:
+        """Arrays in a list or a mapping."""
+        _refuse_second_view(y)
+        by_name = X if isinstance(X, Mapping) else {f"view{i}": values for i, values in enumerate(X)}
+        accepts = _accepts(self)
+        data = {name: checked(name, values, accepts) for name, values in by_name.items() if values is not None}
+        return self._numbers(data, fit, dict if isinstance(X, Mapping) else lambda z: [z.get(name) for name in by_name])
+
+    def _numbers(self, data: dict[str, Any], fit: bool, back) -> Given:
+        """Arrays without a missing row."""
+        present = {name: np.ones(values.shape[0], bool) for name, values in data.items()}
+        for name, values in data.items():
+            self._refuse_unknown(name, "vector", fit)
+            data[name] = self._vectors(name, values, present[name], fit)
+        return Given(data, present, back)
+
+    def _read_views(self, views: Views, y, fit: bool) -> Given:
+        _refuse_second_view(y)
+        data = {}
+        for name, column in views.columns.items():
+            self._refuse_unknown(name, column.kind, fit)
+            data[name] = self._columns(name, column, fit)
+        present = views.present
+
+        def back(z: dict[str, np.ndarray]) -> Views:
+            return views.replace(columns={name: Column.of(z[name], "vector", present[name]) for name in z})
+
+        return Given(data, present, back)
+
+    def _columns(self, name: str, column: Column, fit: bool) -> Any:
+        """One column of Views as numbers (n, d)."""
+        present = column.present
+        if not present.any():
+            if fit:
+                raise DataError(f"view {name!r} has no cell in these rows; leave it out or choose other rows")
+            return np.zeros((len(column), self.widths_[name]))
+        if column.kind == "vector":
+            return self._vectors(name, checked(name, vectors(column), False), present, fit)
+        cells = [column[row] for row in np.flatnonzero(present).tolist()]
+        values = self._learn(name, column.kind, cells) if fit else self.reducers_[name](cells)
+        return spread(values, present)
+
+    def _vectors(self, name: str, numbers, present: np.ndarray, fit: bool) -> Any:
+        """Numbers as they are, or reduced where the method reduces them."""
+        if self._features().keeps(numbers) if fit else self.reducers_[name] is None:
+            return numbers
+        values = self._learn(name, "vector", numbers[present]) if fit else self.reducers_[name](numbers[present])
+        return spread(values, present)
+
+    def _learn(self, name: str, kind: str, cells) -> Any:
+        """Simple features of a view, learnt from its cells; their values (m, d)."""
+        try:
+            self.reducers_[name], values = self._features().learn(kind, cells)
+        except DataError as error:
+            raise DataError(f"view {name!r}: {error}") from error
+        if kind == "text":
+            self.alphabets_[name] = alphabet(cells)
+        return values
+
+    def _refuse_unknown(self, name: str, kind: str, fit: bool) -> None:
+        if fit:
+            self.kinds_[name], self.reducers_[name] = kind, None
+        elif self.kinds_.get(name) != kind:
+            raise ModalityError(f"the model has no view {name!r} ({kind}); it has {self._known()}")
+
+    def _refuse_misfit(self, given: Given, fit: bool) -> None:
+        """DataError for views that do not fit together, or not to those that were fitted."""
+        rows = [values.shape[0] for values in given.data.values()]
+        if fit and len(rows) < 2:
+            known = ", ".join(map(repr, given.data))
+            raise DataError(f"{type(self).__name__} needs two views or more, got {len(rows)} ({known})")
+        if len(set(rows)) > 1:
+            raise DataError(f"views have {rows} rows; {type(self).__name__} pairs them row by row")
+        widths = {name: values.shape[1] for name, values in given.data.items()}
+        self.widths_ = widths if fit else self.widths_
+        for name, width in widths.items():
+            if width != self.widths_[name]:
+                raise DataError(f"view {name!r} has {width} columns, the model was fitted on {self.widths_[name]}")
+
+    def _known(self) -> str:
+        return ", ".join(f"{name} ({kind})" for name, kind in self.kinds_.items())
+
+
+def _fitted(names) -> list[str]:
+    return [name for name in names if name.endswith("_") and not name.startswith("_")]
+
+
+def _accepts(model: ClosedForm) -> str | bool:
+    return "csr" if get_tags(model).input_tags.sparse else False
+
+
+def _refuse_second_view(y) -> None:
+    if y is not None and np.ndim(y) > 1:
+        raise UsageError("y is a second view only beside one array; put it among the views instead")
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Correlation of each column of `a` with the same column of `b`; 0 where one is constant."""
+    varies = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
+    a, b = a - a.mean(0, dtype=float), b - b.mean(0, dtype=float)
+    scale = np.sqrt((a**2).sum(0) * (b**2).sum(0))
+    return np.divide((a * b).sum(0), scale, out=np.zeros(a.shape[1]), where=varies & (scale > 0))

@@ -1,0 +1,154 @@
+"""Simple features: columns of numbers from pictures and texts, learnt in seconds and without labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bouba.data import decode
+from bouba.errors import DataError
+from bouba.towers.image import fit_on_white
+
+SIDE = 16
+VOCABULARY = 20_000
+
+
+class Features(ABC):
+    """What was learnt of one view. Subclasses are frozen dataclasses of arrays, so that models save them."""
+
+    @abstractmethod
+    def __call__(self, cells: Sequence) -> Any:
+        """Cells that are there -> (n, d) array, or sparse matrix."""
+
+
+@dataclass(frozen=True)
+class Reduced(Features):
+    """Principal components of plain columns: (x - mean) V'.
+
+    Args:
+        kind: "image" for 16 x 16 RGB pixels in [0, 1], "vector" for numbers as they are.
+        mean: (d,). components: (k, d).
+    """
+
+    kind: str
+    mean: np.ndarray
+    components: np.ndarray
+
+    def __call__(self, cells: Sequence) -> np.ndarray:
+        plain = _plain(self.kind, cells)
+        if plain.shape[1] != len(self.mean):
+            raise DataError(f"vectors have {plain.shape[1]} columns, the model was fitted on {len(self.mean)}")
+        return (plain - self.mean) @ self.components.T
+
+
+@dataclass(frozen=True)
+class CharacterGrams(Features):
+    """TF-IDF of character n-grams within words, n up to 4.
+
+    Args:
+        vocabulary: v n-grams. idf: (v,) their inverse document frequencies.
+        components: (k, v) directions of a truncated SVD; None leaves the n-grams sparse.
+    """
+
+    vocabulary: tuple[str, ...]
+    idf: np.ndarray
+    components: np.ndarray | None
+
+    def __call__(self, cells: Sequence) -> Any:
+        grams = self._vectorizer.transform([decode.text(cell) for cell in cells])
+        return grams if self.components is None else grams @ self.components.T
+
+    @cached_property
+    def _vectorizer(self):
+        vectorizer = _tf_idf(vocabulary=self.vocabulary)
+        vectorizer.idf_ = self.idf
+        return vectorizer
+
+
+@dataclass(frozen=True)
+class SimpleFeatures:
+    """Columns for a closed form where nobody has trained a network.
+
+        pictures    16 x 16 RGB pixels on white, PCA
+        text        TF-IDF of character n-grams, truncated SVD
+        vectors     as they are; or PCA where they are wider than `width`
+
+    Towers (`ConvNet`, `NGrams`) learn better features in minutes; a frozen network's vectors are better still.
+
+    Args:
+        width: columns a view is reduced to, at most.
+        sparse_text: keep the n-grams as a sparse matrix of up to 20,000 columns, for methods that take one.
+        reduce_vectors: reduce wide vectors too.
+        random_state: seed of the randomised decompositions.
+    """
+
+    width: int = 200
+    sparse_text: bool = False
+    reduce_vectors: bool = False
+    random_state: int = 0
+
+    def keeps(self, vectors) -> bool:
+        """Whether vectors (n, d) are taken as they are."""
+        return not self.reduce_vectors or vectors.shape[1] <= self.width
+
+    def learn(self, kind: str, cells: Sequence) -> tuple[Features, Any]:
+        """What to do with cells of this kind, and what it makes of these.
+
+        Args:
+            kind: "image", "text" or "vector".
+            cells: n cells, none missing.
+
+        Returns:
+            The learnt features, and their values for `cells`: (n, d) array, or sparse matrix.
+
+        Raises:
+            DataError: another kind, fewer than two cells, or texts without a letter.
+        """
+        if kind not in ("image", "text", "vector"):
+            raise DataError(f"there are no simple features of {kind}; embed it first and give the vectors")
+        if len(cells) < 2:
+            raise DataError(f"simple features need two cells or more, got {len(cells)}")
+        return self._grams(cells) if kind == "text" else self._reduced(kind, cells)
+
+    def _reduced(self, kind: str, cells: Sequence) -> tuple[Features, np.ndarray]:
+        from sklearn.decomposition import PCA
+
+        plain = _plain(kind, cells)
+        pca = PCA(min(self.width, len(plain) - 1, plain.shape[1]), random_state=self.random_state).fit(plain)
+        learnt = Reduced(kind, pca.mean_, np.ascontiguousarray(pca.components_))  # a loaded model multiplies alike
+        return learnt, (plain - learnt.mean) @ learnt.components.T
+
+    def _grams(self, cells: Sequence) -> tuple[Features, Any]:
+        from sklearn.decomposition import TruncatedSVD
+
+        vectorizer = _tf_idf(max_features=VOCABULARY)
+        try:
+            grams = vectorizer.fit_transform([decode.text(cell) for cell in cells])
+        except ValueError as error:
+            raise DataError(f"no n-gram in {len(cells)} texts ({error}); name another column") from error
+        vocabulary = tuple(vectorizer.get_feature_names_out().tolist())
+        if self.sparse_text:
+            return CharacterGrams(vocabulary, vectorizer.idf_, None), grams
+        n, v = grams.shape
+        svd = TruncatedSVD(max(1, min(self.width, n - 1, v - 1)), random_state=self.random_state).fit(grams)
+        components = np.ascontiguousarray(svd.components_)
+        return CharacterGrams(vocabulary, vectorizer.idf_, components), grams @ components.T
+
+
+def _tf_idf(**how):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, **how)
+
+
+def _plain(kind: str, cells: Sequence) -> np.ndarray:
+    """Cells as rows of numbers (n, d)."""
+    if kind == "vector":
+        return np.stack([decode.vector(cell) for cell in cells])
+    pixels = [np.asarray(fit_on_white(decode.image(cell), SIDE), np.float32).ravel() for cell in cells]
+    return np.stack(pixels) / 255

@@ -1,0 +1,146 @@
+"""Means and covariances of views with missing rows, in one pass, that add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import blas
+
+from bouba.errors import DataError
+
+CHUNK = 32 * 2**20
+"""Bytes of rows that are centred at once. Larger ones leave the cache, smaller ones add into `products` too often."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What any number of rows say of the means and covariances of M views of D columns in all.
+
+    With z the rows less `shift`, zero where a view is missing, and p (M,) what is there:
+
+        counts    sum p p'      products    sum z z'      sums    sum z p'
+
+    so that every pair of views is judged by the rows that have both:
+
+        S_ij = products_ij / n - (sums_i,j / n) (sums_j,i / n)',   n = counts_ij
+
+    Rows with fewer than two views teach no correspondence and are left out, so two views give the classic analysis of
+    complete cases. Moments of parts of the rows add up to the moments of the whole, whatever their shifts.
+
+    Args:
+        names: of the views. widths: their columns.
+        shift: (D,) any point near the means; the nearer, the fewer digits are lost.
+        counts: (M, M). sums: (D, M). products: (D, D), symmetric.
+
+    >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 3))
+    >>> halves = Moments.of({"x": x[:50], "y": y[:50]}) + Moments.of({"x": x[50:], "y": y[50:]})
+    >>> bool(np.allclose(halves.covariance("x", "y"), x.T @ y / 100 - np.outer(x.mean(0), y.mean(0))))
+    True
+    """
+
+    names: tuple[str, ...]
+    widths: tuple[int, ...]
+    shift: np.ndarray
+    counts: np.ndarray
+    sums: np.ndarray
+    products: np.ndarray
+
+    @classmethod
+    def of(cls, data: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray] | None = None) -> Moments:
+        """Moments of rows. They are read in chunks; the data are neither copied nor changed.
+
+        Args:
+            data: view -> (n, d) finite numbers.
+            present: view -> bool (n,), False where the row lacks the view; all there when None.
+
+        Raises:
+            DataError: unequal rows.
+        """
+        if len({len(values) for values in data.values()}) > 1:
+            raise DataError(
+                f"views have {[len(values) for values in data.values()]} rows; moments pair them row by row"
+            )
+        there = None if present is None else np.stack([present[name] for name in data], axis=1)  # (n, M)
+        if there is not None:
+            there = None if there.all() else there & (there.sum(1) > 1)[:, None]
+        widths = tuple(values.shape[1] for values in data.values())
+        n, total = len(next(iter(data.values()))), sum(widths)
+        both = total + len(widths)
+        step = max(256, CHUNK // (8 * both))
+        shift = np.concatenate([_early_mean(values, there, i, step) for i, values in enumerate(data.values())])
+        buffer, found = np.empty((min(step, n), both)), np.zeros((both, both), order="F")
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            parts = [values[rows] for values in data.values()]
+            chunk = _centred(parts, shift, None if there is None else there[rows], buffer)
+            found = blas.dsyrk(1.0, chunk.T, beta=1.0, c=found, overwrite_c=True)  # (z p)'(z p), upper triangle
+        products = found[:total, :total] + np.triu(found[:total, :total], 1).T
+        counts = np.triu(found[total:, total:]) + np.triu(found[total:, total:], 1).T
+        return cls(tuple(data), widths, shift, counts, found[:total, total:].copy(), products)
+
+    def __add__(self, other: Moments) -> Moments:
+        """Moments of the rows of both.
+
+        Raises:
+            DataError: other views, or the same in another order.
+        """
+        if (self.names, self.widths) != (other.names, other.widths):
+            mine, its = dict(zip(self.names, self.widths)), dict(zip(other.names, other.widths))
+            raise DataError(f"moments of {its} do not add to moments of {mine}; give the same views in the same order")
+        met = np.repeat(self.counts.diagonal() > 0, self.widths)
+        shift = np.where(met, self.shift, other.shift)  # a view that was never there may lie anywhere
+        step = other.shift - shift
+        sums, n = other.sums, np.repeat(other.counts, other.widths, axis=0)  # (D, M)
+        wide = np.repeat(sums, other.widths, axis=1)  # (D, D): sum of z_i over the rows that have view j
+        moved = wide * step + (wide * step).T + np.repeat(n, other.widths, axis=1) * np.outer(step, step)
+        return Moments(
+            self.names,
+            self.widths,
+            shift,
+            self.counts + other.counts,
+            self.sums + sums + n * step[:, None],
+            self.products + other.products + moved,
+        )
+
+    def columns(self, name: str) -> slice:
+        """Where a view's columns stand among the D."""
+        i = self.names.index(name)
+        start = sum(self.widths[:i])
+        return slice(start, start + self.widths[i])
+
+    def count(self, a: str, b: str) -> int:
+        """Rows that have both views."""
+        return int(self.counts[self.names.index(a), self.names.index(b)])
+
+    def mean(self, name: str) -> np.ndarray:
+        """(d,) mean over the rows that have the view and another."""
+        i, at = self.names.index(name), self.columns(name)
+        return self.shift[at] + self.sums[at, i] / max(1.0, self.counts[i, i])
+
+    def covariance(self, a: str, b: str) -> np.ndarray:
+        """(d_a, d_b), divided by the number of rows; zeros where no row has both."""
+        i, j = self.names.index(a), self.names.index(b)
+        at, to = self.columns(a), self.columns(b)
+        n = max(1.0, self.counts[i, j])
+        return self.products[at, to] / n - np.outer(self.sums[at, j] / n, self.sums[to, i] / n)
+
+
+def _early_mean(values: np.ndarray, there: np.ndarray | None, i: int, rows: int) -> np.ndarray:
+    """Mean of a view over the first rows that have it; zeros if none has."""
+    first = values[:rows] if there is None else values[np.flatnonzero(there[:, i])[:rows]]
+    return first.mean(0, dtype=np.float64) if len(first) else np.zeros(values.shape[1])
+
+
+def _centred(parts: list[np.ndarray], shift: np.ndarray, there: np.ndarray | None, buffer: np.ndarray) -> np.ndarray:
+    """(m, D + M) in `buffer`: rows less `shift`, zero where a view is missing, and beside them what is there."""
+    chunk = buffer[: len(parts[0])]
+    chunk[:, len(shift) :] = 1 if there is None else there
+    start = 0
+    for i, part in enumerate(parts):
+        at = slice(start, start := start + part.shape[1])
+        np.subtract(part, shift[at], out=chunk[:, at])
+        if there is not None:
+            chunk[~there[:, i], at] = 0
+    return chunk

@@ -1,0 +1,151 @@
+"""SimCLR: one modality teaches itself, by telling its own cells apart under random changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from bouba.data.augment import Augment
+from bouba.data.loader import Codes, Rows
+from bouba.data.read import as_views
+from bouba.data.views import Views
+from bouba.learner import BaseLearner
+from bouba.metrics import mean_reciprocal_rank
+from bouba.nn.projection import Projection
+from bouba.terms import NTXent, Objective
+from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, NGrams, SameAs, Tower
+
+STRONG = Augment(zoom=(0.4, 1.0), turn=10.0, shift=0.0, color=0.5, roam=1.0, grey=0.2)
+"""Crops that lie anywhere and bold colours: more than a picture with a caption could bear."""
+
+VARIED_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
+    "image": lambda: ConvNet(augment=STRONG),
+    "text": lambda: NGrams(drop=0.5),
+    "vector": lambda: MLP(noise=0.1, mask=0.3),
+    "audio": CRNN,
+}
+"""The default for each kind. Without random changes a cell would be its own copy: nothing to learn."""
+
+
+class SimCLR(BaseLearner):
+    """Contrastive learning of each view by itself, from cells that are changed at random twice: no pair, no label.
+
+        z, z' = projection(encoder(change(x))), projection(encoder(another change(x)))
+        minimise NT-Xent(z, z'; tau), averaged over the views
+
+    What the changes alter (place, colour, dropped words, masked frequencies) the embedding learns to ignore, what they
+    leave it learns to tell apart. Use it where there is one modality and no label. Where rows have two views, CLIP
+    learns more: the other view says what matters.
+
+    The projection is an MLP with one hidden layer here, and it throws away what the changes alter. `features` are what
+    stands before it: more for a classifier to find, as in the paper. `embed` and `transform` give the projected space,
+    which compares cells by cosine.
+
+    Args:
+        towers: view -> encoder that varies its inputs; when None, one for each kind with strong changes.
+        temperature: tau, which divides the cosines.
+        **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner. Large
+            batches help: every other cell is a negative.
+
+    Rows with equal keys are no negatives of each other.
+
+    Reference: Chen, Kornblith, Norouzi and Hinton 2020, A Simple Framework for Contrastive Learning of Visual
+    Representations. Departures: AdamW, small batches and towers; any kind of view, several at once, each by itself.
+
+    >>> views = Views({"numbers": np.random.default_rng(0).normal(size=(40, 6))})
+    >>> model = SimCLR(dim=4, epochs=1).fit(views)
+    >>> model.embed(views)["numbers"].shape, model.features(views)["numbers"].shape
+    ((40, 4), (40, 256))
+    """
+
+    def __init__(
+        self,
+        towers: Mapping[str, EncoderSpec] | None = None,
+        *,
+        temperature: float = 0.5,
+        **training,
+    ):
+        super().__init__(towers, **training)
+        self.temperature = temperature
+
+    def _objective(self) -> Objective:
+        return Objective.of(NTXent(self.temperature))
+
+    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
+        if self.towers is not None or not set(views.modalities.values()) <= set(VARIED_TOWERS):
+            return super()._specs(views)
+        return {name: VARIED_TOWERS[kind]() for name, kind in views.modalities.items()}
+
+    def _assemble(self) -> None:
+        super()._assemble()
+        for tower in dict.fromkeys(self.module_.towers.values()):
+            width: int = tower.encoder.width  # type: ignore[assignment, union-attr]
+            tower.projection = Projection(width, self.dim, hidden=width)
+
+    def features(self, X) -> dict[str, np.ndarray]:
+        """What the encoders give before the projection: view -> float32 (n, width), zeros where a cell is missing.
+
+        Use these for a classifier, a regressor or k nearest neighbours; `embed` for what the loss was trained on.
+
+        Raises:
+            ModalityError: a view the model was not trained on.
+        """
+        check_is_fitted(self, "module_")
+        views = as_views(X)
+        self.embed(views[:0])  # refuses unknown views
+        out = {}
+        for name in views.modalities:
+            tower: Tower = self.module_.towers[name]  # type: ignore[assignment]
+            given: list[np.ndarray] = []
+            hook = tower.projection.register_forward_pre_hook(
+                lambda module, inputs, given=given: given.append(inputs[0].float().cpu().numpy())
+            )
+            try:
+                self.embed(views.select(name))
+            finally:
+                hook.remove()
+            out[name] = np.zeros((len(views), tower.encoder.width), np.float32)
+            if given:
+                out[name][views[name].present] = np.concatenate(given)
+        return out
+
+    def score(self, X, y=None) -> float:
+        """Mean reciprocal rank of a cell's other random change among those of X's rows, averaged over the views.
+
+        The changes are drawn by `random_state`. Rows with equal keys count as the same thing.
+        """
+        import torch
+
+        check_is_fitted(self, "module_")
+        views = as_views(X)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.random_state)
+            first, second = self._varied(views), self._varied(views)
+        return float(
+            np.mean(
+                [
+                    mean_reciprocal_rank(
+                        {"one": first[name], "other": second[name]}, {"one": here, "other": here}, views.things
+                    )
+                    for name, here in views.present.items()
+                ]
+            )
+        )
+
+    def _varied(self, views: Views, batch_size: int = 512) -> dict[str, np.ndarray]:
+        """Embeddings of randomly changed inputs: view -> float32 (n, dim)."""
+        import torch
+
+        encoders = {name: encoder for name, encoder in self._encoders().items() if name in views.columns}
+        rows = Rows(views, encoders, Codes(self.codes_.domains), memory=0)
+        device = next(self.module_.parameters()).device
+        out: dict[str, list[np.ndarray]] = {name: [] for name in encoders}
+        self.module_.eval()
+        with torch.inference_mode():
+            for chunk in torch.arange(len(views)).split(batch_size):
+                batch = rows.batch(chunk).to(device)
+                for name in encoders:
+                    out[name].append(self.module_.embed_view(name, batch, vary=True).float().cpu().numpy())
+        return {name: np.concatenate(parts) for name, parts in out.items()}

@@ -1,0 +1,121 @@
+"""What every public estimator keeps, found by discovery: a new one is tested by being exported."""
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from made import twin_vectors
+from sklearn.base import BaseEstimator, clone
+
+import bouba
+from bouba import MLP, InfoNCE, Views
+from bouba.errors import BoubaError, ModalityError
+from bouba.learner import BaseLearner
+
+FOUND = {
+    name: getattr(bouba, name)
+    for name in bouba.__all__
+    if inspect.isclass(getattr(bouba, name)) and issubclass(getattr(bouba, name), BaseEstimator)
+}
+ALIGNERS = sorted(set(FOUND) - {"ZeroShotClassifier"})  # that one is made of a fitted aligner
+QUICK = {"epochs": 2, "dim": 4, "batch_size": 40}
+
+
+def views(seed=0):
+    found = twin_vectors(n=90, d=4, seed=seed)
+    return found.replace(domain=np.where(np.arange(90) % 2, "shop", "studio"))
+
+
+def make(name):
+    given = {k: v for k, v in QUICK.items() if k in FOUND[name]().get_params()}
+    if name == "Learner":
+        given["objective"] = InfoNCE()
+    if "n_components" in FOUND[name]().get_params():
+        given["n_components"] = 3
+    return FOUND[name](**given)
+
+
+def fit(name, data):
+    model = make(name)
+    return model.fit(data, target="shop") if name == "AdaptedCLIP" else model.fit(data)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Each aligner, fitted once."""
+    return {name: fit(name, views()) for name in ALIGNERS}
+
+
+def test_there_is_something_to_test():
+    assert {"CCA", "CLIP", "DeepCCA", "KernelCCA", "Learner", "MatrixFreeCCA", "SimCLR"} <= set(ALIGNERS)
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_constructors_only_store(name):
+    estimator = FOUND[name](None) if name == "ZeroShotClassifier" else make(name)
+    for parameter, value in estimator.get_params(deep=False).items():
+        assert getattr(estimator, parameter) is value
+    assert clone(estimator).get_params(deep=False).keys() == estimator.get_params(deep=False).keys()
+    assert not [attribute for attribute in vars(estimator) if attribute.endswith("_")]
+
+
+@pytest.mark.parametrize("name", ALIGNERS)
+def test_the_same_seed_gives_the_same_model(name, fitted):
+    again = fit(name, views())
+    for view, z in fitted[name].embed(views()).items():
+        np.testing.assert_array_equal(again.embed(views())[view], z)
+
+
+@pytest.mark.parametrize("name", ALIGNERS)
+def test_saved_and_pickled_models_are_equal_to_the_bit(name, fitted, tmp_path):
+    model, data = fitted[name], views(seed=1)
+    model.save(tmp_path / "model")
+    for other in (bouba.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert type(other) is type(model)
+        assert other.kinds_ == model.kinds_ == {"left": "vector", "right": "vector"}
+        for view, z in model.embed(data).items():
+            np.testing.assert_array_equal(other.embed(data)[view], z)
+
+
+@pytest.mark.parametrize("name", ALIGNERS)
+def test_some_views_one_row_and_missing_cells(name, fitted):
+    model, data = fitted[name], views(seed=2)
+    whole = model.embed(data)
+    one = model.embed(data[3])
+    part = model.embed(data.select("right"))
+    assert list(part) == ["right"]
+    for view, z in whole.items():
+        np.testing.assert_allclose(one[view][0], z[3], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(part["right"], whole["right"], rtol=1e-4, atol=1e-5)
+    holes = data.replace(columns={"left": data["left"].without(np.arange(90) < 5), "right": data["right"]})
+    assert not model.embed(holes)["left"][:5].any()
+    assert (~model.transform(holes).present["left"][:5]).all()
+    with pytest.raises(ModalityError, match="no view 'other'"):
+        model.embed(Views({"other": np.ones((3, 4))}))
+
+
+@pytest.mark.parametrize("name", ALIGNERS)
+def test_nothing_that_is_given_is_changed(name, fitted):
+    left, right = np.random.default_rng(0).normal(size=(2, 90, 5))
+    before = left.copy(), right.copy()
+    left.setflags(write=False)
+    right.setflags(write=False)
+    data = Views({"left": left, "right": right}, domain=np.where(np.arange(90) % 2, "shop", "studio"))
+    model = fit(name, data)
+    model.transform(data)
+    np.testing.assert_array_equal((left, right), before)
+
+
+@pytest.mark.parametrize("name", ALIGNERS)
+def test_unfitted_models_say_so(name):
+    with pytest.raises((BoubaError, ValueError), match="not fitted"):
+        make(name).embed(views())
+
+
+@pytest.mark.parametrize("name", [name for name in ALIGNERS if issubclass(FOUND[name], BaseLearner)])
+def test_trained_models_take_towers_and_history(name):
+    model = make(name).set_params(towers={"left": MLP((8,)), "right": MLP((8,))})
+    model.fit(views(), **({"target": "shop"} if name == "AdaptedCLIP" else {}))
+    assert [row["epoch"] for row in model.history_] == [1, 2]
+    assert {"loss", "similarity.left", "gap"} <= set(model.history_[-1])

@@ -1,0 +1,85 @@
+"""What a closed form learnt, packed and unpacked to the bit, without pickle."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bouba.align import Moments
+from bouba.errors import RecipeError
+from bouba.persist import pack, read_model, unpack, write_model
+
+plain = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text()
+nested = st.recursive(
+    plain,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.lists(inner).map(tuple),
+    max_leaves=10,
+)
+
+
+@dataclass(frozen=True)
+class Mine:
+    """Somebody else's description."""
+
+    numbers: np.ndarray
+
+
+def through_json(attributes):
+    facts, tensors = pack(attributes)
+    return unpack(json.loads(json.dumps(facts)), tensors)
+
+
+@given(value=nested)
+def test_law_plain_values_come_back(value):
+    assert through_json({"value": value})["value"] == value
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8, bool])
+def test_arrays_come_back_to_the_bit(dtype):
+    arrays = [np.arange(12).reshape(3, 4).astype(dtype), np.zeros((0, 3), dtype), np.array(1).astype(dtype)]
+    arrays.append(np.asfortranarray(arrays[0])[::2])
+    for before, after in zip(arrays, through_json({"it": arrays})["it"]):
+        assert (before.dtype, before.shape) == (after.dtype, after.shape)
+        np.testing.assert_array_equal(before, after)
+
+
+def test_arrays_of_text_come_back():
+    for names in (np.array(["a", "红"], dtype=object), np.array(["a", "bc"])):
+        found = through_json({"names": names})["names"]
+        assert found.dtype == names.dtype
+        np.testing.assert_array_equal(found, names)
+
+
+def test_names_with_dots_stay_apart():
+    value = {"a.b": np.zeros(2), "a": {"b": np.ones(3)}}
+    found = through_json({"w": value})["w"]
+    np.testing.assert_array_equal(found["a.b"], [0, 0])
+    np.testing.assert_array_equal(found["a"]["b"], [1, 1, 1])
+
+
+def test_dataclasses_of_arrays_survive_the_disk(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    moments = Moments.of({"a": x, "b": x[:, :2]})
+    facts, tensors = pack({"moments_": moments, "k": 3})
+    write_model(tmp_path / "m", {"fitted": facts}, tensors)
+    facts, tensors = read_model(tmp_path / "m")
+    found = unpack(facts["fitted"], tensors)
+    assert found["k"] == 3
+    assert (found["moments_"].names, found["moments_"].widths) == (("a", "b"), (3, 2))
+    np.testing.assert_array_equal(found["moments_"].products, moments.products)
+
+
+def test_refusals():
+    facts, tensors = pack({"it": Mine(np.ones(2))})
+    with pytest.raises(RecipeError, match=r"custom=\[Mine\]"):
+        unpack(facts, tensors)
+    np.testing.assert_array_equal(unpack(facts, tensors, [Mine])["it"].numbers, [1, 1])
+    with pytest.raises(RecipeError, match="cannot save a function; use plain values and frozen dataclasses"):
+        pack({"it": pack})
+    with pytest.raises(RecipeError, match=r"cannot save a mapping with keys \[1\]; use text for keys"):
+        pack({"it": {1: 2}})
+    with pytest.raises(RecipeError, match="cannot save it, an array of object; use an array of numbers"):
+        pack({"it": np.array([1, "a"], dtype=object)})
