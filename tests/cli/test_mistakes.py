@@ -67,7 +67,7 @@ def test_nan_vectors(tmp_path, capsys):
     ("text", "expected"),
     [
         ('metod = "clip"', "unknown key 'metod' in recipe; did you mean 'method'"),
-        ("[arguments]\nepoch = 3", "unknown key 'epoch' in [arguments]; did you mean 'epochs'"),
+        ("[arguments]\nepoch = 3", "unknown key 'epoch' in [arguments] of clip; did you mean 'epochs'"),
         ('[towers.photo]\nencoder = "ConvNet"\nsise = 3', "unknown key 'sise' in encoder ConvNet; did you mean 'size'"),
         ('method = "learner"\n[[objective]]\nterm = "InfoNEC"', "no term 'InfoNEC'; did you mean 'InfoNCE'"),
         ('method = "clap"', "no method 'clap'; did you mean 'clip'"),

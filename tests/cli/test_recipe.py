@@ -33,7 +33,10 @@ views = ["photo"]
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_builds(method):
-    assert build({"method": method}).get_params()["dim"] == 128
+    model = build({"method": method}, dim=7)
+    assert type(model).__name__ == METHODS[method]
+    assert 7 in (model.get_params().get("dim"), model.get_params().get("n_components"))
+    assert build({"method": method, "arguments": {"dim": 7}}).get_params().keys() == model.get_params().keys()
 
 
 def test_to_toml_and_back():

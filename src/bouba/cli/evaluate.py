@@ -25,6 +25,9 @@ def command(
     key: reading.Key = None,
     ignore: reading.Ignore = None,
     strict: reading.Strict = False,
+    template: Annotated[
+        list[str] | None, typer.Option(help="Sentence for zero-shot classes, {} for the name; repeat for several.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the records to this JSON file.")] = None,
     as_json: reading.Json = False,
 ) -> None:
@@ -45,7 +48,7 @@ def command(
     }
     views = reading.read_table(table, said | {k: v for k, v in asked.items() if v not in (None, [])}, strict=strict)
     known = views.select(*(name for name in views.columns if name in model.kinds_))
-    result = evaluate(model, known, method=type(model).__name__.lower(), split="test")
+    result = evaluate(model, known, method=type(model).__name__.lower(), split="test", templates=template or ["{}"])
     if out is not None:
         result.to_json(out)
     if as_json:

@@ -17,19 +17,24 @@ from bouba.data.split import split
 from bouba.data.target import source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, require
+from bouba.learner import BaseLearner
 
 ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "random_state")
+FIT = ("target", "validation", "holdout")
+HOLDOUT = 0.1
+ONE_VIEW = ("simclr", "learner")  # methods that one modality is enough for
 
 
 def command(
     table: Annotated[list[str], typer.Argument(help="CSV, TSV, JSONL, Parquet, .npy arrays or a folder.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
-    method: Annotated[str | None, typer.Option(help="clip, adapted-clip, or learner with a recipe.")] = None,
+    method: Annotated[str | None, typer.Option(help=f"{', '.join(recipe.METHODS)} (with a recipe).")] = None,
     recipe_file: Annotated[Path | None, typer.Option("--recipe", help="A TOML file; options overrule it.")] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
     holdout: Annotated[
-        float, typer.Option(help="Share of the things kept out of training and judged at the end.")
-    ] = 0.1,
+        float | None,
+        typer.Option(help=f"Share of the things kept out of training and judged at the end; {HOLDOUT} if not said."),
+    ] = None,
     validation: Annotated[float | None, typer.Option(help="Share kept out to choose the best epoch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the table.")] = None,
     dim: Annotated[int | None, typer.Option(help="Width of the shared space.")] = None,
@@ -55,11 +60,14 @@ def command(
     plan["method"] = method or plan.get("method", "clip")
     columns = ("image", "text", "vector", "label", "domain", "key", "ignore")
     plan["read"] = plan.get("read", {}) | {name: given[name] for name in columns if given[name] not in (None, [])}
-    plan["fit"] = plan.get("fit", {}) | {k: given[k] for k in ("target", "validation") if given[k] is not None}
+    plan["fit"] = plan.get("fit", {}) | {name: given[name] for name in FIT if given[name] is not None}
     model = recipe.build(plan, **{name: given[name] for name in ARGUMENTS})
+    _refuse_unread(plan, model, resume=resume)
     views = reading.read_table(table, plan["read"], strict=strict)
-    _refuse_one_modality(views)
-    if plan["fit"].get("target") is None and plan["method"] == "adapted-clip":
+    if plan["method"] not in ONE_VIEW:
+        _refuse_one_modality(views)
+    hidden = plan["fit"].get("target")
+    if hidden is None and plan["method"] == "adapted-clip":
         raise UsageError("adapted-clip needs --target, the domain to adapt to" + _domains(views))
     for module, extra in (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report")):
         require(module, extra)  # before hours of training, not after
@@ -67,14 +75,13 @@ def command(
     run_folder.write_jsonl(folder / "bad_rows.jsonl", views.bad_rows)
     plan["arguments"] = plan.get("arguments", {}) | {n: given[n] for n in ARGUMENTS if given[n] is not None}
     (folder / "recipe.toml").write_text(recipe.to_toml(plan))
-    training, held_out = _hold_out(views, holdout, model.random_state)
+    seed = model.get_params().get("random_state") or 0
+    training, held_out = _hold_out(views, plan["fit"].get("holdout", HOLDOUT), seed)
     if not as_json:
-        model.set_params(verbose=True)
         for line in _aloud(views, held_out, out):
             sys.stderr.write(f"{line}\n")
-    model.fit(training, **plan["fit"], folder=folder, resume=resume)
+    _fit(model, training, plan["fit"], folder, resume=resume, aloud=not as_json)
     model.save(folder / "model")
-    hidden = plan["fit"].get("target")
     known = training if hidden is None else source_only(training, hidden)  # neither probe nor baseline sees it
     result = tell(folder, plan["method"], model, known, held_out, views)
     build_index(model, views, folder / "index")
@@ -86,6 +93,23 @@ def command(
         shown = result.where(metric=["recall@1", "recall@10", "median_rank"])
         typer.echo(shown.format(rows=("split", "domain", "direction", "method")))
     typer.echo(f"\nreport: {out / 'report.html'}\nsearch: bouba search {out} WORDS")
+
+
+def _fit(model, training: Views, said: dict, folder: Path, *, resume: bool, aloud: bool) -> None:
+    if aloud and "verbose" in model.get_params():
+        model.set_params(verbose=True)
+    if not isinstance(model, BaseLearner):
+        model.fit(training)
+        return
+    said = {name: value for name, value in said.items() if name != "holdout"}
+    model.fit(training, **said, folder=folder, resume=resume)
+
+
+def _refuse_unread(plan: dict, model, *, resume: bool) -> None:
+    """UsageError for what a closed form would ignore in silence."""
+    asked = [f"--{name}" for name in ("target", "validation") if name in plan["fit"]] + ["--resume"] * resume
+    if asked and not isinstance(model, BaseLearner):
+        raise UsageError(f"{plan['method']} is solved, not trained, and takes no {asked[0]}; leave it out")
 
 
 def _aloud(views: Views, held_out: Views | None, out: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ term = "DomainAdversarial"
 weight = 0.3
 [read]                      # which column is what, as for bouba.read
 image = "file"
-[fit]                       # as for .fit: target, validation
+[fit]                       # as for .fit: target, validation; and holdout, the share that is judged
 target = "sketches"
 """
 
@@ -30,9 +30,19 @@ from typing import Any
 
 from bouba.errors import DataError, RecipeError, nearest
 
-METHODS = {"clip": "CLIP", "adapted-clip": "AdaptedCLIP", "learner": "Learner"}
+METHODS = {
+    "clip": "CLIP",
+    "adapted-clip": "AdaptedCLIP",
+    "simclr": "SimCLR",
+    "cca": "CCA",
+    "kernel-cca": "KernelCCA",
+    "matrix-free-cca": "MatrixFreeCCA",
+    "deep-cca": "DeepCCA",
+    "learner": "Learner",
+}
+ALSO = {"dim": "n_components"}  # what closed forms call the width of the shared space
 SECTIONS = ("method", "arguments", "towers", "objective", "read", "fit")
-FIT = ("target", "validation")
+FIT = ("target", "validation", "holdout")
 
 
 def load_recipe(path: Path) -> dict[str, Any]:
@@ -70,7 +80,10 @@ def build(recipe: Mapping[str, Any], **overrides):
     name = recipe.get("method", "clip")
     if name not in METHODS:
         raise RecipeError(f"no method {name!r}{nearest(name, METHODS)}")
-    arguments = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
+    method = getattr(bouba, METHODS[name])
+    known = method().get_params(deep=False)
+    given = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
+    arguments = {k if k in known else ALSO.get(k, k): v for k, v in given.items()}
     if "towers" in recipe:
         arguments["towers"] = {
             view: _described(spec, "encoder", towers, towers.EncoderSpec) for view, spec in recipe["towers"].items()
@@ -82,8 +95,7 @@ def build(recipe: Mapping[str, Any], **overrides):
         ]
         parts = [(float(weight), _described(entry, "term", terms, terms.Term)) for weight, entry in weighted]
         arguments["objective"] = terms.Objective(tuple(parts))
-    method = getattr(bouba, METHODS[name])
-    _refuse_unknown("[arguments]", arguments, method().get_params(deep=False))
+    _refuse_unknown(f"[arguments] of {name}", arguments, known)
     return method(**arguments)
 
 

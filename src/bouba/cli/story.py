@@ -24,7 +24,7 @@ def judge(name: str, model: Any, training: Views, held_out: Views) -> Result:
     except DataError:  # too few complete rows for a closed form
         return result
     return result + evaluate(
-        baseline, held_out.select(*baseline.reducers_), method="linear_cca", split="test", probe=probe
+        baseline, held_out.select(*baseline.kinds_), method="linear_cca", split="test", probe=probe
     )
 
 
@@ -45,7 +45,7 @@ def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views |
     asks = sorted(kinds, key=lambda view: kinds[view] != "text")  # words first
     image = next((view for view, kind in kinds.items() if kind == "image"), None)
     galleries, maps, pictures = [], [], []
-    for ask in asks[:2]:
+    for ask in asks[:2] if len(asks) > 1 else ():
         answer = next(view for view in (image, *kinds) if view is not None and view != ask)
         rows = build.pick_queries(shown, ask=ask, answer=answer, n=8)
         galleries += build.galleries([method], shown, ask=ask, answer=answer, rows=rows, title=f"{ask} -> {answer}")
@@ -61,7 +61,7 @@ def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views |
         title=f"bouba: {name}",
         facts=build.facts(views, len(views.bad_rows)),
         samples=pictures,
-        curves=build.curves({name: model.history_}),
+        curves=build.curves({name: getattr(model, "history_", [])}),
         records=[] if result is None else [vars(record) for record in result],
         galleries=galleries,
         maps=maps,

@@ -1,0 +1,161 @@
+"""bouba bench simclr: how much of a class shows in what SimCLR learnt without label, caption or key."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from bouba.align.simclr import STRONG, SimCLR
+from bouba.bench.emoji import with_interval
+from bouba.data import samples
+from bouba.data.split import split
+from bouba.data.views import Column, Views
+from bouba.errors import DataError
+from bouba.evaluation import Record, Result
+from bouba.evaluation.environment import environment
+from bouba.evaluation.table import text_table
+from bouba.metrics import accuracy, knn, linear_probe, majority_chance
+from bouba.towers import CRNN, ConvNet, EncoderSpec
+
+EPOCHS = 30
+JUDGES: dict[str, Callable] = {"linear probe": linear_probe, "kNN": knn}
+LEARNT = ("simclr", "projected")
+Pair = tuple[np.ndarray, np.ndarray]  # of the training rows, of the test rows
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt from, and what is asked of it afterwards.
+
+    Args:
+        view: the one view, of kind `kind`. labels: the label columns that are asked for, never seen in training.
+        tower: its encoder. cut: seed -> training and test rows.
+        plain: cells of the training and the test rows -> numbers that need no network, by method.
+    """
+
+    view: str
+    labels: tuple[str, ...]
+    tower: EncoderSpec
+    cut: Callable[[int], tuple[Views, Views]]
+    plain: Callable[[Column, Column], dict[str, Pair]]
+
+
+def command(
+    seeds: Annotated[int, typer.Option(help="Training runs, each with its own cut and initial weights.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = EPOCHS,
+    data: Annotated[
+        Path | None, typer.Option(help="An .npz of spoken digits: wave, offset, label, speaker, index at 8 kHz.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
+) -> None:
+    """Linear probe and kNN accuracy on features of SimCLR, of the same network untrained, and of plain numbers."""
+    task = drawings() if data is None else digits(data)
+    result = Result([])
+    for seed in range(seeds):
+        started = time.process_time()
+        result = result + judge(task, seed, epochs=epochs)
+        sys.stderr.write(f"seed {seed}: {(time.process_time() - started) / 60:.1f} CPU-minutes\n")
+        if out is not None:
+            result.to_json(out)
+    typer.echo(_page(result, seeds))
+
+
+def drawings() -> Task:
+    """Emoji drawings in four styles, cut by concept, so that no concept of the test was seen in any style."""
+
+    def cut(seed: int) -> tuple[Views, Views]:
+        parts = split(samples.emoji(), {"train": 0.8, "test": 0.2}, random_state=seed)
+        return parts["train"], parts["test"]
+
+    tower = ConvNet(size=32, channels=24, augment=STRONG, crop=True)
+    return Task("image", ("subgroup", "group"), tower, cut, _pixels)
+
+
+def _pixels(known: Column, asked: Column) -> dict[str, Pair]:
+    """Drawings cropped as the network sees them: 16 x 16 RGB, and 32 x 32 RGB by its 256 principal components."""
+    from sklearn.decomposition import PCA
+
+    small, large = (
+        [encoder.prepare(list(column))["pixels"].flatten(1).numpy() / np.float32(255) for column in (known, asked)]
+        for encoder in (ConvNet(size=side, crop=True).build({}) for side in (16, 32))
+    )
+    reduction = PCA(256, random_state=0).fit(large[0])
+    return {
+        "16 x 16": (small[0], small[1]),
+        "32 x 32 PCA": (reduction.transform(large[0]), reduction.transform(large[1])),
+    }
+
+
+def digits(path: Path) -> Task:
+    """Spoken digits; recordings 0 to 4 of each speaker and digit are the test, as the data set says."""
+    try:
+        held = np.load(path, allow_pickle=False)
+        wave, offset, label, index = (held[name] for name in ("wave", "offset", "label", "index"))
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path} holds no spoken digits ({error}); give an .npz with wave, offset, label, index"
+        ) from error
+    sounds = [(wave[start:stop], 8000) for start, stop in pairwise(offset)]
+    views = Views({"sound": Column.of(sounds, "audio")}, y={"digit": label.astype(str)})
+    tower = CRNN(rate=8000, seconds=1.0)
+
+    def plain(known: Column, asked: Column) -> dict[str, Pair]:
+        encoder = tower.build(tower.learn(list(known)))
+        known_z, asked_z = (encoder.raw(encoder.prepare(list(column))).numpy() for column in (known, asked))
+        return {"log-mel": (known_z, asked_z)}  # averaged over 16 slices of the clip
+
+    return Task("sound", ("digit",), tower, lambda seed: (views[index >= 5], views[index < 5]), plain)
+
+
+def judge(task: Task, seed: int, *, epochs: int) -> Result:
+    """Accuracies of every method for one seed."""
+    train, test = task.cut(seed)
+    records = []
+    for method, (known, asked) in _methods(task, train, test, seed, epochs):
+        for label in task.labels:
+            train_y, test_y = train.y[label].astype(str), test.y[label].astype(str)
+            chance = majority_chance(train_y, test_y)
+            for name, judged_by in JUDGES.items():
+                value = accuracy(test_y, judged_by(known, train_y, asked))
+                records.append(
+                    Record(
+                        method, "test", "all", task.view, f"{label}, {name}", value, None, None, chance, len(test), seed
+                    )
+                )
+    return Result(records, environment(seed))
+
+
+def _methods(task: Task, train: Views, test: Views, seed: int, epochs: int) -> Iterator[tuple[str, Pair]]:
+    """method -> numbers of the training and the test rows; the network saw cells of the training rows and no more."""
+    seen, asked = (Views({task.view: views[task.view]}) for views in (train, test))
+    towers = {task.view: task.tower}
+    model = SimCLR(towers, epochs=epochs, random_state=seed).fit(seen)
+    yield "simclr", (model.features(seen)[task.view], model.features(asked)[task.view])
+    yield "projected", (model.embed(seen)[task.view], model.embed(asked)[task.view])
+    # the same initial weights; three epochs without a step let BatchNorm measure its statistics
+    untrained = SimCLR(towers, epochs=3, lr=0.0, random_state=seed).fit(seen)
+    yield "untrained", (untrained.features(seen)[task.view], untrained.features(asked)[task.view])
+    yield from task.plain(seen[task.view], asked[task.view]).items()
+
+
+def _page(result: Result, seeds: int) -> str:
+    methods = list(dict.fromkeys(record.method for record in result))
+    rivals = [method for method in methods if method not in LEARNT]
+    lines = []
+    for metric in dict.fromkeys(record.metric for record in result):
+        found = {m: [100 * result.value(method=m, metric=metric, seed=s).value for s in range(seeds)] for m in methods}
+        gain = np.subtract(found["simclr"], np.max([found[m] for m in rivals], axis=0))
+        each = " ".join(f"{g:+.1f}" for g in gain)
+        chance = 100 * np.mean([record.chance for record in result.where(metric=metric, method="simclr")])
+        lines.append([metric, *(with_interval(found[m]) for m in methods), f"{chance:.1f}", each, with_interval(gain)])
+    header = ["percent", *methods, "chance", "simclr - best rival, per seed", "mean [95% interval]"]
+    note = "simclr: features before the projection; projected: after it. 95% intervals over seeds (Student t)."
+    return f"{text_table(header, lines, labels=1)}\n\n{note}"
