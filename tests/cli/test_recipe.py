@@ -4,8 +4,9 @@ import tomllib
 
 import pytest
 
-from bouba import CLIP, ConvNet, DomainAdversarial, InfoNCE, Learner
+from bouba import CLIP, ConvNet, DomainAdversarial, InfoNCE, Learner, SameAs
 from bouba.cli.recipe import METHODS, build, to_toml
+from bouba.terms import Objective
 
 
 def test_a_recipe_is_the_constructor_call():
@@ -54,3 +55,20 @@ def test_to_toml_and_back():
 
 def test_default_is_clip():
     assert isinstance(build({}), CLIP)
+
+
+def test_shared_towers_and_pairs_of_views():
+    text = """
+method = "learner"
+[towers.right]
+encoder = "NGrams"
+[towers.wrong]
+encoder = "SameAs"
+view = "right"
+[[objective]]
+term = "InfoNCE"
+pairs = [["image", "right"]]
+"""
+    model = build(tomllib.loads(text))
+    assert model.towers["wrong"] == SameAs("right")
+    assert model.objective == Objective.of(InfoNCE(pairs=(("image", "right"),)))

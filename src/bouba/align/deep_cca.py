@@ -103,6 +103,6 @@ class DeepCCA(BaseLearner):
         cca = CCA(self.dim, ridge=shrinkage).fit(self.transform(views.select(*self.specs_)))
         for name, side in cca.solution_.sides.items():
             matrix = (side.weights * side.emphasis).T  # (dim, dim)
-            projection = self.module_.get_submodule(f"towers.{name}.projection")
+            projection: Projection = self.module_.get_submodule(f"towers.{name}.projection")  # type: ignore[assignment]
             projection.compose(torch.from_numpy(matrix), torch.from_numpy(-matrix @ side.mean))
         self.module_.get_buffer("correlations").copy_(torch.from_numpy(cca.correlations_))

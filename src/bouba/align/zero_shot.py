@@ -74,8 +74,9 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise UsageError(f"ZeroShotClassifier needs two classes or more, got {self.classes_.tolist()}")
         self.text_ = self.text or self.model.text_view(" ".join(self.classes_))
-        said = {"templates": self.templates, "names": self.names}
-        self.class_z_ = class_embeddings(self.model, self.classes_.tolist(), view=self.text_, **said)
+        self.class_z_ = class_embeddings(
+            self.model, self.classes_.tolist(), view=self.text_, templates=self.templates, names=self.names
+        )
         return self
 
     def decision_function(self, X) -> np.ndarray:

@@ -83,34 +83,41 @@ def build(recipe: Mapping[str, Any], **overrides):
     method = getattr(bouba, METHODS[name])
     known = method().get_params(deep=False)
     given = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
-    arguments = {k if k in known else ALSO.get(k, k): v for k, v in given.items()}
+    arguments = {str(k if k in known else ALSO.get(k, k)): v for k, v in given.items()}
     if "towers" in recipe:
         arguments["towers"] = {
-            view: _described(spec, "encoder", towers, towers.EncoderSpec) for view, spec in recipe["towers"].items()
+            view: _described(spec, "encoder", towers, (towers.EncoderSpec, towers.SameAs))
+            for view, spec in recipe["towers"].items()
         }
     if "objective" in recipe:
         weighted = [
             (entry.get("weight", 1.0), {k: v for k, v in entry.items() if k != "weight"})
             for entry in recipe["objective"]
         ]
-        parts = [(float(weight), _described(entry, "term", terms, terms.Term)) for weight, entry in weighted]
+        parts = [(float(weight), _described(entry, "term", terms, (terms.Term,))) for weight, entry in weighted]
         arguments["objective"] = terms.Objective(tuple(parts))
     _refuse_unknown(f"[arguments] of {name}", arguments, known)
     return method(**arguments)
 
 
-def _described(entry: Mapping[str, Any], key: str, room, base: type):
+def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]):
     """One term or encoder: its class by name, its fields checked."""
-    known = [
-        name for name, cls in vars(room).items() if inspect.isclass(cls) and issubclass(cls, base) and cls is not base
-    ]
+    classes: dict[str, Any] = {
+        name: cls for name, cls in vars(room).items() if inspect.isclass(cls) and issubclass(cls, kinds)
+    }
+    known = [name for name, cls in classes.items() if not inspect.isabstract(cls)]
     name = str(entry.get(key))
     if name not in known:
         raise RecipeError(f"no {key} {name!r}{nearest(name, known)}")
-    cls = getattr(room, name)
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != key}
+    cls = classes[name]
+    fields = {k: _tuples(v) for k, v in entry.items() if k != key}
     _refuse_unknown(f"{key} {name}", fields, [f.name for f in dataclasses.fields(cls)])
     return cls(**fields)
+
+
+def _tuples(value):
+    """Lists as tuples, at any depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _refuse_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> None:

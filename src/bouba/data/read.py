@@ -89,7 +89,7 @@ def _listed(names: Names) -> list[str]:
 
 def _blocks(table: Table, vectors: list[str]) -> dict[str, str]:
     """column -> the pattern that it fits, for names of vectors with a * in them."""
-    found = {}
+    found: dict[str, str] = {}
     for pattern in vectors:
         if "*" in pattern and pattern not in table.columns:
             fitting = fnmatch.filter(table.columns, pattern)

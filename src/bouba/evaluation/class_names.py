@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def class_embeddings(
         if "{}" not in template:
             raise UsageError(f"a template needs {{}} where the class name goes, got {template!r}")
     said = [(names or {}).get(c, str(c).replace("-", " ").replace("_", " ")) for c in classes]
-    total = 0.0
+    total: Any = 0.0
     for template in templates:
         z = np.asarray(
             model.embed(Views({view: Column.of([template.replace("{}", name) for name in said], "text")}))[view]

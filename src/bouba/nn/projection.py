@@ -26,7 +26,7 @@ class Projection(nn.Module):
     @torch.no_grad()
     def compose(self, matrix: Tensor, shift: Tensor) -> None:
         """Make z what matrix @ z + shift was, by changing the last layer; matrix (dim, dim), shift (dim,)."""
-        last = self.layers[-1]
+        last: nn.Linear = self.layers[-1]  # type: ignore[assignment]
         weight, bias, matrix = last.weight.double(), last.bias.double(), matrix.to(last.weight.device)
         last.weight.copy_(matrix @ weight)
         last.bias.copy_(matrix @ bias + shift.to(matrix.device))

@@ -132,7 +132,7 @@ class Correlation(Term):
         return nn.Module()
 
     def loss(self, batch, state):
-        total, used, sums = nothing(batch, state), 0, 0.0
+        total, used, sums = nothing(batch, state), 0, nothing(batch, state).detach()
         for z_a, z_b, _ in paired(batch, self.pairs, least=2):
             value = correlation(z_a, z_b, ridge=self.ridge)
             total, used = total + 1 - value / min(z_a.shape[1], z_b.shape[1]), used + 1
