@@ -141,6 +141,10 @@ def test_the_python_of_the_recipes_runs(monkeypatch):
     run("docs/recipes.md", monkeypatch)
 
 
+def test_the_python_of_align_runs(monkeypatch):
+    run("docs/align.md", monkeypatch)
+
+
 @pytest.mark.parametrize("page", sorted(str(page.relative_to(HOME)) for page in PAGES))
 def test_links_lead_somewhere(page):
     file = HOME / page

@@ -12,9 +12,8 @@ from bouba.align.cca import CCA
 from bouba.data.views import Views
 from bouba.errors import UsageError
 from bouba.learner import BaseLearner
-from bouba.terms.correlation import Correlation
-from bouba.terms.reconstruction import Reconstruction
-from bouba.terms.term import Objective
+from bouba.nn.projection import Projection
+from bouba.terms import Correlation, Objective, Reconstruction
 from bouba.towers import EncoderSpec, SameAs
 
 

@@ -108,17 +108,19 @@ class Basis:
 
     @classmethod
     def of(cls, gram: np.ndarray) -> Basis:
-        """Of a kernel matrix (m, m). What is left of a landmark below CUT of the largest counts as rounding."""
+        """Of a kernel matrix (m, m). A landmark of which less than CUT of the longest is left is a sum of others."""
         level = gram.mean(0)
         centred = gram - level - level[:, None] + level.mean()
-        factor, order, rank, _ = linalg.lapack.dpstrf(centred, tol=CUT * max(centred.diagonal().max(), 0))
+        rounding = len(gram) * np.finfo(float).eps * np.abs(gram).max()
+        factor, order, rank, _ = linalg.lapack.dpstrf(centred, tol=max(CUT * centred.diagonal().max(), rounding))
         return cls(level, order[:rank] - 1, np.triu(factor[:rank, :rank]))
 
     def coordinates(self, columns: np.ndarray) -> np.ndarray:
         """Kernels of n rows with the landmarks (n, m) -> (n, r)."""
         columns = columns - self.level
         columns -= columns.mean(1, keepdims=True)
-        return linalg.solve_triangular(self.factor, columns[:, self.pivots].T, trans="T", check_finite=False).T
+        pivots = columns[:, self.pivots].T
+        return linalg.solve_triangular(self.factor, pivots, trans="T", overwrite_b=True, check_finite=False).T
 
     def dual(self, weights: np.ndarray) -> np.ndarray:
         """Weights of the coordinates (r, k) -> weights of k(x, .) - level (m, k)."""
@@ -177,7 +179,7 @@ class KernelCCA(ClosedForm):
     sines from the kernel's spectrum; it keeps no rows, and needs several times as many features to do as well.
 
     Args:
-        n_components: k; None takes as many as the narrowest view has columns.
+        n_components: k; None takes as many as the narrowest view has columns, or features if these are fewer.
         kernel: one of KERNELS, or view -> kernel:
             "rbf" exp(-gamma |x-y|^2), "laplacian" exp(-gamma |x-y|_1), "linear" x'y, "poly" (gamma x'y + coef0)^degree,
             "cosine" x'y / |x||y|, and for numbers of 0 or more, such as histograms,
@@ -198,7 +200,7 @@ class KernelCCA(ClosedForm):
     `coefficients_` view -> a (m, k); `offsets_` view -> b (k,); `gammas_` view -> gamma; `kinds_`.
 
     Rows with one view only are left out; missing cells otherwise as in CCA. Memory beyond the data is that of a few
-    covariances of all features; features are computed 2 to 3 hundred rows at a time and forgotten.
+    covariances of all features; the features of a row are forgotten when they are counted.
 
     Raises:
         UsageError: an unknown kernel or approximation, a gamma, ridge or n_features that makes no sense.

@@ -111,9 +111,9 @@ def permutation_test(
     >>> x = np.random.default_rng(0).normal(size=(60, 2))
     >>> noise = np.random.default_rng(1).normal(size=(60, 2))
     >>> print(permutation_test([x, x * [1, 0] + noise]))
-    component  correlation  null median  null 95%      p
-            1        0.754        0.232     0.355  0.001
-            2        0.106        0.089     0.249  0.424
+    component  correlation  null median  null 95%        p
+            1       0.7063       0.2281    0.3739   0.0010
+            2       0.0753       0.0830    0.2470   0.5440
     """
     if permutations < 1:
         raise UsageError(f"permutations must be 1 or more, got {permutations}; 999 is usual")
@@ -152,10 +152,12 @@ def bootstrap_correlations(
     Muirhead), so what is corrected varies more than z: by the factor in brackets, to first order. Near rho = 0 the bias
     cannot be estimated, because the largest correlation is never near 0; there the test decides whether 0 is in.
 
-    Coverage of the 95% interval, 300 to 400 data sets each, normal data with d columns a view (benchmarks are in
-    docs/log.md):
+    Coverage of the 95% interval in per cent, over 300 normal data sets each (standard error 1.3):
 
-        COVERAGE
+        rho of the population           0    .1   .3   .6   .9
+        100 rows,  3 + 3 columns       95    93   96   94   95
+        100 rows, 10 + 10 columns      95    94   94   95   96
+        500 rows, 10 + 10 columns      95    92   92   96   97
 
     Correlations close to each other come out as a mixture of both: of .6 and .5 in 200 rows the second is covered by
     89%. Skewed data (exponential) are covered by 91%, heavy tails (Student with 5 degrees of freedom) by 93%.
@@ -175,9 +177,12 @@ def bootstrap_correlations(
     correlation analysis, for the bias of z. Departures: the factor of s, and the test at 0, because no usual interval
     (percentile, basic, BC, BCa) covers where the bias is large.
 
-    >>> x = np.random.default_rng(0).normal(size=(200, 2))
-    >>> noise = np.random.default_rng(1).normal(size=(200, 2))
+    >>> x = np.random.default_rng(0).normal(size=(60, 2))
+    >>> noise = np.random.default_rng(1).normal(size=(60, 2))
     >>> print(bootstrap_correlations([x, x * [1, 0] + noise], resamples=199))
+    component  correlation  corrected  95% from       to
+            1       0.7063     0.6827    0.4910   0.8113
+            2       0.0753     0.0395    0.0000   0.2296
     """
     if resamples < 2:
         raise UsageError(f"resamples must be 2 or more, got {resamples}; 999 is usual")

@@ -10,6 +10,10 @@ import typer
 BENCHES = {  # name -> what it says in `bouba bench --help`
     "emoji": "CLIP against CLIP + domain-adversarial training on a drawing style without captions.",
     "info-nce": "Time and memory of the tiled contrastive loss, against CLIP's formula.",
+    "cca": "Time, memory and agreement of linear CCA, against other libraries and the floor.",
+    "sparse-cca": "Matrix-free CCA on two sparse views of 100,000 columns with planted correlations.",
+    "mnist-halves": "Linear, kernel and deep CCA of the left and right halves of digits.",
+    "simclr": "Contrastive learning from drawings alone, against the untrained network and raw pixels.",
 }
 
 
