@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from bouba import CLIP, MLP, ConvNet, Views, load
-from bouba.align.simclr import STRONG, VARIED_TOWERS, SimCLR
+from bouba import CLIP, MLP, Views, load
+from bouba.align.simclr import VARIED_TOWERS, SimCLR
 from bouba.data.views import KINDS
 from bouba.errors import ModalityError, UsageError
 from bouba.metrics import accuracy, knn
@@ -77,14 +77,14 @@ def test_recovery_neighbours_agree_more_than_among_the_raw_numbers(seed):
     x, y = hidden_classes(seed)
     views = Views({"x": x})
     towers = {"x": MLP(mask=0.6)}
-    model = SimCLR(towers, epochs=30, random_state=seed).fit(views[:300])
+    model = SimCLR(towers, temperature=0.5, epochs=30, random_state=seed).fit(views[:300])
     untrained = SimCLR(towers, epochs=1, lr=0.0, random_state=seed).fit(views[:300])
     found = {
         name: accuracy(y[300:], knn(z[:300], y[:300], z[300:]))
         for name, z in (("learnt", model.embed(views)["x"]), ("untrained", untrained.embed(views)["x"]), ("raw", x))
     }
-    assert found["learnt"] > found["raw"] + 0.03, found
-    assert found["learnt"] > found["untrained"] + 0.1, found
+    assert found["learnt"] > found["raw"] + 0.04, found
+    assert found["learnt"] > found["untrained"] + 0.15, found
 
 
 def test_score_is_the_rank_of_the_other_copy():
@@ -193,12 +193,3 @@ def test_refusals():
         SimCLR(temperature=0.0, **QUICK).fit(numbers())
     with pytest.raises(UsageError, match="InfoNCE needs two views or more"):
         CLIP(**QUICK).fit(numbers())
-
-
-def test_pictures_are_drawn_apart():
-    """The default tower on pictures learns: the other crop of a picture is found among all."""
-    views = shapes()
-    tower = {"image": ConvNet(size=16, channels=4, augment=STRONG)}
-    learnt = SimCLR(tower, dim=16, epochs=12, batch_size=20, random_state=0).fit(views)
-    untrained = SimCLR(tower, dim=16, epochs=1, lr=0.0, batch_size=20).fit(views)
-    assert learnt.score(views) > untrained.score(views)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy import linalg, sparse
 
 ROWS = 4096
 """Rows turned at once, so that what is read and written stays in the cache."""
+TINY = float(np.finfo(np.float32).tiny)
 STORED = 2**22
 """Stored numbers of a sparse view that are looked at once."""
 
@@ -23,7 +24,9 @@ class ShrunkCovariance:
         values: (n, d) floats, array or CSR matrix. Products are computed in their precision, m x m matrices in double.
         ridge: r in (0, 1].
 
-    Attributes: `mean`, `variance` (d,), of the columns; 0 where a column is constant.
+    Attributes: `mean`, `variance` (d,), of the columns; 0 where a column is constant. `floor`: directions that differ
+    by a smaller share than this are taken for one, lest rounding grow from step to step; it is relative to the
+    precision of X less its means.
     """
 
     def __init__(self, values: Any, ridge: float):
@@ -36,7 +39,9 @@ class ShrunkCovariance:
         self.ridge = float(ridge * self.variance.mean())
         self.kept = float(1 - ridge)
         diagonal = self.kept * self.variance + self.ridge
-        self.inverse_diagonal = (1 / np.maximum(diagonal, np.finfo(values.dtype).tiny)).astype(values.dtype)[:, None]
+        self.inverse_diagonal = (1 / np.maximum(diagonal, TINY)).astype(values.dtype)[:, None]
+        rounding = np.finfo(values.dtype).eps * (1 + np.sqrt((self.mean**2).sum() / max(self.variance.sum(), TINY)))
+        self.floor = float(min(0.01, 3 * np.sqrt(rounding)))
         self._shift = self.mean.astype(values.dtype)
         self._scale = values.dtype.type(n**-0.5)
 
@@ -121,9 +126,8 @@ class Span:
         """(3m, q) combinations of the directions that are orthonormal in B; those that add nothing are left out."""
         b = self.covariance
         gram = b.kept * _gram(self.images, self.images) + b.ridge * _gram(self.basis, self.basis)
-        m, eps = self.m, np.finfo(self.basis.dtype).eps
-        floor = 3 * np.sqrt(eps)  # lower, and directions that nearly coincide blow rounding up, step after step
-        here = _orthonormal(gram[:m, :m], 100 * eps)
+        m, floor = self.m, b.floor
+        here = _orthonormal(gram[:m, :m], 100 * np.finfo(self.basis.dtype).eps)
         apart = np.vstack([-here @ (here.T @ gram[:m, m:]), np.eye(2 * m)])  # new directions less what is here
         left = apart.T @ gram @ apart
         new = left.diagonal() > floor * gram.diagonal()[m:]  # of the others rounding is all that is left
@@ -167,7 +171,7 @@ def iterate(spans: Sequence[Span], wanted: int, steps: int) -> Iterator[tuple[np
         rho = _rayleigh_ritz(spans)
         total = sum(span.variates for span in spans)
         square = np.sum([span.judge(total - span.variates, rho)[:wanted] for span in spans], axis=0)
-        yield rho, float(np.sqrt(square.mean()) / max(rho[0], np.finfo(float).tiny))
+        yield rho, float(np.sqrt(square.mean()) / max(rho[0], TINY))
         for span in spans:
             span.look(steps)
 
@@ -196,24 +200,29 @@ def _rayleigh_ritz(spans: Sequence[Span]) -> np.ndarray:
 def _moments(values: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance (d,) of each column in double precision; what is only rounding counts as constant."""
     n, d = values.shape
-    if sparse.issparse(values):
-        mean = _column_sums(values, lambda numbers, columns: numbers) / n
-        square = _column_sums(values, lambda numbers, columns: (numbers - mean[columns]) ** 2)
-        square += (n - np.bincount(values.indices, minlength=d)) * mean**2
-    else:
-        mean = values.mean(0, dtype=np.float64)
-        square = sum(((values[s : s + ROWS] - mean) ** 2).sum(0) for s in range(0, n, ROWS))
-    variance = square / n
+    total, _ = _sums(values, np.zeros(d))
+    mean = total / n
+    total, square = _sums(values, mean)  # about the mean, and the total is what the mean is off by
+    variance = square / n - (total / n) ** 2
+    mean += total / n
     return mean, np.where(variance > (8 * np.finfo(float).eps * np.abs(mean)) ** 2, variance, 0)
 
 
-def _column_sums(values: sparse.csr_matrix, of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
-    """(d,) sums of a function of the stored numbers and their columns, in double precision."""
-    out = np.zeros(values.shape[1])
+def _sums(values: Any, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of x - origin and of its square, (d,) each."""
+    n, d = values.shape
+    if not sparse.issparse(values):
+        moved = (values[start : start + ROWS] - origin for start in range(0, n, ROWS))
+        sums = np.sum([(chunk.sum(0), (chunk**2).sum(0)) for chunk in moved], axis=0)
+        return sums[0], sums[1]
+    zeros = n - np.bincount(values.indices, minlength=d)
+    total, square = -zeros * origin, zeros * origin**2
     for start in range(0, values.nnz, STORED):
-        numbers, columns = (a[start : start + STORED] for a in (values.data, values.indices))
-        out += np.bincount(columns, of(numbers.astype(np.float64), columns), len(out))
-    return out
+        columns = values.indices[start : start + STORED]
+        stored = values.data[start : start + STORED] - origin[columns]
+        total += np.bincount(columns, stored, d)
+        square += np.bincount(columns, stored**2, d)
+    return total, square
 
 
 def _gram(a: np.ndarray, b: np.ndarray) -> np.ndarray:

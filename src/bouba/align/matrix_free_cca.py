@@ -41,11 +41,12 @@ class MatrixFreeCCA(ClosedForm):
         n_components: k, at most the columns of the narrowest view.
         ridge: shrinkage r in (0, 1]. Wide views need more of it than narrow ones: with as many columns as rows and
             none, every correlation would be 1. Choose by GridSearchCV, which maximises `score` on held-out rows.
-        tol: stop at this residual, see `iterate`; correlations are then wrong by about its square. 1e-7 and less need
-            64-bit views.
+        tol: stop at this residual, see `iterate`; correlations are then wrong by about its square. Less than 1e-5
+            needs 64-bit views. With many more columns than rows correlations lie close together and the best
+            directions may be found late: lower it.
         max_iter: iterations at most.
-        inner_iter: conjugate-gradient steps towards B_i^-1 in each iteration. 1 suits sparse counts; 2 to 5 take fewer
-            products where columns are strongly correlated with each other and the ridge is small.
+        inner_iter: conjugate-gradient steps towards B_i^-1 in each iteration. 1 takes the fewest products to a
+            residual of 0.01 and above, 2 to smaller ones where columns are strongly correlated with each other.
         random_state: seed of the first directions, and of the features of pictures.
         warm_start: begin from the directions of the last `fit`, with new rows or another ridge.
         verbose: show a progress bar, with the residual as loss.
@@ -190,7 +191,8 @@ class MatrixFreeCCA(ClosedForm):
         self.emphasis_ = {name: deviation * rho * np.sqrt(len(spans)) for name, deviation in deviations.items()}
 
     def _project(self, name: str, values: Any) -> np.ndarray:
-        return values @ self.weights_[name] - self.means_[name] @ self.weights_[name]
+        weights = self.weights_[name]
+        return values @ weights - (self.means_[name] @ weights).astype(weights.dtype)
 
     def _emphasis(self, name: str) -> np.ndarray:
         return self.emphasis_[name]

@@ -64,7 +64,7 @@ class SimCLR(BaseLearner):
         self,
         towers: Mapping[str, EncoderSpec] | None = None,
         *,
-        temperature: float = 0.5,
+        temperature: float = 0.2,
         **training,
     ):
         super().__init__(towers, **training)
