@@ -94,7 +94,7 @@ def test_law_means_and_units_change_nothing(seed, shift, unit):
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_law_order_of_rows_and_columns_changes_nothing(seed):
     x, y = counts(60, (200, 90), seed=seed)
@@ -176,8 +176,8 @@ def test_two_inner_steps_save_products_where_columns_are_correlated_and_much_is_
 def test_rows_that_lack_a_view_are_left_out():
     x, y = planted((5, 6))
     table = Views({"a": list(x), "b": [*y[:300], *[None] * 100]}, kinds={"a": "vector", "b": "vector"})
-    model = MatrixFreeCCA(2, **EXACT).fit(table)
-    whole = MatrixFreeCCA(2, **EXACT).fit({"a": x[:300], "b": y[:300]})
+    model = MatrixFreeCCA(2, tol=1e-5).fit(table)  # vectors of Views have 32 bits
+    whole = MatrixFreeCCA(2, tol=1e-5).fit({"a": x[:300], "b": y[:300]})
     np.testing.assert_allclose(model.correlations_, whole.correlations_, atol=1e-6)
     embedded = model.transform(table)
     assert embedded.present["b"].sum() == 300
@@ -236,5 +236,5 @@ def test_refusals():
     with pytest.raises(DataError, match="1 rows have all of a \\(vector\\), b \\(vector\\); two or more are needed"):
         MatrixFreeCCA(1).fit(Views({"a": [*x[:2], None], "b": [None, *y[:2]]}, kinds={"a": "vector", "b": "vector"}))
     x[3, 2] = np.nan
-    with pytest.raises(DataError, match="'view0'.*NaN"):
+    with pytest.raises(DataError, match=r"'view0'.*NaN"):
         MatrixFreeCCA(2).fit([sparse.csr_matrix(x), y])

@@ -175,6 +175,8 @@ def test_rows_of_the_transpose_are_the_columns(size, tile, spread, seed):
     cols_again, rows_again = kernel(tile=tile)(b, a, scale)
     torch.testing.assert_close(rows, rows_again, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(cols, cols_again, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("tile", [1, 2, 3, 7, 50])
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
 @pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])

@@ -164,8 +164,8 @@ def iterate(spans: Sequence[Span], wanted: int, steps: int) -> Iterator[tuple[np
         rho (m,), and the residual of the wanted: sqrt(mean of r' diag(B)^-1 r) / rho_1. The relative error of rho is
         about its square.
 
-    Reference: Knyazev 2001, Toward the optimal preconditioned eigensolver. Departures: each view has its own combination, which is a larger search
-    space, and a basis is whitened by its eigenvectors, which bears directions that nearly coincide.
+    Reference: Knyazev 2001, Toward the optimal preconditioned eigensolver: LOBPCG. Departures: each view has its own
+    combination, which is a larger search space; directions that nearly coincide are left out by their eigenvalues.
     """
     while True:
         rho = _rayleigh_ritz(spans)
@@ -230,8 +230,8 @@ def _gram(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(m,) inner product of each column of `a` with the same column of `b`."""
-    return np.einsum("ij,ij->j", a, b).astype(np.float64)
+    """(m,) inner product of each column of `a` with the same column of `b`, added up in double precision."""
+    return np.einsum("ij,ij->j", a, b, dtype=np.float64)
 
 
 def reciprocal(numbers: np.ndarray) -> np.ndarray:

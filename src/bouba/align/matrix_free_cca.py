@@ -33,8 +33,8 @@ class MatrixFreeCCA(ClosedForm):
     each row and column of each view. Everything else is as in CCA: weights give variates of variance 1, and the
     largest loading of the first view is positive.
 
-    Use it for word counts, n-grams and other views of 10^4 columns and more; texts are taken as sparse character
-    n-grams. CCA is exact and faster while columns by columns fit in memory. 32-bit views take half the time and
+    Use it for word counts, n-grams and other views of thousands of columns and more; texts are taken as sparse
+    character n-grams. CCA is exact, and faster up to about 500 dense columns. 32-bit views take half the time and
     memory of 64-bit ones.
 
     Args:
@@ -52,7 +52,7 @@ class MatrixFreeCCA(ClosedForm):
         verbose: show a progress bar, with the residual as loss.
 
     Attributes: `correlations_` (k,) of the fitted rows, `weights_` view -> (d, k), `means_` view -> (d,), `n_iter_`,
-    `history_`, a dict with iteration, residual and sum of rho for each.
+    `history_`, with iteration, residual and the sum of rho for each.
 
     Rows that lack a view are left out.
 
@@ -126,8 +126,10 @@ class MatrixFreeCCA(ClosedForm):
             raise UsageError(f"max_iter and inner_iter are 1 or more, got {self.max_iter} and {self.inner_iter}")
 
     def _started(self, covariances: Mapping[str, ShrunkCovariance]) -> dict[str, Span]:
-        """First directions: what random numbers a row, the same for all views, are best explained by; in front of
-        them the last solution, if it is to be continued."""
+        """First directions: one step towards the regression of random numbers, the same for all views, on the view.
+
+        In front of them comes the last solution, if it is to be continued.
+        """
         m = min(self.n_components + EXTRA, *self.widths_.values())
         draw = np.random.default_rng(self.random_state)
         n = next(iter(covariances.values())).values.shape[0]
@@ -169,25 +171,19 @@ class MatrixFreeCCA(ClosedForm):
 
     def _settle(self, spans: Mapping[str, Span], rho: np.ndarray) -> None:
         """Scale to variance 1, choose the signs, and read off the correlations."""
-        deviations, variates = {}, {}
-        for name, span in spans.items():
-            variates[name] = span.covariance.image(
-                span.directions[:, : self.n_components]
-            )  # exact, unlike span.variates
-            deviations[name] = np.linalg.norm(variates[name], axis=0).astype(np.float64)
+        found = {name: span.directions[:, : self.n_components] for name, span in spans.items()}
+        variates = {name: spans[name].covariance.image(w) for name, w in found.items()}  # anew, without rounding's sum
+        deviations = {name: np.sqrt(inner(z, z)) for name, z in variates.items()}
         inverse = {name: reciprocal(deviation) for name, deviation in deviations.items()}
         met = [inner(variates[a], variates[b]) * inverse[a] * inverse[b] for a, b in combinations(spans, 2)]
         self.correlations_ = np.mean(met, axis=0)
         name, first = next(iter(spans.items()))
-        covariance = first.covariance.pull(variates[name])
-        loadings = covariance * reciprocal(np.sqrt(first.covariance.variance))[:, None]
+        with_columns = first.covariance.pull(variates[name])  # (d, k) covariances
+        loadings = with_columns * reciprocal(np.sqrt(first.covariance.variance))[:, None]
         largest = np.take_along_axis(loadings, np.abs(loadings).argmax(0)[None], axis=0)[0]
         sign = np.where(largest < 0, -1.0, 1.0)
         self.means_ = {name: span.covariance.mean for name, span in spans.items()}
-        self.weights_ = {
-            name: (span.directions[:, : self.n_components] * (sign * inverse[name])).astype(span.basis.dtype)
-            for name, span in spans.items()
-        }
+        self.weights_ = {name: (w * (sign * inverse[name])).astype(w.dtype) for name, w in found.items()}
         self.emphasis_ = {name: deviation * rho * np.sqrt(len(spans)) for name, deviation in deviations.items()}
 
     def _project(self, name: str, values: Any) -> np.ndarray:

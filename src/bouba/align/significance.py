@@ -82,7 +82,7 @@ def permutation_test(
         p_k          (1 + #{null_k >= rho_k}) / (1 + permutations),  or p_(k-1) if that is larger
 
     Component k is judged after the k - 1 before it are taken out of both views, and against the largest that chance
-    finds in what is left. So the number of components with p <= 0.05 exceeds the truth in 5% of studies at most.
+    finds in what is left. So the components with p <= 0.05 are more than there are in about 5% of studies, or fewer.
     It says that a correlation is there; `bootstrap_correlations` says how large it may be, and `score` on held-out
     rows what the fitted variates are worth.
 

@@ -48,7 +48,9 @@ def command(
     data: Annotated[Path, typer.Option(help="mnist.npz with train_x and test_x, (n, height, width), 0 to 255.")],
     components: Annotated[int, typer.Option(help="How many correlations are added up.")] = 50,
     epochs: Annotated[int, typer.Option(help="Passes of Deep CCA over the training images.")] = 20,
-    method: Annotated[list[str] | None, typer.Option(help="linear, kernel or deep, and again; all if left out.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="linear, kernel or deep, and again; all if left out.")
+    ] = None,
     judge: Annotated[Judge, typer.Option(help="Test images, or the last 10,000 training images.")] = Judge.test,
     seed: Annotated[int, typer.Option(help="Of random features, initial weights and order.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,

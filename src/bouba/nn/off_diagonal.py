@@ -136,7 +136,17 @@ class _OffDiagonal(Function):
             grad_scale = grad_scale / 2 if symmetric else grad_scale  # grad_a holds both sides
         whole = factor * scale
         grad_a.mul_(whole)
-        return grad_a, None if symmetric else grad_b.mul_(whole), grad_scale * factor, None, None, None, None, None, None
+        return (
+            grad_a,
+            None if symmetric else grad_b.mul_(whole),
+            grad_scale * factor,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 def _tiles(a, b, scale, codes, known, euclidean, symmetric, tile, kept) -> Iterator:
