@@ -183,3 +183,11 @@ def test_rows_without_a_key_stand_for_themselves(twins):
     keys = np.array([None] * 120 + [str(i) for i in range(120)], dtype=object)
     model = CLIP(**FAST).fit(twins)
     assert model.score(twins.replace(key=keys)) == pytest.approx(model.score(twins))
+
+
+@pytest.mark.parametrize("name", ["file.path", "values", "train", "图 片"])
+def test_any_name_of_a_column_is_a_view(name, tmp_path):
+    views = Views({name: np.random.default_rng(0).normal(size=(40, 3)), "other": np.eye(40)})
+    model = CLIP(epochs=1, dim=4).fit(views)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(bouba.load(tmp_path / "model").embed(views)[name], model.embed(views)[name])

@@ -8,7 +8,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -35,6 +35,9 @@ DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {"image": ConvNet, "text"
 
 class BaseLearner(TransformerMixin, BaseEstimator):
     """What every method that is trained shares. A method says which objective; see Learner for the arguments."""
+
+    aligns: ClassVar[bool] = True
+    """Whether the views share one space, so that one can be found by another."""
 
     def __init__(
         self,
@@ -124,7 +127,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             views, is_target = hide(views, target, random_state=self.random_state)
             if not any(term.reads_unpaired for _, term in self._objective()):
                 views, is_target = views[~is_target], is_target[~is_target]
-        if held_out is not None:
+        if held_out is not None and not any(t.validates and t.reads_unpaired for _, t in self._objective()):
             _refuse_unjudging(held_out)
         if len(views) < 2:
             raise DataError(f"training needs two rows or more, got {len(views)}")

@@ -18,8 +18,8 @@ FAST = {"dim": 2, "epochs": 2, "batch_size": 60}
 
 
 def circles(n, seed, noise=0.1):
-    """An angle t, of which one view holds cos t and sin t, the other cos 2t and sin 2t, mixed with four numbers that mean
-    nothing: every linear correlation is 0, and a view squared gives the other."""
+    """An angle t, of which one view holds cos t and sin t, the other cos 2t and sin 2t, mixed with four numbers that
+    mean nothing: every linear correlation is 0, and a view squared gives the other."""
     random = np.random.default_rng(seed)
     t = random.uniform(0, 2 * np.pi, n)
     columns = {}

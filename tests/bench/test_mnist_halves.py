@@ -81,5 +81,5 @@ def test_refusals(data, tmp_path):
     with pytest.raises(DataError, match=r"none.npz is no .npz file with train_x and test_x"):
         bench.halves(tmp_path / "none.npz")
     np.savez(tmp_path / "other.npz", x=np.eye(2))
-    with pytest.raises(DataError, match="other.npz is no .npz file with train_x and test_x"):
+    with pytest.raises(DataError, match=r"other\.npz is no \.npz file with train_x and test_x"):
         bench.halves(tmp_path / "other.npz")

@@ -115,3 +115,40 @@ def test_a_recipe_repeats_the_run_with_its_holdout(sides, run):
     first, second = (json.loads((sides / name / "metrics.json").read_text()) for name in "ab")
     assert first == second
     assert {r["n"] for r in first} == {30}
+
+
+def test_a_model_of_single_views_does_not_pretend(things, run, tmp_path):
+    folder = tmp_path / "run"
+    code, out, err = run("fit", things, "--method", "simclr", "--epochs", 2, "--dim", 4, "--holdout", 0.3, "-o", folder)
+    assert code == 0, err
+    assert "it cannot find one by another" in err
+    records = json.loads((folder / "metrics.json").read_text())
+    assert {r["metric"] for r in records if r["method"] == "simclr"} == {"label_accuracy"}
+    assert "label_accuracy" in out
+    code, out, _ = run("search", folder, "a red circle", "--json")
+    assert {hit["view"] for hit in json.loads(out)} == {"caption"}
+    code, _, err = run("search", folder, "a red circle", "--view", "photo")
+    assert (code, "cannot find 'photo' by it" in err) == (2, True)
+
+
+def test_several_tables_are_paired_only_where_nothing_else_is_said(sides, run):
+    lines = (sides / "X.csv").read_text().splitlines()
+    (sides / "gap.csv").write_text("\n".join([*lines[:3], "," * 5, *lines[3:]]))
+    said = ["--method", "cca", "-o", sides / "run"]
+    code, _, err = run("fit", sides / "gap.csv", sides / "Y.csv", *said)
+    assert code == 2
+    assert "row 3: every cell is empty" in err
+    (sides / "id.csv").write_text(
+        "id," + ",".join("abcdef") + "\n" + "\n".join(f"k{i},{x}" for i, x in enumerate(lines))
+    )
+    code, _, err = run("fit", sides / "id.csv", sides / "Y.csv", *said)
+    assert code == 2
+    assert "also has" in err
+
+
+def test_evaluate_says_what_does_not_fit(sides, run):
+    assert run("fit", sides / "X.npy", sides / "Y.npy", "--method", "cca", "--ridge", 0.1, "-o", sides / "run")[0] == 0
+    assert bouba.load(sides / "run").ridge == 0.1
+    np.save(sides / "X_test.npy", np.load(sides / "X.npy"))
+    code, _, err = run("evaluate", sides / "run", sides / "X_test.npy")
+    assert (code, "the model has X, Y, the table X_test" in err) == (2, True)

@@ -6,6 +6,8 @@ import pytest
 
 from bouba import CLIP, ConvNet, DomainAdversarial, InfoNCE, Learner, SameAs
 from bouba.cli.recipe import METHODS, build, to_toml
+from bouba.data.augment import Augment
+from bouba.errors import RecipeError
 from bouba.terms import Objective
 
 
@@ -34,10 +36,11 @@ views = ["photo"]
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_builds(method):
-    model = build({"method": method}, dim=7)
+    said = {"method": method} | ({"objective": [{"term": "InfoNCE"}]} if method == "learner" else {})
+    model = build(said, dim=7)
     assert type(model).__name__ == METHODS[method]
     assert 7 in (model.get_params().get("dim"), model.get_params().get("n_components"))
-    assert build({"method": method, "arguments": {"dim": 7}}).get_params().keys() == model.get_params().keys()
+    assert build({**said, "arguments": {"dim": 7}}).get_params().keys() == model.get_params().keys()
 
 
 def test_to_toml_and_back():
@@ -72,3 +75,25 @@ pairs = [["image", "right"]]
     model = build(tomllib.loads(text))
     assert model.towers["wrong"] == SameAs("right")
     assert model.objective == Objective.of(InfoNCE(pairs=(("image", "right"),)))
+
+
+def test_tables_within_change_what_stands_there_by_default():
+    text = """
+[towers.photo]
+encoder = "ConvNet"
+[towers.photo.augment]
+zoom = [0.5, 1.0]
+"""
+    (encoder,) = build(tomllib.loads(text)).towers.values()
+    assert encoder == ConvNet(augment=Augment(zoom=(0.5, 1.0)))
+    with pytest.raises(RecipeError, match="unknown key 'zom' in augment of encoder ConvNet; did you mean 'zoom'"):
+        build(tomllib.loads(text.replace("zoom", "zom")))
+    with pytest.raises(RecipeError, match="'size' in encoder ConvNet is no table"):
+        build({"towers": {"photo": {"encoder": "ConvNet", "size": {"a": 1}}}})
+
+
+def test_what_is_lacking_is_named():
+    with pytest.raises(RecipeError, match="term ExplicitNegatives lacks 'positive', 'negatives'"):
+        build({"method": "learner", "objective": [{"term": "ExplicitNegatives", "anchor": "image"}]})
+    with pytest.raises(RecipeError, match=r'method "learner" needs a recipe with an \[\[objective\]\]'):
+        build({"method": "learner"})

@@ -187,3 +187,10 @@ def test_a_table_of_numbers_alone_has_no_header(tmp_path):
     table.write_text("1.5,-2\n3,4e1\n")
     views = read(table)
     assert np.stack(list(views["numbers"])).tolist() == [[1.5, -2], [3, 40]]
+
+
+def test_rising_numbers_are_names_and_the_index_of_pandas_is_no_feature(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(5, 4)))
+    for index in (False, True):
+        frame.to_csv(tmp_path / "x.csv", index=index)
+        np.testing.assert_allclose(np.stack(list(read(tmp_path / "x.csv")["numbers"])), frame.to_numpy(), rtol=1e-6)

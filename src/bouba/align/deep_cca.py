@@ -90,7 +90,7 @@ class DeepCCA(BaseLearner):
 
     def _assemble(self) -> None:
         super()._assemble()
-        self.module_.register_buffer("correlations", torch.zeros(self.dim, dtype=torch.float64))
+        self.module_.register_buffer("correlations", torch.zeros(self.dim))
 
     def _batch_size(self, rows: int) -> int:
         usual = super()._batch_size(rows)
@@ -102,6 +102,6 @@ class DeepCCA(BaseLearner):
         cca = CCA(self.dim, ridge=shrinkage).fit(self.transform(views.select(*self.specs_)))
         for name, side in cca.solution_.sides.items():
             matrix = (side.weights * side.emphasis).T  # (dim, dim)
-            projection: Projection = self.module_.get_submodule(f"towers.{name}.projection")  # type: ignore[assignment]
+            projection: Projection = self.module_.towers[name].projection  # type: ignore[assignment, union-attr]
             projection.compose(torch.from_numpy(matrix), torch.from_numpy(-matrix @ side.mean))
         self.module_.get_buffer("correlations").copy_(torch.from_numpy(cca.correlations_))

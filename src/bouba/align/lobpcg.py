@@ -10,13 +10,12 @@ from scipy import linalg, sparse
 
 ROWS = 4096
 """Rows turned at once, so that what is read and written stays in the cache."""
-TINY = float(np.finfo(np.float32).tiny)
 STORED = 2**22
 """Stored numbers of a sparse view that are looked at once."""
 
 
 class ShrunkCovariance:
-    """B = (1 - r) Xc'Xc / n + r t I of one view, t its mean variance, as products with X only; Xc = X less its means.
+    """B = (1 - r) Xc'Xc / (n t) + r I of one view, as products with X only; Xc is X less its means, t its mean variance.
 
     Nothing is centred: Xc w = X w - 1 (mean'w), which is dense only in rows by directions.
 
@@ -24,9 +23,9 @@ class ShrunkCovariance:
         values: (n, d) floats, array or CSR matrix. Products are computed in their precision, m x m matrices in double.
         ridge: r in (0, 1].
 
-    Attributes: `mean`, `variance` (d,), of the columns; 0 where a column is constant. `floor`: directions that differ
-    by a smaller share than this are taken for one, lest rounding grow from step to step; it is relative to the
-    precision of X less its means.
+    Attributes: `mean`, `variance` (d,), of the columns; 0 where a column is constant. `unit`, sqrt(t). `floor`:
+    directions that differ by a smaller share than this are taken for one, lest rounding grow from step to step; it
+    depends on the precision of X less its means.
     """
 
     def __init__(self, values: Any, ridge: float):
@@ -36,24 +35,24 @@ class ShrunkCovariance:
             values.sum_duplicates()
         self.values = values
         self.mean, self.variance = _moments(values)
-        self.ridge = float(ridge * self.variance.mean())
-        self.kept = float(1 - ridge)
-        diagonal = self.kept * self.variance + self.ridge
-        self.inverse_diagonal = (1 / np.maximum(diagonal, TINY)).astype(values.dtype)[:, None]
-        rounding = np.finfo(values.dtype).eps * (1 + np.sqrt((self.mean**2).sum() / max(self.variance.sum(), TINY)))
+        self.unit = float(np.sqrt(self.variance.mean())) or 1.0
+        self.kept, self.ridge = float(1 - ridge), float(ridge)
+        diagonal = self.kept * self.variance / self.unit**2 + self.ridge
+        self.inverse_diagonal = (1 / diagonal).astype(values.dtype)[:, None]
+        rounding = np.finfo(values.dtype).eps * (1 + np.sqrt((self.mean**2).mean()) / self.unit)
         self.floor = float(min(0.01, 3 * np.sqrt(rounding)))
         self._shift = self.mean.astype(values.dtype)
-        self._scale = values.dtype.type(n**-0.5)
+        self._scale = values.dtype.type(n**-0.5 / self.unit)
 
     def image(self, directions: np.ndarray) -> np.ndarray:
-        """(d, m) -> Xc w / sqrt(n), (n, m)."""
+        """(d, m) -> Xc w / sqrt(n t), (n, m)."""
         out = self.values @ directions
         out -= self._shift @ directions
         out *= self._scale
         return out
 
     def pull(self, images: np.ndarray) -> np.ndarray:
-        """(n, m) -> Xc' f / sqrt(n), (d, m)."""
+        """(n, m) -> Xc' f / sqrt(n t), (d, m)."""
         out = self.values.T @ images
         out -= np.outer(self._shift, images.sum(0))
         out *= self._scale
@@ -103,13 +102,13 @@ class Span:
 
     @property
     def variates(self) -> np.ndarray:
-        """(n, m) Xc w / sqrt(n)."""
+        """(n, m) their images."""
         return self.images[:, : self.m]
 
     def judge(self, others: np.ndarray, rho: np.ndarray) -> np.ndarray:
-        """How far this is from the solution, (m,): r' diag(B)^-1 r of the residual r = Xc'others / n - rho B w.
+        """How far this is from the solution, (m,): r' diag(B)^-1 r of the residual r = A w - rho B w.
 
-        `others` is the sum of the other views' variates. `look` goes where r points.
+        A w is what the other views' variates, which add up to `others`, pull to. `look` goes where r points.
         """
         b, rho = self.covariance, rho.astype(self.basis.dtype)
         residual = b.pull(others - self.variates * (b.kept * rho))
@@ -171,7 +170,7 @@ def iterate(spans: Sequence[Span], wanted: int, steps: int) -> Iterator[tuple[np
         rho = _rayleigh_ritz(spans)
         total = sum(span.variates for span in spans)
         square = np.sum([span.judge(total - span.variates, rho)[:wanted] for span in spans], axis=0)
-        yield rho, float(np.sqrt(square.mean()) / max(rho[0], TINY))
+        yield rho, float(np.sqrt(square.mean()) / max(rho[0], np.finfo(float).tiny))
         for span in spans:
             span.look(steps)
 

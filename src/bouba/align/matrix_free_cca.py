@@ -183,7 +183,8 @@ class MatrixFreeCCA(ClosedForm):
         largest = np.take_along_axis(loadings, np.abs(loadings).argmax(0)[None], axis=0)[0]
         sign = np.where(largest < 0, -1.0, 1.0)
         self.means_ = {name: span.covariance.mean for name, span in spans.items()}
-        self.weights_ = {name: (w * (sign * inverse[name])).astype(w.dtype) for name, w in found.items()}
+        scale = {name: sign * inverse[name] / span.covariance.unit for name, span in spans.items()}
+        self.weights_ = {name: (w * scale[name]).astype(w.dtype) for name, w in found.items()}
         self.emphasis_ = {name: deviation * rho * np.sqrt(len(spans)) for name, deviation in deviations.items()}
 
     def _project(self, name: str, values: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -59,6 +60,8 @@ class SimCLR(BaseLearner):
     >>> model.embed(views)["numbers"].shape, model.features(views)["numbers"].shape
     ((40, 4), (40, 256))
     """
+
+    aligns: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ def main() -> None:
         app()
     except BoubaError as error:
         sys.stderr.write(f"bouba: {error}\n")
+        sys.last_value = error  # for what runs at exit: this process died of an error
         sys.exit(2)
 
 

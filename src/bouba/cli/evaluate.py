@@ -10,6 +10,7 @@ import typer
 
 from bouba.cli import reading
 from bouba.cli.recipe import load_recipe
+from bouba.errors import ModalityError
 
 
 def command(
@@ -47,7 +48,13 @@ def command(
         "ignore": ignore,
     }
     views = reading.read_table(table, said | {k: v for k, v in asked.items() if v not in (None, [])}, strict=strict)
-    known = views.select(*(name for name in views.columns if name in model.kinds_))
+    there = [name for name in views.columns if name in model.kinds_]
+    if not there:
+        raise ModalityError(
+            f"the model has {', '.join(model.kinds_)}, the table {', '.join(views.columns)}; name columns or files as "
+            "they were named in training"
+        )
+    known = views.select(*there)
     result = evaluate(model, known, method=type(model).__name__.lower(), split="test", templates=template or ["{}"])
     if out is not None:
         result.to_json(out)

@@ -19,7 +19,7 @@ from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, require
 from bouba.learner import BaseLearner
 
-ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "random_state")
+ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "ridge", "random_state")
 FIT = ("target", "validation", "holdout")
 HOLDOUT = 0.1
 ONE_VIEW = ("simclr", "learner")  # methods that one modality is enough for
@@ -40,6 +40,9 @@ def command(
     dim: Annotated[int | None, typer.Option(help="Width of the shared space.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    ridge: Annotated[
+        float | None, typer.Option(help="Shrinkage of covariances, for correlation methods; 0.1 suits few rows.")
+    ] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     image: reading.Image = None,
@@ -78,6 +81,8 @@ def command(
     seed = model.get_params().get("random_state") or 0
     training, held_out = _hold_out(views, plan["fit"].get("holdout", HOLDOUT), seed)
     if not as_json:
+        if not getattr(model, "aligns", True) and len(views.columns) > 1:
+            sys.stderr.write(f"{plan['method']} learns each view by itself; it cannot find one by another\n")
         for line in _aloud(views, held_out, out):
             sys.stderr.write(f"{line}\n")
     _fit(model, training, plan["fit"], folder, resume=resume, aloud=not as_json)
@@ -91,8 +96,10 @@ def command(
         return
     if result is not None:
         shown = result.where(metric=["recall@1", "recall@10", "median_rank"])
-        typer.echo(shown.format(rows=("split", "domain", "direction", "method")))
-    typer.echo(f"\nreport: {out / 'report.html'}\nsearch: bouba search {out} WORDS")
+        typer.echo((shown if len(shown) else result).format(rows=("split", "domain", "direction", "method")))
+    kinds = set(model.kinds_.values())
+    ask = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
+    typer.echo(f"\nreport: {out / 'report.html'}" + (f"\nsearch: bouba search {out} {ask}" if ask else ""))
 
 
 def _fit(model, training: Views, said: dict, folder: Path, *, resume: bool, aloud: bool) -> None:

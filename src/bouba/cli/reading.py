@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bouba.data.views import Views
+from bouba.errors import DataError
 
 Image = Annotated[list[str] | None, typer.Option(help="Column of pictures; repeat for several.")]
 Text = Annotated[list[str] | None, typer.Option(help="Column of text.")]
@@ -29,7 +30,6 @@ def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = Fal
     import numpy as np
 
     from bouba.data import read
-    from bouba.errors import DataError
 
     keywords = {name: value for name, value in said.items() if value not in (None, [])}
     if len(tables) == 1:
@@ -37,12 +37,24 @@ def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = Fal
     columns: dict[str, Any] = {}
     for table in tables:
         part = read(table)
-        if list(part.modalities.values()) != ["vector"] or not part.present[next(iter(part.columns))].all():
-            raise DataError(f"of several files each is one view of numbers without gaps; {table} holds {part}")
+        _refuse_more_than_numbers(table, part)
         (column,) = part.columns.values()
         name = Path(table).stem
         columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(column))
     return read(columns, **keywords, strict=strict)
+
+
+def _refuse_more_than_numbers(table: str, part: Views) -> None:
+    """DataError unless a file is one view of numbers without gaps: files are paired row by row, and nothing else."""
+    if list(part.modalities.values()) != ["vector"] or part.bad_rows:
+        first = f"; row {part.bad_rows[0]['row']}: {part.bad_rows[0]['reason']}" if part.bad_rows else ""
+        raise DataError(f"of several files each is one view of numbers without gaps; {table} holds {part}{first}")
+    roles = [*part.y, *part.meta, *(name for name in ("domain", "key", "group") if getattr(part, name) is not None)]
+    if roles:
+        raise DataError(
+            f"several files are paired row by row, but {table} also has {', '.join(roles)}; join them into one table "
+            "and say --vector 'a_*' --vector 'b_*'"
+        )
 
 
 def repeated_text(views: Views) -> str | None:

@@ -80,6 +80,8 @@ def build(recipe: Mapping[str, Any], **overrides):
     name = recipe.get("method", "clip")
     if name not in METHODS:
         raise RecipeError(f"no method {name!r}{nearest(name, METHODS)}")
+    if name == "learner" and "objective" not in recipe:
+        raise RecipeError('method "learner" needs a recipe with an [[objective]], for example term = "InfoNCE"')
     method = getattr(bouba, METHODS[name])
     known = method().get_params(deep=False)
     given = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
@@ -109,9 +111,27 @@ def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]
     name = str(entry.get(key))
     if name not in known:
         raise RecipeError(f"no {key} {name!r}{nearest(name, known)}")
-    cls = classes[name]
-    fields = {k: _tuples(v) for k, v in entry.items() if k != key}
-    _refuse_unknown(f"{key} {name}", fields, [f.name for f in dataclasses.fields(cls)])
+    given = {k: v for k, v in entry.items() if k != key}
+    return _made(f"{key} {name}", classes[name], given)
+
+
+def _made(where: str, cls, given: Mapping[str, Any]):
+    """A frozen dataclass from the fields given; a table within changes what stands there by default."""
+    declared = {f.name: f for f in dataclasses.fields(cls)}
+    _refuse_unknown(where, given, declared)
+    absent = dataclasses.MISSING
+    needed = [n for n, f in declared.items() if f.default is absent and f.default_factory is absent]
+    lacking = [n for n in needed if n not in given]
+    if lacking:
+        raise RecipeError(f"{where} lacks {', '.join(map(repr, lacking))}")
+    fields = {}
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            factory = declared[name].default_factory
+            if factory is absent or not dataclasses.is_dataclass(factory()):
+                raise RecipeError(f"{name!r} in {where} is no table")
+            value = _made(f"{name} of {where}", type(factory()), value)
+        fields[name] = _tuples(value)
     return cls(**fields)
 
 

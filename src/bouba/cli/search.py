@@ -36,6 +36,10 @@ def command(
     equals = dict(_equality(said, index.columns) for said in column or [])
     kind = model.kinds_[name]
     others = [v for v in index.views if model.kinds_[v] != kind] or [v for v in index.views if v != name]
+    if not getattr(model, "aligns", True):
+        if view not in (None, name):
+            raise UsageError(f"this model learnt {name!r} by itself and cannot find {view!r} by it; fit one with clip")
+        others = [name]
     views = [view] if view is not None else others or list(index.views)
     hits = [hit for v in views for hit in index.search(vector, k=k, view=v, where=where, equals=equals)]
     hits = sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
@@ -66,8 +70,9 @@ def _query(model: Any, words: str | None, image: Path | None, domain: str | None
         kinds = ", ".join(f"{view} ({kind})" for view, kind in model.kinds_.items())
         raise ModalityError(f"the model reads no pictures; it has {kinds}")
     read({name: [str(image)]}, image=name, strict=True)  # one clear line for a file that is no picture
-    if domain is not None and domain not in model.codes_.domains:
-        raise UsageError(f"no domain {domain!r}{nearest(domain, model.codes_.domains)}")
+    domains = model.codes_.domains if hasattr(model, "codes_") else ()
+    if domain is not None and domain not in domains:
+        raise UsageError(f"no domain {domain!r}{nearest(domain, domains)}")
     return name, Views({name: [str(image)]}, kinds={name: "image"}, domain=None if domain is None else [domain])
 
 

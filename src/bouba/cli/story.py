@@ -45,7 +45,7 @@ def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views |
     asks = sorted(kinds, key=lambda view: kinds[view] != "text")  # words first
     image = next((view for view, kind in kinds.items() if kind == "image"), None)
     galleries, maps, pictures = [], [], []
-    for ask in asks[:2] if len(asks) > 1 else ():
+    for ask in asks[:2] if len(asks) > 1 and getattr(model, "aligns", True) else ():
         answer = next(view for view in (image, *kinds) if view is not None and view != ask)
         rows = build.pick_queries(shown, ask=ask, answer=answer, n=8)
         galleries += build.galleries([method], shown, ask=ask, answer=answer, rows=rows, title=f"{ask} -> {answer}")

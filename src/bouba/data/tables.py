@@ -7,6 +7,7 @@ import csv
 import io
 import itertools
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ import numpy as np
 from bouba.data.decode import IMAGE_ENDINGS
 from bouba.errors import DataError
 
+log = logging.getLogger("bouba")
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,14})")
 CODE = re.compile(r"-?(0\d+|\d{16,})")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -124,7 +126,7 @@ def _from_csv(path: Path) -> Table:
     reader = csv.reader(io.StringIO(text), delimiter=separator)
     lines = _records(reader, path)
     header = [name.strip() for name in next(lines, [])]
-    if len(header) > 1 and all(NUMBER.fullmatch(name) for name in header):  # numbers only: it has no header
+    if _is_a_row(header):
         lines = itertools.chain([header], lines)
         header = [f"column{i}" for i in range(len(header))]
     twice = {name for name in header if header.count(name) > 1}
@@ -139,7 +141,19 @@ def _from_csv(path: Path) -> Table:
         records.append(record + [""] * (len(header) - len(record)))
         rows.append(number)
     columns = {name: _numbers(list(cells)) for name, cells in zip(header, zip(*records, strict=True))}
+    index = columns.get("")
+    if isinstance(index, np.ndarray) and len(columns) > 1 and np.array_equal(index, np.arange(len(index))):
+        del columns[""]  # the row numbers that pandas writes unasked
     return Table(columns, path.parent, rows=np.array(rows), bad_rows=bad)
+
+
+def _is_a_row(header: list[str]) -> bool:
+    """Whether a first line is no header: numbers only, unless they rise, as in 0, 1, 2 and 400, 410, 420."""
+    if len(header) < 2 or not all(NUMBER.fullmatch(name) for name in header):
+        return False
+    rise = all(float(a) < float(b) for a, b in itertools.pairwise(header))
+    log.info("the first line holds numbers and is taken for %s", "the header" if rise else "a row: there is no header")
+    return not rise
 
 
 def _separator(text: str, default: str) -> str:

@@ -47,7 +47,8 @@ def evaluate(
     """Retrieval in every direction, and accuracy on every label column, each with its interval and chance.
 
     Args:
-        model: fitted; has `embed(views)`, and may say in `compared_by` how its embeddings are compared.
+        model: fitted; has `embed(views)`, and may say in `compared_by` how its embeddings are compared and in `aligns`
+            that its views share no space, so that only the classes in each are judged.
         views: held-out rows. Rows with equal keys count as the same thing.
         method, split, seed: names for the records.
         probe: labelled rows whose embeddings a linear probe is fitted on; no probe without. The probe never
@@ -67,16 +68,17 @@ def evaluate(
     if len(views) < 2:
         raise DataError(f"evaluation needs two rows or more, got {len(views)}")
     compared_by = getattr(model, "compared_by", "cosine")
+    aligned = getattr(model, "aligns", True)  # else each view has a space of its own, and directions mean nothing
     labels = list(views.y if labels is None else labels)
     embedded = dict(model.embed(views))
     probe_z = dict(model.embed(probe)) if probe is not None and labels else {}
-    spoken = _spoken(model, views, labels, templates)
+    spoken = _spoken(model, views, labels, templates) if aligned else {}
     records: list[Record] = []
     for domain, rows in _domains(views, by_domain):
         part = views[rows]
         z = {name: values[rows] for name, values in embedded.items()}
         where = {"method": method, "split": split, "domain": domain, "seed": seed}
-        records += _directions(part, z, compared_by, where)
+        records += _directions(part, z, compared_by, where) if aligned else []
         for label in labels:
             for name in (name for name in z if part.modalities[name] != "text"):
                 truth = _Truth(part, name, label)

@@ -27,6 +27,6 @@ class Projection(nn.Module):
     def compose(self, matrix: Tensor, shift: Tensor) -> None:
         """Make z what matrix @ z + shift was, by changing the last layer; matrix (dim, dim), shift (dim,)."""
         last: nn.Linear = self.layers[-1]  # type: ignore[assignment]
-        weight, bias, matrix = last.weight.double(), last.bias.double(), matrix.to(last.weight.device)
-        last.weight.copy_(matrix @ weight)
-        last.bias.copy_(matrix @ bias + shift.to(matrix.device))
+        weight, bias = last.weight.cpu().double(), last.bias.cpu().double()  # Apple's GPUs have no float64
+        last.weight.copy_(matrix.cpu() @ weight)
+        last.bias.copy_(matrix.cpu() @ bias + shift.cpu())

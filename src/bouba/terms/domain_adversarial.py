@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bouba.errors import ModalityError, UsageError, nearest
+from bouba.nn.by_view import ByView
 from bouba.nn.reversal import reverse_gradient
 from bouba.nn.unit import unit_rows
+from bouba.terms.rows import nothing
 from bouba.terms.term import Space, Term
 
 
@@ -86,7 +88,7 @@ class DomainAdversarial(Term):
             if view not in space.dims:
                 raise ModalityError(f"DomainAdversarial names {view!r}, but no such view{nearest(view, space.dims)}")
         h = self.hidden
-        return nn.ModuleDict(
+        return ByView(
             {
                 view: nn.Sequential(
                     nn.Linear(space.dims[view], h),
@@ -100,7 +102,7 @@ class DomainAdversarial(Term):
         )
 
     def loss(self, batch, state):
-        total, parts, used = batch.rows.new_zeros(()), {}, 0
+        total, parts, used = nothing(batch, state), {}, 0
         strength = adaptation_strength(batch.progress, self.gamma)
         for view, classifier in state.items():
             known = batch.present[view] & (batch.domain >= 0)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bouba.errors import ModalityError, UsageError
+from bouba.nn.by_view import ByView
 from bouba.nn.decoder import Decoder
 from bouba.terms.checks import check_finite, check_views
 from bouba.terms.rows import nothing
@@ -78,7 +79,7 @@ class Reconstruction(Term):
     hidden: int = 256
     cross: bool = False
 
-    def state(self, space: Space) -> nn.ModuleDict:
+    def state(self, space: Space) -> ByView:
         check_views("Reconstruction names", self.views, space.dims)
         decodable = ", ".join(map(repr, space.raw)) or "none"
         closed = [view for view in self.views or () if view not in space.raw]
@@ -89,7 +90,7 @@ class Reconstruction(Term):
             )
         if self.hidden < 1:
             raise UsageError(f"hidden must be at least 1, got {self.hidden}")
-        return nn.ModuleDict(
+        return ByView(
             {view: Decoder(space.dims[view], space.raw[view], hidden=self.hidden) for view in self.views or space.raw}
         )
 

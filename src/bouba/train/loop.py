@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -91,11 +92,13 @@ def accelerator() -> Accelerator:
 
 
 def _leave() -> None:
-    """Leave together: a process that goes first takes connections down under the others."""
-    if dist.is_initialized():
-        with contextlib.suppress(RuntimeError):  # another one has already failed, and says so itself
-            dist.barrier()
-        dist.destroy_process_group()
+    """Leave together: a process that goes first takes connections down under the others. One that died of an error
+    does not wait, so that whoever started them sees it."""
+    if not dist.is_initialized() or getattr(sys, "last_value", None) is not None:
+        return
+    with contextlib.suppress(RuntimeError):  # another one has already failed, and says so itself
+        dist.barrier()
+    dist.destroy_process_group()
 
 
 def train(
@@ -225,8 +228,10 @@ def validate(fabric: Accelerator, model, batches: DataLoader) -> float:
     """Mean validation loss over held-out batches, weighted by their rows."""
     model.eval()
     total, rows = 0.0, 0
-    for batch in batches:
-        with fabric.autocast():
-            loss, _ = model(batch.to(fabric.device))
-        total, rows = total + float(loss) * len(batch), rows + len(batch)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # twins are changed at random: by the same draws in every epoch, on every process
+        for batch in batches:
+            with fabric.autocast():
+                loss, _ = model(batch.to(fabric.device))
+            total, rows = total + float(loss) * len(batch), rows + len(batch)
     return total / rows

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bouba.batch import Batch
 from bouba.data.loader import Rows
+from bouba.nn.by_view import ByView
 from bouba.nn.gather import gather
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective, Parts, Space
@@ -25,7 +26,7 @@ class Network(nn.Module):
         self, towers: Mapping[str, Tower], objective: Objective, space: Space, *, chunk_size: int | None = None
     ):
         super().__init__()
-        self.towers = nn.ModuleDict(towers)
+        self.towers = ByView(towers)
         self.objective = objective
         self.state = objective.state(space)
         self.chunk_size = chunk_size
