@@ -15,7 +15,7 @@ STORED = 2**22
 
 
 class ShrunkCovariance:
-    """B = (1 - r) Xc'Xc / (n t) + r I of one view, as products with X only; Xc is X less its means, t its mean variance.
+    """B = (1 - r) Xc'Xc / (n t) + r I of one view, as products with X; Xc is X less its means, t its mean variance.
 
     Nothing is centred: Xc w = X w - 1 (mean'w), which is dense only in rows by directions.
 

@@ -95,8 +95,9 @@ def command(
         typer.echo(json.dumps({"run": str(out), "rows": len(views), "bad_rows": len(views.bad_rows)}))
         return
     if result is not None:
-        shown = result.where(metric=["recall@1", "recall@10", "median_rank"])
-        typer.echo((shown if len(shown) else result).format(rows=("split", "domain", "direction", "method")))
+        shown = result.where(method=plan["method"], metric=["recall@1", "recall@10", "median_rank"])
+        shown = result.where(metric=["recall@1", "recall@10", "median_rank"]) if len(shown) else result
+        typer.echo(shown.format(rows=("split", "domain", "direction", "method")))
     kinds = set(model.kinds_.values())
     ask = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
     typer.echo(f"\nreport: {out / 'report.html'}" + (f"\nsearch: bouba search {out} {ask}" if ask else ""))

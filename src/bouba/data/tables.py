@@ -24,6 +24,7 @@ log = logging.getLogger("bouba")
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,14})")
 CODE = re.compile(r"-?(0\d+|\d{16,})")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+SHORT = re.compile(r"\d{1,6}(\.\d{1,2})?")
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -148,12 +149,13 @@ def _from_csv(path: Path) -> Table:
 
 
 def _is_a_row(header: list[str]) -> bool:
-    """Whether a first line is no header: numbers only, unless they rise, as in 0, 1, 2 and 400, 410, 420."""
+    """Whether a first line is no header: numbers only, unless they are short and rise, as 0, 1, 2 and 400, 402.5."""
     if len(header) < 2 or not all(NUMBER.fullmatch(name) for name in header):
         return False
     rise = all(float(a) < float(b) for a, b in itertools.pairwise(header))
-    log.info("the first line holds numbers and is taken for %s", "the header" if rise else "a row: there is no header")
-    return not rise
+    names = rise and all(SHORT.fullmatch(name) for name in header)
+    log.info("the first line holds numbers and is taken for %s", "the header" if names else "a row: there is no header")
+    return not names
 
 
 def _separator(text: str, default: str) -> str:
