@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,9 @@ from bouba.learner import BaseLearner
 from bouba.nn.projection import Projection
 from bouba.terms import Correlation, Objective, Reconstruction
 from bouba.towers import EncoderSpec, SameAs
+
+log = logging.getLogger("bouba")
+BY_CHANCE = 1.25  # batches that correlate this many times as much as all rows do
 
 
 class DeepCCA(BaseLearner):
@@ -34,10 +38,12 @@ class DeepCCA(BaseLearner):
 
     Args:
         towers: view -> encoder, one of its own for each view; a default for each kind when None.
-        ridge: share of the mean variance added to every direction's variance, in training and in the CCA on top.
+        ridge: share of the mean variance added to every direction's variance, in training and in the CCA on top; see
+            `correlation` for what it prevents.
         reconstruction: weight of Reconstruction() beside Correlation(), at least 0; towers of vectors and pictures
             have a form to give back, see Reconstruction.
-        dim: how many correlations; larger than what is wanted costs little, since they come out in order.
+        dim: how many correlations. No more than the views share: beyond that networks can only raise the correlations
+            within batches, and a warning says when they did.
         batch_size: rows a step; CLIP's default or 10 * dim, whichever is more, when None: a covariance of dim x dim
             takes that many rows.
         lr: peak learning rate; this loss takes larger steps than CLIP's.
@@ -59,7 +65,7 @@ class DeepCCA(BaseLearner):
         self,
         towers: Mapping[str, EncoderSpec] | None = None,
         *,
-        ridge: float = 1e-3,
+        ridge: float = 0.1,
         reconstruction: float = 0.0,
         dim: int = 32,
         lr: float = 5e-3,
@@ -105,3 +111,14 @@ class DeepCCA(BaseLearner):
             projection: Projection = self.module_.towers[name].projection  # type: ignore[assignment, union-attr]
             projection.compose(torch.from_numpy(matrix), torch.from_numpy(-matrix @ side.mean))
         self.module_.get_buffer("correlations").copy_(torch.from_numpy(cca.correlations_))
+        self._warn_of_batches(self.history_[-1]["Correlation.sum"], cca.correlations_.sum())
+
+    def _warn_of_batches(self, within: float, over_all: float) -> None:
+        if within > BY_CHANCE * over_all:
+            log.warning(
+                "correlations add up to %.1f within batches but to %.1f over all rows: what batches show is chance or a few "
+                "extreme rows. Raise batch_size or ridge, or lower dim (%d)",
+                within,
+                over_all,
+                self.dim,
+            )

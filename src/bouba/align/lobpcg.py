@@ -146,7 +146,7 @@ class Span:
 
 
 def iterate(spans: Sequence[Span], wanted: int, steps: int) -> Iterator[tuple[np.ndarray, float]]:
-    """Largest rho of A w = rho B w, A the covariances between views, B = diag(B_1..B_M) those within.
+    """Largest rho of A w = rho B w, A the covariances between views, B = diag(B_1..B_M) those within, as shrunk.
 
         residual   r_i = A_i w - rho B_i w_i
         inner      d_i = B_i^-1 r_i, a few conjugate-gradient steps

@@ -16,27 +16,29 @@ from bouba.terms.term import Space, Term
 FLOOR = 1e-8  # variance below which an embedding counts as constant; its gradient then is of order 1 / sqrt(FLOOR)
 
 
-def correlation(z_a: Tensor, z_b: Tensor, *, ridge: float = 1e-3) -> Tensor:
+def correlation(z_a: Tensor, z_b: Tensor, *, ridge: float = 0.1) -> Tensor:
     """The sum of the canonical correlations between two embeddings, the larger the better.
 
         T = S_aa^(-1/2) S_ab S_bb^(-1/2),   sum_k s_k(T) = |T|_*        (nuclear norm; s_k are singular values)
 
-    of centred z, each S_ii shifted by ridge * tr(S_ii) / d. Whitening removes scale and shape, so nothing is gained by
-    growing, shrinking or copying a direction, and a collapsed embedding correlates with nothing. No negatives are
+    of centred z, each S_ii shifted by ridge * tr(S_ii) / d. Whitening removes scale and, up to the ridge, shape: nothing is
+    gained by growing or copying a direction, and a collapsed embedding correlates with nothing. No negatives are
     needed, unlike `info_nce`, which looks at single pairs and cares for their order; this looks at the whole batch.
 
     The gradient is finite wherever the value is. T is whitened by Cholesky factors L_a^-1 S_ab L_b^-T, which has the
     singular values of the symmetric form, and a nuclear norm has the gradient U V'; the usual way through `eigh` or
     `svd` divides by differences of singular values and gives NaN where two are equal. Covariances are float64.
 
-    It takes many rows: of B rows without any relation, d directions still correlate by about sqrt(d / B), and for
-    B <= d they correlate fully. Give it 10 d rows or more.
+    It takes many rows. Of B rows without any relation d directions still correlate by about sqrt(d / B), and fully for
+    B <= d. With fewer than some 10 d rows networks learn to exploit that: a few extreme rows of each batch carry its
+    variance, so that every batch correlates and the whole does not. A ridge holds them back (d = 80, B = 500 on halves
+    of digits: 67 within batches and 36 over all rows with ridge 1e-3, 66 and 74 with 0.1).
 
     Args:
         z_a: (B, d_a) embeddings, B >= 2. Any float type.
         z_b: (B, d_b) embeddings; row i of one belongs to row i of the other.
-        ridge: share of the mean variance added to every direction's variance, at least 0. Directions that vary less
-            than this share are played down, which is what keeps small batches from correlating by chance.
+        ridge: share of the mean variance added to every direction's variance, at least 0. What varies less than this
+            share counts for little; even a full correlation of equal variances then comes to 1 / (1 + ridge).
 
     Returns:
         A scalar between 0 and min(d_a, d_b), float32 (float64 for float64 input).
@@ -92,7 +94,7 @@ def _check(z_a: Tensor, z_b: Tensor, ridge: float) -> None:
 def check_ridge(ridge: float) -> None:
     """UsageError unless `ridge` is a number of 0 or more."""
     if not 0 <= ridge < torch.inf:
-        raise UsageError(f"ridge must be a finite number of 0 or more, got {ridge}; 1e-3 is a start")
+        raise UsageError(f"ridge must be a finite number of 0 or more, got {ridge}; 0.1 is a start")
 
 
 @dataclass(frozen=True)
@@ -111,19 +113,19 @@ class Correlation(Term):
         ridge: share of the mean variance added to every direction's variance.
         pairs: which pairs of views; every pair when None.
 
-    Logs `sum`, the paper's objective: the sum of correlations, a mean over the pairs.
+    Logs `sum`, the paper's objective: the sum of correlations under the ridge, a mean over the pairs.
 
     Reference: Andrew et al. 2013, Deep Canonical Correlation Analysis; Wang, Arora, Livescu and Bilmes 2015, On Deep
     Multi-View Representation Learning (large batches instead of full ones; DCCAE = Correlation() + w *
     Reconstruction()). Departures: any number of views, masked missing views.
 
-    >>> Correlation() + 0.1 * Correlation(ridge=0.1, pairs=(("image", "text"),))
-    Correlation(ridge=0.001, pairs=None) + 0.1 * Correlation(ridge=0.1, pairs=(('image', 'text'),))
+    >>> Correlation() + 0.1 * Correlation(ridge=0.5, pairs=(("image", "text"),))
+    Correlation(ridge=0.1, pairs=None) + 0.1 * Correlation(ridge=0.5, pairs=(('image', 'text'),))
     """
 
     reads_unpaired: ClassVar[bool] = False
 
-    ridge: float = 1e-3
+    ridge: float = 0.1
     pairs: tuple[tuple[str, str], ...] | None = None
 
     def state(self, space: Space) -> nn.Module:
