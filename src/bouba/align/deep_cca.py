@@ -27,9 +27,9 @@ class DeepCCA(BaseLearner):
         train      max over networks f_a, f_b of the sum of canonical correlations of f_a(X_a) and f_b(X_b)
         finish     CCA on the embeddings of the training rows; its maps become part of the towers' last layers
 
-    Embeddings are canonical variates: centred, uncorrelated with each other, ordered by how much they correlate across
-    the views, each with standard deviation equal to its correlation (`correlations_`), so that under cosine the
-    directions that the views share weigh most. The first k columns are the k-dimensional analysis.
+    Embeddings are canonical variates: centred, uncorrelated with each other up to the ridge, ordered by how much they
+    correlate across the views, as spread as they correlate, so that under cosine the directions that the views share
+    weigh most. The first k columns are the k-dimensional analysis.
 
     Use it where what the views share is a continuous space and rows are many, more than 20 times `dim`. CLIP learns to
     tell rows apart, which is better for search; CCA and KernelCCA have a closed form and suit few rows. With
@@ -116,8 +116,8 @@ class DeepCCA(BaseLearner):
     def _warn_of_batches(self, within: float, over_all: float) -> None:
         if within > BY_CHANCE * over_all:
             log.warning(
-                "correlations add up to %.1f within batches but to %.1f over all rows: what batches show is chance or a few "
-                "extreme rows. Raise batch_size or ridge, or lower dim (%d)",
+                "correlations add up to %.1f within batches but to %.1f over all rows: what batches show is chance or "
+                "a few extreme rows. Raise batch_size or ridge, or lower dim (%d)",
                 within,
                 over_all,
                 self.dim,

@@ -21,9 +21,10 @@ def correlation(z_a: Tensor, z_b: Tensor, *, ridge: float = 0.1) -> Tensor:
 
         T = S_aa^(-1/2) S_ab S_bb^(-1/2),   sum_k s_k(T) = |T|_*        (nuclear norm; s_k are singular values)
 
-    of centred z, each S_ii shifted by ridge * tr(S_ii) / d. Whitening removes scale and, up to the ridge, shape: nothing is
-    gained by growing or copying a direction, and a collapsed embedding correlates with nothing. No negatives are
-    needed, unlike `info_nce`, which looks at single pairs and cares for their order; this looks at the whole batch.
+    of centred z, each S_ii shifted by ridge * tr(S_ii) / d. Whitening removes scale and, up to the ridge, shape:
+    nothing is gained by growing or copying a direction, and a collapsed embedding correlates with nothing. No
+    negatives are needed, unlike `info_nce`, which looks at single pairs and cares for their order; this looks at the
+    whole batch.
 
     The gradient is finite wherever the value is. T is whitened by Cholesky factors L_a^-1 S_ab L_b^-T, which has the
     singular values of the symmetric form, and a nuclear norm has the gradient U V'; the usual way through `eigh` or
