@@ -95,7 +95,6 @@ def test_law_finite_and_bounded_whatever_the_rank_and_scale(**case):
     finite_and_bounded(**case)
 
 
-@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(**ANYTHING)
 def test_law_finite_and_bounded_a_thousand_times(**case):
