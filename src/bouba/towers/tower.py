@@ -32,6 +32,16 @@ class EncoderSpec(ABC):
     kind: ClassVar[str]
     """The kind of modality it reads, one of bouba.data.views.KINDS."""
 
+    def on(self, kind: str) -> EncoderSpec:
+        """This description for a view of some kind. One that reads several kinds settles here on which it is.
+
+        Raises:
+            UsageError: it does not read that kind.
+        """
+        if kind != self.kind:
+            raise UsageError(f"{type(self).__name__} reads {self.kind}")
+        return self
+
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         """Vocabulary, mean and the like, from the training cells that are present. Nothing by default."""
         return {}
@@ -39,6 +49,10 @@ class EncoderSpec(ABC):
     @abstractmethod
     def build(self, learned: Learned) -> Encoder:
         """The network, freshly initialised, with its preprocessing."""
+
+    def start(self, encoder: Encoder) -> None:  # noqa: B027  optional
+        """Put in what was learnt elsewhere (pretrained weights). Called once before training, never on loading a saved
+        model, which holds every weight itself. Nothing by default."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +72,13 @@ class Encoder(nn.Module, ABC):
     `width` is the number of features it gives. `prepare` runs in the loader, on raw cells; `forward` takes
     what `prepare` gave, as keyword arguments, and returns features (B, width). `vary` changes inputs at random
     without changing what they mean; the loop calls it in training. `raw` is what a decoder must give back.
+    Parameters that do not require a gradient are frozen: they are saved with the model, never stepped or checkpointed.
     """
 
     width: int
     raw_width: int = 0
+    lr_scale: float = 1.0
+    """Its learning rate as a share of everyone's; pretrained weights take small steps."""
 
     @abstractmethod
     def prepare(self, cells: Sequence) -> Inputs:

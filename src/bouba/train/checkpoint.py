@@ -29,7 +29,7 @@ def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict |
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    save_file(_plain(network.state_dict()), beside / "network.safetensors")
+    save_file(_plain(changing(network)), beside / "network.safetensors")
     if best is not None:
         save_file(_plain(best), beside / "best.safetensors")
     state = optimizer.state_dict()
@@ -60,7 +60,7 @@ def load_checkpoint(folder: Path, *, network: nn.Module, optimizer, same: dict) 
     for name, now in json.loads(json.dumps(same)).items():
         if facts[name] != now:
             raise DataError(f"the checkpoint was made with {name} {facts[name]}, not {now}; resume with the same")
-    network.load_state_dict(load_file(folder / "network.safetensors"))
+    network.load_state_dict(load_file(folder / "network.safetensors"), strict=False)
     best = load_file(folder / "best.safetensors") if (folder / "best.safetensors").exists() else None
     tensors = load_file(folder / "optimizer.safetensors")
     state: dict[int, dict] = {}
@@ -78,6 +78,12 @@ def load_checkpoint(folder: Path, *, network: nn.Module, optimizer, same: dict) 
     random.setstate((version, tuple(keys), gauss))
     np.random.set_state(("MT19937", np.array(facts["random"]["numpy"][0], np.uint32), *facts["random"]["numpy"][1:]))
     return facts, best
+
+
+def changing(network: nn.Module) -> dict[str, torch.Tensor]:
+    """What training changes: every tensor of the state_dict but frozen parameters."""
+    frozen = {name for name, p in network.named_parameters(remove_duplicate=False) if not p.requires_grad}
+    return {name: tensor.detach() for name, tensor in network.state_dict().items() if name not in frozen}
 
 
 def has_checkpoint(folder: Path) -> bool:

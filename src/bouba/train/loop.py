@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from bouba.errors import BoubaError
-from bouba.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from bouba.train.checkpoint import changing, has_checkpoint, load_checkpoint, save_checkpoint
 from bouba.train.diagnosis import verdicts
 from bouba.train.network import Network
 
@@ -67,10 +67,15 @@ class Progress:
 
 def optimizer_for(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
     """AdamW that decays matrices only."""
-    learnt = [p for p in network.parameters() if p.requires_grad]
+    scales = {p: 1.0 for p in network.parameters() if p.requires_grad}
+    for module in network.modules():
+        scale = getattr(module, "lr_scale", 1.0)
+        scales |= {p: scale for p in module.parameters() if p.requires_grad and scale != 1.0}
+    decay = lambda p: schedule.weight_decay if p.dim() > 1 else 0.0  # noqa: E731
+    kinds = list(dict.fromkeys((scale, decay(p)) for p, scale in scales.items()))
     groups = [
-        {"params": [p for p in learnt if p.dim() > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in learnt if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": [p for p, s in scales.items() if (s, decay(p)) == kind], "scale": kind[0], "weight_decay": kind[1]}
+        for kind in kinds
     ]
     return torch.optim.AdamW(groups, lr=schedule.lr, fused=True)  # one pass over each matrix instead of five
 
@@ -150,7 +155,7 @@ def train(
             row["validation"] = validate(fabric, model, validation)
             if row["validation"] < where.best:
                 where.best, where.best_epoch = row["validation"], where.epoch + 1
-                where.best_weights = {k: v.detach().clone() for k, v in fabric.unwrap_model(model).state_dict().items()}
+                where.best_weights = {k: v.clone() for k, v in changing(fabric.unwrap_model(model)).items()}
         row["seconds"] = round(time.perf_counter() - started, 3)
         where.epoch += 1
         if where.epoch >= max(3, schedule.epochs // 5):
@@ -174,7 +179,7 @@ def train(
             (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
         on_epoch(row)
     if where.best_weights is not None:
-        network.load_state_dict(where.best_weights)
+        network.load_state_dict(where.best_weights, strict=False)
     network.eval()
     return history
 
@@ -203,7 +208,7 @@ def _epoch(fabric: Accelerator, model, optimizer, batches: DataLoader, schedule:
         progress = (epoch + step / len(batches)) / schedule.epochs
         rate = schedule.rate(progress + 1 / (len(batches) * schedule.epochs) / 2)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         with fabric.autocast():
             loss, parts = model(batch.to(fabric.device).replace(progress=progress))
         if not torch.isfinite(loss):

@@ -25,7 +25,7 @@ from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.gather import rank, world_size
 from bouba.nn.temperature import Temperature
-from bouba.terms.term import Objective, Space, Term
+from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, NGrams, SameAs, Tower
 from bouba.train import Network, Schedule, accelerator, train
 from bouba.train.progress import progress_bar
@@ -166,6 +166,9 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             if self.kinds_[name] == "text":
                 self.alphabets_[name] = alphabet(cells)
         self._assemble()
+        for name, spec in self.specs_.items():
+            if isinstance(spec, EncoderSpec):
+                spec.start(self._encoders()[name])
 
     def _assemble(self) -> None:
         domains = len(self.codes_.domains)
@@ -186,22 +189,23 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                 if kind not in DEFAULT_TOWERS:
                     raise UsageError(f"no default tower for {kind} (view {name!r}); give towers={{{name!r}: ...}}")
             return {name: DEFAULT_TOWERS[kind]() for name, kind in views.modalities.items()}
-        for name, spec in self.towers.items():
-            if name not in views.modalities:
-                raise ModalityError(f"a tower for {name!r}, but no such view{nearest(name, views.modalities)}")
-            self._refuse_misfit(name, spec, views.modalities)
-        return dict(self.towers)
+        unknown = next((name for name in self.towers if name not in views.modalities), None)
+        if unknown is not None:
+            raise ModalityError(f"a tower for {unknown!r}, but no such view{nearest(unknown, views.modalities)}")
+        return {name: self._fitting(name, spec, views.modalities) for name, spec in self.towers.items()}
 
-    def _refuse_misfit(self, name: str, spec: EncoderSpec | SameAs, kinds: Mapping[str, str]) -> None:
-        """UsageError for a tower that does not read the kind of its view."""
-        if isinstance(spec, SameAs):
-            other = (self.towers or {}).get(spec.view)
-            if other is None or isinstance(other, SameAs):
-                own = [view for view, tower in (self.towers or {}).items() if not isinstance(tower, SameAs)]
-                raise UsageError(f"{name!r} is SameAs({spec.view!r}), which has no tower of its own{nearest('', own)}")
-            spec = other
-        if spec.kind != kinds[name]:
-            raise UsageError(f"view {name!r} is {kinds[name]}, {type(spec).__name__} reads {spec.kind}")
+    def _fitting(self, name: str, spec: EncoderSpec | SameAs, kinds: Mapping[str, str]) -> EncoderSpec | SameAs:
+        """The tower made for the kind of its view. UsageError for one that does not read it."""
+        towers = self.towers or {}
+        owner = towers.get(spec.view) if isinstance(spec, SameAs) else spec
+        if isinstance(spec, SameAs) and (owner is None or isinstance(owner, SameAs)):
+            own = [view for view, tower in towers.items() if not isinstance(tower, SameAs)]
+            raise UsageError(f"{name!r} is SameAs({spec.view!r}), which has no tower of its own{nearest('', own)}")
+        try:
+            made = owner.on(kinds[name])  # type: ignore[union-attr]
+        except UsageError as error:
+            raise UsageError(f"view {name!r} is {kinds[name]}, {error}") from None
+        return spec if isinstance(spec, SameAs) else made
 
     def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
         fabric = accelerator()  # first: it settles which process this is
@@ -339,56 +343,3 @@ def _refuse_unjudging(held_out: Views) -> None:
 
 def _checksum(rows: np.ndarray) -> str:
     return f"{zlib.crc32(np.ascontiguousarray(rows).tobytes()):08x}"
-
-
-def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
-    """A saved model, from its folder or the run folder around it.
-
-    Args:
-        path: what `save` or `bouba fit -o` wrote.
-        custom: classes of yours (terms, encoders, methods) that the model uses.
-
-    Raises:
-        DataError: no model there. RecipeError: it uses a class that is not bouba's and not in `custom`.
-    """
-    facts, tensors = persist.read_model(Path(path))
-    arguments = {name: persist.rebuild(value, custom) for name, value in facts["arguments"].items()}
-    model = persist.class_of(facts["class"], custom)(**arguments)
-    model._restore(facts, tensors, custom)
-    return model
-
-
-class Learner(BaseLearner):
-    """Towers plus an objective, trained by the one loop.
-
-    Args:
-        towers: view -> encoder, `{"image": ConvNet(), "text": LSTM()}`; a default for each kind when None.
-        objective: a term or a weighted sum, `InfoNCE() + 0.3 * DomainAdversarial()`.
-        dim: width of the shared space.
-        epochs: passes over the source rows. lr, weight_decay: of AdamW.
-        batch_size: source rows a step; an eighth of the rows, between 32 and 256, when None.
-        patience: epochs without a better validation loss before stopping; None never stops.
-        chunk_size: rows a tower sees at once. Only the activations of one chunk are held (gradient caching, Gao et
-            al. 2021), for a third more work and the same gradients, BatchNorm aside; None sees the whole batch.
-        random_state: seed of initial weights, order and augmentation.
-        verbose: show a progress bar.
-
-    >>> from bouba.terms import InfoNCE
-    >>> views = Views({"a": np.eye(8), "b": np.eye(8)[:, ::-1].copy()})
-    >>> Learner(objective=InfoNCE(), epochs=2, dim=4).fit(views).transform(views).modalities
-    {'a': 'vector', 'b': 'vector'}
-    """
-
-    def __init__(
-        self,
-        towers: Mapping[str, EncoderSpec] | None = None,
-        objective: Term | Objective | None = None,
-        **training,
-    ):
-        super().__init__(towers, **training)
-        self.objective = objective
-
-    def _objective(self) -> Objective:
-        if self.objective is None:
-            raise UsageError("a Learner needs an objective, for example InfoNCE()")
-        return Objective.of(self.objective)

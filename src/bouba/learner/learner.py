@@ -1,0 +1,66 @@
+"""The estimator whose objective is given, and the door that saved models come back by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bouba import persist
+from bouba.errors import UsageError
+from bouba.learner.base import BaseLearner
+from bouba.terms.term import Objective, Term
+from bouba.towers import EncoderSpec
+
+
+def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
+    """A saved model, from its folder or the run folder around it.
+
+    Args:
+        path: what `save` or `bouba fit -o` wrote.
+        custom: classes of yours (terms, encoders, methods) that the model uses.
+
+    Raises:
+        DataError: no model there. RecipeError: it uses a class that is not bouba's and not in `custom`.
+    """
+    facts, tensors = persist.read_model(Path(path))
+    arguments = {name: persist.rebuild(value, custom) for name, value in facts["arguments"].items()}
+    model = persist.class_of(facts["class"], custom)(**arguments)
+    model._restore(facts, tensors, custom)
+    return model
+
+
+class Learner(BaseLearner):
+    """Towers plus an objective, trained by the one loop.
+
+    Args:
+        towers: view -> encoder, `{"image": ConvNet(), "text": LSTM()}`; a default for each kind when None.
+        objective: a term or a weighted sum, `InfoNCE() + 0.3 * DomainAdversarial()`.
+        dim: width of the shared space.
+        epochs: passes over the source rows. lr, weight_decay: of AdamW.
+        batch_size: source rows a step; an eighth of the rows, between 32 and 256, when None.
+        patience: epochs without a better validation loss before stopping; None never stops.
+        chunk_size: rows a tower sees at once. Only the activations of one chunk are held (gradient caching, Gao et
+            al. 2021), for a third more work and the same gradients, BatchNorm aside; None sees the whole batch.
+        random_state: seed of initial weights, order and augmentation.
+        verbose: show a progress bar.
+
+    >>> from bouba.terms import InfoNCE
+    >>> views = Views({"a": np.eye(8), "b": np.eye(8)[:, ::-1].copy()})
+    >>> Learner(objective=InfoNCE(), epochs=2, dim=4).fit(views).transform(views).modalities
+    {'a': 'vector', 'b': 'vector'}
+    """
+
+    def __init__(
+        self,
+        towers: Mapping[str, EncoderSpec] | None = None,
+        objective: Term | Objective | None = None,
+        **training,
+    ):
+        super().__init__(towers, **training)
+        self.objective = objective
+
+    def _objective(self) -> Objective:
+        if self.objective is None:
+            raise UsageError("a Learner needs an objective, for example InfoNCE()")
+        return Objective.of(self.objective)
