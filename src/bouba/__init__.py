@@ -26,13 +26,22 @@ if TYPE_CHECKING:
     from bouba.data import samples as samples
     from bouba.data import split as split
     from bouba.evaluation import evaluate as evaluate
+    from bouba.fuse import FusionClassifier as FusionClassifier
+    from bouba.fuse import FusionRegressor as FusionRegressor
+    from bouba.fuse import MultitaskLearner as MultitaskLearner
     from bouba.learner import Learner as Learner
     from bouba.learner import load as load
+    from bouba.nn.fusion import AttentionFusion as AttentionFusion
+    from bouba.nn.fusion import ConcatFusion as ConcatFusion
+    from bouba.nn.fusion import GatedFusion as GatedFusion
+    from bouba.nn.fusion import LowRankFusion as LowRankFusion
+    from bouba.nn.fusion import SumFusion as SumFusion
     from bouba.terms import Correlation as Correlation
     from bouba.terms import DomainAdversarial as DomainAdversarial
     from bouba.terms import ExplicitNegatives as ExplicitNegatives
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import NTXent as NTXent
+    from bouba.terms import Prediction as Prediction
     from bouba.terms import Reconstruction as Reconstruction
     from bouba.terms import SigmoidPairs as SigmoidPairs
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
@@ -51,27 +60,36 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "AdaptedCLIP": "adapt",
+    "AttentionFusion": "nn.fusion",
     "CCA": "align",
     "CLIP": "align",
     "CRNN": "towers",
+    "ConcatFusion": "nn.fusion",
     "ConvNet": "towers",
     "Correlation": "terms",
     "DeepCCA": "align",
     "DomainAdversarial": "terms",
     "ExplicitNegatives": "terms",
+    "FusionClassifier": "fuse",
+    "FusionRegressor": "fuse",
+    "GatedFusion": "nn.fusion",
     "InfoNCE": "terms",
     "KernelCCA": "align",
     "LSTM": "towers",
     "Learner": "learner",
+    "LowRankFusion": "nn.fusion",
     "MLP": "towers",
     "MatrixFreeCCA": "align",
+    "MultitaskLearner": "fuse",
     "NGrams": "towers",
     "NTXent": "terms",
+    "Prediction": "terms",
     "Reconstruction": "terms",
     "ResNet": "towers",
     "SameAs": "towers",
     "SigmoidPairs": "terms",
     "SimCLR": "align",
+    "SumFusion": "nn.fusion",
     "SupervisedContrastive": "terms",
     "Triplet": "terms",
     "Views": "data",
@@ -81,7 +99,7 @@ _HOME = {
     "read": "data",
     "split": "data",
 }
-_ROOMS = ("adapt", "align", "data", "errors", "evaluation", "metrics", "report", "search", "terms", "towers")
+_ROOMS = ("adapt", "align", "data", "errors", "evaluation", "fuse", "metrics", "report", "search", "terms", "towers")
 __all__ = ["__version__", "samples", *_HOME]
 __version__ = "0.1.0"
 

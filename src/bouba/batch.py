@@ -21,10 +21,12 @@ class Batch:
         present: view -> bool (B,), True where the row has that view.
         rows: int64 (B,), row numbers in the Views the batch was drawn from.
         z: view -> float (B, d) embeddings; filled by the towers.
+        fused: float (B, d), one vector a row from the views it has, zeros or noise where it has none; filled where
+            views are fused. Some views may have been hidden from it at random in training.
         twin: view -> float (B, d), the same cells embedded once more after another random change (crop, dropped
             words, ...); filled where a term reads twins.
         raw: view -> float (B, p), what a decoder of that view must give back; filled where a term reads raw views.
-        y: label column -> (B,) class codes (int64, -1 = missing) or numbers (float, NaN = missing).
+        y: label column -> (B,) class codes (int64, -1 = missing) or standardised numbers (float, NaN = missing).
         domain: int64 (B,) domain codes, or None without domains.
         key: int64 (B,); equal keys are the same thing (no negatives of each other); -1 = unknown.
         progress: fraction of training done, in [0, 1]; schedules read it.
@@ -34,6 +36,7 @@ class Batch:
     present: dict[str, Tensor]
     rows: Tensor
     z: dict[str, Tensor] = field(default_factory=dict)
+    fused: Tensor | None = None
     twin: dict[str, Tensor] = field(default_factory=dict)
     raw: dict[str, Tensor] = field(default_factory=dict)
     y: dict[str, Tensor] = field(default_factory=dict)
@@ -43,6 +46,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def any_present(self) -> Tensor:
+        """bool (B,), True where the row has a view or more."""
+        return sum(self.present.values(), start=self.rows.new_zeros(len(self))) > 0  # type: ignore[return-value]
 
     def map(self, function) -> Batch:
         """A copy with `function` applied to every tensor (to a device, gathered over processes, ...)."""

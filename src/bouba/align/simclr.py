@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from bouba.batch import Batch
 from bouba.data.augment import Augment
-from bouba.data.loader import Codes, Rows
 from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.learner import BaseLearner
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.projection import Projection
 from bouba.terms import NTXent, Objective
-from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, NGrams, SameAs, Tower
+from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, NGrams, SameAs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STRONG = Augment(zoom=(0.4, 1.0), turn=10.0, shift=0.0, color=0.5, roam=1.0, grey=0.2)
 """Crops that lie anywhere and bold colours: more than a picture with a caption could bear."""
@@ -95,24 +98,14 @@ class SimCLR(BaseLearner):
         Raises:
             ModalityError: a view the model was not trained on.
         """
-        check_is_fitted(self, "module_")
         views = as_views(X)
-        self.embed(views[:0])  # refuses unknown views
-        out = {}
-        for name in views.modalities:
-            tower: Tower = self.module_.towers[name]  # type: ignore[assignment]
-            given: list[np.ndarray] = []
-            hook = tower.projection.register_forward_pre_hook(
-                lambda module, inputs, given=given: given.append(inputs[0].float().cpu().numpy())
-            )
-            try:
-                self.embed(views.select(name))
-            finally:
-                hook.remove()
-            out[name] = np.zeros((len(views), tower.encoder.width), np.float32)
-            if given:
-                out[name][views[name].present] = np.concatenate(given)
-        return out
+
+        def forward(batch: Batch) -> dict[str, Tensor]:
+            return {name: self.module_.embed_view(name, batch, features=True) for name in batch.present}
+
+        found = self._run(views, forward)
+        widths = {name: self._encoders()[name].width for name in views.modalities}
+        return {name: found.get(name, np.zeros((len(views), width), np.float32)) for name, width in widths.items()}
 
     def score(self, X, y=None) -> float:
         """Mean reciprocal rank of a cell's other random change among those of X's rows, averaged over the views.
@@ -137,18 +130,10 @@ class SimCLR(BaseLearner):
             )
         )
 
-    def _varied(self, views: Views, batch_size: int = 512) -> dict[str, np.ndarray]:
+    def _varied(self, views: Views) -> dict[str, np.ndarray]:
         """Embeddings of randomly changed inputs: view -> float32 (n, dim)."""
-        import torch
 
-        encoders = {name: encoder for name, encoder in self._encoders().items() if name in views.columns}
-        rows = Rows(views, encoders, Codes(self.codes_.domains), memory=0)
-        device = next(self.module_.parameters()).device
-        out: dict[str, list[np.ndarray]] = {name: [] for name in encoders}
-        self.module_.eval()
-        with torch.inference_mode():
-            for chunk in torch.arange(len(views)).split(batch_size):
-                batch = rows.batch(chunk).to(device)
-                for name in encoders:
-                    out[name].append(self.module_.embed_view(name, batch, vary=True).float().cpu().numpy())
-        return {name: np.concatenate(parts) for name, parts in out.items()}
+        def forward(batch: Batch) -> dict[str, Tensor]:
+            return {name: self.module_.embed_view(name, batch, vary=True) for name in batch.present}
+
+        return self._run(views, forward)

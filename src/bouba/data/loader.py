@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,24 +31,73 @@ class Codes:
 
     Args:
         domains: domain names; the code of one is its place.
-        classes: label column -> class names.
+        classes: label column -> its classes, as they stand in the cells.
+        shares: label column -> share of each class among the labelled rows.
+        numbers: label column -> (mean, standard deviation), of columns that hold numbers.
     """
 
     domains: tuple[str, ...] = ()
-    classes: Mapping[str, tuple[str, ...]] | None = None
+    classes: Mapping[str, tuple[Any, ...]] | None = None
+    shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    numbers: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, views: Views) -> Codes:
-        classes = {
-            name: tuple(sorted({str(v) for v in values if not is_missing(v)})) for name, values in views.y.items()
-        }
-        return cls(tuple(views.domains), classes)
+    def of(cls, views: Views, numbers: Iterable[str] = ()) -> Codes:
+        """Of all label columns; those in `numbers` hold numbers, the others classes."""
+        numbers = list(numbers)
+        counts = {name: Counter(map(class_name, _there(values))) for name, values in views.y.items()}
+        counts = {name: count for name, count in counts.items() if name not in numbers}
+        cells = {name: {class_name(v): _python(v) for v in _there(views.y[name])} for name in counts}
+        return cls(
+            tuple(views.domains),
+            {name: tuple(cells[name][c] for c in sorted(count)) for name, count in counts.items()},
+            {name: tuple(count[c] / count.total() for c in sorted(count)) for name, count in counts.items()},
+            {name: _moments(name, _there(views.y[name])) for name in numbers},
+        )
 
 
-def encode(values: np.ndarray, names: Sequence[str]) -> Tensor:
+def holds_numbers(values: np.ndarray) -> bool:
+    """Whether a label column says how much, not which: numbers, some of them not whole, or more than 20 different."""
+    cells = _there(values)
+    if not cells or not all(
+        isinstance(c, int | float | np.number) and not isinstance(c, bool | np.bool_) for c in cells
+    ):
+        return False
+    return len(set(cells)) > 20 or not all(float(c).is_integer() for c in cells)
+
+
+def _there(values: np.ndarray) -> list:
+    return [v for v in values if not is_missing(v)]
+
+
+def class_name(value) -> str:
+    """A class as text; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
+    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
+
+
+def _python(value) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _moments(name: str, cells: list) -> tuple[float, float]:
+    try:
+        numbers = np.array([float(cell) for cell in cells])
+    except (TypeError, ValueError):
+        numbers = np.array([np.nan])
+    if not len(numbers) or not np.isfinite(numbers).all():
+        raise DataError(f"label {name!r} must hold numbers, got {cells[:3]!r:.60}; predict classes of it instead")
+    return float(numbers.mean()), float(numbers.std()) or 1.0
+
+
+def encode(values: np.ndarray, names: Sequence) -> Tensor:
     """Names (n,) -> int64 codes (n,); missing and unknown names are -1."""
-    code = {name: i for i, name in enumerate(names)}
-    return torch.tensor([-1 if is_missing(v) else code.get(str(v), -1) for v in values], dtype=torch.int64)
+    code = {class_name(name): i for i, name in enumerate(names)}
+    return torch.tensor([-1 if is_missing(v) else code.get(class_name(v), -1) for v in values], dtype=torch.int64)
+
+
+def standardise(values: np.ndarray, mean: float, scale: float) -> Tensor:
+    """Numbers (n,) -> float32 (n,) in standard deviations from the mean; NaN where missing."""
+    return torch.tensor([np.nan if is_missing(v) else (float(v) - mean) / scale for v in values], dtype=torch.float32)
 
 
 class Rows(Dataset[Batch]):
@@ -62,6 +112,7 @@ class Rows(Dataset[Batch]):
         )
         classes = codes.classes or {}
         self.y = {name: encode(views.y[name], names) for name, names in classes.items() if name in views.y}
+        self.y |= {name: standardise(views.y[name], *of) for name, of in codes.numbers.items() if name in views.y}
         self.rows = torch.arange(len(views))
         self.kept = {name: kept for name in encoders if (kept := self._keep(name, memory // len(encoders))) is not None}
 

@@ -8,7 +8,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -16,33 +16,46 @@ from sklearn.utils.validation import check_is_fitted
 
 from bouba import persist
 from bouba.data.alphabet import alphabet, text_view
-from bouba.data.loader import Codes, Rows, Shuffled, loader
+from bouba.data.loader import Codes, Rows, Shuffled, holds_numbers, loader
 from bouba.data.read import as_views
 from bouba.data.split import split
 from bouba.data.target import Target, hide, source_only
-from bouba.data.views import Column, Views
+from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.learner.runs import Runs
 from bouba.metrics import mean_reciprocal_rank
+from bouba.nn.fusion import Fusion
 from bouba.nn.gather import rank, world_size
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective, Space
-from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, NGrams, SameAs, Tower
+from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
 from bouba.train import Network, Schedule, accelerator, train
 from bouba.train.progress import progress_bar
 
-DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {"image": ConvNet, "text": NGrams, "vector": MLP, "audio": CRNN}
+DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
+    "image": ConvNet,
+    "text": NGrams,
+    "vector": MLP,
+    "audio": CRNN,
+    "video": Frames,
+    "table": Tabular,
+}
 
 
-class BaseLearner(TransformerMixin, BaseEstimator):
+class BaseLearner(Runs, TransformerMixin, BaseEstimator):
     """What every method that is trained shares. A method says which objective; see Learner for the arguments."""
 
     aligns: ClassVar[bool] = True
     """Whether the views share one space, so that one can be found by another."""
 
+    saves: ClassVar[tuple[str, ...]] = ()
+    """Fitted attributes, plain values, that a method saves besides those that all have."""
+
     def __init__(
         self,
         towers: Mapping[str, EncoderSpec] | None = None,
         *,
+        fusion: Fusion | None = None,
         dim: int = 128,
         epochs: int = 30,
         batch_size: int | None = None,
@@ -54,6 +67,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         verbose: bool = False,
     ):
         self.towers = towers
+        self.fusion = fusion
         self.dim = dim
         self.epochs = epochs
         self.batch_size = batch_size
@@ -66,13 +80,18 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        """A method's own arguments and the shared ones, which its constructor forwards by name."""
-        shared = [name for name in inspect.signature(BaseLearner.__init__).parameters if name != "self"]
-        return sorted({*super()._get_param_names(), *shared})
+        """A method's own arguments and those of its bases, which its constructor forwards by name."""
+        bases = [base for base in cls.__mro__ if issubclass(base, BaseLearner) and "__init__" in vars(base)]
+        known = {p.name: p for base in bases for p in inspect.signature(base.__init__).parameters.values()}
+        return sorted(name for name, p in known.items() if name != "self" and p.kind is not p.VAR_KEYWORD)
 
     @abstractmethod
     def _objective(self) -> Objective:
         """What is minimised."""
+
+    def _numbers(self, views: Views) -> list[str]:
+        """The label columns that say how much, not which."""
+        return [name for name, values in views.y.items() if holds_numbers(values)]
 
     def _batch_size(self, rows: int) -> int:
         """Rows of a step, of so many source rows in all."""
@@ -153,7 +172,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """Encoders look at the training cells; then the network is made."""
         self.specs_ = self._specs(views)
         self.kinds_ = {name: views.modalities[name] for name in self.specs_}
-        self.codes_ = Codes.of(views)
+        self.codes_ = Codes.of(views, self._numbers(views))
         self.learned_: dict[str, dict] = {}
         self.alphabets_ = {}
         for name, spec in self.specs_.items():
@@ -179,8 +198,17 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         }
         towers = {name: towers[spec.view if isinstance(spec, SameAs) else name] for name, spec in self.specs_.items()}
         raw = {name: width for name, tower in towers.items() if (width := tower.encoder.raw_width)}
-        space = Space(dict.fromkeys(self.specs_, self.dim), self.codes_.domains, self.codes_.classes, raw)
-        self.module_ = Network(towers, self._objective(), space, chunk_size=self.chunk_size)
+        codes = self.codes_
+        space = Space(
+            dict.fromkeys(self.specs_, self.dim),
+            codes.domains,
+            codes.classes,
+            raw,
+            fused=None if self.fusion is None else self.dim,
+            numbers=tuple(codes.numbers),
+            shares=codes.shares,
+        )
+        self.module_ = Network(towers, self._objective(), space, fusion=self.fusion, chunk_size=self.chunk_size)
 
     def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
         """The encoders asked for, by view; or a default for each kind."""
@@ -244,45 +272,6 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         if is_target.any():  # the target is normalised by its own statistics, the others by theirs
             self.module_.measure_domains(prepared)
 
-    def _encoders(self) -> dict[str, Any]:
-        return {name: tower.encoder for name, tower in self.module_.towers.items()}  # type: ignore[union-attr]
-
-    def embed(self, X, *, batch_size: int = 512) -> dict[str, np.ndarray]:
-        """Embeddings of every view that X has: view -> float32 (n, dim), zeros where a cell is missing.
-
-        Raises:
-            ModalityError: a view the model was not trained on.
-        """
-        import torch
-
-        check_is_fitted(self, "module_")
-        views = as_views(X)
-        for name, kind in views.modalities.items():
-            if name not in self.kinds_:
-                known = ", ".join(f"{view} ({its})" for view, its in self.kinds_.items())
-                raise ModalityError(f"the model has no view {name!r} ({kind}); it has {known}")
-        names = [name for name in views.modalities if views[name].present.any()]
-        out = {name: np.zeros((len(views), self.dim), np.float32) for name in views.modalities}
-        if not names:
-            return out
-        device = next(self.module_.parameters()).device
-        codes = Codes(self.codes_.domains)  # to each its own statistics, where they were measured
-        rows = Rows(views, {name: self._encoders()[name] for name in names}, codes, memory=0)
-        self.module_.eval()
-        with torch.inference_mode():
-            for chunk in torch.arange(len(views)).split(batch_size):
-                batch = rows.batch(chunk).to(device)
-                for name in names:
-                    out[name][chunk.numpy()] = self.module_.embed_view(name, batch).float().cpu().numpy()
-        return out
-
-    def transform(self, X) -> Views:
-        """Views of embeddings, one vector view for each view of X, with the same rows, roles and missing cells."""
-        views = as_views(X)
-        embedded = self.embed(views)
-        present = views.present
-        return views.replace(columns={name: Column.of(z, "vector", present[name]) for name, z in embedded.items()})
-
     @property
     def compared_by(self) -> str:
         """How this model's embeddings are to be compared: what its contrastive term used, else cosine."""
@@ -318,6 +307,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             "alphabets": self.alphabets_,
             "codes": persist.describe(self.codes_),
             "history": self.history_,
+            "more": {name: persist.describe(getattr(self, name)) for name in self.saves},
         }
         persist.write_model(Path(path), facts, self.module_.state_dict())
 
@@ -327,6 +317,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.kinds_, self.learned_, self.history_ = facts["kinds"], facts["learned"], facts["history"]
         self.alphabets_ = facts["alphabets"]
         self.codes_ = persist.rebuild(facts["codes"])
+        for name, value in facts.get("more", {}).items():
+            setattr(self, name, persist.rebuild(value, custom))
         self._assemble()
         self.module_.load_state_dict(tensors)
         self.module_.eval()

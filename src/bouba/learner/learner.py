@@ -8,7 +8,7 @@ from typing import Any
 
 from bouba import persist
 from bouba.errors import UsageError
-from bouba.learner.base import BaseLearner
+from bouba.learner.predicts import Predicts
 from bouba.terms.term import Objective, Term
 from bouba.towers import EncoderSpec
 
@@ -30,12 +30,15 @@ def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
     return model
 
 
-class Learner(BaseLearner):
+class Learner(Predicts):
     """Towers plus an objective, trained by the one loop.
 
     Args:
         towers: view -> encoder, `{"image": ConvNet(), "text": LSTM()}`; a default for each kind when None.
-        objective: a term or a weighted sum, `InfoNCE() + 0.3 * DomainAdversarial()`.
+        objective: a term or a weighted sum, `InfoNCE() + 0.3 * DomainAdversarial()`. With a Prediction in it the model
+            has `predict` and `predict_proba`.
+        fusion: how the views of a row become one vector, `GatedFusion(drop=0.3)`; terms that predict read it, and
+            `transform` gives it. None: views stay apart.
         dim: width of the shared space.
         epochs: passes over the source rows. lr, weight_decay: of AdamW.
         batch_size: source rows a step; an eighth of the rows, between 32 and 256, when None.

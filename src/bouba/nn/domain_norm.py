@@ -15,8 +15,20 @@ import torch
 from torch import Tensor, nn
 
 
+def batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Every BatchNorm layer of a network."""
+    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether it has parameters and none of them is trained."""
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
 class DomainStatistics(nn.Module):
-    """Means and variances of every BatchNorm layer of a network, one row a domain.
+    """Means and variances of every BatchNorm layer of a network that learns, one row a domain. Frozen layers keep the
+    statistics they came with.
 
     Args:
         network: where the layers are. domains: how many domains there are.
@@ -27,13 +39,13 @@ class DomainStatistics(nn.Module):
 
     def __init__(self, network: nn.Module, domains: int):
         super().__init__()
-        self._layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self._layers = [m for m in batch_norms(network) if not is_frozen(m)]
         width = sum(layer.num_features for layer in self._layers)
         self.register_buffer("values", torch.zeros(domains, 2, width))
         self.register_buffer("measured", torch.zeros(domains, dtype=torch.bool))
 
     def __bool__(self) -> bool:
-        """Whether the network has any BatchNorm."""
+        """Whether the network has any BatchNorm that learns."""
         return bool(self._layers)
 
     def measure(self, code: int, forwards: Iterable) -> None:

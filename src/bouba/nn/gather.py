@@ -58,8 +58,9 @@ def gather(batch: Batch) -> Batch:
         as_number = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
         return _GatherRows.apply(as_number, counts).to(tensor.dtype)
 
-    def taking_part(z: dict[str, Tensor]) -> dict[str, Tensor]:
-        free = not torch.is_grad_enabled()
-        return {name: e if free or e.requires_grad else e.detach().requires_grad_() for name, e in z.items()}
+    def taking_part(e: Tensor) -> Tensor:
+        return e if e.requires_grad or not torch.is_grad_enabled() else e.detach().requires_grad_()
 
-    return batch.replace(inputs={}, z=taking_part(batch.z), twin=taking_part(batch.twin)).map(rows)
+    z, twin = ({name: taking_part(e) for name, e in many.items()} for many in (batch.z, batch.twin))
+    fused = None if batch.fused is None else taking_part(batch.fused)
+    return batch.replace(inputs={}, z=z, twin=twin, fused=fused).map(rows)

@@ -10,6 +10,7 @@ from bouba.terms.info_nce import InfoNCE as InfoNCE
 from bouba.terms.info_nce import info_nce as info_nce
 from bouba.terms.nt_xent import NTXent as NTXent
 from bouba.terms.nt_xent import nt_xent as nt_xent
+from bouba.terms.prediction import Prediction as Prediction
 from bouba.terms.reconstruction import Reconstruction as Reconstruction
 from bouba.terms.reconstruction import reconstruction as reconstruction
 from bouba.terms.sigmoid_pairs import SigmoidPairs as SigmoidPairs

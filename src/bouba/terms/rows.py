@@ -30,5 +30,6 @@ def nothing(batch: Batch, state: nn.Module) -> Tensor:
     """0, as a function of every embedding and of all that the term learns. A term that starts its sum here takes part
     in the backward pass also when no row suits it; other processes wait for it there. What a cell holds is not read.
     """
-    tensors = [*batch.z.values(), *batch.twin.values(), *state.parameters()]
+    fused = [] if batch.fused is None else [batch.fused]
+    tensors = [*batch.z.values(), *fused, *batch.twin.values(), *state.parameters()]
     return sum((t.flatten()[:0].sum() for t in tensors), start=batch.rows.new_zeros((), dtype=tensors[0].dtype))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
@@ -28,14 +28,24 @@ class Space:
     Args:
         dims: view -> width of z.
         domains: names of the domains, in the order of their codes; empty without domains.
-        classes: label column -> class names, in the order of their codes; numbers have none.
+        classes: label column -> class names, in the order of their codes; columns of numbers are not in it.
         raw: view -> width of what a decoder of it must give back; views that cannot be decoded are not in it.
+        fused: width of the fused vector; None where views are not fused.
+        numbers: label columns that hold numbers, standardised by the training rows.
+        shares: label column -> share of each class among the labelled training rows.
     """
 
     dims: Mapping[str, int]
     domains: tuple[str, ...] = ()
     classes: Mapping[str, tuple[str, ...]] | None = None
     raw: Mapping[str, int] = field(default_factory=dict)
+    fused: int | None = None
+    numbers: tuple[str, ...] = ()
+    shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def unfused(self) -> Space:
+        """The same, for one who reads each view by itself."""
+        return replace(self, fused=None)
 
 
 class Term(ABC):

@@ -109,19 +109,23 @@ class Tower(nn.Module):
 
     def forward(self, inputs: Inputs, domain: Tensor | None = None) -> Tensor:
         """z (B, dim). `domain` (B,) holds codes, -1 where it is unknown."""
+        return self.projection(self.features(inputs, domain))
+
+    def features(self, inputs: Inputs, domain: Tensor | None = None) -> Tensor:
+        """What the encoder gives, before the projection, (B, width)."""
         if domain is None or not self.statistics:
-            return self.projection(self.encoder(**inputs))
+            return self.encoder(**inputs)
         features = None
         for code in domain.unique().tolist():
             rows = (domain == code).nonzero(as_tuple=True)[0]
             with nullcontext() if self.training else self.statistics.of(code):
                 some = self.encoder(**{name: tensor[rows] for name, tensor in inputs.items()})
             if len(rows) == len(domain):
-                return self.projection(some)
+                return some
             features = some.new_zeros((len(domain), some.shape[1])) if features is None else features
             features = features.index_put((rows,), some)
         assert features is not None, "a batch has a row"
-        return self.projection(features)
+        return features
 
 
 def stack(tensors: Sequence[Tensor]) -> Tensor:

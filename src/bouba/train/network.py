@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from bouba.batch import Batch
 from bouba.data.loader import Rows
 from bouba.nn.by_view import ByView
+from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective, Parts, Space
@@ -23,34 +24,55 @@ class Network(nn.Module):
     """Towers and the objective's state in one module, so that one optimiser and one checkpoint hold everything."""
 
     def __init__(
-        self, towers: Mapping[str, Tower], objective: Objective, space: Space, *, chunk_size: int | None = None
+        self,
+        towers: Mapping[str, Tower],
+        objective: Objective,
+        space: Space,
+        *,
+        fusion: Fusion | None = None,
+        chunk_size: int | None = None,
     ):
         super().__init__()
         self.towers = ByView(towers)
+        self.drop = 0.0 if fusion is None else fusion.drop
+        self.fusion = None if fusion is None or space.fused is None else fusion.build(len(towers), space.fused)
         self.objective = objective
         self.state = objective.state(space)
         self.chunk_size = chunk_size
 
     def embed(self, batch: Batch) -> Batch:
-        """The batch with z filled, view -> (B, dim), zeros where the row lacks the view; twin and raw where they are
-        read. Inputs are varied in training; where twins are read without training too, else both would be equal."""
+        """The batch with z filled, view -> (B, dim), zeros where the row lacks the view; fused where views are fused,
+        twin and raw where they are read. Inputs are varied in training; where twins are read without training too,
+        else both would be equal."""
         twins = any(term.reads_twins for _, term in self.objective)
         vary = self.training or twins
-        batch = batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.towers})
+        batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.towers}))
         if twins:
             batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.towers})
         if any(term.reads_raw for _, term in self.objective):
             batch = batch.replace(raw={name: self._raw(name, batch) for name in self.towers if self._raw_width(name)})
         return batch
 
-    def embed_view(self, name: str, batch: Batch, *, vary: bool = False) -> Tensor:
-        """z (B, dim) of one view, zeros where a row lacks it; of randomly changed inputs if `vary`."""
+    def fuse(self, batch: Batch) -> Batch:
+        """The batch with fused (B, dim) from z and present, where views are fused; some are hidden in training."""
+        if self.fusion is None:
+            return batch
+        z = torch.stack([batch.z[name] for name in self.towers], 1)
+        present = torch.stack([batch.present[name] for name in self.towers], 1)
+        if self.training and self.drop:
+            present = kept_views(present, self.drop)
+        return batch.replace(fused=self.fusion(z, present))
+
+    def embed_view(self, name: str, batch: Batch, *, vary: bool = False, features: bool = False) -> Tensor:
+        """z (B, dim) of one view, zeros where a row lacks it; of randomly changed inputs if `vary`; with `features`
+        what stands before the projection, (B, width)."""
         tower: Tower = self.towers[name]  # type: ignore[assignment]
         rows = batch.present[name].nonzero(as_tuple=True)[0]
         if not len(rows):
-            return batch.rows.new_zeros((len(batch), tower.dim), dtype=next(tower.parameters()).dtype)
+            width = tower.encoder.width if features else tower.dim
+            return batch.rows.new_zeros((len(batch), width), dtype=next(tower.parameters()).dtype)
         chunks = [rows] if self.chunk_size is None or not self.training else rows.split(self.chunk_size)
-        forward = partial(self._embed_rows, tower, batch, name, vary=vary)
+        forward = partial(self._embed_rows, tower, batch, name, vary=vary, features=features)
         if (
             len(chunks) > 1
         ):  # gradient caching: nothing inside the tower is kept, each chunk is run again on the way back
@@ -59,12 +81,13 @@ class Network(nn.Module):
             z = forward(rows)
         return z if len(rows) == len(batch) else z.new_zeros((len(batch), z.shape[1])).index_put((rows,), z)
 
-    def _embed_rows(self, tower: Tower, batch: Batch, name: str, rows: Tensor, *, vary: bool) -> Tensor:
+    def _embed_rows(self, tower: Tower, batch: Batch, name: str, rows: Tensor, *, vary: bool, features: bool) -> Tensor:
         inputs, domain = batch.inputs[name], batch.domain
         if len(rows) < len(batch):
             inputs = {part: tensor[rows] for part, tensor in inputs.items()}
             domain = None if domain is None else domain[rows]
-        return tower(tower.encoder.vary(inputs) if vary else inputs, domain)
+        inputs = tower.encoder.vary(inputs) if vary else inputs
+        return tower.features(inputs, domain) if features else tower(inputs, domain)
 
     def _raw_width(self, name: str) -> int:
         return self.towers[name].encoder.raw_width  # type: ignore[union-attr, return-value]
@@ -75,7 +98,8 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """The objective, in float32 whatever the towers ran in; in training over the rows of all processes."""
         batch = self.embed(batch)
-        batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin))
+        fused = None if batch.fused is None else _precise({"": batch.fused})[""]
+        batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin), fused=fused)
         batch = gather(batch) if self.training else batch
         if not self.training:
             return self.objective.validation_loss(batch, self.state)

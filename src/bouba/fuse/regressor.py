@@ -1,0 +1,75 @@
+"""A number from whichever views a row has, with an interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from bouba.data.views import Views
+from bouba.errors import UsageError
+from bouba.fuse.fuser import Fuser, only_label
+from bouba.nn.fusion import Fusion, SumFusion
+from bouba.towers import EncoderSpec
+
+
+class FusionRegressor(RegressorMixin, Fuser):
+    """A number from several views, any of them missing; squared error on the standardised label.
+
+    Args:
+        towers: view -> encoder; a default for each kind when None.
+        label: the label column; the only one, or y of fit, when None.
+        fusion, alone, hidden: as for FusionClassifier.
+        calibration: share of the rows held out to measure errors, from which `predict_interval` is made; 0 for none.
+        **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
+
+    >>> views = Views({"a": np.eye(8), "b": np.eye(8)[::-1].copy()})
+    >>> FusionRegressor(epochs=1, dim=4).fit(views, np.linspace(0, 1, 8)).predict(views).shape
+    (8,)
+    """
+
+    def __init__(
+        self,
+        towers: Mapping[str, EncoderSpec] | None = None,
+        *,
+        label: str | None = None,
+        fusion: Fusion | None = SumFusion(drop=0.3),  # noqa: B008  it is frozen
+        **training,
+    ):
+        super().__init__(towers, fusion=fusion, **training)
+        self.label = label
+
+    def _wanted(self, views: Views) -> list[str]:
+        return only_label(views, self.label)
+
+    def _numbers(self, views: Views) -> list[str]:
+        return list(dict.fromkeys([*super()._numbers(views), *self.labels_]))
+
+    score = Fuser.score
+
+    def predict(self, X) -> np.ndarray:
+        """Numbers (n,) in the label's unit; a row without any view gets the mean."""
+        return super().predict(X)[self.labels_[0]]
+
+    def predict_interval(self, X, *, level: float = 0.9) -> np.ndarray:
+        """Lower and upper ends (n, 2) that hold the truth of a new row with probability `level`.
+
+            y +- q,   q the ceil((m + 1) level)-th smallest of the m absolute errors on the rows held out in fit
+
+        It holds on average over rows like those held out, whatever the errors' distribution.
+
+        Raises:
+            UsageError: too few rows were held out for that level.
+
+        Reference: Vovk, Gammerman and Shafer 2005; Lei et al. 2018, Distribution-Free Predictive Inference for
+        Regression (split conformal).
+        """
+        errors = self.residuals_.get(self.labels_[0], [])
+        place = math.ceil((len(errors) + 1) * level)
+        if not 0 < level < 1 or place > len(errors):
+            raise UsageError(
+                f"{len(errors)} rows were held out, too few for level {level:g}; raise calibration, or give validation"
+            )
+        return self.predict(X)[:, None] + np.array([-1.0, 1.0]) * errors[place - 1]

@@ -1,0 +1,123 @@
+"""What a model with a Prediction among its terms can do once it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import log_softmax
+
+from bouba.batch import Batch
+from bouba.data.loader import class_name
+from bouba.data.read import as_views
+from bouba.data.views import Views, is_missing
+from bouba.errors import UsageError
+from bouba.learner.base import BaseLearner
+from bouba.terms.prediction import Prediction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Predicts(BaseLearner):
+    """A BaseLearner whose objective may hold Predictions; the first that names a label predicts it."""
+
+    calibration_: Mapping[str, float] = MappingProxyType({})  # label -> temperature of its log probabilities
+
+    def outputs(self, X, subsets: Sequence[Iterable[str]] | None = None) -> dict[str, np.ndarray]:
+        """What is predicted from each of several subsets of the views, the towers running once.
+
+        Args:
+            X: n rows.
+            subsets: names of the views that may be used, for each subset; all views of X when None.
+
+        Returns:
+            label -> float32 (n, subsets, C) log probabilities in the order of `classes(label)`, or (n, subsets)
+            numbers in their own unit. A row without a view of the subset gets the shares of the classes in training,
+            or the mean.
+
+        Raises:
+            UsageError: the objective predicts nothing. ModalityError: a view the model was not trained on.
+        """
+        terms = self._predictions()
+        views = as_views(X)
+        chosen = [set(self.kinds_)] if subsets is None else [set(subset) for subset in subsets]
+
+        def forward(batch: Batch) -> dict[str, Tensor]:
+            import torch
+
+            batch = self._every_view(batch)
+            found: dict[str, list[Tensor]] = {}
+            for subset in chosen:
+                present = {name: here & (name in subset) for name, here in batch.present.items()}
+                seen = self.module_.fuse(batch.replace(present=present))
+                for label, value in self._first(terms, seen).items():
+                    found.setdefault(label, []).append(value)
+            return {label: torch.stack(values, 1) for label, values in found.items()}
+
+        out = self._run(views, forward) or self._prior(len(views), len(chosen))
+        return {label: self._in_units(label, values) for label, values in out.items()}
+
+    def _prior(self, rows: int, subsets: int) -> dict[str, np.ndarray]:
+        """Outputs of rows that have no view at all."""
+        every = (*(self.codes_.classes or {}), *self.codes_.numbers)
+        labels = dict.fromkeys(label for _, term in self._predictions() for label in term.labels or every)
+        given = {label: np.log(self.codes_.shares[label]) for label in labels if label in self.codes_.shares}
+        known = {label: given.get(label, np.zeros(())) for label in labels}
+        return {label: np.broadcast_to(v, (rows, subsets, *v.shape)).copy() for label, v in known.items()}
+
+    def _in_units(self, label: str, values: np.ndarray) -> np.ndarray:
+        """Numbers in their own unit; log probabilities calibrated."""
+        if label in self.codes_.numbers:
+            mean, scale = self.codes_.numbers[label]
+            return values * scale + mean
+        return log_softmax(values / self.calibration_.get(label, 1.0), axis=-1)
+
+    def _predictions(self) -> list[tuple[int, Prediction]]:
+        """The Predictions in the objective, each with its place."""
+        found = [(place, term) for place, (_, term) in enumerate(self._objective()) if isinstance(term, Prediction)]
+        if not found:
+            raise UsageError("the objective predicts nothing; add a Prediction() to it")
+        return found
+
+    def _first(self, terms: list[tuple[int, Prediction]], batch: Batch) -> dict[str, Tensor]:
+        """label -> output, by the first term that predicts it."""
+        out: dict[str, Tensor] = {}
+        for place, term in terms:
+            out = term.predict(batch, self.module_.state[place]) | out  # type: ignore[index, operator]
+        return out
+
+    def classes(self, label: str) -> np.ndarray:
+        """The classes of a label column (C,), as they stood in the training cells."""
+        found = (self.codes_.classes or {}).get(label)
+        if found is None:
+            raise UsageError(f"label {label!r} holds numbers or was not there in training; it has no classes")
+        return np.array(found, dtype=object if len({type(c) for c in found}) > 1 or isinstance(found[0], str) else None)
+
+    def predict(self, X) -> Mapping[str, np.ndarray] | np.ndarray:
+        """Label -> classes or numbers (n,), from whichever views a row has."""
+        return {
+            label: values[:, 0] if label in self.codes_.numbers else self.classes(label)[values[:, 0].argmax(1)]
+            for label, values in self.outputs(X).items()
+        }
+
+    def predict_proba(self, X) -> Mapping[str, np.ndarray] | np.ndarray:
+        """Label -> probabilities (n, C) in the order of `classes(label)`, for labels that are classes."""
+        found = self.outputs(X).items()
+        return {label: np.exp(values[:, 0]) for label, values in found if label not in self.codes_.numbers}
+
+    def _agreement(self, views: Views) -> list[float]:
+        """For each label that views have: accuracy, or R^2 of a number, over the rows that say it."""
+        found: Mapping[str, np.ndarray] = Predicts.predict(self, views)  # type: ignore[assignment]
+        return [agreement(views.y[label], values) for label, values in found.items() if label in views.y]
+
+
+def agreement(truth: np.ndarray, found: np.ndarray) -> float:
+    """Accuracy, or R^2 where floating numbers were predicted, over the rows whose truth is known."""
+    known = np.array([not is_missing(v) for v in truth], bool)
+    if found.dtype.kind == "f":
+        y = truth[known].astype(float)
+        return float(1 - np.mean((y - found[known]) ** 2) / max(np.var(y), 1e-300))
+    return float(np.mean([class_name(a) == class_name(b) for a, b in zip(truth[known], found[known], strict=True)]))

@@ -1,0 +1,187 @@
+"""Prediction: label columns from the fused vector, or from each view by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bouba.errors import UsageError, nearest
+from bouba.nn.by_view import ByView
+from bouba.nn.decoder import Decoder
+from bouba.terms.rows import nothing
+from bouba.terms.term import Parts, Space, Term
+
+if TYPE_CHECKING:
+    from bouba.batch import Batch
+
+FUSED = "fused"
+WEIGHTINGS = ("fixed", "uncertainty")
+
+
+class Heads(nn.Module):
+    """What Prediction learns: source -> label -> head, where a source is FUSED or a view; and log variances."""
+
+    def __init__(self, heads: ByView, space: Space, labels: tuple[str, ...], weights: dict[str, Tensor]):
+        super().__init__()
+        self.heads, self.space, self.labels = heads, space, labels
+        self.log_variance = nn.Parameter(torch.zeros(len(labels)))
+        for place, weight in enumerate(weights.values()):
+            self.register_buffer(f"weight{place}", weight)
+        self._weighted = tuple(weights)
+
+    def weight(self, label: str) -> Tensor | None:
+        """(C,) of a class label's errors; None where all count alike."""
+        return self.get_buffer(f"weight{self._weighted.index(label)}") if label in self._weighted else None
+
+    def outputs(self, batch: Batch, label: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each source: which rows have it, bool (B,), and all rows' outputs (B, C), or (B, 1) for a number."""
+        for source, heads in self.heads.items():
+            fused = self.space.fused is not None and source == FUSED
+            z, here = (batch.fused, batch.any_present) if fused else (batch.z[source], batch.present[source])
+            yield here, heads[label](z)  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Prediction(Term):
+    """Heads that give label columns: class probabilities, or numbers in standard deviations from their mean.
+
+        L = sum_j w_j mean over the rows i that have label j of L(y_ij, f_j(fused_i)),
+        L = cross-entropy for classes, squared error for numbers
+
+    Without fusion each view has heads of its own, L is averaged over the views, and predictions are averaged over
+    the views a row has: late fusion. `InfoNCE() + Prediction()` learns to match and to tell classes at once, and
+    Prediction(("a",)) + 0.3 * Prediction(("b",)) weighs tasks by hand.
+
+    Args:
+        labels: which label columns; all when None. A row may lack any of them.
+        apart: predict from each view by itself although views are fused; it keeps towers useful where others lack.
+        hidden: width of a hidden layer in each head; None for a linear head.
+        class_weight: "balanced" weighs a class by 1 / (C * its share of the rows), or (class, weight) pairs.
+        smoothing: label smoothing in [0, 1).
+        weighting: "fixed" adds tasks up; "uncertainty" learns a variance a task, w_j = exp(-s_j) with s_j / 2 added
+            (half of that weight for a number).
+
+    Logs `accuracy.<label>` or `explained.<label>` (1 - error / variance) on the batch.
+
+    References: Kendall, Gal and Cipolla 2018, Multi-Task Learning Using Uncertainty, equation 10; Szegedy et al. 2016
+    (label smoothing).
+
+    >>> Prediction(("species",), class_weight="balanced").weighting
+    'fixed'
+    """
+
+    reads_unpaired: ClassVar[bool] = False
+
+    labels: tuple[str, ...] | None = None
+    apart: bool = False
+    hidden: int | None = None
+    class_weight: str | tuple[tuple[str, float], ...] | None = None
+    smoothing: float = 0.0
+    weighting: str = "fixed"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.labels, str):
+            raise UsageError(f"labels is a tuple of names, got {self.labels!r}; write ({self.labels!r},)")
+        if self.weighting not in WEIGHTINGS:
+            raise UsageError(f"no weighting {self.weighting!r}{nearest(str(self.weighting), WEIGHTINGS)}")
+        if not 0 <= self.smoothing < 1:
+            raise UsageError(f"smoothing lies in [0, 1), got {self.smoothing}")
+
+    def state(self, space: Space) -> Heads:
+        known = {**(space.classes or {}), **dict.fromkeys(space.numbers)}
+        labels = tuple(known) if self.labels is None else self.labels
+        if not labels:
+            raise UsageError("Prediction needs a label column; name one with label=..., or give y to fit")
+        for label in labels:
+            if label not in known:
+                raise UsageError(f"Prediction names label {label!r}, but no such label column{nearest(label, known)}")
+            if label not in space.numbers and len(known[label] or ()) < 2:
+                raise UsageError(f"label {label!r} has {len(known[label] or ())} class in training; two are needed")
+        fused = space.fused is not None and not self.apart
+        widths = {FUSED: space.fused} if fused else space.dims
+        outputs = {label: 1 if label in space.numbers else len(known[label] or ()) for label in labels}
+        heads = {s: ByView({la: self._head(w or 0, n) for la, n in outputs.items()}) for s, w in widths.items()}
+        weights = {la: w for la in labels if la not in space.numbers and (w := self._weights(la, space)) is not None}
+        return Heads(ByView(heads), space if fused else space.unfused(), labels, weights)
+
+    def _head(self, width: int, outputs: int) -> nn.Module:
+        if self.hidden is None:
+            return nn.Linear(width, outputs)
+        return Decoder(width, outputs, hidden=self.hidden)
+
+    def _weights(self, label: str, space: Space) -> Tensor | None:
+        """(C,) weights whose mean over the training rows is 1."""
+        if self.class_weight is None:
+            return None
+        names = [str(name) for name in (space.classes or {})[label]]
+        shares = torch.tensor([space.shares[label][i] for i in range(len(names))])
+        if self.class_weight == "balanced":
+            return 1 / (len(names) * shares)
+        if isinstance(self.class_weight, str):
+            raise UsageError(f'class_weight is "balanced" or (class, weight) pairs, got {self.class_weight!r}')
+        given = {str(name): weight for name, weight in self.class_weight}
+        unknown = next((name for name in given if name not in names), None)
+        if unknown is not None or min(given.values(), default=1.0) < 0:
+            raise UsageError(f"class_weight of {label!r} names {unknown!r}{nearest(str(unknown), names)}")
+        return torch.tensor([float(given.get(name, 1.0)) for name in names])
+
+    def loss(self, batch, state: Heads):
+        total = nothing(batch, state)
+        parts: Parts = {}
+        for place, label in enumerate(state.labels):
+            number = label in state.space.numbers
+            value = self._label_loss(batch, state, label, parts)
+            if value is None:
+                continue
+            if self.weighting == "uncertainty":
+                s = state.log_variance[place]
+                value = (0.5 if number else 1.0) * torch.exp(-s) * value + s / 2
+                parts[f"deviation.{label}"] = torch.exp(s.detach() / 2)
+            total = total + value
+        return total, parts
+
+    def _label_loss(self, batch: Batch, state: Heads, label: str, parts: dict) -> Tensor | None:
+        """Of one label, averaged over the sources that any labelled row has; None where there is none."""
+        y = batch.y[label]
+        known = ~y.isnan() if label in state.space.numbers else y >= 0
+        values, scores = [], []
+        for here, outputs in state.outputs(batch, label):
+            rows = here & known
+            if not rows.any():
+                continue
+            target, given = y[rows], outputs[rows].float()
+            if label in state.space.numbers:
+                values.append(F.mse_loss(given[:, 0], target.float()))
+                variance = target.float().var(correction=0)
+                scores.append(1 - values[-1].detach() / variance.clamp(min=1e-12))
+            else:
+                values.append(F.cross_entropy(given, target, state.weight(label), label_smoothing=self.smoothing))
+                scores.append((given.argmax(1) == target).float().mean())
+        if not values:
+            return None
+        name = "explained" if label in state.space.numbers else "accuracy"
+        parts[f"{name}.{label}"] = torch.stack(scores).mean()
+        return torch.stack(values).mean()
+
+    def predict(self, batch: Batch, state: Heads) -> dict[str, Tensor]:
+        """label -> log probabilities (B, C), or standardised numbers (B,), averaged over the sources a row has.
+
+        A row without any gets the shares of the classes in training, or the mean.
+        """
+        out = {}
+        for label in state.labels:
+            number = label in state.space.numbers
+            total = count = batch.rows.new_zeros((), dtype=torch.float32)
+            for here, outputs in state.outputs(batch, label):
+                value = outputs[:, 0].float() if number else outputs.float().softmax(1)
+                there = here.view(-1, *[1] * (value.dim() - 1))
+                total, count = total + torch.where(there, value, 0), count + there.float()
+            prior = total.new_zeros(()) if number else total.new_tensor(state.space.shares[label])
+            mean = torch.where(count > 0, total / count.clamp(min=1), prior)
+            out[label] = mean if number else mean.clamp(min=1e-12).log()
+        return out
