@@ -24,13 +24,16 @@ QUICK = {"epochs": 2, "dim": 4, "batch_size": 40}
 
 def views(seed=0):
     found = twin_vectors(n=90, d=4, seed=seed)
-    return found.replace(domain=np.where(np.arange(90) % 2, "shop", "studio"))
+    kinds = np.array(["small", "large"], dtype=object)[(np.stack(list(found["left"]))[:, 0] > 0).astype(int)]
+    return found.replace(domain=np.where(np.arange(90) % 2, "shop", "studio"), y={"kind": kinds})
 
 
 def make(name):
     given = {k: v for k, v in QUICK.items() if k in FOUND[name]().get_params()}
     if name == "Learner":
         given["objective"] = InfoNCE()
+    if name == "FusionRegressor":
+        given["label"] = "size"
     if "n_components" in FOUND[name]().get_params():
         given["n_components"] = 3
     return FOUND[name](**given)
@@ -38,6 +41,8 @@ def make(name):
 
 def fit(name, data):
     model = make(name)
+    if name == "FusionRegressor":
+        data = data.replace(y={"size": np.arange(len(data)) / 7})
     return model.fit(data, target="shop") if name == "AdaptedCLIP" else model.fit(data)
 
 
@@ -90,7 +95,10 @@ def test_some_views_one_row_and_missing_cells(name, fitted):
     np.testing.assert_allclose(part["right"], whole["right"], rtol=1e-4, atol=1e-5)
     holes = data.replace(columns={"left": data["left"].without(np.arange(90) < 5), "right": data["right"]})
     assert not model.embed(holes)["left"][:5].any()
-    assert (~model.transform(holes).present["left"][:5]).all()
+    if getattr(model, "fusion", None) is None:
+        assert (~model.transform(holes).present["left"][:5]).all()
+    else:
+        assert model.transform(holes).shape == (90, 4)
     with pytest.raises(ModalityError, match="no view 'other'"):
         model.embed(Views({"other": np.ones((3, 4))}))
 
@@ -101,7 +109,8 @@ def test_nothing_that_is_given_is_changed(name, fitted):
     before = left.copy(), right.copy()
     left.setflags(write=False)
     right.setflags(write=False)
-    data = Views({"left": left, "right": right}, domain=np.where(np.arange(90) % 2, "shop", "studio"))
+    domain = np.where(np.arange(90) % 2, "shop", "studio")
+    data = Views({"left": left, "right": right}, domain=domain, y={"kind": domain})
     model = fit(name, data)
     model.transform(data)
     np.testing.assert_array_equal((left, right), before)
@@ -116,6 +125,7 @@ def test_unfitted_models_say_so(name):
 @pytest.mark.parametrize("name", [name for name in ALIGNERS if issubclass(FOUND[name], BaseLearner)])
 def test_trained_models_take_towers_and_history(name):
     model = make(name).set_params(towers={"left": MLP((8,)), "right": MLP((8,))})
-    model.fit(views(), **({"target": "shop"} if name == "AdaptedCLIP" else {}))
+    data = views().replace(y={"size": np.arange(90) / 7}) if name == "FusionRegressor" else views()
+    model.fit(data, **({"target": "shop"} if name == "AdaptedCLIP" else {}))
     assert [row["epoch"] for row in model.history_] == [1, 2]
     assert {"loss", "similarity.left", "gap"} <= set(model.history_[-1])

@@ -13,6 +13,9 @@ BENCHES = {  # name -> what it says in `bouba bench --help`
     "cca": "Time, memory and agreement of linear CCA, against other libraries and the floor.",
     "sparse-cca": "Matrix-free CCA on two sparse views of 100,000 columns with planted correlations.",
     "mnist-halves": "Linear, kernel and deep CCA of the left and right halves of digits.",
+    "mfeat": "Six views of numerals, all there and most missing: fusion against zeros and late fusion.",
+    "cache": "CPU of an epoch on cached features of a frozen tower, against encoding anew.",
+    "av-digits": "Degraded pictures and sounds of digits: fusion against each alone and late fusion.",
     "simclr": "Contrastive learning from drawings alone, against the untrained network and raw pixels.",
 }
 

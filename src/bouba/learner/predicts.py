@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ from bouba.terms.prediction import Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+log = logging.getLogger("bouba")
 
 
 class Predicts(BaseLearner):
@@ -57,6 +61,9 @@ class Predicts(BaseLearner):
                     found.setdefault(label, []).append(value)
             return {label: torch.stack(values, 1) for label, values in found.items()}
 
+        nowhere = int((~np.any(list(views.present.values()), axis=0)).sum())
+        if nowhere:
+            log.warning("%d of %d rows have no view; what is predicted for them is the average", nowhere, len(views))
         out = self._run(views, forward) or self._prior(len(views), len(chosen))
         return {label: self._in_units(label, values) for label, values in out.items()}
 

