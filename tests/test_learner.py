@@ -36,10 +36,13 @@ def estimators():
 
 def two_domains(n=120):
     views = twin_vectors(n)
-    return views.replace(domain=np.array(["here", "there"] * (n // 2), dtype=object))
+    numbers = np.arange(n) / 7
+    return views.replace(domain=np.array(["here", "there"] * (n // 2), dtype=object), y={"size": numbers})
 
 
 def fitted(model, views):
+    if type(model).__name__ == "FusionClassifier":
+        views = views.replace(y={"kind": views.rows % 2})
     return clone(model).fit(views, target={"there": ["left"]} if "Adapted" in type(model).__name__ else None)
 
 

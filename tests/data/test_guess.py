@@ -14,6 +14,8 @@ MANY = 40
     [
         ("x", np.zeros((3, 2)), "vector"),
         ("x", np.zeros((3, 2, 2)), "image"),
+        ("x", np.zeros((2, 3, 4, 4, 3)), "video"),
+        ("x", [np.zeros((3, 4, 4, 3))], "video"),
         ("x", [np.zeros(3)], "vector"),
         ("x", [[1, 2.5]], "vector"),
         ("x", [["a", "b"]], "meta"),

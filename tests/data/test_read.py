@@ -6,8 +6,12 @@ import datasets
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from bouba import CCA
 from bouba.data import Views, decode, read
 from bouba.data.read import as_views
 from bouba.errors import DataError
@@ -194,3 +198,84 @@ def test_rising_numbers_are_names_and_the_index_of_pandas_is_no_feature(tmp_path
     for index in (False, True):
         frame.to_csv(tmp_path / "x.csv", index=index)
         np.testing.assert_allclose(np.stack(list(read(tmp_path / "x.csv")["numbers"])), frame.to_numpy(), rtol=1e-6)
+
+
+def test_a_third_of_all_cells_empty(tmp_path, pictures):
+    """Picture, caption, sound and numbers, every third cell blank in turn: each column is what it is."""
+    soundfile.write(tmp_path / "s.wav", np.zeros(80), 8000)
+    columns = {
+        "photo": "photos/a.png",
+        "caption": "a drawing of a red thing",
+        "sound": "s.wav",
+        "price": "12.5",
+        "weight": "3",
+    }
+    there = np.array([[(row + place) % 3 > 0 for place in range(5)] for row in range(30)])
+    lines = [",".join(cell if t else "" for cell, t in zip(columns.values(), row)) for row in there]
+    (tmp_path / "t.csv").write_text("\n".join([",".join(columns), *lines]))
+    views = read(tmp_path / "t.csv")
+    assert views.modalities == {"photo": "image", "caption": "text", "sound": "audio", "numbers": "table"}
+    assert views.bad_rows == []
+    assert views.rows.tolist() == list(range(30))
+    for place, name in enumerate(("photo", "caption", "sound")):
+        assert views.present[name].tolist() == there[:, place].tolist()
+    assert views.present["numbers"].tolist() == (there[:, 3] | there[:, 4]).tolist()
+    for row in range(30):
+        price, weight = there[row, 3:]
+        assert views["numbers"][row] == {"price": 12.5 if price else None, "weight": 3.0 if weight else None}
+    assert read(tmp_path / "t.csv", vector=["price", "weight"]).modalities["numbers"] == "vector"
+
+
+def test_tables_are_views_of_numbers_and_categories(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("title,age,city,shop_a,shop_b,size\n" + "one,31,Bonn,1,x,5\ntwo,,,2,,6\nthree,7,Ulm,,,7\n")
+    views = read(path, table=["age", "city", "shop_*"])
+    assert views.modalities == {"title": "text", "table": "table", "shop": "table", "numbers": "vector"}
+    assert views["table"][0] == {"age": 31.0, "city": "Bonn"}
+    assert views["shop"][1] == {"shop_a": 2.0, "shop_b": None}
+    assert views.present["table"].tolist() == [True, False, True]  # nothing there, nothing to see
+    assert views.present["shop"].tolist() == [True, True, False]
+    assert np.stack(list(views["numbers"])).tolist() == [[5], [6], [7]]
+    with pytest.raises(DataError, match="column 'age' is named as vector and as table; give it one of them"):
+        read(path, vector="age", table="age")
+    with pytest.raises(DataError, match=r"no column like 'shp_\*'; did you mean 'shop_"):
+        read(path, table="shp_*")
+    with pytest.raises(DataError, match="view 'table' is table; only vectors make an array"):
+        np.asarray(views.select("table"))
+
+
+def test_cells_that_are_mappings_are_a_view_of_their_own(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"said": "a b", "person": {"age": 3}}\n{"said": "c d", "person": null}\n')
+    views = read(tmp_path / "t.jsonl", table="person")
+    assert views.modalities == {"said": "text", "person": "table"}
+    assert views.present["person"].tolist() == [True, False]
+    assert views["person"][0] == {"age": 3}
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([{"a": 1}, 3.5], "view 't' holds no row of a table in row 1, but 3.5; give a mapping"),
+        ([{"a": [1]}], r"view 't' holds \[1\] as 'a' in row 0; give a number or text"),
+        ([{"a": 1}, {"a": np.inf}], "view 't' holds infinity as 'a' in row 1; give a finite number or None"),
+    ],
+)
+def test_refused_rows_of_tables(cells, message):
+    with pytest.raises(DataError, match=message):
+        Views({"t": cells}, kinds={"t": "table"})
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from("ab"), st.one_of(st.none(), st.floats(-9, 9), st.just(""))), min_size=1)
+)
+def test_law_a_row_of_a_table_is_there_when_any_of_it_is(cells):
+    views = Views({"t": cells, "x": np.eye(len(cells))}, kinds={"t": "table"})
+    assert views.present["t"].tolist() == [any(isinstance(v, float) for v in cell.values()) for cell in cells]
+    assert views[::-1].present["t"].tolist() == views.present["t"][::-1].tolist()
+
+
+def test_closed_forms_refuse_tables():
+    rows = [{"a": float(i), "b": None if i % 2 else 1.0} for i in range(12)]
+    views = Views({"t": rows, "x": np.random.default_rng(0).normal(size=(12, 2))}, kinds={"t": "table"})
+    with pytest.raises(DataError, match="view 't': rows of a table may lack numbers; read them with vector="):
+        CCA(1).fit(views)

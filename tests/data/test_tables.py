@@ -140,7 +140,7 @@ def test_refused_encodings_shapes_and_places(tmp_path):
         open_table(tmp_path / "gone.csv")
     (tmp_path / "empty").mkdir()
     with pytest.raises(
-        DataError, match=r"no picture and no metadata.csv in .*empty; give a table that names the files"
+        DataError, match=r"no picture, sound or clip and no metadata.csv in .*empty; give a table that names the files"
     ):
         open_table(tmp_path / "empty")
 

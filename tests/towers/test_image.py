@@ -5,9 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from bouba import Learner, Views
 from bouba.data.augment import Augment
-from bouba.errors import DataError
-from bouba.towers import ConvNet, ResNet
+from bouba.errors import DataError, UsageError
+from bouba.terms import SupervisedContrastive
+from bouba.towers import VGG, ConvNet, ResNet
 from bouba.towers.image import crop_to_content, fit_on_white
 
 
@@ -36,7 +38,7 @@ def test_crop_cuts_the_white_margin_and_leaves_a_blank_picture():
     assert prepared(picture, size=6, crop=True).float().mean() < prepared(picture, size=6).float().mean()
 
 
-@pytest.mark.parametrize("spec", [ConvNet(size=16, channels=2), ResNet(size=16, channels=2)])
+@pytest.mark.parametrize("spec", [ConvNet(size=16, channels=2), ResNet(size=16, channels=2), VGG(size=16, channels=2)])
 def test_features_are_as_wide_as_promised_and_do_not_depend_on_the_batch(spec):
     torch.manual_seed(0)
     encoder = spec.build(spec.learn([]))
@@ -66,3 +68,69 @@ def test_specs_print_compare_and_refuse_what_is_no_picture():
     assert eval(repr(ConvNet(size=16))) == ConvNet(size=16)
     with pytest.raises(DataError, match="not a picture: 4 bytes"):
         ConvNet().build({}).prepare([b"nope"])
+
+
+def test_definition_of_vgg():
+    """Convolutions keep the side, and the largest of each 2 x 2 square stays."""
+    torch.manual_seed(0)
+    encoder = VGG(size=16, channels=2).build({}).eval()
+    maps = torch.rand(1, 3, 16, 16)
+    sides, convolutions = [], 0
+    for layer in encoder.layers:
+        before, maps = maps, layer(maps)
+        if isinstance(layer, torch.nn.MaxPool2d):
+            squares = before.unfold(2, 2, 2).unfold(3, 2, 2)  # (1, C, h, w, 2, 2)
+            torch.testing.assert_close(maps, squares.amax((4, 5)))
+            sides.append((maps.shape[1], maps.shape[2]))
+        else:
+            assert maps.shape[2:] == before.shape[2:]
+            convolutions += 1
+    assert (sides, convolutions) == ([(4, 8), (8, 4), (16, 2)], 7)
+
+
+@pytest.mark.parametrize("size", [1, 5, 13])
+def test_any_side_will_do(size):
+    for spec in (ConvNet(size=size, channels=2), ResNet(size=size, channels=2), VGG(size=size, channels=2)):
+        encoder = spec.build({}).eval()
+        assert encoder(**encoder.prepare([Image.new("RGB", (9, 9))])).shape == (1, 32)
+
+
+@pytest.mark.parametrize("spec", [ConvNet, ResNet, VGG])
+def test_recovery_shapes_are_told_apart_by_pixels_they_share_in_the_mean(spec):
+    """Bars that lie or stand, of every colour and place: pixel means are alike, so nearest pixels guess."""
+    random = np.random.default_rng(0)
+    cells, stands = [], np.arange(96) % 2 == 0
+    for way in stands:
+        picture = np.full((12, 12, 3), 255, np.uint8)
+        at, colour = random.integers(0, 10), random.integers(0, 200, 3)
+        picture[:, at : at + 2] = colour
+        cells.append(picture if way else picture.transpose(1, 0, 2))
+    train = np.arange(96) < 64
+    views = Views({"bar": cells}, kinds={"bar": "image"}, y={"stands": stands.astype(str)})
+    tower = spec(size=12, channels=4, augment=None)
+    model = Learner({"bar": tower}, SupervisedContrastive("stands"), dim=4, epochs=16, lr=5e-3)
+    z = model.fit(views[train]).embed(views)["bar"]
+    assert nearest_mean(z, stands, train) > 0.9
+    assert nearest_mean(np.stack(cells).reshape(96, -1) / 255, stands, train) < 0.8
+
+
+def nearest_mean(rows, labels, train):
+    """Accuracy on the rows that are not in `train`."""
+    far = [((rows - rows[train & (labels == which)].mean(0)) ** 2).sum(1) for which in (False, True)]
+    return ((far[1] < far[0]) == labels)[~train].mean()
+
+
+def test_restore_gives_back_the_picture_that_raw_was_made_of():
+    picture = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
+    encoder = ConvNet(size=12, thumbnail=6).build({})
+    raw = encoder.raw(encoder.prepare([picture, picture]))
+    assert raw.shape == (2, encoder.raw_width) == (2, np.prod(encoder.raw_shape)) == (2, 108)
+    quarters = picture.reshape(6, 2, 6, 2, 3).mean((1, 3))
+    restored = encoder.restore(raw.numpy())
+    assert restored.dtype == np.uint8
+    assert restored.shape == (2, 6, 6, 3)
+    np.testing.assert_allclose(restored[1], quarters, atol=0.51)
+    assert encoder.restore(np.full((1, 108), 99.0)).max() == 255
+    assert ConvNet().build({}).raw_shape == (3, 16, 16)
+    with pytest.raises(UsageError, match="thumbnail is the side of a picture in pixels, 1 or more, got 0"):
+        ConvNet(thumbnail=0)

@@ -49,6 +49,12 @@ def test_refusal_of_another_width(cells):
         encoder.prepare([np.zeros(2)])
 
 
+def test_refusal_of_rows_with_gaps(cells):
+    encoder = MLP().build(MLP().learn(cells))
+    with pytest.raises(DataError, match=r"vectors are needed, got rows of a table with a, b, some of them blank; read"):
+        encoder.prepare([{"a": 1.0, "b": None}])
+
+
 def varied(cells, times=200, **spec):
     encoder = MLP(**spec).build(MLP().learn(cells))
     inputs = encoder.prepare(cells)
@@ -83,3 +89,10 @@ def test_refusals_of_settings():
         MLP(mask=1.0)
     with pytest.raises(UsageError, match=r"noise is a standard deviation, 0 or more, got -0\.1"):
         MLP(noise=-0.1)
+
+
+def test_restore_undoes_standardising(cells):
+    encoder = MLP().build(MLP().learn(cells))
+    raw = encoder.raw(encoder.prepare(cells))
+    np.testing.assert_allclose(encoder.restore(raw.numpy()), np.stack(cells), rtol=1e-5, atol=1e-5)
+    assert encoder.raw_shape == (encoder.raw_width,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from bouba.learner import BaseLearner
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.projection import Projection
 from bouba.terms import NTXent, Objective
-from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, NGrams, SameAs
+from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,8 @@ VARIED_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
     "text": lambda: NGrams(drop=0.5),
     "vector": lambda: MLP(noise=0.1, mask=0.3),
     "audio": CRNN,
+    "video": lambda: Frames(ConvNet(augment=replace(STRONG, flip=0.0))),
+    "table": lambda: Tabular(noise=0.1, mask=0.3),
 }
 """The default for each kind. Without random changes a cell would be its own copy: nothing to learn."""
 
@@ -80,7 +83,7 @@ class SimCLR(BaseLearner):
         return Objective.of(NTXent(self.temperature))
 
     def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
-        if self.towers is not None or not set(views.modalities.values()) <= set(VARIED_TOWERS):
+        if self.towers is not None:
             return super()._specs(views)
         return {name: VARIED_TOWERS[kind]() for name, kind in views.modalities.items()}
 

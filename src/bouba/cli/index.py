@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from bouba.search import Index
 
 
+FUSED = "fused"
+
+
+def fuses(model: Any) -> bool:
+    """Whether a model's rows are found as a whole, because its views share no space but fuse into one vector."""
+    return not getattr(model, "aligns", True) and getattr(model, "fusion", None) is not None
+
+
 def build_index(model: Any, views: Views, path: Path) -> Index:
-    """Embed every cell and index it with labels, domain, key, other columns, texts and original paths."""
+    """Embed every cell and index it with labels, domain, key, other columns, texts and original paths.
+
+    A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
+    """
     from bouba.search import Index
 
     known = views.select(*(name for name in views.columns if name in model.kinds_))
@@ -25,16 +36,25 @@ def build_index(model: Any, views: Views, path: Path) -> Index:
     for name, column in views.columns.items():
         if column.kind == "text":
             columns[name] = [decode.text(cell) if there else None for cell, there in zip(column, column.present)]
+        if column.kind == "table":
+            records = [decode.record(cell) if there else {} for cell, there in zip(column, column.present)]
+            for key in dict.fromkeys(key for record in records for key in record):
+                columns.setdefault(key, [record.get(key) for record in records])
     plain = {name: [None if is_missing(v) else v for v in values] for name, values in columns.items()}
     paths = {
         name: [decode.path_of(cell) if there else None for cell, there in zip(column, column.present)]
         for name, column in known.columns.items()
         if column.kind in ("image", "audio", "video")
     }
+    if not fuses(model):
+        embeddings, present = model.embed(known), known.present
+    else:
+        embeddings, present = {FUSED: model.fuse(known)}, {FUSED: np.any(list(known.present.values()), axis=0)}
+        paths = {FUSED: next(iter(paths.values()))} if paths else {}
     return Index.create(
         path,
-        model.embed(known),
-        present=known.present,
+        embeddings,
+        present=present,
         similarity=model.compared_by,
         columns=plain,
         paths=paths,

@@ -10,6 +10,7 @@ import typer
 
 from bouba.cli import reading
 from bouba.cli.reading import repeated_text, table_lines
+from bouba.data import decode
 from bouba.data.views import Views, is_missing
 
 
@@ -17,7 +18,10 @@ def command(
     table: Annotated[list[str], typer.Argument(help="CSV, TSV, JSONL, Parquet, .npy arrays or a folder.")],
     image: reading.Image = None,
     text: reading.Text = None,
+    audio: reading.Audio = None,
+    video: reading.Video = None,
     vector: reading.Vector = None,
+    mixed: reading.Mixed = None,
     label: reading.Label = None,
     domain: reading.Domain = None,
     key: reading.Key = None,
@@ -29,7 +33,10 @@ def command(
     said = {
         "image": image,
         "text": text,
+        "audio": audio,
+        "video": video,
         "vector": vector,
+        "table": mixed,
         "label": label,
         "domain": domain,
         "key": key,
@@ -70,13 +77,7 @@ def _example(column) -> str | None:
     if row is None:
         return None
     cell = column[int(row)]
-    return (
-        f"{len(cell)} numbers"
-        if column.kind == "vector"
-        else str(cell)[:60]
-        if isinstance(cell, str)
-        else type(cell).__name__
-    )
+    return f"{len(cell)} numbers" if column.kind == "vector" else decode.told(column.kind, cell)[:60]
 
 
 def _page(views: Views, found: dict[str, Any]) -> str:
@@ -110,6 +111,7 @@ def _page(views: Views, found: dict[str, Any]) -> str:
     lines += ["", hint] if hint else []
     lines += [
         "",
-        "A guess is wrong? Say --text COLUMN, --image COLUMN, --label COLUMN, --domain COLUMN, --ignore COLUMN.",
+        "A guess is wrong? Say --text COLUMN, --image COLUMN, --video COLUMN, --table COLUMN, --label COLUMN, "
+        "--domain COLUMN, --ignore COLUMN.",
     ]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,13 +10,23 @@ from typing import Annotated, Any
 
 import typer
 
-from bouba.data.views import Views
-from bouba.errors import DataError
+from bouba.data import decode
+from bouba.data.tables import open_table
+from bouba.data.views import KINDS, Column, Views
+from bouba.errors import DataError, ModalityError, nearest
 
 Image = Annotated[list[str] | None, typer.Option(help="Column of pictures; repeat for several.")]
 Text = Annotated[list[str] | None, typer.Option(help="Column of text.")]
 Vector = Annotated[
     list[str] | None, typer.Option(help="Column of numbers; 'left_*' puts all columns of that form into one view.")
+]
+Audio = Annotated[list[str] | None, typer.Option(help="Column of sounds.")]
+Video = Annotated[list[str] | None, typer.Option(help="Column of clips, animated pictures among them.")]
+Mixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--table", help="Column of numbers or categories for one table view; gaps allowed, 'shop_*' as above."
+    ),
 ]
 Label = Annotated[list[str] | None, typer.Option(help="Column of labels.")]
 Domain = Annotated[str | None, typer.Option(help="Column that names where a row comes from.")]
@@ -42,6 +53,83 @@ def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = Fal
         name = Path(table).stem
         columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(column))
     return read(columns, **keywords, strict=strict)
+
+
+def read_for(model: Any, run: Path, tables: list[str], asked: Mapping[str, Any], *, strict: bool = False) -> Views:
+    """A table as a fitted model reads it: the views of the model that it has, and every row.
+
+    Columns named as a view of the model are of its kind. What the recipe of the run says of other columns holds where
+    they are there, and `asked`, the person's own options, overrules it.
+
+    Raises:
+        ModalityError: no column is a view of the model, one that is asked for is none, or it is of another kind.
+    """
+    from bouba.cli.recipe import load_recipe
+
+    columns = list(open_table(tables[0]).columns) if len(tables) == 1 else [Path(table).stem for table in tables]
+    recipe = run / "recipe.toml"
+    said = dict(load_recipe(recipe).get("read", {})) if recipe.exists() else {}
+    said |= {kind: [v for v, k in model.kinds_.items() if k == kind] for kind in ("image", "text", "audio", "video")}
+    there = {kind: found for kind, names in said.items() if (found := _there(names, columns))}
+    unnamed = next((v for v, kind in model.kinds_.items() if kind == "table" and "table" not in said), "")
+    there |= {"table": found} if (found := _there(_table_columns(model, unnamed), columns)) else {}
+    asked = {role: names for role, names in asked.items() if names not in (None, [])}
+    views = _named(read_table(tables, there | asked, strict=strict), unnamed, model.kinds_)
+    known = [name for name in views.columns if name in model.kinds_]
+    strange = [str(n) for role in KINDS for n in asked.get(role, ()) if n in views.columns and n not in known]
+    if strange:
+        raise ModalityError(f"the model has no view {strange[0]!r}{nearest(strange[0], model.kinds_)}")
+    if not known:
+        raise ModalityError(
+            f"the model has {', '.join(model.kinds_)}, the table {', '.join(views.columns)}; name columns or files as "
+            "they were named in training"
+        )
+    return _as_trained(views.select(*known), model.kinds_)
+
+
+def _there(names: str | list[str], columns: list[str]) -> Any:
+    """The names, or patterns, that a column fits."""
+    fits = lambda name: name in columns or ("*" in name and fnmatch.filter(columns, name))  # noqa: E731
+    return [n for n in names if fits(n)] if isinstance(names, list) else names if fits(names) else None
+
+
+def _table_columns(model: Any, view: str) -> list[str]:
+    """The columns that stood side by side in a table view in training."""
+    learned = getattr(model, "learned_", {}).get(view, {})
+    return [name for part in ("numbers", "classes", "silent") for name in learned.get(part, ())]
+
+
+def _named(views: Views, unnamed: str, kinds: Mapping[str, str]) -> Views:
+    """Views in which the table has the name it had in training, and no other numbers pass for it."""
+    names = {
+        name: unnamed if column.kind == "table" and name == "table" and unnamed else name
+        for name, column in views.columns.items()
+    }
+    other = lambda name: kinds.get(names[name]) == "table" and views[name].kind == "vector"  # noqa: E731
+    kept = {names[name]: column for name, column in views.columns.items() if not other(name)}
+    return views.replace(columns=kept) if kept else views
+
+
+def _as_trained(views: Views, kinds: Mapping[str, str]) -> Views:
+    """Views of the model's kinds: numbers are a table where some row lacks one of them, and vectors where none does."""
+    for name, column in views.columns.items():
+        if (column.kind, kinds[name]) == ("table", "vector"):
+            cells = zip(column, column.present)
+            rows = [list(decode.record(cell).values()) if there else [] for cell, there in cells]
+            width = max(map(len, rows))
+            gaps = [row for row, numbers in zip(views.rows, rows) if 0 < len(numbers) < width]
+            bad = [{"row": int(row), "column": name, "value": None, "reason": "a number is missing"} for row in gaps]
+            whole = [numbers if len(numbers) == width else None for numbers in rows]
+            views = views.replace(
+                columns={**views.columns, name: _vectors(name, whole)}, bad_rows=[*views.bad_rows, *bad]
+            )
+        elif column.kind != kinds[name]:
+            raise ModalityError(f"view {name!r} is {kinds[name]} in the model and {column.kind} in the table")
+    return views
+
+
+def _vectors(name: str, cells: list) -> Column:
+    return Views({name: cells}, kinds={name: "vector"})[name]
 
 
 def _refuse_more_than_numbers(table: str, part: Views) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bouba.data.views import is_missing
 from bouba.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm")
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff")
-VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+NUMBERS = (int, float, np.number, np.bool_)
 
 
 def path_of(value) -> str | None:
@@ -26,6 +29,15 @@ def path_of(value) -> str | None:
     if isinstance(value, dict):
         return value.get("path")
     return os.fspath(value) if isinstance(value, str | os.PathLike) else None
+
+
+def resolved(value, base: Path | None):
+    """A cell whose relative path, if it holds one, is made to start at `base`."""
+    if base is not None and isinstance(value, str) and value.strip():
+        return str(base / value)
+    if base is not None and isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
+        return {**value, "path": str(base / value["path"])}
+    return value
 
 
 def image(value) -> Image:
@@ -45,8 +57,14 @@ def image(value) -> Image:
         picture = _open(pil, value)
         picture.load()
     except Exception as error:  # decoders raise anything on broken bytes
-        raise DataError(f"not a picture: {_name(value)} ({_reason(error)})") from error
-    picture = ImageOps.exif_transpose(picture)
+        raise DataError(f"not a picture: {name_of(value)} ({reason(error)})") from error
+    return on_white(ImageOps.exif_transpose(picture))
+
+
+def on_white(picture: Image) -> Image:
+    """A new RGB picture; transparency lies on white, and 16 bits become the upper 8 of them."""
+    from PIL import Image as pil
+
     if picture.mode.startswith("I;16"):  # Pillow would cut all above 255 to white
         picture = pil.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
@@ -111,7 +129,7 @@ def _heard(value, rate: int, seconds: float | None = None) -> tuple[NDArray[np.f
         if not samples.size or not np.isfinite(samples).all():
             raise DataError("it holds NaN or infinity" if samples.size else "it holds no sample")
     except Exception as error:  # decoders raise anything on broken bytes
-        raise DataError(f"not a sound: {_name(value)} ({_reason(error)})") from error
+        raise DataError(f"not a sound: {name_of(value)} ({reason(error)})") from error
     return samples, native
 
 
@@ -150,6 +168,26 @@ def vector(value) -> np.ndarray:
     return np.asarray(value, dtype=np.float32)
 
 
+def record(value: Mapping) -> dict[str, float | str]:
+    """A cell of a table -> what is there of it: numbers as floats, all else as text.
+
+    >>> record({"age": 31, "city": "Bonn", "size": None})
+    {'age': 31.0, 'city': 'Bonn'}
+    """
+    there = {name: cell for name, cell in value.items() if not is_missing(cell)}
+    return {name: float(cell) if isinstance(cell, NUMBERS) else text(cell) for name, cell in there.items()}
+
+
+def told(kind: str, value: Any) -> str:
+    """A cell in a few words, for a page or a terminal."""
+    if kind == "table":
+        return ", ".join(f"{k} = {v if isinstance(v, str) else f'{v:g}'}" for k, v in record(value).items())
+    if kind == "vector":
+        return np.array2string(np.asarray(value), precision=2, threshold=6)
+    path = path_of(value)
+    return str(value) if kind == "text" else os.path.basename(path) if path else name_of(value)
+
+
 def check(kind: str, value: Any) -> str | None:
     """Why a cell of that kind cannot be read, or None when it can."""
     try:
@@ -158,20 +196,24 @@ def check(kind: str, value: Any) -> str | None:
         elif kind == "audio":
             _heard(value, rate=1)
         elif kind == "video":
-            path = path_of(value)
-            if path is not None and (not Path(path).is_file() or not os.path.getsize(path)):
-                return "no such file" if not Path(path).is_file() else "the file is empty"
+            from bouba.data.video import video  # which is made of this file
+
+            video(value)
     except DataError as error:
         return str(error)
     return None
 
 
-def _name(value) -> str:
+def name_of(value) -> str:
+    """What a message calls a cell."""
     path = path_of(value)
     return repr(path) if path else f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a decoder gave up, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if "Invalid data found" in str(error):
+        return "these bytes are no known film format"
     return "these bytes are no known image format" if "identify" in str(error) else str(error) or type(error).__name__

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 
-from bouba.data.decode import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS
+from bouba.data.decode import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS, resolved
+from bouba.data.video import moves
 from bouba.data.views import is_missing
 
 ROLES = ("label", "domain", "key", "group", "meta")
@@ -32,25 +34,34 @@ NAMES = {
 }
 ENDINGS = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS, "video": VIDEO_ENDINGS}
 LOOKED_AT = 200
+OPENED = 8  # pictures, until one says whether it moves
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def guess(name: str, values, said: Mapping[str, str]) -> str:
-    """One of KINDS or ROLES for a column. `said` is what the source itself declares (datasets features)."""
+def guess(name: str, values, said: Mapping[str, str], base: Path | None = None) -> str:
+    """One of KINDS or ROLES for a column. `said` is what the source itself declares (datasets features); relative paths
+    of pictures, which are looked at to see whether they move, are relative to `base`."""
     if name in said:
         return said[name]
     if isinstance(values, np.ndarray) and values.ndim == 2:
         return "vector"
     if isinstance(values, np.ndarray) and values.ndim > 2:
-        return "image"
+        return "video" if values.ndim == 5 else "image"
     every = range(0, len(values), max(1, len(values) // LOOKED_AT))
     cells = [cell for cell in (values[i] for i in every) if not is_missing(cell)]
     if not cells:
         return "meta"
     kind = _by_cells(cells)
+    if kind == "image" and first_moves([resolved(cell, base) for cell in cells[:OPENED]]):
+        return "video"
     if kind in ("image", "audio", "video"):
         return kind
     return _by_name(name, len(values), cells) or kind or _words(cells, len(values))
+
+
+def first_moves(cells: Iterable) -> bool:
+    """Whether the first picture that opens has more than one frame, and so all of them are taken for clips."""
+    return bool(next((found for cell in cells if (found := moves(cell)) is not None), False))
 
 
 def _by_cells(cells: list) -> str | None:
@@ -58,7 +69,7 @@ def _by_cells(cells: list) -> str | None:
     if isinstance(first, bytes | dict) or type(first).__module__.startswith("PIL."):
         return "image" if not isinstance(first, dict) or {"bytes", "path"} & set(first) else "meta"
     if isinstance(first, np.ndarray):
-        return "vector" if first.ndim == 1 else "image"
+        return "vector" if first.ndim == 1 else "video" if first.ndim == 4 else "image"
     if isinstance(first, list | tuple):
         return "vector" if all(isinstance(v, int | float) for v in first) else "meta"
     if isinstance(first, bool | np.bool_):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import fnmatch
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,7 @@ def read(
     audio: Names = None,
     video: Names = None,
     vector: Names = None,
+    table: Names = None,
     label: Names = None,
     domain: str | None = None,
     key: str | None = None,
@@ -48,11 +48,16 @@ def read(
     Naming a column overrules the guess; once a kind or role is named, nothing else is guessed to be of it.
 
     Args:
-        source: path of a CSV, TSV, JSONL or Parquet file, a .npy array, a folder of pictures (or one with
-            metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays.
-            Relative paths in cells are relative to the table.
+        source: path of a CSV, TSV, JSONL or Parquet file, a .npy array, a folder of pictures, sounds or clips (or
+            one with metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays.
+            Relative paths in cells are relative to the table. In a folder, files of different kinds that differ only
+            in their ending, cat.png and cat.wav, are one row, and cat.txt is its text.
         image, text, audio, video, vector: names of the columns of that kind. Columns of single numbers are put
             side by side as one view, "numbers"; a pattern like "left_*" makes its columns a view of their own, "left".
+            Pictures are clips when the first of them moves.
+        table: columns of numbers or of text with few values, put side by side as one view, "table", in which a row may
+            lack some of them; patterns as above. A column whose cells are mappings is a view of its own. Numbers
+            nobody named are such a view, "numbers", where some row lacks some of them, and vectors where none does.
         label: label columns. domain: the source a row comes from. key: what the row shows. group: what must
             not be split. ignore: columns to leave out.
         strict: raise on the first cell that cannot be read instead of listing it in `views.bad_rows`.
@@ -67,15 +72,18 @@ def read(
     >>> read({"photo": np.zeros((3, 4)), "title": ["a cat", "a dog", None]})
     Views(3 rows, {photo: vector, title: text (1 missing)})
     """
-    table = open_table(source)
-    named = {"image": image, "text": text, "audio": audio, "video": video, "vector": vector}
+    opened = open_table(source)
+    named = {"image": image, "text": text, "audio": audio, "video": video, "vector": vector, "table": table}
     named |= {"label": label, "domain": domain, "key": key, "group": group, "ignore": ignore}
     said = {kind: _listed(names) for kind, names in named.items()}
-    blocks = _blocks(table, said["vector"])
-    said["vector"] = [name for name in said["vector"] if name not in set(blocks.values())] + list(blocks)
-    what = _understand(table, said)
+    blocks: dict[str, str] = {}
+    for kind in ("vector", "table"):
+        found = _blocks(opened, said[kind])
+        said[kind] = [name for name in said[kind] if name not in set(found.values())] + list(found)
+        blocks |= found
+    what = _understand(opened, said)
     log.info("understood: %s", ", ".join(f"{name} = {kind}" for name, kind in what.items()))
-    views = _assemble(table, what, blocks)
+    views = _assemble(opened, what, blocks, told=bool(said["vector"]))
     if strict and views.bad_rows:
         bad = views.bad_rows[0]
         where = f"row {bad['row']}" + (f", column {bad['column']!r}" if bad["column"] else "")
@@ -115,36 +123,38 @@ def _understand(table: Table, named: dict[str, list[str]]) -> dict[str, str]:
             what[name] = kind
     for name, values in table.columns.items():
         if name not in what:
-            kind = guess(name, values, table.kinds)
+            kind = guess(name, values, table.kinds, table.base)
             single = kind in ("domain", "key") and kind in what.values()
             what[name] = "meta" if single or named.get(kind) else kind
     return {name: what[name] for name in table.columns if what[name] != "ignore"}
 
 
-def _assemble(table: Table, what: dict[str, str], blocks: dict[str, str]) -> Views:
-    """Columns by what they are; single numbers side by side as one vector view."""
+def _assemble(table: Table, what: dict[str, str], blocks: dict[str, str], *, told: bool) -> Views:
+    """Columns by what they are; single numbers and columns of tables side by side. `told`: vectors were asked for."""
     of = lambda kind: [name for name, k in what.items() if k == kind]  # noqa: E731
     bad = list(table.bad_rows)
     n = len(next(iter(table.columns.values())))
     rows = np.arange(n) if table.rows is None else table.rows
     columns: dict[str, Any] = {}
-    singles = {name: _singles(table.columns[name]) for name in of("vector")}
-    numbers = {name: values for name, values in singles.items() if values is not None}
+    kinds: dict[str, str] = {}
+    beside = {name: values for name in of("vector") if (values := _singles(table.columns[name])) is not None}
+    beside |= {name: values for name in of("table") if not _holds_mappings(values := table.columns[name])}
     for name, kind in what.items():
-        if kind in KINDS and name not in numbers:
-            columns[name] = _column(kind, name, table, rows, bad)
-    for pattern in dict.fromkeys(blocks.get(name, "") for name in numbers):
-        view = pattern.replace("*", "").strip("_-. ") or "numbers"
+        if kind in KINDS and name not in beside:
+            columns[name], kinds[name] = _column(kind, name, table, rows, bad), kind
+    for kind, pattern in dict.fromkeys((what[name], blocks.get(name, "")) for name in beside):
+        view = pattern.replace("*", "").strip("_-. ") or {"vector": "numbers", "table": "table"}[kind]
         view = f"all {view}" if view in columns else view
-        block = {name: values for name, values in numbers.items() if blocks.get(name, "") == pattern}
-        columns[view] = _numbers(view, block, rows, bad)
+        block = {name: v for name, v in beside.items() if (what[name], blocks.get(name, "")) == (kind, pattern)}
+        kinds[view] = "table" if kind == "vector" and not told and _has_gaps(block) else kind
+        columns[view] = _numbers(view, block, rows, bad) if kinds[view] == "vector" else _records(block, n)
     if not columns:
         raise DataError(f"no column of a modality among {list(what)}; name one, for example text=...")
     cells = {name: _names(table.columns[name], n) for name, k in what.items() if k not in KINDS}
     role = lambda kind: next((cells[name] for name in of(kind)), None)  # noqa: E731
     views = Views(
         columns,
-        kinds={name: what.get(name, "vector") for name in columns},
+        kinds=kinds,
         y={name: cells[name] for name in of("label")},
         domain=role("domain"),
         key=role("key"),
@@ -184,13 +194,13 @@ def _singles(values) -> np.ndarray | None:
 
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
     values = table.columns[name]
-    if kind == "vector":
+    if kind in ("vector", "table"):
         return values if getattr(values, "ndim", 0) == 2 else [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
     base = table.base
     if base is not None:
-        values = [_resolve(values[i], base) for i in range(len(values))]
+        values = [decode.resolved(values[i], base) for i in range(len(values))]
     column = Column.of(values, kind)
     there = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -204,12 +214,21 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     return column.without(broken) if broken.any() else column
 
 
-def _resolve(cell, base: Path):
-    if isinstance(cell, str) and cell.strip():
-        return str(base / cell)
-    if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path"):
-        return {**cell, "path": str(base / cell["path"])}
-    return cell
+def _holds_mappings(values) -> bool:
+    """Whether the cells of a column are rows of a table themselves."""
+    cells = (values[i] for i in range(len(values)))
+    return isinstance(next((cell for cell in cells if not is_missing(cell)), None), Mapping)
+
+
+def _has_gaps(columns: dict[str, np.ndarray]) -> bool:
+    """Whether a row lacks some of these numbers, but not all."""
+    blank = np.isnan(np.stack(list(columns.values())))
+    return bool((blank.any(0) & ~blank.all(0)).any())
+
+
+def _records(columns: dict[str, Any], n: int) -> list[dict]:
+    """Columns side by side as cells of a table, missing values as None."""
+    return [{name: None if is_missing(v := values[i]) else v for name, values in columns.items()} for i in range(n)]
 
 
 def _numbers(view: str, columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:

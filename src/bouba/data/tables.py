@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.decode import IMAGE_ENDINGS
+from bouba.data.guess import ENDINGS, first_moves
+from bouba.data.video import ANIMATED
 from bouba.errors import DataError
 
 log = logging.getLogger("bouba")
@@ -288,16 +289,46 @@ def _from_dataset(dataset) -> Table:
 
 
 def _from_folder(folder: Path) -> Table:
-    """metadata.csv / .jsonl / .parquet if there is one, else every picture below, labelled by its folder."""
+    """metadata.csv / .jsonl / .parquet if there is one, else all pictures, sounds and clips below, labelled by folder.
+
+    Files of different kinds that differ in nothing but their ending are one row: cat.png, cat.wav and the words about
+    them in cat.txt.
+    """
     for name in MANIFESTS:
         if (folder / name).exists():
             return _open_path(folder / name)
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS)
-    if not files:
-        raise DataError(f"no picture and no {MANIFESTS[0]} in {folder}; give a table that names the files")
-    columns: dict[str, Any] = {"image": [str(p.relative_to(folder)) for p in files]}
-    columns["name"] = [p.stem.replace("_", " ").replace("-", " ") for p in files]
-    labels = [str(p.parent.relative_to(folder)) for p in files]
+    rows = _paired(folder)
+    if not rows:
+        raise DataError(
+            f"no picture, sound or clip and no {MANIFESTS[0]} in {folder}; give a table that names the files"
+        )
+    columns: dict[str, Any] = {}
+    for kind in ENDINGS:
+        if any(kind in row for row in rows):
+            columns[kind] = [str(row[kind].relative_to(folder)) if kind in row else None for row in rows]
+    kinds = {kind: kind for kind in columns}
+    said = [first.with_suffix(".txt") for first in (next(iter(row.values())) for row in rows)]
+    if any(file.exists() for file in said):
+        written = [file.read_bytes().decode("utf-8-sig", "replace").strip() if file.exists() else None for file in said]
+        columns["text"] = written
+        kinds |= {"text": "text", "name": "meta"}
+    columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in said]
+    labels = [str(file.parent.relative_to(folder)) for file in said]
     if len(set(labels)) > 1:
         columns["label"] = labels
-    return Table(columns, folder)
+    return Table(columns, folder, kinds)
+
+
+def _paired(folder: Path) -> list[dict[str, Path]]:
+    """kind -> file, for each name in each folder; a second file of one kind is a row of its own."""
+    kind_of = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in kind_of]
+    if first_moves(file for file in files if file.suffix.lower() in ANIMATED):
+        kind_of |= dict.fromkeys(ANIMATED, "video")
+    rows: dict[tuple[Path, int], dict[str, Path]] = {}
+    for file in files:
+        kind, number = kind_of[file.suffix.lower()], 0
+        while kind in rows.get((file.with_suffix(""), number), {}):
+            number += 1
+        rows.setdefault((file.with_suffix(""), number), {})[kind] = file
+    return list(rows.values())

@@ -10,7 +10,7 @@ import numpy as np
 
 from bouba.errors import DataError, ModalityError, nearest
 
-KINDS = ("image", "text", "audio", "video", "vector")
+KINDS = ("image", "text", "audio", "video", "vector", "table")
 
 
 def is_missing(value) -> bool:
@@ -22,6 +22,11 @@ def is_missing(value) -> bool:
     if isinstance(value, np.datetime64 | np.timedelta64):
         return bool(np.isnat(value))
     return value is None or type(value).__name__ in ("NAType", "NaTType")  # pandas' own
+
+
+def is_blank(row) -> bool:
+    """Whether a cell of a table holds nothing: it is missing, or each of its values is."""
+    return all(map(is_missing, row.values())) if isinstance(row, Mapping) else is_missing(row)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Column:
         if has is None and isinstance(values, np.ndarray) and values.ndim > 1:
             has = np.ones(len(values), bool)
         elif has is None:
-            has = np.fromiter((not is_missing(values[i]) for i in range(len(values))), bool, len(values))
+            gone = is_blank if kind == "table" else is_missing
+            has = np.fromiter((not gone(values[i]) for i in range(len(values))), bool, len(values))
         return cls(values, kind, np.arange(len(values)), has)
 
     @property
@@ -97,7 +103,8 @@ class Views:
 
     Args:
         columns: view -> Column, or view -> values (see `kinds`).
-        kinds: view -> kind, for views given as plain values; 2-D number arrays are vectors without being told.
+        kinds: view -> kind, for views given as plain values; 2-D number arrays are vectors without being told. Cells
+            of a "table" are mappings, name -> number, text or None; one that holds nothing is missing.
         y: label column -> (n,) class names or numbers; missing ones are None or NaN.
         domain: (n,) names of the source each row comes from.
         key: (n,) what the row shows; rows with equal keys are the same thing drawn or said again.
@@ -260,7 +267,23 @@ def _column(name: str, values, kind: str | None) -> Column:
         values = vectors(name, values, has)
         refuse_not_finite(name, values)
         return Column.of(values, kind, has)
-    return Column.of(values, kind)
+    column = Column.of(values, kind)
+    if kind == "table":
+        refuse_no_rows(name, column)
+    return column
+
+
+def refuse_no_rows(name: str, column: Column) -> None:
+    """DataError naming the view and the first row whose cell is no mapping of numbers and texts."""
+    for row in np.flatnonzero(column.present).tolist():
+        cell = column[row]
+        if not isinstance(cell, Mapping):
+            raise DataError(f"view {name!r} holds no row of a table in row {row}, but {cell!r:.40}; give a mapping")
+        for key, value in cell.items():
+            if not (is_missing(value) or isinstance(value, str | int | float | np.number | np.bool_)):
+                raise DataError(f"view {name!r} holds {value!r:.40} as {key!r} in row {row}; give a number or text")
+            if isinstance(value, float | np.floating) and np.isinf(value):
+                raise DataError(f"view {name!r} holds infinity as {key!r} in row {row}; give a finite number or None")
 
 
 def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:

@@ -136,8 +136,10 @@ def only_label(views: Views, label: str | None) -> list[str]:
     """The label column that is named, or the only one there is."""
     if label is not None:
         return [label]
-    if len(views.y) != 1:
-        raise UsageError(f"which label? give label=...{nearest('', views.y)}, or y to fit")
+    if not views.y:
+        raise UsageError("no label to learn; name its column with read(..., label=...), or give y to fit")
+    if len(views.y) > 1:
+        raise UsageError(f"which label? give label=...{nearest('', views.y)}")
     return list(views.y)
 
 

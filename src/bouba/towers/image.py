@@ -1,4 +1,4 @@
-"""Image encoders trained from scratch: a plain CNN and a small ResNet."""
+"""Image encoders trained from scratch: a plain CNN, a small ResNet and a stack in the manner of VGG."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from torch import Tensor, nn
 from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import Augment
+from bouba.errors import UsageError
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
-
-THUMBNAIL = 16
 
 
 class ImageEncoder(Encoder):
     """Pictures of any size and mode -> uint8 (B, 3, size, size) -> features; a decoder gives back a thumbnail."""
 
-    raw_width = 3 * THUMBNAIL**2
-
-    def __init__(self, size: int, augment: Augment | None, crop: bool, layers: nn.Module, width: int):
+    def __init__(self, spec: ImageSpec, layers: nn.Module, width: int):
         super().__init__()
-        self.size, self.augment, self.crop, self.layers, self.width = size, augment, crop, layers, width
+        self.size, self.augment, self.crop, self.layers, self.width = spec.size, spec.augment, spec.crop, layers, width
+        self.raw_width = 3 * spec.thumbnail**2
+        self.thumbnail = spec.thumbnail
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         with ThreadPoolExecutor(4) as pool:
@@ -45,7 +44,16 @@ class ImageEncoder(Encoder):
 
     def raw(self, inputs: Inputs) -> Tensor:
         pixels = inputs["pixels"].float() / 255
-        return (torch.nn.functional.adaptive_avg_pool2d(pixels, THUMBNAIL).flatten(1) - 0.5) / 0.3
+        return (torch.nn.functional.adaptive_avg_pool2d(pixels, self.thumbnail).flatten(1) - 0.5) / 0.3
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        return (3, self.thumbnail, self.thumbnail)
+
+    def restore(self, raw: np.ndarray) -> np.ndarray:
+        """Pictures, uint8 (B, thumbnail, thumbnail, 3)."""
+        pixels = (raw.reshape(-1, *self.raw_shape).transpose(0, 2, 3, 1) * 0.3 + 0.5).clip(0, 1)
+        return (255 * pixels).round().astype(np.uint8)
 
     def forward(self, pixels: Tensor) -> Tensor:
         pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
@@ -106,6 +114,7 @@ class ImageSpec(EncoderSpec):
         channels: channels of the first stage; each of the following three doubles them and halves the side.
         augment: random changes while training; None for none.
         crop: cut the white margin away first.
+        thumbnail: side in pixels of the picture that a decoder gives back.
     """
 
     kind: ClassVar[str] = "image"
@@ -114,6 +123,11 @@ class ImageSpec(EncoderSpec):
     channels: int = 32
     augment: Augment | None = field(default_factory=Augment)
     crop: bool = False
+    thumbnail: int = 16
+
+    def __post_init__(self) -> None:
+        if self.thumbnail < 1:
+            raise UsageError(f"thumbnail is the side of a picture in pixels, 1 or more, got {self.thumbnail}")
 
     def build(self, learned: Learned) -> ImageEncoder:
         stages: list[nn.Module] = [_conv(3, self.channels)]
@@ -121,7 +135,7 @@ class ImageSpec(EncoderSpec):
         for _ in range(3):
             stages += self._stage(width, 2 * width)
             width *= 2
-        return ImageEncoder(self.size, self.augment, self.crop, nn.Sequential(*stages), 2 * width)
+        return ImageEncoder(self, nn.Sequential(*stages), 2 * width)
 
     @abstractmethod
     def _stage(self, inside: int, outside: int) -> list[nn.Module]:
@@ -148,3 +162,19 @@ class ResNet(ImageSpec):
 
     def _stage(self, inside: int, outside: int) -> list[nn.Module]:
         return [_conv(inside, outside, stride=2), _Residual(outside)]
+
+
+@dataclass(frozen=True)
+class VGG(ImageSpec):
+    """Three stacks of two 3 x 3 convolutions, each ending in max-pooling, instead of strides. Features: (B, 16 *
+    channels).
+
+    Every stack sees its maps in full before it halves them: about three times the work of ConvNet, for details that a
+    stride would skip.
+
+    Reference: Simonyan & Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition.
+    Departures: BatchNorm, mean- and max-pooling instead of fully connected layers, seven convolutions.
+    """
+
+    def _stage(self, inside: int, outside: int) -> list[nn.Module]:
+        return [_conv(inside, outside), _conv(outside, outside), nn.MaxPool2d(2, ceil_mode=True)]

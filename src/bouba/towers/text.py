@@ -109,7 +109,7 @@ class NGrams(EncoderSpec):
     """Mean of the embeddings of words and character n-grams, hashed into buckets; then one layer.
 
     Works for any language without a vocabulary (Chinese words are n-grams), knows parts of words it never saw,
-    and trains in seconds. It does not know word order: use LSTM where order matters and there is more data.
+    and trains in seconds. It does not know word order: use LSTM or Transformer where order matters.
 
     Args:
         buckets: size of the hash table; collisions share an embedding.
@@ -138,19 +138,18 @@ class NGrams(EncoderSpec):
         return NGramsEncoder(self)
 
 
-class LSTMEncoder(Encoder):
-    """Text -> subword numbers (B, L), 0 = padding -> features (B, 2 * width); a decoder gives back which are said."""
+class SubwordEncoder(Encoder):
+    """Text -> subword numbers (B, L), 0 = padding -> features; a decoder gives back which subwords are said."""
 
-    def __init__(self, spec: LSTM, learned: Learned):
+    def __init__(self, spec: SubwordSpec, learned: Learned):
         from tokenizers import Tokenizer
 
         super().__init__()
         self.tokenizer = Tokenizer.from_str(learned["tokenizer"])
-        self.longest, self.drop, self.width = spec.longest, spec.drop, 2 * spec.width
+        self.longest, self.drop = spec.longest, spec.drop
         self.raw_width = self.tokenizer.get_vocab_size()
         self.embed = nn.Embedding(self.raw_width, spec.width, padding_idx=0)
         self.dropout = nn.Dropout(spec.dropout)
-        self.lstm = nn.LSTM(spec.width, spec.width, batch_first=True, bidirectional=True)
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         encoded = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
@@ -172,27 +171,24 @@ class LSTMEncoder(Encoder):
     def raw(self, inputs: Inputs) -> Tensor:
         return bag(inputs["tokens"], inputs["tokens"] != 0, self.raw_width)
 
-    def forward(self, tokens: Tensor, words: Tensor | None = None) -> Tensor:
+    def embedded(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """tokens (B, L) -> their embeddings (B, L', width), cut to the longest text, and lengths (B,), 1 or more."""
         lengths = (tokens != 0).sum(1).clamp(min=1)
-        embedded = self.dropout(self.embed(tokens[:, : int(lengths.max())]))
-        packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True, padding_value=-1e4)
-        return states.amax(1)  # (B, 2 * width); padding never wins the maximum
+        return self.embed(tokens[:, : int(lengths.max())]), lengths
 
 
 @dataclass(frozen=True)
-class LSTM(EncoderSpec):
-    """A bidirectional LSTM over subwords, max-pooled. The subwords (byte-pair encoding) are learnt from the data.
+class SubwordSpec(EncoderSpec):
+    """What encoders of subwords share. The subwords (byte-pair encoding) are learnt from the data.
 
     Args:
         vocabulary: largest number of subwords.
-        width: width of the embeddings and of each direction; features are (B, 2 * width).
+        width: width of the embeddings.
         longest: subwords read of a text; the rest is cut.
-        dropout: on the embeddings, while training.
+        dropout: probability of dropping a number while training.
         drop: probability in [0, 1) that a word is left out while training, all its subwords together; one always stays.
 
-    Reference: Hochreiter & Schmidhuber 1997; Conneau et al. 2017 (max-pooling); Sennrich et al. 2016 (subwords);
-    Iyyer et al. 2015 (word dropout).
+    Reference: Sennrich et al. 2016 (subwords); Iyyer et al. 2015 (word dropout).
     """
 
     kind: ClassVar[str] = "text"
@@ -208,6 +204,34 @@ class LSTM(EncoderSpec):
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         return {"tokenizer": subwords([decode.text(cell) for cell in cells], self.vocabulary)}
+
+
+class LSTMEncoder(SubwordEncoder):
+    """Subword numbers (B, L) -> features (B, 2 * width), the largest of each number over all states."""
+
+    def __init__(self, spec: LSTM, learned: Learned):
+        super().__init__(spec, learned)
+        self.width = 2 * spec.width
+        self.lstm = nn.LSTM(spec.width, spec.width, batch_first=True, bidirectional=True)
+
+    def forward(self, tokens: Tensor, words: Tensor | None = None) -> Tensor:
+        embedded, lengths = self.embedded(tokens)
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.dropout(embedded), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True, padding_value=-1e4)
+        return states.amax(1)  # (B, 2 * width); padding never wins the maximum
+
+
+@dataclass(frozen=True)
+class LSTM(SubwordSpec):
+    """A bidirectional LSTM over subwords, max-pooled: features (B, 2 * width). `dropout` acts on the embeddings.
+
+    It reads word order, from few texts and in one pass. Transformer compares words far apart and needs more texts;
+    NGrams knows no order and trains fastest. For the arguments see SubwordSpec.
+
+    Reference: Hochreiter & Schmidhuber 1997; Conneau et al. 2017 (max-pooling).
+    """
 
     def build(self, learned: Learned) -> LSTMEncoder:
         return LSTMEncoder(self, learned)

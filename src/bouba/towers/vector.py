@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -29,14 +29,17 @@ class VectorEncoder(Encoder):
         self.noise, self.mask = spec.noise, spec.mask
         self.register_buffer("mean", torch.tensor(learned["mean"]))
         self.register_buffer("scale", torch.tensor(learned["scale"]))
-        sizes = [len(learned["mean"]), *spec.hidden]
-        layers: list[nn.Module] = []
-        for inside, outside in pairwise(sizes):
-            layers += [nn.Linear(inside, outside), nn.LayerNorm(outside), nn.GELU(), nn.Dropout(spec.dropout)]
-        self.layers = nn.Sequential(*layers)
-        self.width, self.raw_width = sizes[-1], sizes[0]
+        self.raw_width = len(learned["mean"])
+        self.layers = fully_connected(self.raw_width, spec.hidden, spec.dropout)
+        self.width = spec.hidden[-1] if spec.hidden else self.raw_width
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
+        gappy = next((cell for cell in cells if isinstance(cell, Mapping)), None)
+        if gappy is not None:
+            raise DataError(
+                f"vectors are needed, got rows of a table with {', '.join(gappy)}, some of them blank; read them with "
+                "vector=[names], which lists the rows that lack a number, or train on such a table"
+            )
         values = np.stack([decode.vector(cell) for cell in cells])
         if values.shape[1] != len(self.mean):
             raise DataError(f"vectors are {values.shape[1]} wide, the model was trained on {len(self.mean)}")
@@ -54,8 +57,20 @@ class VectorEncoder(Encoder):
     def raw(self, inputs: Inputs) -> Tensor:
         return (inputs["values"] - self.mean) / self.scale
 
+    def restore(self, raw: np.ndarray) -> np.ndarray:
+        """Numbers in their own unit, (B, d)."""
+        return raw * self.scale.cpu().numpy() + self.mean.cpu().numpy()
+
     def forward(self, values: Tensor) -> Tensor:
         return self.layers((values - self.mean) / self.scale)
+
+
+def fully_connected(inside: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
+    """Linear, LayerNorm, GELU and dropout for each width in `hidden`."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise([inside, *hidden]):
+        layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.GELU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""Cells on a page: pictures and clips are seen, everything else is told in words."""
+
+import io
+
+import numpy as np
+import pytest
+from made import film
+from PIL import Image
+
+from bouba import Views
+from bouba.data import decode
+from bouba.report.build import Method, clip_bytes, embedding_map, facts, galleries, picture_bytes, samples
+
+
+def animation(side=8, noise=False):
+    random = np.random.default_rng(0)
+    shades = [
+        random.integers(0, 255, (side, side, 3), np.uint8) if noise else np.full((side, side, 3), s, np.uint8)
+        for s in (0, 100, 200)
+    ]
+    pictures = [Image.fromarray(shade) for shade in shades]
+    file = io.BytesIO()
+    pictures[0].save(file, "WEBP", save_all=True, append_images=pictures[1:], lossless=True)
+    return file.getvalue()
+
+
+def test_a_small_animation_is_shown_as_it_is_and_a_large_one_by_its_middle(tmp_path):
+    small, large = animation(), animation(200, noise=True)
+    (tmp_path / "a.webp").write_bytes(small)
+    assert clip_bytes(small) == clip_bytes(str(tmp_path / "a.webp")) == small
+    assert len(large) > 20_000
+    shown = Image.open(io.BytesIO(clip_bytes(large)))
+    assert (shown.format, shown.size, getattr(shown, "n_frames", 1)) == ("WEBP", (96, 96), 1)
+
+
+def test_a_film_is_shown_by_its_middle(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(film([Image.new("RGB", (32, 32), (s,) * 3) for s in (0, 120, 240)]))
+    shown = Image.open(io.BytesIO(clip_bytes(str(tmp_path / "a.mp4"))))
+    assert shown.convert("RGB").getpixel((9, 9))[0] == pytest.approx(120, abs=6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "words"),
+    [
+        ("text", "a cat", "a cat"),
+        ("table", {"a": 1, "b": "x", "c": None, "d": 0.5}, "a = 1, b = x, d = 0.5"),
+        ("audio", "sounds/cat.wav", "cat.wav"),
+        ("audio", b"four", "4 bytes"),
+        ("audio", (np.zeros(3), 8000), "tuple"),
+        ("vector", np.array([1.0, 2.5]), "[1.  2.5]"),
+    ],
+)
+def test_other_cells_in_words(kind, cell, words):
+    assert decode.told(kind, cell) == words
+
+
+class Told:
+    """A model whose embeddings are given."""
+
+    def __init__(self, z):
+        self.z = z
+
+    def embed(self, views):
+        return dict.fromkeys(views.modalities, self.z[views.rows])
+
+
+def test_galleries_and_maps_of_clips_and_tables():
+    cells = [animation()] * 24
+    rows = [{"size": i, "city": "Bonn"} for i in range(24)]
+    views = Views({"clip": cells, "t": rows}, kinds={"clip": "video", "t": "table"})
+    method = Method("told", Told(np.random.default_rng(0).normal(size=(24, 3))))
+    [gallery] = galleries([method], views, ask="t", answer="clip", rows=[3], title="t -> clip")
+    [query] = gallery.queries
+    assert (query.text, query.picture, query.rank) == ("size = 3, city = Bonn", None, 1)
+    assert query.found[0].picture == cells[0] == picture_bytes(cells[0])
+    assert embedding_map(method, views, view="clip", title="map").pictures == cells
+    assert embedding_map(method, views, view="t", title="map").pictures is None
+    assert [shown.data for shown in samples(views, image="clip", caption=None, keys=["3"])] == cells[:1]
+    assert ("t", "table") in facts(views)
