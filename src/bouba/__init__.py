@@ -49,10 +49,17 @@ if TYPE_CHECKING:
     from bouba.towers import CRNN as CRNN
     from bouba.towers import LSTM as LSTM
     from bouba.towers import MLP as MLP
+    from bouba.towers import VGG as VGG
     from bouba.towers import ConvNet as ConvNet
+    from bouba.towers import Frames as Frames
     from bouba.towers import NGrams as NGrams
+    from bouba.towers import Onnx as Onnx
+    from bouba.towers import Pretrained as Pretrained
     from bouba.towers import ResNet as ResNet
     from bouba.towers import SameAs as SameAs
+    from bouba.towers import Tabular as Tabular
+    from bouba.towers import Transformer as Transformer
+    from bouba.towers import WordVectors as WordVectors
 
 # Threads that wait in a loop make training five times slower as soon as something else uses the processor
 # (docs/log.md). This only has an effect before torch is imported, and never overrules you.
@@ -70,6 +77,7 @@ _HOME = {
     "DeepCCA": "align",
     "DomainAdversarial": "terms",
     "ExplicitNegatives": "terms",
+    "Frames": "towers",
     "FusionClassifier": "fuse",
     "FusionRegressor": "fuse",
     "GatedFusion": "nn.fusion",
@@ -83,7 +91,9 @@ _HOME = {
     "MultitaskLearner": "fuse",
     "NGrams": "towers",
     "NTXent": "terms",
+    "Onnx": "towers",
     "Prediction": "terms",
+    "Pretrained": "towers",
     "Reconstruction": "terms",
     "ResNet": "towers",
     "SameAs": "towers",
@@ -91,8 +101,12 @@ _HOME = {
     "SimCLR": "align",
     "SumFusion": "nn.fusion",
     "SupervisedContrastive": "terms",
+    "Tabular": "towers",
+    "Transformer": "towers",
     "Triplet": "terms",
+    "VGG": "towers",
     "Views": "data",
+    "WordVectors": "towers",
     "ZeroShotClassifier": "align",
     "evaluate": "evaluation",
     "load": "learner",

@@ -204,3 +204,13 @@ def test_specs_print_compare_and_refusals():
         built().prepare([b"nope"])
     with pytest.raises(UsageError, match="rate, seconds, mels, channels and width must be above 0"):
         CRNN(seconds=0.0)
+
+
+def test_restore_gives_log_energies():
+    encoder = built()
+    [raw] = encoder.restore(encoder.raw(encoder.prepare(CELLS[:1])).numpy())
+    assert raw.shape == (SLICES, 16)
+    heard = SMALL.hear(CELLS[0]).numpy()
+    np.testing.assert_allclose(raw.mean(0), heard[: len(heard) // SLICES * SLICES].mean(0), atol=0.5)
+    cuts = [len(heard) * part // SLICES for part in range(SLICES + 1)]
+    np.testing.assert_allclose(raw[3], heard[cuts[3] : cuts[4]].mean(0), atol=0.02)  # prepared in half precision

@@ -136,6 +136,10 @@ class AudioEncoder(Encoder):
         sums = total.gather(1, index(stop)) - total.gather(1, index(start))
         return (sums / (stop - start)[:, :, None]).flatten(1)
 
+    def restore(self, raw: np.ndarray) -> np.ndarray:
+        """Log energies (B, SLICES, mels), see `log_mel`."""
+        return raw.reshape(len(raw), SLICES, -1) * self.scale.numpy() + self.mean.numpy()
+
     def forward(self, energies: Tensor, lengths: Tensor) -> Tensor:
         lengths = lengths.clamp(min=1)
         maps = energies[:, None, : int(lengths.max())].float()  # (B, 1, T, mels)

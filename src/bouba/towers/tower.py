@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -71,7 +72,8 @@ class Encoder(nn.Module, ABC):
 
     `width` is the number of features it gives. `prepare` runs in the loader, on raw cells; `forward` takes
     what `prepare` gave, as keyword arguments, and returns features (B, width). `vary` changes inputs at random
-    without changing what they mean; the loop calls it in training. `raw` is what a decoder must give back.
+    without changing what they mean; the loop calls it in training. `raw` is what a decoder must give back, and
+    `restore` makes of it what a person would look at.
     Parameters that do not require a gradient are frozen: they are saved with the model, never stepped or checkpointed.
     """
 
@@ -91,6 +93,15 @@ class Encoder(nn.Module, ABC):
     def raw(self, inputs: Inputs) -> Tensor:
         """What `prepare` gave -> float (B, raw_width) of order 1, for a decoder to give back."""
         raise UsageError(f"{type(self).__name__} has no raw form that could be decoded")
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """The shape of one row of `raw`, whose product is raw_width: (channels, height, width) for pictures."""
+        return (self.raw_width,)
+
+    def restore(self, raw: np.ndarray) -> np.ndarray:
+        """What a decoder gave, float (B, raw_width) -> (B, ...) in the view's own unit; `raw` as it is by default."""
+        return raw
 
 
 class Tower(nn.Module):

@@ -70,7 +70,7 @@ class Network(nn.Module):
         rows = batch.present[name].nonzero(as_tuple=True)[0]
         if not len(rows):
             width = tower.encoder.width if features else tower.dim
-            return batch.rows.new_zeros((len(batch), width), dtype=next(tower.parameters()).dtype)
+            return batch.rows.new_zeros((len(batch), width), dtype=next(tower.projection.parameters()).dtype)
         chunks = [rows] if self.chunk_size is None or not self.training else rows.split(self.chunk_size)
         forward = partial(self._embed_rows, tower, batch, name, vary=vary, features=features)
         if (

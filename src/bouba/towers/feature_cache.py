@@ -1,0 +1,84 @@
+"""Features on disk, by what they are features of: computed once, shared by every run and process.
+
+One SQLite file for each frozen network, named after a digest of its weights and settings; a row for each cell. SQLite
+takes care of what is hard: a batch is there whole or not at all, and processes that write at once wait for each other.
+Deleting a file, or the whole folder, only costs the time to compute it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+log = logging.getLogger("bouba")
+WAIT = 60.0  # seconds for another process to finish its batch
+ASKED_AT_ONCE = 500  # keys in one question; SQLite takes 999 everywhere
+
+
+def cache_folder() -> Path:
+    """$BOUBA_CACHE, else $XDG_CACHE_HOME/bouba, else ~/.cache/bouba."""
+    named = os.environ.get("BOUBA_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bouba"
+
+
+class FeatureCache:
+    """Rows of float32 (width,) by key. Nothing is held in memory; each call opens the file and closes it.
+
+    Where the file cannot be read or written (a disk that is full or read-only, a damaged file) it says so once in the
+    log and behaves as if it were empty: features are then computed again.
+
+    Args:
+        network: digest of the network and its settings; another network is another file.
+        width: of the features.
+        folder: where the files lie; `cache_folder()` by default.
+    """
+
+    def __init__(self, network: str, width: int, *, folder: Path | None = None):
+        self.file = (folder or cache_folder()) / "features" / f"{network}.sqlite"
+        self.width = width
+        self._told = False
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """key -> features (width,) of the keys that are there."""
+        found: dict[bytes, np.ndarray] = {}
+
+        def look(db: sqlite3.Connection) -> None:
+            for start in range(0, len(keys), ASKED_AT_ONCE):
+                some = keys[start : start + ASKED_AT_ONCE]
+                marks = ",".join("?" * len(some))
+                for key, values in db.execute(f"SELECT key, features FROM cells WHERE key IN ({marks})", some):
+                    found[key] = np.frombuffer(values, np.float32)
+
+        if self.file.exists():
+            self._with(look)
+        return {key: values for key, values in found.items() if len(values) == self.width}
+
+    def write(self, features: Mapping[bytes, np.ndarray]) -> None:
+        """Keep some rows, all of them or none; those that are there already stay."""
+        rows = [(key, np.asarray(values, np.float32).tobytes()) for key, values in features.items()]
+
+        def keep(db: sqlite3.Connection) -> None:
+            with db:  # one transaction
+                db.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?)", rows)
+
+        self._with(keep)
+
+    def _with(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do something with the open file; where it cannot be used, say so once."""
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.file, timeout=WAIT)) as db:
+                db.execute("CREATE TABLE IF NOT EXISTS cells (key BLOB PRIMARY KEY, features BLOB)")
+                work(db)
+        except (OSError, sqlite3.Error) as error:
+            if not self._told:
+                log.warning("features are not kept in %s (%s); they are computed again each time", self.file, error)
+            self._told = True
