@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
+import bouba
 from bouba.data.tables import open_table
 from bouba.errors import DataError
 
@@ -166,3 +168,11 @@ def test_json_lines_survive_a_round_trip(tmp_path):
     records = [{"a": "红", "v": [1.0]}, {"a": "x", "v": [2.0]}]
     path = written(tmp_path, "t.ndjson", "\n".join(json.dumps(r, ensure_ascii=False) for r in records))
     assert open_table(path).columns == {"a": ["红", "x"], "v": [[1.0], [2.0]]}
+
+
+def test_numbered_files_have_no_names(tmp_path):
+    for number in range(12):
+        Image.new("RGB", (4, 4)).save(tmp_path / f"img_{number:03d}.png")
+    views = bouba.read(tmp_path)
+    assert views.modalities == {"image": "image"}
+    assert views.meta["name"][3] == "img 003"

@@ -176,7 +176,7 @@ class _ReadySpec(EncoderSpec):
 
 
 def test_any_image_encoder_learns_is_built_and_started():
-    spec = Frames(_ReadySpec(), frames=3).on("video")
+    spec = Frames(_ReadySpec(), frames=3, pool="mean").on("video")
     grey = lambda *values: [Image.new("RGB", (2, 2), (v,) * 3) for v in values]  # noqa: E731
     learned = spec.learn([grey(0, 10, 50), grey(30)])
     assert learned == {"shade": 20.0}  # of the middles, 10 and 30

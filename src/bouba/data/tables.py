@@ -313,6 +313,8 @@ def _from_folder(folder: Path) -> Table:
         columns["text"] = written
         kinds |= {"text": "text", "name": "meta"}
     columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in said]
+    if len({re.sub(r"\d+", "", name) for name in columns["name"]}) <= max(1, len(said) // 20):
+        kinds["name"] = "meta"  # img001, img002, ...: numbered, not named
     labels = [str(file.parent.relative_to(folder)) for file in said]
     if len(set(labels)) > 1:
         columns["label"] = labels

@@ -155,7 +155,7 @@ class Frames(EncoderSpec):
 
     image: EncoderSpec = field(default_factory=lambda: ConvNet(augment=Augment(flip=0.0)))
     frames: int = 8
-    pool: str = "mean"
+    pool: str = "attention"
     width: int = 128
 
     def __post_init__(self) -> None:
