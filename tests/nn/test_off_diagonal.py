@@ -188,3 +188,14 @@ def test_of_one_side_twice_half_the_tiles_do(key, tile, spread):
     got = values_and_gradients(lambda a, s: kernel(key=key, tile=tile)(a, a, s), [a, scale], outer)
     for ours, theirs in zip(got, expected):
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-8)  # logits of 10^6
+
+
+def test_second_derivatives_are_refused():
+    from bouba.errors import UsageError
+    from bouba.terms.info_nce import info_nce
+    from bouba.terms.sigmoid_pairs import sigmoid_pairs
+
+    z = torch.randn(6, 3, requires_grad=True)
+    for loss in (info_nce(z, z.detach() + 1, temperature=0.5), sigmoid_pairs(z, z.detach() + 1)):
+        with pytest.raises(UsageError, match="no second derivative"):
+            torch.autograd.grad(loss, z, create_graph=True)

@@ -6,6 +6,8 @@ import torch
 from bouba import persist
 from bouba.batch import Batch
 from bouba.terms import (
+    CORAL,
+    MMD,
     ExplicitNegatives,
     InfoNCE,
     NTXent,
@@ -29,8 +31,13 @@ TERMS = [
     ExplicitNegatives("a", "b", ("c",), in_batch=True),
     Reconstruction(hidden=8),
     Reconstruction(hidden=8, cross=True),
+    MMD(unbiased=False),
+    MMD(kernel="linear", unbiased=False),
+    CORAL(),
 ]
-SPACE = Space(dict.fromkeys("abc", 4), classes={"kind": ("x", "y", "z")}, raw={"a": 3, "b": 5})
+SPACE = Space(
+    dict.fromkeys("abc", 4), domains=("p", "q"), classes={"kind": ("x", "y", "z")}, raw={"a": (3,), "b": (5,)}
+)
 every_term = pytest.mark.parametrize("term", TERMS, ids=repr)
 
 
@@ -38,10 +45,11 @@ def a_batch(size=8, seed=0, present=0.7):
     draw = torch.Generator().manual_seed(seed)
     here = {view: torch.rand(size, generator=draw) < present for view in SPACE.dims}
     z, twin = ({v: torch.randn(size, 4, generator=draw).requires_grad_() for v in SPACE.dims} for _ in range(2))
-    raw = {view: torch.randn(size, width, generator=draw) for view, width in SPACE.raw.items()}
+    raw = {view: torch.randn(size, *shape, generator=draw) for view, shape in SPACE.raw.items()}
     y = {"kind": torch.randint(-1, 3, (size,), generator=draw)}
     key = torch.randint(-1, 5, (size,), generator=draw)
-    return Batch({}, here, torch.arange(size), z=z, twin=twin, raw=raw, y=y, key=key)
+    domain = torch.arange(size) % 2
+    return Batch({}, here, torch.arange(size), z=z, twin=twin, raw=raw, y=y, domain=domain, key=key)
 
 
 def spoilt(batch):

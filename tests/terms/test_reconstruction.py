@@ -8,6 +8,7 @@ from torch import nn
 
 from bouba.batch import Batch
 from bouba.errors import DataError, ModalityError, UsageError
+from bouba.nn.decoder import Decoder, decoder_for
 from bouba.terms import InfoNCE, Reconstruction, Space, reconstruction
 
 
@@ -59,7 +60,7 @@ def test_recovery_an_autoencoder_of_one_view_comes_near_the_best_linear_code():
     for width in (2, 5):
         torch.manual_seed(0)
         tower, term = nn.Linear(12, width), Reconstruction(hidden=64)
-        state = term.state(Space({"a": width}, raw={"a": 12}))
+        state = term.state(Space({"a": width}, raw={"a": (12,)}))
         optimizer = torch.optim.Adam([*tower.parameters(), *state.parameters()], lr=0.01)
         for _ in range(200):
             optimizer.zero_grad()
@@ -78,7 +79,7 @@ def test_recovery_keeps_what_one_view_alone_knows():
     def probed(objective):
         torch.manual_seed(0)
         towers = nn.ModuleDict({"left": nn.Linear(4, 4), "right": nn.Linear(2, 4)})
-        state = objective.state(Space({"left": 4, "right": 4}, raw={"left": 4}))
+        state = objective.state(Space({"left": 4, "right": 4}, raw={"left": (4,)}))
         optimizer = torch.optim.Adam([*towers.parameters(), *state.parameters()], lr=0.02)
         here = {name: torch.ones(200, dtype=torch.bool) for name in towers}
         for _ in range(100):
@@ -101,7 +102,7 @@ def test_term_averages_views_over_the_rows_that_have_them():
     z = {"a": drawn(6, 4, seed=2), "b": drawn(6, 4, seed=3), "c": drawn(6, 4, seed=4)}
     here = {"a": torch.ones(6, dtype=torch.bool), "b": torch.tensor([1, 1, 0, 1, 0, 0], dtype=torch.bool)}
     here["c"] = ~here["b"]
-    space, batch = Space(dict.fromkeys(z, 4), raw={"a": 3, "b": 5}), batch_of(raw, z, here)
+    space, batch = Space(dict.fromkeys(z, 4), raw={"a": (3,), "b": (5,)}), batch_of(raw, z, here)
     term = Reconstruction(hidden=8)
     state = term.state(space)
     rows = here["b"]
@@ -121,16 +122,49 @@ def test_term_averages_views_over_the_rows_that_have_them():
     assert {"explained.a.from.b", "explained.b.from.a", "explained.a.from.c"} < set(parts)
 
 
+def test_fused_decodes_every_view_of_a_row_from_its_one_vector():
+    raw, fused = {"a": drawn(6, 3), "b": drawn(6, 5, seed=1)}, drawn(6, 4, seed=2)
+    here = {"a": torch.ones(6, dtype=torch.bool), "b": torch.tensor([1, 1, 0, 1, 0, 0], dtype=torch.bool)}
+    term = Reconstruction(hidden=8, fused=True)
+    state = term.state(Space({"a": 7, "b": 7}, raw={"a": (3,), "b": (5,)}, fused=4))
+    z = {view: torch.full((6, 7), torch.nan) for view in raw}
+    value, parts = term.loss(batch_of(raw, z, here).replace(fused=fused), state)
+    error = 0.0
+    for view, width in (("a", 3), ("b", 5)):
+        rows = here[view].nonzero()[:, 0].tolist()
+        off = [(raw[view][i, k] - state[view](fused[i : i + 1])[0, k]) ** 2 for i in rows for k in range(width)]
+        error += sum(off).item() / len(off) / 2
+    assert value.item() == pytest.approx(error, abs=1e-6)
+    assert set(parts) == {"explained.a", "explained.b"}
+
+
+def test_pictures_grow_from_small_maps():
+    for shape in ((3, 16, 16), (3, 10, 10), (1, 4, 4), (3, 5, 9), (2, 3, 3)):
+        decoder = decoder_for(6, shape, hidden=16)
+        assert decoder(torch.zeros(2, 6)).shape == (2, math.prod(shape))
+    assert isinstance(decoder_for(6, (48,), hidden=16), Decoder)
+    torch.manual_seed(0)
+    rings = torch.stack([((torch.arange(16) - 7.5).square()[:, None] + (torch.arange(16) - 7.5) ** 2 < r).float()
+                         for r in (9, 25, 49)])  # fmt: skip
+    decoder, z = decoder_for(4, (1, 16, 16), hidden=32), torch.eye(3, 4)
+    steps = torch.optim.Adam(decoder.parameters(), 1e-2)
+    for _ in range(150):
+        steps.zero_grad()
+        reconstruction(z, rings.flatten(1), decoder).backward()
+        steps.step()
+    assert reconstruction(z, rings.flatten(1), decoder) < 0.05 * rings.flatten(1).var(0, correction=0).mean()
+
+
 def test_one_row_has_no_variance_to_explain():
     batch = batch_of({"a": torch.ones(1, 3)})
     term = Reconstruction(hidden=2)
-    value, parts = term.loss(batch, term.state(Space({"a": 3}, raw={"a": 3})))
+    value, parts = term.loss(batch, term.state(Space({"a": 3}, raw={"a": (3,)})))
     assert value.item() > 0
     assert parts == {}
 
 
 def test_refusals():
-    space = Space({"image": 4, "text": 4, "table": 4}, raw={"image": 768, "table": 9})
+    space = Space({"image": 4, "text": 4, "table": 4}, raw={"image": (3, 16, 16), "table": (9,)})
     with pytest.raises(
         ModalityError, match=r"cannot decode 'text': .* no raw form; views that can be: 'image', 'table'"
     ):
@@ -141,6 +175,10 @@ def test_refusals():
         Reconstruction(views=("imge",)).state(space)
     with pytest.raises(UsageError, match="hidden must be at least 1, got 0"):
         Reconstruction(hidden=0).state(space)
+    with pytest.raises(UsageError, match=r"from the other views \(cross\) or from the fused vector, not both"):
+        Reconstruction(cross=True, fused=True)
+    with pytest.raises(UsageError, match=r"Reconstruction\(fused=True\) needs a fusion"):
+        Reconstruction(fused=True).state(space)
     good, broken = drawn(4, 3), drawn(4, 3)
     broken[2, 0] = math.nan
     with pytest.raises(DataError, match="raw holds NaN or infinity in 1 of 4 rows, first in row 2"):

@@ -110,7 +110,7 @@ class SimpleFeatures:
             DataError: another kind, fewer than two cells, or texts without a letter.
         """
         if kind == "table":
-            raise DataError("rows of a table may lack numbers; read them with vector=[...], which lists the rows that do")
+            raise DataError("rows of a table may lack numbers; read them with vector=[...], which lists those that do")
         if kind not in ("image", "text", "vector"):
             raise DataError(f"there are no simple features of {kind}; embed it first and give the vectors")
         if len(cells) < 2:

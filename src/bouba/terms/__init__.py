@@ -1,5 +1,7 @@
 """Terms: each maps a Batch to a scalar; an objective is their weighted sum."""
 
+from bouba.terms.coral import CORAL as CORAL
+from bouba.terms.coral import coral as coral
 from bouba.terms.correlation import Correlation as Correlation
 from bouba.terms.correlation import correlation as correlation
 from bouba.terms.domain_adversarial import DomainAdversarial as DomainAdversarial
@@ -8,6 +10,8 @@ from bouba.terms.explicit_negatives import ExplicitNegatives as ExplicitNegative
 from bouba.terms.explicit_negatives import explicit_negatives as explicit_negatives
 from bouba.terms.info_nce import InfoNCE as InfoNCE
 from bouba.terms.info_nce import info_nce as info_nce
+from bouba.terms.mmd import MMD as MMD
+from bouba.terms.mmd import mmd as mmd
 from bouba.terms.nt_xent import NTXent as NTXent
 from bouba.terms.nt_xent import nt_xent as nt_xent
 from bouba.terms.prediction import Prediction as Prediction

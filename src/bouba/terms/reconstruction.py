@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bouba.errors import ModalityError, UsageError
 from bouba.nn.by_view import ByView
-from bouba.nn.decoder import Decoder
+from bouba.nn.decoder import decoder_for
 from bouba.terms.checks import check_finite, check_views
 from bouba.terms.rows import nothing
 from bouba.terms.term import Space, Term
+
+if TYPE_CHECKING:
+    from bouba.batch import Batch
 
 
 def reconstruction(z: Tensor, raw: Tensor, decoder: nn.Module) -> Tensor:
@@ -48,29 +52,31 @@ def reconstruction(z: Tensor, raw: Tensor, decoder: nn.Module) -> Tensor:
 
 @dataclass(frozen=True)
 class Reconstruction(Term):
-    """A decoder a view that gives the view back: numbers as they were standardised, pictures as small thumbnails.
+    """A decoder a view that gives the view back: numbers as they were standardised, pictures as thumbnails.
 
         L = 1/|V| sum over views v in V of reconstruction(z_v, raw_v, g_v),   over the rows that have the view
 
     Contrastive terms keep what the views share and may drop all else; this keeps what one view alone says.
     InfoNCE() + 0.1 * Reconstruction() is a contrastive encoder-decoder, Correlation() + 0.1 * Reconstruction() is
     DCCAE, and by itself it is an autoencoder a view, which needs no pairs. With `cross` every view is decoded from
-    every view of its row, so that they must say the same.
+    every view of its row, so that they must say the same. With `fused` every view is decoded from the fused vector of
+    its row, those that modality dropout hid from it too: a multimodal autoencoder.
 
     Args:
         views: which views to decode; all that can be when None.
-        hidden: width of each decoder's hidden layer.
+        hidden: width of each decoder's hidden layer; of pictures, four times the channels of the smallest maps.
         cross: also decode each view from the embeddings of the row's other views, by the same decoder.
+        fused: decode every view from the fused vector instead; needs a fusion.
 
     Logs `explained.<view>`: the share of the batch's variance that comes back, 1 - error / variance; 0 is what the
     mean alone would give. With `cross` also `explained.<view>.from.<other>`.
 
     References: Wang, Arora, Livescu and Bilmes 2015, On Deep Multi-View Representation Learning (DCCAE); Ngiam et al.
-    2011, Multimodal Deep Learning (`cross`). Departures: any number of views, masked missing views, a mean over
-    coordinates, so that wide views do not outweigh narrow ones.
+    2011, Multimodal Deep Learning (`cross`, `fused`). Departures: any number of views, masked missing views, a mean
+    over coordinates, so that wide views do not outweigh narrow ones.
 
     >>> 0.1 * Reconstruction(hidden=64)
-    0.1 * Reconstruction(views=None, hidden=64, cross=False)
+    0.1 * Reconstruction(views=None, hidden=64, cross=False, fused=False)
     """
 
     reads_raw: ClassVar[bool] = True
@@ -78,8 +84,15 @@ class Reconstruction(Term):
     views: tuple[str, ...] | None = None
     hidden: int = 256
     cross: bool = False
+    fused: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cross and self.fused:
+            raise UsageError("Reconstruction decodes from the other views (cross) or from the fused vector, not both")
 
     def state(self, space: Space) -> ByView:
+        if self.fused and space.fused is None:
+            raise UsageError("Reconstruction(fused=True) needs a fusion, for example fusion=SumFusion(drop=0.3)")
         check_views("Reconstruction names", self.views, space.dims)
         decodable = ", ".join(map(repr, space.raw)) or "none"
         closed = [view for view in self.views or () if view not in space.raw]
@@ -90,22 +103,27 @@ class Reconstruction(Term):
             )
         if self.hidden < 1:
             raise UsageError(f"hidden must be at least 1, got {self.hidden}")
-        return ByView(
-            {view: Decoder(space.dims[view], space.raw[view], hidden=self.hidden) for view in self.views or space.raw}
-        )
+        widths = {view: space.fused if self.fused else space.dims[view] for view in self.views or space.raw}
+        return ByView({v: decoder_for(width or 0, space.raw[v], hidden=self.hidden) for v, width in widths.items()})
 
     def loss(self, batch, state):
         total, used, parts = nothing(batch, state), 0, {}
         for view, decoder in state.items():
-            for source in batch.z if self.cross else (view,):
+            for source, z in self._sources(view, batch).items():
                 here = batch.present[view] & batch.present[source]
                 if not here.any():
                     continue
                 raw = batch.raw[view][here]
-                value = reconstruction(batch.z[source][here], raw, decoder)
+                value = reconstruction(z[here], raw, decoder)
                 total, used = total + value, used + 1
                 variance = raw.var(0, correction=0).mean()
                 if variance > 0:
                     name = f"explained.{view}" if source == view else f"explained.{view}.from.{source}"
                     parts[name] = 1 - value.detach() / variance
         return total / max(used, 1), parts
+
+    def _sources(self, view: str, batch: Batch) -> Mapping[str, Tensor]:
+        """What a view is decoded from, by the view that must be there."""
+        if self.fused:
+            return {} if batch.fused is None else {view: batch.fused}
+        return batch.z if self.cross else {view: batch.z[view]}

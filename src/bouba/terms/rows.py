@@ -6,7 +6,11 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
+
+from bouba.nn.unit import unit_rows
+from bouba.terms.checks import check_finite
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -24,6 +28,16 @@ def paired(
         both = batch.present[a] & batch.present[b]
         if int(both.sum()) >= least:
             yield batch.z[a][both], batch.z[b][both], None if batch.key is None else batch.key[both]
+
+
+def by_domain(batch: Batch, view: str) -> list[Tensor]:
+    """Directions z / |z| (B_d, D), of at least float32, of each domain that has two rows or more with the view."""
+    assert batch.domain is not None, "the space has domains"
+    known = batch.present[view] & (batch.domain >= 0)
+    domain, z = batch.domain[known], batch.z[view][known]
+    check_finite(view, z)
+    z = unit_rows(z.to(torch.promote_types(z.dtype, torch.float32)))
+    return [z[domain == code] for code in domain.unique() if (domain == code).sum() > 1]
 
 
 def nothing(batch: Batch, state: nn.Module) -> Tensor:

@@ -29,7 +29,8 @@ class Space:
         dims: view -> width of z.
         domains: names of the domains, in the order of their codes; empty without domains.
         classes: label column -> class names, in the order of their codes; columns of numbers are not in it.
-        raw: view -> width of what a decoder of it must give back; views that cannot be decoded are not in it.
+        raw: view -> shape of what a decoder of it must give back, flat in `batch.raw`; views that cannot be decoded are
+            not in it.
         fused: width of the fused vector; None where views are not fused.
         numbers: label columns that hold numbers, standardised by the training rows.
         shares: label column -> share of each class among the labelled training rows.
@@ -38,7 +39,7 @@ class Space:
     dims: Mapping[str, int]
     domains: tuple[str, ...] = ()
     classes: Mapping[str, tuple[str, ...]] | None = None
-    raw: Mapping[str, int] = field(default_factory=dict)
+    raw: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     fused: int | None = None
     numbers: tuple[str, ...] = ()
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
