@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -120,6 +121,34 @@ class Fuser(Predicts):
         from bouba.data.loader import encode
 
         return encode(values, (self.codes_.classes or {})[label]).numpy()
+
+    def predict_interval(self, X, *, label: str | None = None, level: float = 0.9) -> np.ndarray:
+        """Lower and upper ends (n, 2) that hold the number of a new row with probability `level`.
+
+            y +- q,   q the ceil((m + 1) level)-th smallest of the m absolute errors on the rows held out in fit
+
+        It holds on average over rows like those held out, whatever the errors' distribution.
+
+        Args:
+            X: n rows. label: which label of numbers; the first that is predicted when None. level: in (0, 1).
+
+        Raises:
+            UsageError: no such label of numbers, or too few rows were held out for that level.
+
+        Reference: Vovk, Gammerman and Shafer 2005; Lei et al. 2018, Distribution-Free Predictive Inference for
+        Regression (split conformal).
+        """
+        numbers = [name for name in self.labels_ if name in self.codes_.numbers]
+        label = next(iter(numbers), None) if label is None else label
+        if label not in numbers:
+            raise UsageError(f"no numbers are predicted as {label!r}{nearest(str(label), numbers)}")
+        errors = self.residuals_.get(label, [])
+        place = math.ceil((len(errors) + 1) * level)
+        if not 0 < level < 1 or place > len(errors):
+            raise UsageError(
+                f"{len(errors)} rows were held out, too few for level {level:g}; raise calibration, or give validation"
+            )
+        return self.outputs(X)[label] + np.array([-1.0, 1.0]) * errors[place - 1]
 
     def score(self, X, y=None) -> float:
         """Accuracy, or R^2 of numbers, averaged over the labels, on the rows whose label is known."""

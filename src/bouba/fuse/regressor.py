@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
 from bouba.data.views import Views
-from bouba.errors import UsageError
 from bouba.fuse.fuser import Fuser, only_label
 from bouba.nn.fusion import Fusion, SumFusion
 from bouba.towers import EncoderSpec
@@ -52,24 +50,3 @@ class FusionRegressor(RegressorMixin, Fuser):
     def predict(self, X) -> np.ndarray:
         """Numbers (n,) in the label's unit; a row without any view gets the mean."""
         return super().predict(X)[self.labels_[0]]
-
-    def predict_interval(self, X, *, level: float = 0.9) -> np.ndarray:
-        """Lower and upper ends (n, 2) that hold the truth of a new row with probability `level`.
-
-            y +- q,   q the ceil((m + 1) level)-th smallest of the m absolute errors on the rows held out in fit
-
-        It holds on average over rows like those held out, whatever the errors' distribution.
-
-        Raises:
-            UsageError: too few rows were held out for that level.
-
-        Reference: Vovk, Gammerman and Shafer 2005; Lei et al. 2018, Distribution-Free Predictive Inference for
-        Regression (split conformal).
-        """
-        errors = self.residuals_.get(self.labels_[0], [])
-        place = math.ceil((len(errors) + 1) * level)
-        if not 0 < level < 1 or place > len(errors):
-            raise UsageError(
-                f"{len(errors)} rows were held out, too few for level {level:g}; raise calibration, or give validation"
-            )
-        return self.predict(X)[:, None] + np.array([-1.0, 1.0]) * errors[place - 1]

@@ -197,7 +197,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
             if not isinstance(spec, SameAs)
         }
         towers = {name: towers[spec.view if isinstance(spec, SameAs) else name] for name, spec in self.specs_.items()}
-        raw = {name: width for name, tower in towers.items() if (width := tower.encoder.raw_width)}
+        raw = {name: tower.encoder.raw_shape for name, tower in towers.items() if tower.encoder.raw_width}
         codes = self.codes_
         space = Space(
             dict.fromkeys(self.specs_, self.dim),

@@ -61,11 +61,14 @@ class Predicts(BaseLearner):
                     found.setdefault(label, []).append(value)
             return {label: torch.stack(values, 1) for label, values in found.items()}
 
-        nowhere = int((~np.any(list(views.present.values()), axis=0)).sum())
-        if nowhere:
-            log.warning("%d of %d rows have no view; what is predicted for them is the average", nowhere, len(views))
+        here = views.present
+        speaks = [sum((here[name] for name in here if name in subset), np.zeros(len(views), bool)) for subset in chosen]
+        nowhere = ~np.stack(speaks, 1)  # (n, subsets)
+        lost = int(nowhere[:, 0].sum()) if subsets is None else 0
+        if lost:
+            log.warning("%d of %d rows have no view; what is predicted for them is the average", lost, len(views))
         out = self._run(views, forward) or self._prior(len(views), len(chosen))
-        return {label: self._in_units(label, values) for label, values in out.items()}
+        return {label: self._in_units(label, values, nowhere) for label, values in out.items()}
 
     def _prior(self, rows: int, subsets: int) -> dict[str, np.ndarray]:
         """Outputs of rows that have no view at all."""
@@ -75,12 +78,18 @@ class Predicts(BaseLearner):
         known = {label: given.get(label, np.zeros(())) for label in labels}
         return {label: np.broadcast_to(v, (rows, subsets, *v.shape)).copy() for label, v in known.items()}
 
-    def _in_units(self, label: str, values: np.ndarray) -> np.ndarray:
-        """Numbers in their own unit; log probabilities calibrated."""
+    def _in_units(self, label: str, values: np.ndarray, nowhere: np.ndarray) -> np.ndarray:
+        """Numbers in their own unit; log probabilities calibrated, but where `nowhere` (n, subsets) no view speaks."""
         if label in self.codes_.numbers:
             mean, scale = self.codes_.numbers[label]
             return values * scale + mean
-        return log_softmax(values / self.calibration_.get(label, 1.0), axis=-1)
+        calibrated = log_softmax(values / self.calibration_.get(label, 1.0), axis=-1)
+        return np.where(nowhere[:, :, None], values, calibrated)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether there is a Prediction in the objective."""
+        return any(isinstance(term, Prediction) for _, term in self._objective())
 
     def _predictions(self) -> list[tuple[int, Prediction]]:
         """The Predictions in the objective, each with its place."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +20,7 @@ from bouba.data.augment import refuse_share
 from bouba.towers.tower import Encoder, EncoderSpec, Learned, stack
 
 BAG = 512
+FIRST = 2  # subwords begin here; 0 pads, 1 is unknown
 
 
 class NGramsEncoder(Encoder):
@@ -170,6 +172,11 @@ class SubwordEncoder(Encoder):
 
     def raw(self, inputs: Inputs) -> Tensor:
         return bag(inputs["tokens"], inputs["tokens"] != 0, self.raw_width)
+
+    def likely(self, raw: np.ndarray, most: int) -> list[list[str]]:
+        """The subwords that a decoder gave (B, raw_width) the largest numbers, largest first."""
+        order = np.argsort(-raw[:, FIRST:], axis=1, kind="stable")[:, :most] + FIRST
+        return [[str(self.tokenizer.id_to_token(int(number))) for number in row] for row in order]
 
     def embedded(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (B, L) -> their embeddings (B, L', width), cut to the longest text, and lengths (B,), 1 or more."""

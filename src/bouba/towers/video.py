@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -62,6 +63,13 @@ class VideoEncoder(Encoder):
                 varied.append(self.image.vary(step))
         varied.insert(0, self.image.vary(steps[0]))
         return {part: torch.stack([v[part] for v in varied], 1) for part in varied[0]} | {"shown": inputs["shown"]}
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        return self.image.raw_shape
+
+    def restore(self, raw: np.ndarray) -> np.ndarray:
+        return self.image.restore(raw)
 
     def raw(self, inputs: Inputs) -> Tensor:
         real = self._real(inputs["shown"])

@@ -1,0 +1,169 @@
+"""Every view from whichever views are there, through one code a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from bouba.data.read import as_views
+from bouba.data.views import Views
+from bouba.errors import DataError, UsageError
+from bouba.learner.base import BaseLearner
+from bouba.nn.fusion import Fusion, SumFusion
+from bouba.terms import Objective, Reconstruction
+from bouba.towers import EncoderSpec
+from bouba.towers.text import SubwordEncoder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bouba.batch import Batch
+
+
+class MultimodalAutoencoder(BaseLearner):
+    """A code a row from any subset of its views, and every view decoded from it: Learner(Reconstruction(fused=True)).
+
+        L = 1/|V| sum over views m of mean over rows that have m of || raw_m - g_m(F(f_1, ..., f_M)) ||^2 / p_m
+
+    f_m embeds view m, of p_m numbers, g_m decodes it, and F fuses the views that are there. `drop` of F hides some at
+    random while training, and what is hidden is to be decoded all the same: one view is learnt from the others. No
+    label, no pair is needed; a row with one view teaches too. Use it to fill in views that are missing, and for a code
+    that other estimators read (`transform`); CLIP where views should find each other, FusionClassifier where rows have
+    labels.
+
+    Args:
+        towers: view -> encoder; a default for each kind when None. Views without a raw form (towers fine-tuned from
+            pretrained weights) are read but not decoded. Pictures come back with a side of `ConvNet(thumbnail=16)`.
+        fusion: how views become one code; `drop` is the share of views hidden while training.
+        hidden: width of each decoder's hidden layer.
+        **training: dim (of the code), epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see
+            Learner.
+
+    References: Ngiam et al. 2011, Multimodal Deep Learning (bimodal deep autoencoder, trained with one view left out);
+    Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders. Departures: any number of
+    views, absent ones masked instead of set to zero, and trained by one pass instead of layer by layer.
+
+    >>> views = Views({"a": np.eye(8), "b": np.eye(8)[::-1].copy()})
+    >>> model = MultimodalAutoencoder(epochs=1, dim=4).fit(views)
+    >>> model.transform(views.select("a")).shape, {v: x.shape for v, x in model.reconstruct(views.select("a")).items()}
+    ((8, 4), {'a': (8, 8), 'b': (8, 8)})
+    """
+
+    aligns: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        towers: Mapping[str, EncoderSpec] | None = None,
+        *,
+        fusion: Fusion = SumFusion(drop=0.3),  # noqa: B008  it is frozen
+        hidden: int = 256,
+        **training,
+    ):
+        super().__init__(towers, fusion=fusion, **training)
+        self.hidden = hidden
+
+    def _objective(self) -> Objective:
+        return Objective.of(Reconstruction(hidden=self.hidden, fused=True))
+
+    def transform(self, X) -> np.ndarray:
+        """Codes, float32 (n, dim), from whichever views each row has.
+
+        Raises:
+            DataError: a row without any view. ModalityError: a view the model was not trained on.
+        """
+        views = as_views(X)
+        _refuse_empty(views)
+        return self.fuse(views)
+
+    def reconstruct(self, X) -> dict[str, np.ndarray]:
+        """Every view of the model, from whichever views each row has.
+
+        Returns:
+            view -> (n, ...): vectors in their own unit, pictures as uint8 (n, side, side, 3), text as which words are
+            said, hashed or by subword (n, width), sounds as log energies (n, 16, mels).
+
+        Raises:
+            DataError: a row without any view. ModalityError: a view the model was not trained on.
+        """
+        views = as_views(X)
+        _refuse_empty(views)
+        return {name: self._encoders()[name].restore(raw) for name, raw in self._decoded(views).items()}
+
+    def words(self, X, *, most: int = 5) -> dict[str, list[list[str]]]:
+        """The subwords most likely said, view -> for each row up to `most` of them, for views read by LSTM or
+        Transformer; NGrams hashes its words, which cannot be undone.
+
+        Raises:
+            As `reconstruct`.
+        """
+        found = self.reconstruct(X)
+        readers = {name: encoder for name, encoder in self._encoders().items() if isinstance(encoder, SubwordEncoder)}
+        return {name: encoder.likely(found[name], most) for name, encoder in readers.items()}
+
+    def _decoded(self, views: Views) -> dict[str, np.ndarray]:
+        """view -> float32 (n, p), what its decoder gives."""
+        decoders = self.module_.state[0]  # type: ignore[index]
+
+        def forward(batch: Batch) -> dict[str, Tensor]:
+            fused = self.module_.fuse(self._every_view(batch)).fused
+            return {name: decoder(fused) for name, decoder in decoders.items()}  # type: ignore[operator, union-attr]
+
+        return self._run(views, forward)
+
+    def explained(self, X, truth: Views | None = None) -> dict[str, float]:
+        """How much of each view comes back, view -> 1 - squared error / variance, over the rows that have it.
+
+        Errors and variance are summed over the numbers of `Encoder.raw`, so that standardised numbers count alike and
+        pixels by how much they vary; 0 is what the mean of these rows would give.
+
+        Args:
+            X: n rows that are read. truth: Views of the same rows that are to come back; X itself when None. With other
+                views than X it measures what is said about views that were not there.
+
+        Raises:
+            DataError: a row of X without any view. ModalityError: a view the model was not trained on. UsageError:
+            other rows.
+        """
+        views = as_views(X)
+        _refuse_empty(views)
+        truth = views if truth is None else truth
+        if len(truth) != len(views):
+            raise UsageError(f"truth must be the same rows as X, got {len(truth)} and {len(views)}")
+        decoded = self._decoded(views)
+        found = {}
+        for name in (name for name in decoded if name in truth.modalities):
+            here = truth[name].present
+            raw = self._raw(name, truth)
+            spread = np.square(raw - raw.mean(0)).sum() if len(raw) else 0.0
+            if spread > 0:
+                found[name] = float(1 - np.square(decoded[name][here] - raw).sum() / spread)
+        return found
+
+    def _raw(self, name: str, views: Views) -> np.ndarray:
+        """What decoders of a view must give back for the cells that are there, (m, p)."""
+        here = np.flatnonzero(views[name].present)
+        raw = lambda batch: {name: self.module_.towers[name].encoder.raw(batch.inputs[name])}  # type: ignore[union-attr, operator]  # noqa: E731
+        return self._run(views[here].select(name), raw).get(name, np.zeros((0, 1), np.float32))
+
+    def score(self, X, y=None) -> float:
+        """`explained`, averaged over the views that X has.
+
+        Raises:
+            DataError: no view of X has rows that differ.
+        """
+        found = self.explained(X)
+        if not found:
+            raise DataError("no view has two rows that differ; a score needs some")
+        return float(np.mean(list(found.values())))
+
+
+def _refuse_empty(views: Views) -> None:
+    """DataError naming the first row that has no view: there is nothing to make a code of."""
+    empty = ~np.any(list(views.present.values()), axis=0)
+    if empty.any():
+        raise DataError(
+            f"{int(empty.sum())} of {len(views)} rows have none of {', '.join(views.columns)}, first row "
+            f"{views.rows[int(empty.argmax())]}; leave them out: views[rows]"
+        )
