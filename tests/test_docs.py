@@ -10,6 +10,7 @@ import tomllib
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 HOME = Path(__file__).parent.parent
@@ -57,8 +58,23 @@ def here(tmp_path, monkeypatch):
     for name, part in (("things.csv", rows), ("things_test.csv", rows[36:])):
         with (tmp_path / name).open("w", newline="") as file:
             csv.writer(file).writerows([["picture", "caption", "kind", "style"], *part])
+    _write_holes(tmp_path, rows)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def _write_holes(folder: Path, rows: list[list[str]]) -> None:
+    """What docs/fuse.md supposes: holes.csv and holes_new.csv, a third of the cells and half of the labels empty."""
+    random = np.random.default_rng(0)
+    whole = [["picture", "caption", "weight", "height", "kind", "colour"]]
+    for picture, caption, kind, _ in rows * 2:
+        size, colour = caption.split()[1:3]
+        cells = [picture, caption, f"{2 + 6 * (size == 'big') + random.random():.1f}", f"{random.random():.2f}"]
+        kept = [cell if random.random() < 2 / 3 else "" for cell in cells]
+        whole.append(kept + [label if random.random() < 0.5 else "" for label in (kind, colour)])
+    for name, part in (("holes.csv", whole), ("holes_new.csv", [row[:4] for row in whole[:30]])):
+        with (folder / name).open("w", newline="") as file:
+            csv.writer(file).writerows(part)
 
 
 def command(line: str, monkeypatch) -> None:
@@ -81,14 +97,14 @@ def test_the_commands_of_the_readme_run(here, monkeypatch, capsys):
     pytest.importorskip("lancedb")
     pytest.importorskip("plotly")
     lines = [line for code in blocks("README.md", "bash") for line in code.splitlines()]
-    assert {line.split()[1] for line in lines} == {"inspect", "fit", "evaluate", "search"}
+    assert {line.split()[1] for line in lines} == {"inspect", "fit", "predict", "explain", "evaluate", "search"}
     for line in lines:
         short = " --epochs 2" if line.startswith("bouba fit") else ""
         command(line + short, monkeypatch)
     out = capsys.readouterr().out
     assert "72 rows" in out
     assert "small red circle" in out
-    for run_folder in ("mine", "adapted"):
+    for run_folder in ("mine", "adapted", "kind"):
         assert (here / "runs" / run_folder / "report.html").stat().st_size > 10_000
 
 
@@ -118,7 +134,7 @@ def test_the_export_of_the_new_term_is_like_the_others():
     assert set(lines.splitlines()) <= set(exports.splitlines())
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_recipes_build(number, here, monkeypatch):
     import bouba
     from bouba.cli.recipe import build, check_recipe
@@ -127,11 +143,14 @@ def test_the_recipes_build(number, here, monkeypatch):
     check_recipe(recipe)
     model = build(recipe, epochs=1)
     views = bouba.read("things.csv", **recipe["read"])
-    model.fit(views, **recipe["fit"])
+    model.fit(views, **recipe.get("fit", {}))
     assert set(model.specs_) == {"picture", "caption"}
     if number == 0:
         assert isinstance(model, bouba.CLIP)
         assert model.towers["picture"] == bouba.ConvNet(size=48, channels=24)
+    elif number == 2:
+        assert (model.fusion, model.weights) == (bouba.GatedFusion(drop=0.3), {"kind": 2.0})
+        assert set(model.predict(views)) == {"kind", "style"}
     else:
         said = bouba.InfoNCE() + 0.3 * bouba.DomainAdversarial(views=("picture",))
         assert model.objective == said
@@ -143,6 +162,24 @@ def test_the_python_of_the_recipes_runs(monkeypatch):
 
 def test_the_python_of_align_runs(monkeypatch):
     run("docs/align.md", monkeypatch)
+
+
+def test_the_python_of_fuse_runs(monkeypatch):
+    run("docs/fuse.md", monkeypatch)
+
+
+def test_the_commands_of_fuse_run(here, monkeypatch, capsys):
+    pytest.importorskip("lancedb")
+    pytest.importorskip("plotly")
+    lines = [line for code in blocks("docs/fuse.md", "bash") for line in code.splitlines()]
+    assert {line.split()[1] for line in lines} == {"inspect", "fit", "predict", "explain", "evaluate"}
+    for line in lines:
+        short = " --epochs 2 --dim 16" if line.startswith("bouba fit") else ""
+        command(line + short, monkeypatch)
+    with (here / "predictions.csv").open(encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert {row["kind"] for row in found} <= {"circle", "square", "bar"}
+    assert "Shapley values" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", sorted(str(page.relative_to(HOME)) for page in PAGES))

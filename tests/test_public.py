@@ -25,10 +25,14 @@ def test_every_public_name_is_there():
 def test_the_public_surface():
     """A name more or less is a decision, not an accident."""
     assert sorted(bouba.__all__) == [
-        "AdaptedCLIP", "CCA", "CLIP", "CRNN", "ConvNet", "Correlation", "DeepCCA", "DomainAdversarial",
-        "ExplicitNegatives", "InfoNCE", "KernelCCA", "LSTM", "Learner", "MLP", "MatrixFreeCCA", "NGrams", "NTXent",
-        "Reconstruction", "ResNet", "SameAs", "SigmoidPairs", "SimCLR", "SupervisedContrastive", "Triplet", "Views",
-        "ZeroShotClassifier", "__version__", "evaluate", "load", "read", "samples", "split",
+        "AdaptedCLIP", "AttentionFusion", "CCA", "CLIP", "CORAL", "CORALAligner", "CRNN", "ConcatFusion", "ConvNet",
+        "Correlation", "DeepCCA", "DomainAdversarial", "ExplicitNegatives", "Frames", "FusionClassifier",
+        "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner", "LowRankFusion", "MLP", "MMD",
+        "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner", "NGrams", "NTXent", "Onnx", "Prediction",
+        "Pretrained", "Reconstruction", "ResNet", "SameAs", "SigmoidPairs", "SimCLR", "SubspaceAligner", "SumFusion",
+        "SupervisedContrastive", "TCA", "Tabular", "Transformer", "Triplet", "VGG", "Views", "WordVectors",
+        "ZeroShotClassifier", "__version__", "evaluate", "explain", "explain_match", "load", "match_saliency", "read",
+        "saliency", "samples", "split",
     ]  # fmt: skip
 
 

@@ -13,7 +13,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bouba.adapt import TCA as TCA
     from bouba.adapt import AdaptedCLIP as AdaptedCLIP
+    from bouba.adapt import CORALAligner as CORALAligner
+    from bouba.adapt import SubspaceAligner as SubspaceAligner
     from bouba.align import CCA as CCA
     from bouba.align import CLIP as CLIP
     from bouba.align import DeepCCA as DeepCCA
@@ -28,7 +31,12 @@ if TYPE_CHECKING:
     from bouba.evaluation import evaluate as evaluate
     from bouba.fuse import FusionClassifier as FusionClassifier
     from bouba.fuse import FusionRegressor as FusionRegressor
+    from bouba.fuse import MultimodalAutoencoder as MultimodalAutoencoder
     from bouba.fuse import MultitaskLearner as MultitaskLearner
+    from bouba.fuse import explain as explain
+    from bouba.fuse import explain_match as explain_match
+    from bouba.fuse import match_saliency as match_saliency
+    from bouba.fuse import saliency as saliency
     from bouba.learner import Learner as Learner
     from bouba.learner import load as load
     from bouba.nn.fusion import AttentionFusion as AttentionFusion
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
     from bouba.nn.fusion import GatedFusion as GatedFusion
     from bouba.nn.fusion import LowRankFusion as LowRankFusion
     from bouba.nn.fusion import SumFusion as SumFusion
+    from bouba.terms import CORAL as CORAL
+    from bouba.terms import MMD as MMD
     from bouba.terms import Correlation as Correlation
     from bouba.terms import DomainAdversarial as DomainAdversarial
     from bouba.terms import ExplicitNegatives as ExplicitNegatives
@@ -70,6 +80,8 @@ _HOME = {
     "AttentionFusion": "nn.fusion",
     "CCA": "align",
     "CLIP": "align",
+    "CORAL": "terms",
+    "CORALAligner": "adapt",
     "CRNN": "towers",
     "ConcatFusion": "nn.fusion",
     "ConvNet": "towers",
@@ -87,7 +99,9 @@ _HOME = {
     "Learner": "learner",
     "LowRankFusion": "nn.fusion",
     "MLP": "towers",
+    "MMD": "terms",
     "MatrixFreeCCA": "align",
+    "MultimodalAutoencoder": "fuse",
     "MultitaskLearner": "fuse",
     "NGrams": "towers",
     "NTXent": "terms",
@@ -99,8 +113,10 @@ _HOME = {
     "SameAs": "towers",
     "SigmoidPairs": "terms",
     "SimCLR": "align",
+    "SubspaceAligner": "adapt",
     "SumFusion": "nn.fusion",
     "SupervisedContrastive": "terms",
+    "TCA": "adapt",
     "Tabular": "towers",
     "Transformer": "towers",
     "Triplet": "terms",
@@ -109,8 +125,12 @@ _HOME = {
     "WordVectors": "towers",
     "ZeroShotClassifier": "align",
     "evaluate": "evaluation",
+    "explain": "fuse",
+    "explain_match": "fuse",
     "load": "learner",
+    "match_saliency": "fuse",
     "read": "data",
+    "saliency": "fuse",
     "split": "data",
 }
 _ROOMS = ("adapt", "align", "data", "errors", "evaluation", "fuse", "metrics", "report", "search", "terms", "towers")

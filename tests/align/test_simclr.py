@@ -132,12 +132,14 @@ def test_missing_cells_have_features_of_zeros():
 
 
 def test_every_kind_has_a_default_that_varies():
-    assert set(VARIED_TOWERS) == set(KINDS) - {"video"}
+    assert set(VARIED_TOWERS) == set(KINDS)
     cells = {
         "image": list(shapes(4)["image"]),
         "text": ["one two three four five"] * 4,
         "vector": list(np.random.default_rng(0).normal(size=(4, 6))),
         "audio": [(np.random.default_rng(i).normal(0, 0.1, 4000), 16_000) for i in range(4)],
+        "video": [[picture] * 3 for picture in shapes(4)["image"]],
+        "table": [{"a": float(i), "b": "xy"[i % 2]} for i in range(4)],
     }
     for kind, make in VARIED_TOWERS.items():
         spec = make()
@@ -185,8 +187,6 @@ def test_towers_of_one_view_may_serve_another():
 
 
 def test_refusals():
-    with pytest.raises(UsageError, match="no default tower for video"):
-        SimCLR(**QUICK).fit(Views({"clip": ["a.mp4"] * 4}, kinds={"clip": "video"}))
     with pytest.raises(ModalityError, match=r"the model has no view 'y' \(vector\); it has x \(vector\)"):
         SimCLR(**QUICK).fit(numbers()).features(Views({"y": np.eye(5)}))
     with pytest.raises(UsageError, match="temperature must be"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bouba.errors import DataError, UsageError
-from bouba.evaluation import bootstrap, paired_difference, seeds_interval
+from bouba.evaluation import bootstrap, bootstrap_weighted, paired_difference, seeds_interval
 
 VALUES = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=15)
 
@@ -121,3 +121,17 @@ def test_refusals_say_what_came_and_what_to_do():
         paired_difference([1, 2], [1, 2, 3])
     with pytest.raises(DataError, match="needs two seeds or more"):
         seeds_interval([0.5])
+
+
+def test_definition_of_weighted_draws():
+    """Counting a row twice is having it twice: the mean by weights is the mean by rows, with and without groups."""
+    random = np.random.default_rng(0)
+    values, groups = random.normal(size=40), random.integers(0, 9, 40)
+    for group in (np.arange(40), groups):
+        found = bootstrap_weighted(lambda w: (w * values).sum() / w.sum(), group, n_resamples=200)
+        assert found == pytest.approx(bootstrap(values, groups=group, n_resamples=200))
+    low, high = bootstrap_weighted(lambda w: (w * values).sum() / w.sum(), groups, centre=10.0)
+    assert low < 10 < high
+    assert np.isnan(bootstrap_weighted(lambda w: np.nan, groups)).all()
+    with pytest.raises(DataError, match="are of one group"):
+        bootstrap_weighted(lambda w: 0.0, ["a", "a"])

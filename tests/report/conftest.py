@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from bouba.report import EmbeddingMap, Gallery, Item, Picture, Query, Report
+from bouba.report import Case, Cell, Contribution, EmbeddingMap, Gallery, Item, Judged, Picture, Query, Report
 
 
 def paint(colour: str, size: int = 8, kind: str = "PNG") -> bytes:
@@ -41,12 +41,33 @@ def query(text, *, hit: bool) -> Query:
 
 
 @pytest.fixture
+def kind() -> Judged:
+    """A label of two classes."""
+    return Judged(
+        "kind",
+        "clip",
+        ["ant", "bee"],
+        [[8, 2], [1, 9]],
+        [(0.6, 0.5, 4), (0.9, 0.95, 16)],
+        0.06,
+        unit="the probability of kind",
+        contributions=[Contribution("words", 0.3, 0.25, 0.35, 20), Contribution("photo", 0.1, None, None, 15)],
+        cases=[
+            Case([Cell("words", "it buzzes", None), Cell("photo", None, BLUE)], "ant", "bee", 0.8, {"words": -0.12}),
+            Case(
+                [Cell("words", "hm", None, None, [("hm", -0.5)]), Cell("photo", None, BLUE, RED)], "ant", None, 0.6, {}
+            ),
+        ],
+    )
+
+
+@pytest.fixture
 def empty() -> Report:
     return Report("An empty page")
 
 
 @pytest.fixture
-def full(empty) -> Report:
+def full(empty, kind) -> Report:
     history = [
         {"epoch": 1, "loss": 2.0, "validation": 0.1},
         {"epoch": 2, "loss": float("nan"), "validation": 0.2},
@@ -66,6 +87,7 @@ def full(empty) -> Report:
             record("clip", 14, metric="median_rank", low=9, high=20, chance=150),
             record("clip_dann", 7, metric="median_rank", low=5, high=8, chance=150),
         ],
+        judged=[kind, replace(kind, label="size", classes=(), counts=(), points=[(1.0, 2.0)])],
         galleries=[
             Gallery("Pictures found by words", "clip", [query("apple", hit=False), query("梨", hit=False)]),
             Gallery("Pictures found by words", "clip_dann", [query("apple", hit=True), query("梨", hit=False)]),

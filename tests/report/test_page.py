@@ -10,11 +10,25 @@ from html.parser import HTMLParser
 import pytest
 
 from bouba.errors import DataError, MissingExtraError
-from bouba.report import EmbeddingMap, Gallery, Item, Picture, Query, Report, render, write
+from bouba.report import (
+    Case,
+    Cell,
+    Contribution,
+    EmbeddingMap,
+    Gallery,
+    Item,
+    Judged,
+    Picture,
+    Query,
+    Report,
+    render,
+    write,
+)
 
-SECTIONS = {"scores", "found", "map", "data", "training", "notes"}
+SECTIONS = {"scores", "predicted", "found", "map", "data", "training", "notes"}
 PART_OF = {
     "records": "scores",
+    "judged": "predicted",
     "galleries": "found",
     "maps": "map",
     "samples": "data",
@@ -97,6 +111,10 @@ def test_an_empty_report_is_a_small_page_without_plotly(empty):
 def test_whatever_people_write_is_text(full):
     evil_map = EmbeddingMap(EVIL, [0, 1], [0, 1], {EVIL: [EVIL, "b"]}, [EVIL, EVIL], None)
     item = Item(EVIL, full.samples[0].data, 0.1, False, EVIL)
+    cells = [Cell(EVIL, EVIL, None), Cell(EVIL, EVIL, None, None, [(EVIL, 0.5)])]
+    case = Case(cells, EVIL, EVIL, 0.5, {EVIL: 0.1}, EVIL)
+    shares = [Contribution(EVIL, 0.1, 0, 1, 2)]
+    label = Judged(EVIL, EVIL, [EVIL, "b"], [[1, 0], [0, 1]], [(0.5, 0.5, 2)], 0.1, (), EVIL, shares, [case], EVIL)
     report = Report(
         title=EVIL,
         summary=EVIL,
@@ -105,6 +123,7 @@ def test_whatever_people_write_is_text(full):
         curves={EVIL: [{"epoch": 1, EVIL: 1.0}]},
         records=[{"method": EVIL, "metric": EVIL, "split": EVIL, "domain": EVIL, "direction": EVIL, "value": 0.5}],
         galleries=[Gallery(EVIL, EVIL, [Query(EVIL, None, EVIL, 3, item, [item])])],
+        judged=[label],
         maps=[evil_map],
         notes=[EVIL],
     )
@@ -115,7 +134,17 @@ def test_whatever_people_write_is_text(full):
     assert sum(tag == "script" for tag, _ in page.tags) == 3  # data, plotly, page
     assert "alert(1)" not in "".join(page.raw["script"][1:])
     assert page.data["points"]["map-0"]["names"] == [EVIL, EVIL]
+    assert "&lt;b onclick" in page.data["charts"]["label-0-confusion"][0]["data"][0]["x"][0]
     assert "&lt;b onclick" in page.data["charts"]["map-0"][0]["data"][0]["name"]  # plotly reads some HTML
+
+
+def test_every_label_has_its_figures_and_every_mistake_its_card(full):
+    page = Outline(render(full))
+    for words in ("Kind", "Size", "it buzzes", "80% sure", "-12", "Calibration error 6.0%", "the probability of kind"):
+        assert words in page.text
+    drawn = {attrs["data-chart"] for _, attrs in page.tags if "data-chart" in attrs}
+    assert drawn == set(page.data["charts"])
+    assert {"label-0-confusion", "label-0-reliability", "label-0-views", "label-1-numbers"} <= drawn
 
 
 def test_nothing_is_loaded_from_elsewhere(full):

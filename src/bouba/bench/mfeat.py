@@ -5,9 +5,9 @@ correlations, Karhunen-Loeve coefficients, pixel means, Zernike moments, morphol
 model is trained on whole rows, and tested on whole rows and on rows from which each view is taken with probability 0.7,
 one at random staying where all would go.
 
-Settings were chosen on four folds of seed 0. Beside FusionClassifier stand what people do today: zeros where a view is missing (one logistic regression on all
-features side by side), a model a view with probabilities averaged over those that are there (logistic regression, and
-bouba's own late fusion with the same towers).
+Settings were chosen on four folds of seed 0. Beside FusionClassifier stands what people do today: zeros where a view is
+missing (one logistic regression on all features side by side), a model a view with probabilities averaged over those
+that are there (logistic regression, and bouba's own late fusion with the same towers).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ABSENT = 0.7
 DRAWS = 5  # of missing views for each fold
 TOWER = MLP(hidden=(512,), dropout=0.5)
 FUSION = LowRankFusion(drop=0.5)
-TRAINING: dict[str, Any] = {"dim": 64, "epochs": 40, "batch_size": 64, "smoothing": 0.1, "calibration": 0.0, "alone": 1.0}
+TRAINING: dict[str, Any] = {"dim": 64, "batch_size": 64, "smoothing": 0.1, "calibration": 0.0, "alone": 1.0}
 FUSED, LATE = "fused", "late fusion"
 
 

@@ -11,6 +11,8 @@ COMMANDS = {  # command -> what it says in `bouba --help`; each lives in the fil
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
     "inspect": "What a table holds, as bouba understands it: kinds, labels, domains, missing and bad cells.",
     "fit": "Train a model on a table and write a run folder.",
+    "predict": "Predict labels for the rows of a table, from whichever views each row has.",
+    "explain": "What each view of a row contributed to what is predicted.",
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "search": "Find the rows that fit a sentence or a picture.",
     "bench": "Repeat a published measurement.",

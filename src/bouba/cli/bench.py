@@ -16,6 +16,7 @@ BENCHES = {  # name -> what it says in `bouba bench --help`
     "mfeat": "Six views of numerals, all there and most missing: fusion against zeros and late fusion.",
     "cache": "CPU of an epoch on cached features of a frozen tower, against encoding anew.",
     "av-digits": "Degraded pictures and sounds of digits: fusion against each alone and late fusion.",
+    "mmd": "Time and memory of the maximum mean discrepancy, against whole kernel matrices.",
     "simclr": "Contrastive learning from drawings alone, against the untrained network and raw pixels.",
 }
 

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from bouba.cli import reading
-from bouba.cli.recipe import load_recipe
-from bouba.errors import ModalityError
+from bouba.errors import DataError
 
 
 def command(
@@ -20,7 +19,10 @@ def command(
     ],
     image: reading.Image = None,
     text: reading.Text = None,
+    audio: reading.Audio = None,
+    video: reading.Video = None,
     vector: reading.Vector = None,
+    mixed: reading.Mixed = None,
     label: reading.Label = None,
     domain: reading.Domain = None,
     key: reading.Key = None,
@@ -32,30 +34,27 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the records to this JSON file.")] = None,
     as_json: reading.Json = False,
 ) -> None:
-    """Retrieval in every direction and zero-shot accuracy, with intervals and chance."""
-    from bouba.evaluation import evaluate
+    """Retrieval in every direction, classes, and what is predicted, with intervals and chance."""
+    from bouba.evaluation import evaluate, predicts
     from bouba.learner import load
 
     model = load(run)
-    said = load_recipe(run / "recipe.toml").get("read", {}) if (run / "recipe.toml").exists() else {}
     asked = {
         "image": image,
         "text": text,
+        "audio": audio,
+        "video": video,
         "vector": vector,
+        "table": mixed,
         "label": label,
         "domain": domain,
         "key": key,
         "ignore": ignore,
     }
-    views = reading.read_table(table, said | {k: v for k, v in asked.items() if v not in (None, [])}, strict=strict)
-    there = [name for name in views.columns if name in model.kinds_]
-    if not there:
-        raise ModalityError(
-            f"the model has {', '.join(model.kinds_)}, the table {', '.join(views.columns)}; name columns or files as "
-            "they were named in training"
-        )
-    known = views.select(*there)
-    result = evaluate(model, known, method=type(model).__name__.lower(), split="test", templates=template or ["{}"])
+    views = reading.read_for(model, run, table, asked, strict=strict)
+    result = evaluate(model, views, method=type(model).__name__.lower(), split="test", templates=template or ["{}"])
+    if not len(result) and predicts(model):
+        raise DataError(f"no row has a label that the model predicts; the table has {views}; name it with --label")
     if out is not None:
         result.to_json(out)
     if as_json:

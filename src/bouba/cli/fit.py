@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sklearn.base import clone
 
 from bouba.cli import reading, recipe, run_folder
 from bouba.cli.index import build_index
@@ -16,13 +17,17 @@ from bouba.cli.story import tell
 from bouba.data.split import split
 from bouba.data.target import source_only
 from bouba.data.views import Views
-from bouba.errors import DataError, UsageError, require
+from bouba.errors import DataError, UsageError, nearest, require
+from bouba.evaluation import Result, predicts
 from bouba.learner import BaseLearner
 
 ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "ridge", "random_state")
 FIT = ("target", "validation", "holdout")
 HOLDOUT = 0.1
-ONE_VIEW = ("simclr", "learner")  # methods that one modality is enough for
+PREDICTS = ("classifier", "regressor", "multitask")  # methods that need a label column
+FUSES = (*PREDICTS, "autoencoder", "learner")
+ONE_VIEW = ("simclr", *FUSES)  # methods that one modality is enough for
+DROP = 0.3  # of --fusion: how often a view is hidden in training
 
 
 def command(
@@ -43,11 +48,21 @@ def command(
     ridge: Annotated[
         float | None, typer.Option(help="Shrinkage of covariances, for correlation methods; 0.1 suits few rows.")
     ] = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(help=f"How views become one vector: {', '.join(recipe.FUSIONS)}; views are hidden at random."),
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline/--no-baseline", help="Also train late fusion beside a model that predicts.")
+    ] = True,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     image: reading.Image = None,
     text: reading.Text = None,
+    audio: reading.Audio = None,
+    video: reading.Video = None,
     vector: reading.Vector = None,
+    mixed: reading.Mixed = None,
     label: reading.Label = None,
     domain: reading.Domain = None,
     key: reading.Key = None,
@@ -58,17 +73,23 @@ def command(
     as_json: reading.Json = False,
 ) -> None:
     """Train on a table and write a run folder."""
-    given = dict(locals())
+    given = dict(locals()) | {"table": mixed}
     plan = recipe.load_recipe(recipe_file) if recipe_file else {}
     plan["method"] = method or plan.get("method", "clip")
-    columns = ("image", "text", "vector", "label", "domain", "key", "ignore")
+    columns = ("image", "text", "audio", "video", "vector", "table", "label", "domain", "key", "ignore")
     plan["read"] = plan.get("read", {}) | {name: given[name] for name in columns if given[name] not in (None, [])}
     plan["fit"] = plan.get("fit", {}) | {name: given[name] for name in FIT if given[name] is not None}
+    if fusion is not None:
+        plan["fusion"] = _fusion(fusion)
+    _refuse_fusing(plan)
     model = recipe.build(plan, **{name: given[name] for name in ARGUMENTS})
     _refuse_unread(plan, model, resume=resume)
     views = reading.read_table(table, plan["read"], strict=strict)
+    plan["read"] |= reading.numbers_named(table, plan["read"], views)
     if plan["method"] not in ONE_VIEW:
         _refuse_one_modality(views)
+    if plan["method"] in PREDICTS:
+        _refuse_no_label(plan, views)
     hidden = plan["fit"].get("target")
     if hidden is None and plan["method"] == "adapted-clip":
         raise UsageError("adapted-clip needs --target, the domain to adapt to" + _domains(views))
@@ -81,26 +102,82 @@ def command(
     seed = model.get_params().get("random_state") or 0
     training, held_out = _hold_out(views, plan["fit"].get("holdout", HOLDOUT), seed)
     if not as_json:
-        if not getattr(model, "aligns", True) and len(views.columns) > 1:
+        if not getattr(model, "aligns", True) and plan["method"] not in FUSES and len(views.columns) > 1:
             sys.stderr.write(f"{plan['method']} learns each view by itself; it cannot find one by another\n")
-        for line in _aloud(views, held_out, out):
+        for line in _aloud(views, held_out, out, finds=getattr(model, "aligns", True)):
             sys.stderr.write(f"{line}\n")
     _fit(model, training, plan["fit"], folder, resume=resume, aloud=not as_json)
     model.save(folder / "model")
     known = training if hidden is None else source_only(training, hidden)  # neither probe nor baseline sees it
-    result = tell(folder, plan["method"], model, known, held_out, views)
+    beside = baseline and held_out is not None and predicts(model)
+    rivals = _late_fusion(model, training, plan["fit"], aloud=not as_json) if beside else {}
+    result = tell(folder, plan["method"], model, known, held_out, views, rivals)
     build_index(model, views, folder / "index")
     run_folder.finish(folder, out)
     if as_json:
         typer.echo(json.dumps({"run": str(out), "rows": len(views), "bad_rows": len(views.bad_rows)}))
         return
+    typer.echo("\n".join(_farewell(out, model, result)))
+
+
+def _farewell(out: Path, model, result: Result | None) -> Iterator[str]:
+    """The best known numbers, and what can be done with the run."""
     if result is not None:
-        shown = result.where(method=plan["method"], metric=["recall@1", "recall@10", "median_rank"])
-        shown = result.where(metric=["recall@1", "recall@10", "median_rank"]) if len(shown) else result
-        typer.echo(shown.format(rows=("split", "domain", "direction", "method")))
+        yield _worth_printing(result).format(rows=("split", "domain", "direction", "method")) + "\n"
     kinds = set(model.kinds_.values())
     ask = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
-    typer.echo(f"\nreport: {out / 'report.html'}" + (f"\nsearch: bouba search {out} {ask}" if ask else ""))
+    yield f"report: {out / 'report.html'}"
+    if predicts(model):
+        yield f"predict: bouba predict {out} TABLE"
+    if ask:
+        yield f"search: bouba search {out} {ask}"
+
+
+def _worth_printing(result: Result) -> Result:
+    """Of retrieval and of predictions the numbers that are best known, methods side by side."""
+    metrics = {record.metric for record in result}
+    known = {"recall@1", "recall@10", "median_rank", "variance_explained"} & metrics
+    known |= {metric for metric in metrics if metric.endswith(("_accuracy", "_macro_f1", "_r2", "_mae"))}
+    shown = result.where(metric=known) if known else result
+    place = {direction: i for i, direction in enumerate(dict.fromkeys(record.direction for record in shown))}
+    return Result(sorted(shown, key=lambda record: (record.domain, place[record.direction])))
+
+
+def _fusion(name: str) -> dict:
+    """What --fusion NAME stands for in a recipe."""
+    if name not in recipe.FUSIONS:
+        raise UsageError(f"no fusion {name!r}{nearest(name, recipe.FUSIONS)}")
+    return {"kind": recipe.LATE} if name == recipe.LATE else {"kind": recipe.FUSIONS[name], "drop": DROP}
+
+
+def _refuse_fusing(plan: dict) -> None:
+    """UsageError for a fusion that nothing would read."""
+    if "fusion" in plan and plan["method"] not in FUSES:
+        raise UsageError(f"{plan['method']} keeps views apart and takes no fusion; it is for {', '.join(FUSES)}")
+
+
+def _refuse_no_label(plan: dict, views: Views) -> None:
+    """UsageError unless there is a label column, and one alone where one is predicted."""
+    method, named = plan["method"], plan.get("arguments", {}).get("label")
+    if not views.y:
+        raise UsageError(f"{method} needs --label COLUMN, what to predict" + _columns(views))
+    if method != "multitask" and len(views.y) > 1 and named is None:
+        raise UsageError(f"{method} predicts one label, and there is {', '.join(views.y)}; say --label, or multitask")
+
+
+def _columns(views: Views) -> str:
+    return f" (there is {', '.join(views.meta)})" if views.meta else ""
+
+
+def _late_fusion(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
+    """The baseline of a model that fuses views: the same towers and training, each view predicting alone."""
+    if model.fusion is None or len(model.kinds_) < 2:
+        return {}
+    if aloud:
+        sys.stderr.write("late fusion, the baseline, is trained beside; --no-baseline leaves it out\n")
+    rival = clone(model).set_params(fusion=None)
+    rival.fit(training, **{name: value for name, value in said.items() if name != "holdout"})
+    return {"late_fusion": rival}
 
 
 def _fit(model, training: Views, said: dict, folder: Path, *, resume: bool, aloud: bool) -> None:
@@ -120,12 +197,12 @@ def _refuse_unread(plan: dict, model, *, resume: bool) -> None:
         raise UsageError(f"{plan['method']} is solved, not trained, and takes no {asked[0]}; leave it out")
 
 
-def _aloud(views: Views, held_out: Views | None, out: Path) -> Iterator[str]:
-    """What a person should know before training starts."""
+def _aloud(views: Views, held_out: Views | None, out: Path, *, finds: bool) -> Iterator[str]:
+    """What a person should know before training starts; `finds`, whether one view is found by another."""
     yield str(views)
     if views.bad_rows:
         yield f"{len(views.bad_rows)} cells cannot be read; they will be listed in {out / 'bad_rows.jsonl'}"
-    hint = reading.repeated_text(views)
+    hint = reading.repeated_text(views) if finds else None
     if hint:
         yield hint
     if held_out is None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import fnmatch
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from bouba.data import decode
+from bouba.data.guess import guess
 from bouba.data.tables import open_table
 from bouba.data.views import KINDS, Column, Views
 from bouba.errors import DataError, ModalityError, nearest
+
+NUMBERS = "numbers"  # what `read` calls columns of single numbers side by side
 
 Image = Annotated[list[str] | None, typer.Option(help="Column of pictures; repeat for several.")]
 Text = Annotated[list[str] | None, typer.Option(help="Column of text.")]
@@ -55,6 +60,21 @@ def read_table(tables: list[str], said: Mapping[str, Any], *, strict: bool = Fal
     return read(columns, **keywords, strict=strict)
 
 
+def numbers_named(tables: list[str], said: Mapping[str, Any], views: Views) -> dict[str, list[str]]:
+    """The columns of numbers that stand side by side in view NUMBERS, in their order, as [read] of a recipe names them;
+    empty where there are none, or where patterns name them."""
+    if len(tables) > 1 or views.modalities.get(NUMBERS) != "vector":
+        return {}
+    table = open_table(tables[0])
+    if "vector" in said:
+        told = said["vector"]
+        return {} if any("*" in name for name in told) else {"vector": [n for n in table.columns if n in told]}
+    taken = {*views.y, *views.meta, *said.get("ignore", ()), *(said.get(role) for role in ("domain", "key", "group"))}
+    free = {name: values for name, values in table.columns.items() if name not in taken}
+    names = [name for name, v in free.items() if guess(name, v, table.kinds, table.base) == "vector"]
+    return {"vector": names}
+
+
 def read_for(model: Any, run: Path, tables: list[str], asked: Mapping[str, Any], *, strict: bool = False) -> Views:
     """A table as a fitted model reads it: the views of the model that it has, and every row.
 
@@ -73,6 +93,12 @@ def read_for(model: Any, run: Path, tables: list[str], asked: Mapping[str, Any],
     there = {kind: found for kind, names in said.items() if (found := _there(names, columns))}
     unnamed = next((v for v, kind in model.kinds_.items() if kind == "table" and "table" not in said), "")
     there |= {"table": found} if (found := _there(_table_columns(model, unnamed), columns)) else {}
+    numbers = [n for n in said.get("vector", ()) if n not in model.kinds_ and "*" not in n]
+    lacking = [name for name in numbers if name not in columns]
+    if lacking and len(lacking) < len(numbers):
+        sys.stderr.write(f"{NUMBERS} needs {', '.join(numbers)}, and the table has no {', '.join(lacking)}: left out\n")
+        there["ignore"] = [*there.get("ignore", []), *(name for name in numbers if name in columns)]
+        there["vector"] = [name for name in there["vector"] if name not in numbers]
     asked = {role: names for role, names in asked.items() if names not in (None, [])}
     views = _named(read_table(tables, there | asked, strict=strict), unnamed, model.kinds_)
     known = [name for name in views.columns if name in model.kinds_]
@@ -84,7 +110,7 @@ def read_for(model: Any, run: Path, tables: list[str], asked: Mapping[str, Any],
             f"the model has {', '.join(model.kinds_)}, the table {', '.join(views.columns)}; name columns or files as "
             "they were named in training"
         )
-    return _as_trained(views.select(*known), model.kinds_)
+    return _as_trained(views.select(*known), model.kinds_, numbers, [name for name in columns if name in numbers])
 
 
 def _there(names: str | list[str], columns: list[str]) -> Any:
@@ -110,25 +136,31 @@ def _named(views: Views, unnamed: str, kinds: Mapping[str, str]) -> Views:
     return views.replace(columns=kept) if kept else views
 
 
-def _as_trained(views: Views, kinds: Mapping[str, str]) -> Views:
-    """Views of the model's kinds: numbers are a table where some row lacks one of them, and vectors where none does."""
+def _as_trained(views: Views, kinds: Mapping[str, str], numbers: list[str], order: list[str]) -> Views:
+    """Views of the model's kinds, NUMBERS in the order they had in training; `order` is that of the table."""
     for name, column in views.columns.items():
-        if (column.kind, kinds[name]) == ("table", "vector"):
-            cells = zip(column, column.present)
-            rows = [list(decode.record(cell).values()) if there else [] for cell, there in cells]
+        if kinds[name] == "vector" and (column.kind == "table" or (name == NUMBERS and order != numbers)):
+            rows = [_values(cell, numbers, order) if there else [] for cell, there in zip(column, column.present)]
             width = max(map(len, rows))
-            gaps = [row for row, numbers in zip(views.rows, rows) if 0 < len(numbers) < width]
+            gaps = [row for row, values in zip(views.rows, rows) if 0 < len(values) < width]
             bad = [{"row": int(row), "column": name, "value": None, "reason": "a number is missing"} for row in gaps]
-            whole = [numbers if len(numbers) == width else None for numbers in rows]
-            views = views.replace(
-                columns={**views.columns, name: _vectors(name, whole)}, bad_rows=[*views.bad_rows, *bad]
-            )
+            whole = _vectors(name, [values if len(values) == width else None for values in rows])
+            views = views.replace(columns={**views.columns, name: whole}, bad_rows=[*views.bad_rows, *bad])
         elif column.kind != kinds[name]:
             raise ModalityError(f"view {name!r} is {kinds[name]} in the model and {column.kind} in the table")
     return views
 
 
+def _values(cell: Any, numbers: list[str], order: list[str]) -> list[Any]:
+    """Numbers of a row, a mapping or in the order of the table, those that are there in the order of training."""
+    record = decode.record(cell) if isinstance(cell, Mapping) else dict(zip(order, cell))
+    return [record[name] for name in numbers or record if name in record]
+
+
 def _vectors(name: str, cells: list) -> Column:
+    """Rows of numbers, None where there are none; all may be."""
+    if all(cell is None for cell in cells):
+        return Column.of(np.zeros((len(cells), 1)), "vector", np.zeros(len(cells), bool))
     return Views({name: cells}, kinds={name: "vector"})[name]
 
 

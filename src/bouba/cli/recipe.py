@@ -11,6 +11,9 @@ term = "InfoNCE"
 [[objective]]
 term = "DomainAdversarial"
 weight = 0.3
+[fusion]                    # a fusion of bouba.nn.fusion, or "late": each view predicts alone
+kind = "GatedFusion"
+drop = 0.3
 [read]                      # which column is what, as for bouba.read
 image = "file"
 [fit]                       # as for .fit: target, validation; and holdout, the share that is judged
@@ -38,10 +41,23 @@ METHODS = {
     "kernel-cca": "KernelCCA",
     "matrix-free-cca": "MatrixFreeCCA",
     "deep-cca": "DeepCCA",
+    "classifier": "FusionClassifier",
+    "regressor": "FusionRegressor",
+    "multitask": "MultitaskLearner",
+    "autoencoder": "MultimodalAutoencoder",
     "learner": "Learner",
 }
+FUSIONS = {  # what --fusion takes -> the class in a recipe; LATE is none at all
+    "sum": "SumFusion",
+    "gated": "GatedFusion",
+    "concat": "ConcatFusion",
+    "attention": "AttentionFusion",
+    "low-rank": "LowRankFusion",
+    "late": "late",
+}
+LATE = "late"
 ALSO = {"dim": "n_components"}  # what closed forms call the width of the shared space
-SECTIONS = ("method", "arguments", "towers", "objective", "read", "fit")
+SECTIONS = ("method", "arguments", "towers", "objective", "fusion", "read", "fit")
 FIT = ("target", "validation", "holdout")
 
 
@@ -75,6 +91,7 @@ def build(recipe: Mapping[str, Any], **overrides):
     """The estimator a recipe describes; `overrides` that are not None replace its arguments."""
     import bouba
     from bouba import terms, towers
+    from bouba.nn import fusion
 
     check_recipe(recipe)
     name = recipe.get("method", "clip")
@@ -98,12 +115,15 @@ def build(recipe: Mapping[str, Any], **overrides):
         ]
         parts = [(float(weight), _described(entry, "term", terms, (terms.Term,))) for weight, entry in weighted]
         arguments["objective"] = terms.Objective(tuple(parts))
+    if "fusion" in recipe:
+        late = recipe["fusion"] == {"kind": LATE}
+        arguments["fusion"] = None if late else _described(recipe["fusion"], "kind", fusion, (fusion.Fusion,))
     _refuse_unknown(f"[arguments] of {name}", arguments, known)
     return method(**arguments)
 
 
 def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]):
-    """One term or encoder: its class by name, its fields checked."""
+    """One term, encoder or fusion: its class by name, its fields checked."""
     classes: dict[str, Any] = {
         name: cls for name, cls in vars(room).items() if inspect.isclass(cls) and issubclass(cls, kinds)
     }

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bouba.cli.index import FUSED, fuses
 from bouba.cli.reading import Json, table_lines
 from bouba.data.views import Views
 from bouba.errors import ModalityError, UsageError, nearest
@@ -24,7 +25,7 @@ def command(
     where: Annotated[str | None, typer.Option(help="Keep rows that fit an SQL condition over the columns.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the rows that fit a sentence or a picture."""
+    """Find the rows that fit a sentence or a picture. Where a model fuses views: rows like one that has only these."""
     from bouba.learner import load
     from bouba.search import Index
 
@@ -32,15 +33,9 @@ def command(
         raise UsageError("say what to look for: words, or --image FILE")
     model, index = load(run), Index.open(run / "index")
     name, query = _query(model, words, image, domain)
-    vector = model.embed(query)[name][0]
     equals = dict(_equality(said, index.columns) for said in column or [])
-    kind = model.kinds_[name]
-    others = [v for v in index.views if model.kinds_[v] != kind] or [v for v in index.views if v != name]
-    if not getattr(model, "aligns", True):
-        if view not in (None, name):
-            raise UsageError(f"this model learnt {name!r} by itself and cannot find {view!r} by it; fit one with clip")
-        others = [name]
-    views = [view] if view is not None else others or list(index.views)
+    views = (view or FUSED,) if fuses(model) else _where(model, name, view, index.views)
+    vector = model.fuse(query)[0] if fuses(model) else model.embed(query)[name][0]
     hits = [hit for v in views for hit in index.search(vector, k=k, view=v, where=where, equals=equals)]
     hits = sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
     if as_json:
@@ -52,6 +47,19 @@ def command(
         cells = [str(hit.columns.get(c) or "")[:40] for c in shown]
         rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, hit.path or ""])
     typer.echo(table_lines(rows) if hits else "nothing fits these filters")
+
+
+def _where(model: Any, name: str, view: str | None, indexed: tuple[str, ...]) -> tuple[str, ...]:
+    """The views in which a query of view `name` is looked for: `view`, else those of another kind, else the others."""
+    if not getattr(model, "aligns", True):
+        if view not in (None, name):
+            raise UsageError(f"this model learnt {name!r} by itself and cannot find {view!r} by it; fit one with clip")
+        return (name,)
+    if view is not None:
+        return (view,)
+    kind = model.kinds_[name]
+    others = tuple(v for v in indexed if model.kinds_[v] != kind)
+    return others or tuple(v for v in indexed if v != name) or indexed
 
 
 def _query(model: Any, words: str | None, image: Path | None, domain: str | None) -> tuple[str, Views]:

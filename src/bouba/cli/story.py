@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from bouba.align import LinearBaseline
+from bouba.cli.index import fuses
 from bouba.data.views import Views
 from bouba.errors import DataError
-from bouba.evaluation import Result, evaluate
+from bouba.evaluation import Result, evaluate, evaluate_predictions, predicts
 
 
-def judge(name: str, model: Any, training: Views, held_out: Views) -> Result:
-    """The model and linear CCA on simple features, on the same rows."""
-    probe = training if training.y else None
-    result = evaluate(
-        model, held_out, method=name, split="test", probe=probe, seed=getattr(model, "random_state", None)
-    )
+def judge(name: str, model: Any, training: Views, held_out: Views, rivals: Mapping[str, Any]) -> Result:
+    """The model and its rivals on the same rows; linear CCA on simple features where views are to be found."""
+    seed = getattr(model, "random_state", None)
+    probe = training if training.y and not predicts(model) else None
+    result = evaluate(model, held_out, method=name, split="test", probe=probe, seed=seed)
+    for rival, other in rivals.items():
+        result += evaluate_predictions(other, held_out, method=rival, split="test", seed=seed)
+    if predicts(model) and not model.aligns:
+        return result
     try:
         baseline = LinearBaseline().fit(training.select(*(n for n in training.columns if n in model.kinds_)))
     except DataError:  # too few complete rows for a closed form
@@ -28,15 +34,24 @@ def judge(name: str, model: Any, training: Views, held_out: Views) -> Result:
     )
 
 
-def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views | None, views: Views) -> Result | None:
+def tell(
+    folder: Path,
+    name: str,
+    model: Any,
+    training: Views,
+    held_out: Views | None,
+    views: Views,
+    rivals: Mapping[str, Any] = MappingProxyType({}),
+) -> Result | None:
     """Write metrics.json and report.html for one model; the result, or None when nothing was held out."""
     from bouba import report
     from bouba.report import build
+    from bouba.report.predictions import judged
 
     keep = [view for view in views.columns if view in model.kinds_]
     training, views = training.select(*keep), views.select(*keep)
     held_out = None if held_out is None else held_out.select(*keep)
-    result = judge(name, model, training, held_out) if held_out is not None else None
+    result = judge(name, model, training, held_out, rivals) if held_out is not None else None
     if result is not None:
         result.to_json(folder / "metrics.json")
     shown = views if held_out is None else held_out
@@ -54,14 +69,15 @@ def tell(folder: Path, name: str, model: Any, training: Views, held_out: Views |
         text = next((view for view, kind in kinds.items() if kind == "text"), None)
         pictures = build.samples(views, image=image, caption=text, keys=list(dict.fromkeys(keys)))
     if len(shown) >= 20:
-        maps.append(
-            build.embedding_map(method, shown, view=image or asks[0], title=f"Where each {image or asks[0]} lies")
-        )
+        whole = fuses(model)
+        title = "Where each row lies, all its views together" if whole else f"Where each {image or asks[0]} lies"
+        maps.append(build.embedding_map(method, shown, view=image or asks[0], title=title, fused=whole))
     page = report.Report(
         title=f"bouba: {name}",
         facts=build.facts(views, len(views.bad_rows)),
         samples=pictures,
         curves=build.curves({name: getattr(model, "history_", [])}),
+        judged=judged(method, held_out) if held_out is not None and predicts(model) else [],
         records=[] if result is None else [vars(record) for record in result],
         galleries=galleries,
         maps=maps,

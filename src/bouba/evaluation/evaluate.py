@@ -1,4 +1,4 @@
-"""How well do the views of held-out rows find each other, and do their classes show?"""
+"""How well do the views of held-out rows find each other, do their classes show, and are labels predicted?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bouba.data.views import Views, is_missing
+from bouba.data.views import Column, Views, is_missing
 from bouba.errors import DataError
 from bouba.evaluation.class_names import class_embeddings
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap
+from bouba.evaluation.predictions import PredictsLabels, domains, evaluate_predictions, predicts
+from bouba.evaluation.reconstructions import evaluate_reconstructions
 from bouba.evaluation.result import Record, Result
 from bouba.metrics import (
     RETRIEVAL_METRICS,
@@ -33,7 +35,7 @@ class Embeds(Protocol):
 
 
 def evaluate(
-    model: Embeds,
+    model: Embeds | PredictsLabels,
     views: Views,
     *,
     method: str = "model",
@@ -44,11 +46,13 @@ def evaluate(
     templates: Sequence[str] = ("{}",),
     seed: int | None = None,
 ) -> Result:
-    """Retrieval in every direction, and accuracy on every label column, each with its interval and chance.
+    """Retrieval in every direction, accuracy on every label column, and what is predicted, with intervals and chance.
 
     Args:
-        model: fitted; has `embed(views)`, and may say in `compared_by` how its embeddings are compared and in `aligns`
-            that its views share no space, so that only the classes in each are judged.
+        model: fitted. With `embed(views)` retrieval and classes are judged; it may say in `compared_by` how its
+            embeddings are compared, and in `aligns` that its views share no space, so that only the classes in each
+            are. Where it predicts labels these are judged too, see `evaluate_predictions`; where it gives views back,
+            see `evaluate_reconstructions`.
         views: held-out rows. Rows with equal keys count as the same thing.
         method, split, seed: names for the records.
         probe: labelled rows whose embeddings a linear probe is fitted on; no probe without. The probe never
@@ -60,24 +64,51 @@ def evaluate(
     Returns:
         Records: recall@1/5/10, precision@10, median rank, mAP, MRR for each direction "a->b"; "modality_gap";
         "<label>_accuracy" (probe) and "<label>_zero_shot" (class names through the text tower) for each view.
-        Intervals are 95% bootstraps over keys.
+        Of a model that fuses views without aligning or predicting, the probe also reads the fused vector, "all".
+        Then the records of `evaluate_predictions` and `evaluate_reconstructions`. Intervals are 95% bootstraps over
+        keys.
 
     Raises:
         DataError: fewer than two rows.
     """
     if len(views) < 2:
         raise DataError(f"evaluation needs two rows or more, got {len(views)}")
+    labels = list(views.y if labels is None else labels)
+    said: dict[str, Any] = {"method": method, "split": split, "by_domain": by_domain, "seed": seed}
+    result = Result([], environment(seed))
+    if hasattr(model, "embed"):
+        result += _embeddings(model, views, probe, labels, templates, **said)
+    if predicts(model):
+        result += evaluate_predictions(model, views, labels=labels, **said)  # type: ignore[arg-type]
+    if hasattr(model, "explained"):
+        result += evaluate_reconstructions(model, views, **said)  # type: ignore[arg-type]
+    return result
+
+
+def _embeddings(
+    model: Any,
+    views: Views,
+    probe: Views | None,
+    labels: Sequence[str],
+    templates: Sequence[str],
+    *,
+    by_domain: bool,
+    **said: Any,
+) -> Result:
+    """Retrieval and the classes in the embeddings."""
     compared_by = getattr(model, "compared_by", "cosine")
     aligned = getattr(model, "aligns", True)  # else each view has a space of its own, and directions mean nothing
-    labels = list(views.y if labels is None else labels)
-    embedded = dict(model.embed(views))
-    probe_z = dict(model.embed(probe)) if probe is not None and labels else {}
     spoken = _spoken(model, views, labels, templates) if aligned else {}
+    fused = not aligned and getattr(model, "fusion", None) is not None and not predicts(model)
+    views, embedded = _embedded(model, views, fused)
+    probe_z: dict[str, np.ndarray] = {}
+    if probe is not None and labels:
+        probe, probe_z = _embedded(model, probe, fused)
     records: list[Record] = []
-    for domain, rows in _domains(views, by_domain):
+    for domain, rows in domains(views, by_domain):
         part = views[rows]
         z = {name: values[rows] for name, values in embedded.items()}
-        where = {"method": method, "split": split, "domain": domain, "seed": seed}
+        where = {**said, "domain": domain}
         records += _directions(part, z, compared_by, where) if aligned else []
         for label in labels:
             for name in (name for name in z if part.modalities[name] != "text"):
@@ -90,7 +121,17 @@ def evaluate(
                     classes, class_z = spoken[label]
                     guessed = zero_shot(z[name][truth.ok], class_z, classes, compared_by)
                     records.append(truth.record(where, "zero_shot", guessed, 1 / len(classes)))
-    return Result(records, environment(seed))
+    return Result(records)
+
+
+def _embedded(model: Any, views: Views, fused: bool) -> tuple[Views, dict[str, np.ndarray]]:
+    """Views and their embeddings; where asked, with the fused vector of each row as one more view, "all"."""
+    z = dict(model.embed(views))
+    if fused:
+        z["all"] = np.asarray(model.fuse(views))
+        some = np.any(list(views.present.values()), axis=0)
+        views = views.replace(columns={**views.columns, "all": Column.of(z["all"], "vector", some)})
+    return views, z
 
 
 class _Truth:
@@ -134,14 +175,6 @@ def _probed(truth: _Truth, z: np.ndarray, probe: Views, probe_z: np.ndarray, whe
 def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[float | None, float | None]:
     """A bootstrap over keys; none where there is one key only."""
     return bootstrap(values, statistic, groups=keys) if len(set(keys)) > 1 else (None, None)  # type: ignore[arg-type]
-
-
-def _domains(views: Views, by_domain: bool) -> list[tuple[str, np.ndarray]]:
-    everything = np.arange(len(views))
-    if not by_domain or views.domain is None:
-        return [("all", everything)]
-    names = views.domain.astype(str)
-    return [(domain, rows) for domain in views.domains if len(rows := everything[names == domain]) > 1]
 
 
 def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, where: dict[str, Any]) -> list[Record]:

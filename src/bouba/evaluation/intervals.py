@@ -56,6 +56,44 @@ def bootstrap(
     return _percentiles(drawn, level)
 
 
+def bootstrap_weighted(
+    statistic: Callable[[NDArray[np.float64]], float],
+    groups: ArrayLike,
+    *,
+    centre: float | None = None,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    random_state: int | None = 0,
+) -> tuple[float, float]:
+    """Percentile interval of anything that is computed from rows, such as F1: use `bootstrap` for means and medians.
+
+    Args:
+        statistic: weights float (n,) -> number; a row drawn twice has weight 2. NaN where a draw has no answer; such
+            draws are left out.
+        groups: (n,) labels of what is drawn as a whole.
+        centre: move the draws so that this is their mean: for what drawing twice makes larger, as calibration errors.
+        n_resamples, level, random_state: as `bootstrap`.
+
+    Returns:
+        (low, high); (NaN, NaN) where no draw has an answer.
+
+    Raises:
+        DataError: fewer than two groups.
+
+    >>> y = np.array([0.0, 1.0] * 50)
+    >>> low, high = bootstrap_weighted(lambda w: (w * y).sum() / w.sum(), np.arange(100))
+    >>> (low, high) == bootstrap(y)
+    True
+    """
+    group = _check_groups(groups, len(np.asarray(groups)))
+    blocks = _counts(group.max() + 1, n_resamples, random_state)
+    drawn = np.array([statistic(count[group]) for counts in blocks for count in counts])
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return np.nan, np.nan
+    return _percentiles(drawn if centre is None else drawn - drawn.mean() + centre, level)
+
+
 def paired_difference(
     values_a: ArrayLike,
     values_b: ArrayLike,

@@ -1,8 +1,12 @@
 """One HTML file that tells what was learnt and how well."""
 
+from bouba.report.content import Case as Case
+from bouba.report.content import Cell as Cell
+from bouba.report.content import Contribution as Contribution
 from bouba.report.content import EmbeddingMap as EmbeddingMap
 from bouba.report.content import Gallery as Gallery
 from bouba.report.content import Item as Item
+from bouba.report.content import Judged as Judged
 from bouba.report.content import Picture as Picture
 from bouba.report.content import Query as Query
 from bouba.report.content import Report as Report

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.video import ANIMATED, moves, video
 from bouba.data.views import Views, is_missing
 from bouba.metrics.similarity import similarities
 from bouba.report.content import EmbeddingMap, Gallery, Item, Picture, Query
@@ -29,22 +31,38 @@ def picture_bytes(cell) -> bytes:
     """A picture cell as encoded bytes: as it is stored when it is, else as WebP, at most 96 pixels wide."""
     if isinstance(cell, bytes) and len(cell) < 20_000:
         return cell
-    picture = decode.image(cell)
+    return _webp(decode.image(cell))
+
+
+def clip_bytes(cell) -> bytes:
+    """A clip as encoded bytes: the whole animation as it is stored when it is small, else its middle picture."""
+    path = decode.path_of(cell)
+    stored = Path(path).read_bytes() if path and path.lower().endswith(ANIMATED) else cell
+    if isinstance(stored, bytes) and len(stored) < 20_000 and moves(stored):
+        return stored
+    return _webp(video(cell, 1)[0])
+
+
+def _webp(picture) -> bytes:
     picture.thumbnail((96, 96))
     out = io.BytesIO()
     picture.save(out, "WEBP", lossless=max(picture.size) <= 96)
     return out.getvalue()
 
 
+SHOWN = {"image": picture_bytes, "video": clip_bytes}
+"""Kinds that are seen, not read."""
+
+
 def samples(views: Views, *, image: str, caption: str | None, keys: Sequence) -> list[Picture]:
-    """The named things, in every domain they were drawn in."""
+    """The named things, in every domain they were drawn in. `image` is a view of pictures or of clips."""
     shown = []
     for key in keys:
         for row in np.flatnonzero(views.things == key):
             if views[image].present[row]:
                 said = str(views[caption][row]).split(":")[0] if caption else str(key)
                 tag = "" if views.domain is None else str(views.domain[row])
-                shown.append(Picture(picture_bytes(views[image][row]), said, tag))
+                shown.append(Picture(SHOWN[views.modalities[image]](views[image][row]), said, tag))
     return shown
 
 
@@ -75,25 +93,24 @@ def galleries(
             truth = (
                 None if rank is None else _item(views, answer, there[order[rank - 1]], scores[order[rank - 1]], True)
             )
-            text, picture = _cell(views, ask, row)
+            text, picture = cell_shown(views, ask, row)
             queries.append(Query(text, picture, "", rank, truth, found))
         out.append(Gallery(title, method.name, queries))
     return out
 
 
-def _cell(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:
-    if views.modalities[name] == "image":
-        return None, picture_bytes(views[name][row])
-    said = views[name][row]
-    return (said if isinstance(said, str) else np.array2string(np.asarray(said), precision=2, threshold=6)), None
+def cell_shown(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:
+    """A cell as text, or as encoded bytes of a picture."""
+    kind, cell = views.modalities[name], views[name][row]
+    return (None, SHOWN[kind](cell)) if kind in SHOWN else (decode.told(kind, cell), None)
 
 
 def _item(views: Views, name: str, row: int, score: float, correct: bool) -> Item:
-    text, picture = _cell(views, name, row)
-    return Item(text, picture, float(score), bool(correct), _name(views, row) if picture else "")
+    text, picture = cell_shown(views, name, row)
+    return Item(text, picture, float(score), bool(correct), row_name(views, row) if picture else "")
 
 
-def _name(views: Views, row: int) -> str:
+def row_name(views: Views, row: int) -> str:
     """A short name of a row: its first text, else its key or number."""
     for name, kind in views.modalities.items():
         if kind == "text" and views[name].present[row]:
@@ -101,17 +118,22 @@ def _name(views: Views, row: int) -> str:
     return str(views.rows[row] if views.key is None else views.key[row])
 
 
-def embedding_map(method: Method, views: Views, *, view: str, title: str, random_state: int = 0) -> EmbeddingMap:
-    """One view's embeddings on a plane by t-SNE, with every domain and label of up to 12 classes to colour by."""
+def embedding_map(
+    method: Method, views: Views, *, view: str, title: str, fused: bool = False, random_state: int = 0
+) -> EmbeddingMap:
+    """One view's embeddings on a plane by t-SNE, with every domain and label of up to 12 classes to colour by.
+
+    `fused`: the fused vector of each row instead, shown by its cell of the view where it has one.
+    """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    there = np.flatnonzero(views[view].present)
+    there = np.flatnonzero(np.any(list(views.present.values()), axis=0) if fused else views[view].present)
     random = np.random.default_rng(random_state)
     if len(there) > PICTURES_SHOWN:
         there = np.sort(random.choice(there, PICTURES_SHOWN, replace=False))
     views = views[there]
-    z = method.model.embed(views.select(view))[view]
+    z = method.model.fuse(views) if fused else method.model.embed(views.select(view))[view]
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-6)
     with threadpool_limits(1):
         plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init="pca", random_state=random_state).fit_transform(z)
@@ -120,8 +142,10 @@ def embedding_map(method: Method, views: Views, *, view: str, title: str, random
         said = ["?" if is_missing(v) else str(v) for v in values]
         if 1 < len(set(said)) <= 12:
             labels[name] = said
-    pictures = [picture_bytes(cell) for cell in views[view]] if views.modalities[view] == "image" else None
-    names = [_name(views, row) for row in range(len(views))]
+    shown = SHOWN.get(views.modalities[view])
+    cells = zip(views[view], views[view].present)
+    pictures = None if shown is None else [shown(cell) if there else None for cell, there in cells]
+    names = [row_name(views, row) for row in range(len(views))]
     return EmbeddingMap(
         title, plane[:, 0].tolist(), plane[:, 1].tolist(), labels or {"": [""] * len(z)}, names, pictures
     )
@@ -150,6 +174,5 @@ def pick_queries(views: Views, *, ask: str, answer: str, n: int, random_state: i
 
 def curves(histories: Mapping[str, Sequence[dict]]) -> dict[str, list[dict]]:
     """Histories without what no one plots."""
-    return {
-        name: [{k: v for k, v in row.items() if k != "seconds"} for row in rows] for name, rows in histories.items()
-    }
+    plotted = lambda part: part != "seconds" and ".deviation." not in part  # noqa: E731
+    return {name: [{k: v for k, v in row.items() if plotted(k)} for row in rows] for name, rows in histories.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from bouba.report.content import EmbeddingMap
 from bouba.report.scores import Row
-from bouba.report.wording import capital, direction_words, measure_words, method_name, split_words
+from bouba.report.wording import capital, direction_words, domain_words, measure_words, method_name, split_words
 
 Figure = dict[str, Any]
 
@@ -77,7 +77,7 @@ def score_figure(rows: Sequence[Row], colour: Mapping[str, str]) -> Figure:
 
 
 def _task(row: Row) -> str:
-    return " · ".join(filter(None, (capital(direction_words(row.direction)), row.domain)))
+    return " · ".join(filter(None, (capital(direction_words(row.direction)), domain_words(row.domain))))
 
 
 def _note(text: str, y: float) -> Figure:

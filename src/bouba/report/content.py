@@ -61,6 +61,81 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """What one view adds to predictions: its mean |Shapley value| over n rows that have it, and the interval."""
+
+    view: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One view of a row: a text or a picture.
+
+    Args:
+        heat: the picture with what each pixel added to the guess drawn over it. words: what each word added.
+    """
+
+    view: str
+    text: str | None
+    picture: bytes | None
+    heat: bytes | None = None
+    words: Sequence[tuple[str, float]] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row and what was predicted of it.
+
+    Args:
+        cells: of the views it has. guess: as shown. truth: as shown, None where it is not known.
+        sure: probability given to the guess, None for numbers. name: of the row.
+        added: view -> its Shapley value for the guess.
+    """
+
+    cells: Sequence[Cell]
+    guess: str
+    truth: str | None
+    sure: float | None
+    added: Mapping[str, float]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How one label was predicted by one method on held-out rows.
+
+    Args:
+        label, method: as in the records.
+        classes: C names; empty for numbers. counts: (C, C), rows are the truth and columns the guess.
+        reliability: (confidence, accuracy, rows) a bin. error: the calibration error; None for numbers.
+        points: (truth, guess) pairs of numbers.
+        unit: what contributions are shares of, "the probability of species".
+        contributions: views, the largest first. cases: rows worth looking at, under the title `which`.
+    """
+
+    label: str
+    method: str
+    classes: Sequence[str] = ()
+    counts: Sequence[Sequence[int]] = ()
+    reliability: Sequence[tuple[float, float, int]] = ()
+    error: float | None = None
+    points: Sequence[tuple[float, float]] = ()
+    unit: str = ""
+    contributions: Sequence[Contribution] = ()
+    cases: Sequence[Case] = ()
+    which: str = "Wrong, and most sure of it"
+
+    @property
+    def in_points(self) -> bool:
+        """Whether contributions are points of probability, not of a number in its unit."""
+        return self.unit != self.label
+
+
+@dataclass(frozen=True)
 class EmbeddingMap:
     """Points on a plane, one per thing, with one or more ways to colour them ("style", "group").
 
@@ -68,7 +143,7 @@ class EmbeddingMap:
         x, y: positions, n finite numbers each.
         labels: for every way to colour, n class names.
         names: n names, shown when a point is touched.
-        pictures: n encoded pictures, shown with the name, or None.
+        pictures: n encoded pictures, shown with the name, None where there is none; or None.
     """
 
     title: str
@@ -76,7 +151,7 @@ class EmbeddingMap:
     y: Sequence[float]
     labels: Mapping[str, Sequence[str]]
     names: Sequence[str]
-    pictures: Sequence[bytes] | None = None
+    pictures: Sequence[bytes | None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns of unequal length."""
@@ -103,6 +178,7 @@ class Report:
         curves: method -> history rows, `{"epoch": 1, "loss": 2.3, "validation": 0.1, ...}`.
         records: flat scores, `{"method", "split", "domain", "direction", "metric", "value", "low", "high",
             "chance", "n"}` and perhaps "seed"; fractions in [0, 1], except ranks.
+        judged: what was predicted, a label and method each.
         galleries: queries with what was found.
         maps: embeddings on a plane.
         notes: sentences for the end of the page: caveats, licences, versions.
@@ -114,6 +190,7 @@ class Report:
     samples: Sequence[Picture] = ()
     curves: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
+    judged: Sequence[Judged] = ()
     galleries: Sequence[Gallery] = ()
     maps: Sequence[EmbeddingMap] = ()
     notes: Sequence[str] = ()

@@ -43,7 +43,7 @@ def headline(rows: Sequence[Row]) -> list[Tile]:
     picked = sorted(chosen.values(), key=lambda row: places[id(row)])[: MOST - 1]
     named: dict[str, Row] = {}
     for row in fractions:
-        if "accuracy" in row.metric:
+        if "accuracy" in row.metric or row.metric.endswith("_r2"):
             named.setdefault(row.metric, row)
     picked += list(named.values())
     return [_tile(row) for row in (picked or fractions[:3])[:MOST]]
@@ -63,11 +63,18 @@ def lead(tiles: Sequence[Tile]) -> str:
             f"Given {side(asked)}, {method_name(best.method)} puts the right {side(wanted, many=False)} "
             f"{place} in {percent(best.value, 0)} of cases"
         )
+    elif row.metric.endswith("_accuracy") and row.direction == "all":
+        label = row.metric.removesuffix("_accuracy").replace("_", " ")
+        text = f"From whichever views a row has, {method_name(best.method)} names the {label} right "
+        text += f"in {percent(best.value, 0)} of cases"
     else:
         text = f"{measure_words(row.metric)[0]}: {method_name(best.method)} {percent(best.value, 0)}"
-    rest = [f"{method_name(other.method)} in {percent(other.value, 0)}" for other in others]
+    between = " " if row.metric.endswith("_r2") else " in "
+    rest = [f"{method_name(other.method)}{between}{percent(other.value, 0)}" for other in others]
     if row.chance is not None:
-        rest.append(f"blind choice in {percent(row.chance)}")
+        always = "always the mean" if row.metric.endswith("_r2") else "always the commonest class"
+        blind = always if row.direction == "all" else "blind choice"
+        rest.append(f"{blind}{between}{percent(row.chance)}")
     return f"{text}; {', '.join(rest)}." if rest else f"{text}."
 
 

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from bouba.errors import require
-from bouba.report import charts, wording
-from bouba.report.content import Picture, Report
+from bouba.report import charts, prediction_charts, wording
+from bouba.report.content import Case, Picture, Report
 from bouba.report.headline import headline, lead
 from bouba.report.pictures import Album
 from bouba.report.scores import Row, read_rows
@@ -69,6 +69,8 @@ def render(report: Report) -> str:
         "runs": max((score.runs for row in rows for score in row.scores.values()), default=1),
         "metrics": _score_charts(rows, colour, figures),
         "parts": _curve_charts(report, colour, figures),
+        "predicted": _predicted(report, figures),
+        "several_methods": len({one.method for one in report.judged}) > 1,
         "walls": hang(report.galleries),
         "colourings": _map_charts(report, figures),
     }
@@ -102,9 +104,12 @@ def _environment(jinja2: ModuleType) -> Any:
         "direction": lambda text: wording.capital(wording.direction_words(text)),
         "part": wording.part_name,
         "score": "{:.2f}".format,
+        "capital": wording.capital,
+        "percent": wording.percent,
+        "signed": wording.signed,
     }
     environment.globals |= {"source": source, "split_words": wording.split_words}
-    environment.globals |= {"measure_words": wording.measure_words}
+    environment.globals |= {"measure_words": wording.measure_words, "shaded": _shaded, "shows_parts": _shows_parts}
     return environment
 
 
@@ -134,7 +139,7 @@ def _tables(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
             "split": split,
-            "domain": domain,
+            "domain": wording.domain_words(domain),
             "blocks": blocks,
             "methods": list(dict.fromkeys(m for block in blocks.values() for row in block for m in row.scores)),
             "minor": [row for block in blocks.values() for row in _minor(block)],
@@ -173,6 +178,33 @@ def _curve_charts(
     names = [(f"curve-{i}", part) for i, part in enumerate(charts.parts(report.curves))]
     figures |= {name: [charts.curve_figure(part, report.curves, colour)] for name, part in names}
     return names
+
+
+def _predicted(report: Report, figures: dict[str, list[charts.Figure]]) -> list[dict[str, Any]]:
+    """What was predicted, a label and method each, and the key of its figures."""
+    parts = [{"key": f"label-{i}", "judged": one} for i, one in enumerate(report.judged)]
+    for i, one in enumerate(report.judged):
+        drawn = {"numbers": prediction_charts.numbers_figure} if one.points else {}
+        if one.counts:
+            drawn |= {
+                "confusion": prediction_charts.confusion_figure,
+                "reliability": prediction_charts.reliability_figure,
+            }
+        if one.contributions:
+            drawn |= {"views": prediction_charts.contribution_figure}
+        figures |= {f"label-{i}-{name}": [draw(one)] for name, draw in drawn.items()}
+    return parts
+
+
+def _shaded(words: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Words with their weight as a share of the largest."""
+    most = max((abs(weight) for _, weight in words), default=0.0) or 1.0
+    return [(word, weight / most) for word, weight in words]
+
+
+def _shows_parts(cases: Sequence[Case]) -> bool:
+    """Whether pixels or words of some row are explained."""
+    return any(cell.words or cell.heat is not None for case in cases for cell in case.cells)
 
 
 def _map_charts(report: Report, figures: dict[str, list[charts.Figure]]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bouba.errors import DataError
-from bouba.report.wording import is_rank, lower_is_better, number, percent
+from bouba.report.wording import in_units, lower_is_better, number, percent
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Row:
     def fraction(self) -> bool:
         """Whether values are shares in [0, 1], shown as percentages."""
         values = [score.value for score in self.scores.values()]
-        return not is_rank(self.metric) and all(0 <= value <= 1 for value in values)
+        return not in_units(self.metric) and all(0 <= value <= 1 for value in values)
 
     @property
     def chance(self) -> float | None:

@@ -9,6 +9,10 @@ METHODS = {
         "is CLIP that also looks at pictures of the new style, without captions: it learns to ignore style, and "
         "normalises the new style by its own statistics.",
     ),
+    "late_fusion": (
+        "Late fusion",
+        "is the baseline: the same towers, each view predicting alone, and the mean of their probabilities.",
+    ),
     "linear_cca": ("Linear CCA", "is a simple linear method without a neural network, here as a yardstick."),
 }
 SPLITS = {
@@ -39,6 +43,7 @@ MEASURES = {
     ),
     "map": ("Mean average precision", "1 if all right answers come before all wrong ones"),
     "mrr": ("Mean reciprocal rank", "1 if the right answer is always first, 1/2 if always second"),
+    "variance_explained": ("Given back", "share of a view's variance that comes back; 0 is what the mean would give"),
     "accuracy": ("Named correctly", "share of things given the right label"),
     "group_accuracy": ("Group named correctly", "share of pictures put into the right group"),
     "zero_shot_accuracy": (
@@ -46,6 +51,23 @@ MEASURES = {
         "the nearest group name wins; no classifier is trained",
     ),
 }
+OF_LABEL = {  # ending of a metric -> name and explanation, {0} standing for the label
+    "accuracy": ("{0} named correctly", "share of rows given the right {0}"),
+    "macro_f1": (
+        "{0}: F1, classes alike",
+        "F1 of each class, averaged, so that rare classes count as much as common ones",
+    ),
+    "log_loss": ("{0}: log loss", "minus the logarithm of the probability that the truth was given; lower is better"),
+    "calibration_error": (
+        "{0}: calibration error",
+        "how far stated probabilities lie from how often they come true; lower is better",
+    ),
+    "r2": ("{0}: variance explained", "1 is a perfect guess, 0 as good as always guessing the mean"),
+    "rmse": ("{0}: typical error (RMSE)", "root of the mean squared error, in the unit of {0}; lower is better"),
+    "mae": ("{0}: mean error", "mean distance from the truth, in the unit of {0}; lower is better"),
+    "zero_shot": ("{0} named from words alone", "the nearest class name wins; no classifier is trained"),
+}
+IN_UNITS = ("_log_loss", "_rmse", "_mae")  # endings of metrics that are no share, whatever their values
 UPPER = {"clip": "CLIP", "cca": "CCA", "dann": "DANN", "pca": "PCA", "vicreg": "VICReg", "siglip": "SigLIP"}
 PARTS = {"loss": "Training loss", "validation": "Validation", "lr": "Learning rate"}
 
@@ -73,8 +95,21 @@ def side(name: str, *, many: bool = True) -> str:
 
 
 def direction_words(direction: str) -> str:
-    """'en->image' -> 'English words → pictures'."""
-    return " → ".join(side(part.strip()) for part in direction.split("->"))
+    """'en->image' -> 'English words → pictures'; 'only image' -> 'pictures only'."""
+    if "->" in direction:
+        return " → ".join(direction_words(part.strip()) for part in direction.split("->"))
+    if direction == "all":
+        return "all views"
+    if direction.startswith("only "):
+        return f"{side(direction[5:])} only"
+    if direction.startswith("without "):
+        return f"without {side(direction[8:])}"
+    return side(direction.strip())
+
+
+def domain_words(domain: str) -> str:
+    """'' for 'all': rows that are not told apart need no word."""
+    return "" if domain == "all" else domain
 
 
 def capital(text: str) -> str:
@@ -95,7 +130,14 @@ def measure_words(metric: str) -> tuple[str, str]:
         name = "Found first" if k == 1 else f"Found in the top {k}"
         where = "is the first result" if k == 1 else f"is among the first {k} results"
         return name, f"share of questions whose right answer {where}"
-    return MEASURES.get(metric.lower(), (capital(metric.replace("_", " ")), ""))
+    if metric.lower() in MEASURES:
+        return MEASURES[metric.lower()]
+    ending = next((end for end in OF_LABEL if metric.endswith(f"_{end}")), None)
+    if ending is None:
+        return capital(metric.replace("_", " ")), ""
+    label = metric.removesuffix(f"_{ending}").replace("_", " ")
+    name, told = OF_LABEL[ending]
+    return capital(name.format(label)), told.format(label)
 
 
 def is_rank(metric: str) -> bool:
@@ -106,11 +148,21 @@ def is_rank(metric: str) -> bool:
 
 def lower_is_better(metric: str) -> bool:
     """Whether a small value is a good one."""
-    return is_rank(metric) or any(word in metric.lower() for word in ("loss", "error", "distance"))
+    words = ("loss", "error", "distance", "_rmse", "_mae")
+    return is_rank(metric) or any(word in metric.lower() for word in words)
+
+
+def in_units(metric: str) -> bool:
+    """Whether a metric is a number in a unit of its own, and no share even where it lies within [0, 1]."""
+    return is_rank(metric) or metric.endswith(IN_UNITS)
 
 
 def part_name(part: str) -> str:
-    """Name of a column of the training history."""
+    """Name of a column of the training history; 'Prediction.accuracy.kind' -> 'Kind: accuracy'."""
+    term, _, rest = part.partition(".")
+    what, of, label = rest.partition(".")
+    if of:
+        return capital(f"{label}: {what}") + (f" ({term})" if "-" in term else "")
     return PARTS.get(part, capital(part.replace("_", " ")))
 
 
@@ -119,6 +171,11 @@ def percent(value: float, digits: int = 1) -> str:
     if 0 < value < 0.0005:
         return "<0.1%"
     return f"{100 * value:.{digits}f}%"
+
+
+def signed(value: float, points: object) -> str:
+    """0.123 -> '+12' points, or '+0.123' where it is a number in a unit."""
+    return f"{round(100 * value):+d}" if points else f"{value:+.3g}"
 
 
 def number(value: float) -> str:

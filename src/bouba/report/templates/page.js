@@ -18,8 +18,10 @@
     layout.font = { family: colour("--sans"), size: 13, color: colour("--ink") };
     layout.hoverlabel = { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink") } };
     layout.autosize = true;
-    const data = figure.data.map((trace) =>
-      trace.type === "scattergl" && !webgl ? { ...trace, type: "scatter" } : trace);
+    const data = figure.data.map((trace) => {
+      if (trace.type === "heatmap") return { ...trace, textfont: { size: 12, color: colour("--ink") } };
+      return trace.type === "scattergl" && !webgl ? { ...trace, type: "scatter" } : trace;
+    });
     return [data, layout];
   }
 
@@ -43,8 +45,9 @@
     const { names, labels, pictures } = points[element.dataset.chart];
     const i = event.points[0].customdata;
     const picture = tip.querySelector(".picture");
-    picture.className = pictures.length ? `picture p${pictures[i]}` : "picture";
-    picture.hidden = !pictures.length;
+    const shown = pictures[i] ?? null;
+    picture.className = shown === null ? "picture" : `picture p${shown}`;
+    picture.hidden = shown === null;
     tip.querySelector("b").textContent = names[i];
     tip.querySelector("span").textContent =
       Object.entries(labels).filter(([label]) => label).map(([label, classes]) => `${label}: ${classes[i]}`).join("\n");

@@ -1,0 +1,181 @@
+"""How good are predicted labels, from all views, from each alone, and without each?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from bouba.data.views import Views, is_missing
+from bouba.errors import DataError, nearest
+from bouba.evaluation.environment import environment
+from bouba.evaluation.intervals import bootstrap, bootstrap_weighted
+from bouba.evaluation.result import Record, Result
+from bouba.metrics.calibration import bin_of, confidence_and_hits
+from bouba.metrics.regression import r_squared
+
+BINS = 15  # of the calibration error
+Interval = tuple[float | None, float | None]
+
+
+class PredictsLabels(Protocol):
+    """What is judged: anything that predicts label columns from any subset of the views."""
+
+    def outputs(self, X: Views, subsets: Sequence[Iterable[str]] | None = None) -> Mapping[str, np.ndarray]:
+        """label -> (n, subsets, C) log probabilities, or (n, subsets) numbers; a prior where a row has no view."""
+
+    def classes(self, label: str) -> np.ndarray:
+        """The classes (C,) of a label."""
+
+
+def predicts(model: Any) -> bool:
+    """Whether a fitted model predicts label columns, see PredictsLabels; it says so itself in `predicts`."""
+    return bool(getattr(model, "predicts", False))
+
+
+def evaluate_predictions(
+    model: PredictsLabels,
+    views: Views,
+    *,
+    method: str = "model",
+    split: str = "test",
+    labels: Sequence[str] | None = None,
+    by_domain: bool = True,
+    seed: int | None = None,
+) -> Result:
+    """Every label that `model` predicts and `views` know, by the views that were used.
+
+    Args:
+        model: fitted; see PredictsLabels.
+        views: held-out rows. Rows with equal keys count as the same thing.
+        method, split, seed: names for the records.
+        labels: which label columns; all by default. by_domain: judge each domain apart.
+
+    Returns:
+        Records. `direction` is "all" or "without <view>", over the labelled rows that have a view, so that the two
+        differ by what is lost with it; or "only <view>", over the labelled rows that have that one. Of classes
+        "<label>_accuracy", "<label>_macro_f1", "<label>_log_loss" and "<label>_calibration_error"; of numbers
+        "<label>_r2", "<label>_rmse" and "<label>_mae". `chance` is what the same rows get without any view: the shares
+        of the classes in training, or the mean. A class that training did not have is always wrong, and left out of
+        the log loss. Intervals are 95% bootstraps over keys.
+
+    Raises:
+        DataError: `labels` names a column that the rows do not have.
+    """
+    missing = next((name for name in labels or () if name not in views.y), None)
+    if missing is not None:
+        raise DataError(f"no label column {missing!r}{nearest(missing, views.y)}")
+    subsets = view_subsets(list(views.columns))
+    found = model.outputs(views, [*subsets.values(), ()])
+    judged = [name for name in found if name in views.y and (labels is None or name in labels)]
+    records: list[Record] = []
+    for domain, rows in domains(views, by_domain):
+        part = views[rows]
+        for label in judged:
+            known = ~np.array([is_missing(v) for v in part.y[label]], bool)
+            values = found[label][rows]
+            classes = model.classes(label) if values.ndim == 3 else None
+            for place, (direction, subset) in enumerate(subsets.items()):
+                asked = subset if direction.startswith("only ") else part.columns
+                ok = known & np.any([part[name].present for name in asked], axis=0)
+                where = {"method": method, "split": split, "domain": domain, "direction": direction, "seed": seed}
+                if ok.sum() > 1:
+                    given = part.y[label][ok], values[ok, place], values[ok, -1]
+                    keys = part.things[ok]
+                    measured = _numbers(*given, keys) if classes is None else _classes(*given, keys, classes)
+                    records += _records(measured, label, where, int(ok.sum()))
+    return Result(records, environment(seed))
+
+
+def view_subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What is judged: all views, and of two or more each alone and each left out."""
+    subsets = {"all": tuple(names)}
+    if len(names) > 1:
+        subsets |= {f"only {name}": (name,) for name in names}
+        subsets |= {f"without {name}": tuple(n for n in names if n != name) for name in names}
+    return subsets
+
+
+def domains(views: Views, by_domain: bool) -> list[tuple[str, np.ndarray]]:
+    """Name and rows of each domain that has two rows or more; all rows as "all" where they are not told apart."""
+    everything = np.arange(len(views))
+    if not by_domain or views.domain is None:
+        return [("all", everything)]
+    names = views.domain.astype(str)
+    return [(domain, rows) for domain in views.domains if len(rows := everything[names == domain]) > 1]
+
+
+Measured = Iterator[tuple[str, float, Interval, float | None]]  # metric, value, interval, chance
+
+
+def _records(measured: Measured, label: str, where: dict[str, Any], n: int) -> Iterator[Record]:
+    for metric, value, (low, high), chance in measured:
+        yield Record(**where, metric=f"{label}_{metric}", value=value, low=low, high=high, chance=chance, n=n)
+
+
+def _classes(y: np.ndarray, log_p: np.ndarray, prior: np.ndarray, keys: np.ndarray, classes: np.ndarray) -> Measured:
+    """Of log probabilities (n, C), beside those without any view."""
+    codes = class_codes(y, classes)
+    guess, blind = log_p.argmax(1), prior.argmax(1)
+    right = (guess == codes).astype(float)
+    yield "accuracy", right.mean(), _mean_interval(right, keys), float((blind == codes).mean())
+    score = partial(_macro_f1, codes, guess, len(classes) + 1)
+    chance = _macro_f1(codes, blind, len(classes) + 1, np.ones(len(y)))
+    yield "macro_f1", score(np.ones(len(y))), _interval(score, keys), chance
+    known = codes >= 0
+    if known.any():
+        loss = -log_p[known, codes[known]].astype(float)
+        chance = -prior[known, codes[known]].mean()
+        yield "log_loss", loss.mean(), _mean_interval(loss, keys[known]), float(chance)
+    gap = partial(_calibration_error, *_binned(codes, np.exp(log_p.astype(float))))
+    value = gap(np.ones(len(y)))
+    low, high = _interval(gap, keys, centre=value)
+    yield "calibration_error", value, (None if low is None else max(low, 0.0), high), None
+
+
+def _numbers(y: np.ndarray, guess: np.ndarray, prior: np.ndarray, keys: np.ndarray) -> Measured:
+    """Of numbers (n,), beside those without any view."""
+    y = y.astype(float)
+    score = lambda w: r_squared(y, guess, weights=w)  # noqa: E731
+    yield "r2", score(np.ones(len(y))), _interval(score, keys), r_squared(y, prior)
+    error, blind = abs(y - guess), abs(y - prior)
+    low, high = _mean_interval(error**2, keys)
+    ends = (None if low is None else low**0.5, None if high is None else high**0.5)
+    yield "rmse", float((error**2).mean() ** 0.5), ends, float((blind**2).mean() ** 0.5)
+    yield "mae", error.mean(), _mean_interval(error, keys), blind.mean()
+
+
+def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Places of the labels among the classes, int (n,); -1 for one that is not there. 3.0 and "3" are one class."""
+    from bouba.data.loader import encode
+
+    return encode(y, classes.tolist()).numpy()
+
+
+def _macro_f1(true: np.ndarray, guess: np.ndarray, classes: int, weights: np.ndarray) -> float:
+    """F1 averaged over the classes that occur; `true` may be -1, one more class."""
+    cells = np.bincount((true % classes) * classes + guess, weights, classes**2).reshape(classes, classes)
+    total = cells.sum(0) + cells.sum(1)
+    return float((2 * np.diag(cells)[total > 0] / total[total > 0]).mean())
+
+
+def _binned(codes: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The bin of each row, and how much accuracy exceeds confidence in it."""
+    sure, right = confidence_and_hits(codes, proba)
+    return bin_of(sure, BINS), right - sure
+
+
+def _calibration_error(place: np.ndarray, excess: np.ndarray, weights: np.ndarray) -> float:
+    return float(abs(np.bincount(place, weights * excess, BINS)).sum() / weights.sum())
+
+
+def _mean_interval(values: np.ndarray, keys: np.ndarray) -> Interval:
+    """A bootstrap over keys; none where there is one key only."""
+    return bootstrap(values, groups=keys) if len(set(keys)) > 1 else (None, None)
+
+
+def _interval(statistic: Callable[[np.ndarray], float], keys: np.ndarray, centre: float | None = None) -> Interval:
+    low, high = bootstrap_weighted(statistic, keys, centre=centre) if len(set(keys)) > 1 else (np.nan, np.nan)
+    return (None, None) if np.isnan(low) else (low, high)
