@@ -156,6 +156,27 @@ def test_the_recipes_build(number, here, monkeypatch):
         assert model.objective == said
 
 
+@pytest.mark.slow  # 134 million weights, for six steps: 60 CPU-seconds, 4 GB
+def test_resnet50_and_bert_learn_from_scratch(here):
+    import bouba
+    from bouba.cli.recipe import build
+
+    recipe = tomllib.loads(blocks("docs/recipes.md", "toml")[3])
+    views = bouba.read("things.csv", **recipe["read"])[:16]
+    model = build(recipe, epochs=6, batch_size=16).fit(views)
+    networks = {view: tower.encoder.backbone.model for view, tower in model.module_.towers.items()}
+    assert {view: type(network).__name__ for view, network in networks.items()} == {
+        "picture": "ResNetModel",
+        "caption": "BertModel",
+    }
+    sizes = {view: sum(p.numel() for p in network.parameters()) / 1e6 for view, network in networks.items()}
+    assert sizes["picture"] == pytest.approx(23.5, abs=0.1)
+    assert sizes["caption"] > 85  # and its subwords, learnt from the table
+    losses = [epoch["loss"] for epoch in model.history_]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
 def test_the_python_of_the_recipes_runs(monkeypatch):
     run("docs/recipes.md", monkeypatch)
 

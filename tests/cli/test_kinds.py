@@ -81,6 +81,13 @@ def test_a_table_of_every_kind_is_trained_judged_and_searched(shop, run):
     hits = json.loads(out)
     assert {hit["columns"]["city"] for hit in hits} == {"Ulm"}  # a table's columns are filters
     assert all(hit["path"].endswith(f"{hit['row']}.webp") for hit in hits)
+    code, out, err = run("search", folder, "--video", shop.parent / "3.webp", "--view", "clip", "--json")
+    assert code == 0, err
+    hits = json.loads(out)
+    assert all(hit["row"] % 2 and hit["score"] > 0.9999 for hit in hits)  # a bright clip finds the like of it
+    code, _, err = run("search", folder, "--audio", shop.parent / "3.wav")
+    assert code == 2
+    assert "the model reads no sounds; it has" in err
 
 
 def test_methods_that_solve_refuse_a_table_with_gaps(shop, run):

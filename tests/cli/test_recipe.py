@@ -1,10 +1,11 @@
 """Recipes map onto constructors one to one, there and back."""
 
+import dataclasses
 import tomllib
 
 import pytest
 
-from bouba import CLIP, ConvNet, DomainAdversarial, InfoNCE, Learner, SameAs
+from bouba import CLIP, ConvNet, DomainAdversarial, Frames, InfoNCE, Learner, ResNet, SameAs
 from bouba.cli.recipe import METHODS, build, to_toml
 from bouba.data.augment import Augment
 from bouba.errors import RecipeError
@@ -90,6 +91,27 @@ zoom = [0.5, 1.0]
         build(tomllib.loads(text.replace("zoom", "zom")))
     with pytest.raises(RecipeError, match="'size' in encoder ConvNet is no table"):
         build({"towers": {"photo": {"encoder": "ConvNet", "size": {"a": 1}}}})
+
+
+def test_an_encoder_within_an_encoder_is_named_and_a_mapping_is_taken_as_it_is():
+    text = """
+[towers.clip]
+encoder = "Frames"
+pool = "lstm"
+[towers.clip.image]
+encoder = "ResNet"
+size = 32
+[towers.words]
+encoder = "Pretrained"
+source = "bert"
+train = "scratch"
+config = { num_hidden_layers = 2 }
+"""
+    towers = build(tomllib.loads(text)).towers
+    assert towers["clip"] == Frames(pool="lstm", image=ResNet(size=32))
+    assert towers["words"].config == {"num_hidden_layers": 2}
+    kept = build(tomllib.loads(text.replace('encoder = "ResNet"', ""))).towers["clip"]
+    assert kept == Frames(pool="lstm", image=dataclasses.replace(Frames().image, size=32))  # its augmentation stays
 
 
 def test_what_is_lacking_is_named():

@@ -147,12 +147,24 @@ def _made(where: str, cls, given: Mapping[str, Any]):
     fields = {}
     for name, value in given.items():
         if isinstance(value, Mapping):
-            factory = declared[name].default_factory
-            if factory is absent or not dataclasses.is_dataclass(factory()):
-                raise RecipeError(f"{name!r} in {where} is no table")
-            value = _made(f"{name} of {where}", type(factory()), value)
+            value = _nested(where, declared[name], value)
         fields[name] = _tuples(value)
     return cls(**fields)
+
+
+def _nested(where: str, field: dataclasses.Field, given: Mapping[str, Any]):
+    """A table within a table: an encoder by its name, a mapping, or changes to what the field holds by default."""
+    from bouba import towers
+
+    default: Any = None if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if isinstance(default, towers.EncoderSpec) and "encoder" in given:
+        return _described(given, "encoder", towers, (towers.EncoderSpec,))
+    if "Mapping" in str(field.type):
+        return given
+    if not dataclasses.is_dataclass(default):
+        raise RecipeError(f"{field.name!r} in {where} is no table")
+    _refuse_unknown(f"{field.name} of {where}", given, (f.name for f in dataclasses.fields(default)))
+    return dataclasses.replace(default, **{name: _tuples(value) for name, value in given.items()})  # type: ignore[type-var]
 
 
 def _tuples(value):

@@ -58,7 +58,7 @@ def tell(
     kinds = shown.modalities
     method = build.Method(name, model)
     asks = sorted(kinds, key=lambda view: kinds[view] != "text")  # words first
-    image = next((view for view, kind in kinds.items() if kind == "image"), None)
+    image = next((view for view, kind in kinds.items() if kind in ("image", "video")), None)
     galleries, maps, pictures = [], [], []
     for ask in asks[:2] if len(asks) > 1 and getattr(model, "aligns", True) else ():
         answer = next(view for view in (image, *kinds) if view is not None and view != ask)
