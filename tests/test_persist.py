@@ -79,7 +79,10 @@ def test_refusals():
     np.testing.assert_array_equal(unpack(facts, tensors, [Mine])["it"].numbers, [1, 1])
     with pytest.raises(RecipeError, match="cannot save a function; use plain values and frozen dataclasses"):
         pack({"it": pack})
-    with pytest.raises(RecipeError, match=r"cannot save a mapping with keys \[1\]; use text for keys"):
-        pack({"it": {1: 2}})
     with pytest.raises(RecipeError, match="cannot save it, an array of object; use an array of numbers"):
         pack({"it": np.array([1, "a"], dtype=object)})
+
+
+def test_keys_that_are_no_text_come_back_as_they_were():
+    given = {"weights": {0: 1.0, 1: (2.0, {"a": True})}}
+    assert unpack(*pack(given)) == given

@@ -44,7 +44,7 @@ def describe(value, arrays: dict[str, np.ndarray] | None = None, at: str = "") -
         return [inside(inner, i) for i, inner in enumerate(value)]
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
-            raise RecipeError(f"cannot save a mapping with keys {list(value)!r:.40}; use text for keys")
+            return {"is": "items", "of": [inside([name, inner], i) for i, (name, inner) in enumerate(value.items())]}
         return {"is": "dict", "of": {name: inside(inner, name) for name, inner in value.items()}}
     if isinstance(value, np.ndarray) and arrays is not None:
         return _describe_array(value, arrays, at)
@@ -85,6 +85,8 @@ def rebuild(data, custom: Iterable[type] = (), arrays: Mapping[str, np.ndarray] 
         return tuple(inside(inner) for inner in data["of"])
     if data["is"] == "dict":
         return {name: inside(inner) for name, inner in data["of"].items()}
+    if data["is"] == "items":
+        return dict(map(inside, data["of"]))
     if data["is"] == "strings":
         return np.array(data["of"], dtype=data["dtype"])
     if data["is"] == "array":

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from bouba.data import Views
 from bouba.data.loader import Codes, Rows, Shuffled, encode, loader
-from bouba.errors import DataError
 from bouba.towers import MLP, NGrams
 
 TEXTS = ["one", None, "a much longer text, three", "", "five"]
@@ -62,9 +61,10 @@ def test_rows_too_large_for_memory_are_not_kept(views, encoders):
     assert set(Rows(views, encoders, Codes(), memory=100).kept) == {"v"}
 
 
-def test_refusal_of_a_view_with_no_cell(views, encoders):
-    with pytest.raises(DataError, match="view 'v' has no cell in these 2 rows; leave it out"):
-        Rows(views[[2, 4]], encoders, Codes())
+def test_a_view_with_no_cell_has_no_inputs(views, encoders):
+    batch = Rows(views[[2, 4]], encoders, Codes()).batch([0, 1])
+    assert batch.inputs["v"] == {}
+    assert not batch.present["v"].any()
 
 
 def test_workers_give_the_same_batches(views, encoders):

@@ -171,7 +171,10 @@ def _columns(views: Views) -> str:
 
 def _late_fusion(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
     """The baseline of a model that fuses views: the same towers and training, each view predicting alone."""
-    if model.fusion is None or len(model.kinds_) < 2:
+    from bouba.terms import Prediction
+
+    reads = [term.reads_fused for _, term in model._objective() if not isinstance(term, Prediction)]
+    if model.fusion is None or len(model.kinds_) < 2 or any(reads):  # what reads the fused vector needs one
         return {}
     if aloud:
         sys.stderr.write("late fusion, the baseline, is trained beside; --no-baseline leaves it out\n")

@@ -47,11 +47,11 @@ class Codes:
         numbers = list(numbers)
         counts = {name: Counter(map(class_name, _there(values))) for name, values in views.y.items()}
         counts = {name: count for name, count in counts.items() if name not in numbers}
-        cells = {name: {class_name(v): _python(v) for v in _there(views.y[name])} for name in counts}
+        cells = {name: _in_order({class_name(v): _python(v) for v in _there(views.y[name])}) for name in counts}
         return cls(
             tuple(views.domains),
-            {name: tuple(cells[name][c] for c in sorted(count)) for name, count in counts.items()},
-            {name: tuple(count[c] / count.total() for c in sorted(count)) for name, count in counts.items()},
+            {name: tuple(known.values()) for name, known in cells.items()},
+            {name: tuple(counts[name][c] / counts[name].total() for c in known) for name, known in cells.items()},
             {name: _moments(name, _there(views.y[name])) for name in numbers},
         )
 
@@ -73,6 +73,12 @@ def _there(values: np.ndarray) -> list:
 def class_name(value) -> str:
     """A class as text; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
     return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
+
+
+def _in_order(classes: Mapping[str, Any]) -> dict[str, Any]:
+    """Classes by name, as scikit-learn orders them: numbers by size, all else by name."""
+    sized = all(isinstance(c, int | float) for c in classes.values())
+    return dict(sorted(classes.items(), key=lambda item: item[1] if sized else item[0]))
 
 
 def _python(value) -> Any:
@@ -139,7 +145,7 @@ class Rows(Dataset[Batch]):
         if not cells:  # shapes come from any cell there is
             some = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
             if some is None:
-                raise DataError(f"view {name!r} has no cell in these {len(self)} rows; leave it out")
+                return {}  # nobody asks for the inputs of a view that no row has
             prepared = self.encoders[name].prepare([column[some]])
             return {part: tensor.new_zeros((len(rows), *tensor.shape[1:])) for part, tensor in prepared.items()}
         prepared = self.encoders[name].prepare(cells)

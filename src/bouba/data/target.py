@@ -30,9 +30,8 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
     Raises:
         DataError: no domain column, an unknown domain, nothing left of the target or of the source.
     """
+    check_target(views, target)
     name, seen = _named(target)
-    if name not in views.domains:
-        raise DataError(f"no domain {name!r}{nearest(str(name), views.domains)}; name the column with domain=...")
     assert views.domain is not None  # it has the name
     ours = np.asarray([str(d) == name for d in views.domain], dtype=np.bool_)
     if ours.all():
@@ -61,6 +60,13 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
         "meta": {},
     }
     return shown.replace(**hidden), is_target
+
+
+def check_target(views: Views, target: Target) -> None:
+    """DataError unless the target is a domain of the views."""
+    name, _ = _named(target)
+    if name not in views.domains:
+        raise DataError(f"no domain {name!r}{nearest(str(name), views.domains)}; name the column with domain=...")
 
 
 def source_only(views: Views, target: Target) -> Views:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bouba.data.read import as_views
 from bouba.data.split import split
+from bouba.data.target import Target, check_target, source_only
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
 from bouba.fuse.calibration import fit_temperature
@@ -66,7 +67,7 @@ class Fuser(Predicts):
             return self._tasks()
         return self._tasks() + self.alone * self._tasks(apart=True)
 
-    def fit(self, X, y=None, *, validation: float | Views | None = None, **how):
+    def fit(self, X, y=None, *, validation: float | Views | None = None, target: Target | None = None, **how):
         """Train on Views, or on anything `bouba.read` takes; rows without any wanted label are left out.
 
         Args:
@@ -74,7 +75,9 @@ class Fuser(Predicts):
             y: (n,) labels; else they come in the Views.
             validation: Views, or the share of keys to hold out, to choose the best epoch and to calibrate. Without it
                 the share `calibration` is held out, to calibrate only.
-            **how: target, folder, resume, on_epoch; see Learner.fit.
+            target: a domain whose labels stay hidden, here and in calibrating; its rows are left out. DANN and its
+                kin learn from them.
+            **how: folder, resume, on_epoch; see Learner.fit.
 
         Returns:
             self.
@@ -82,19 +85,21 @@ class Fuser(Predicts):
         Raises:
             UsageError: data or arguments that do not fit together.
         """
+        self._refuse_odd(validation)
         views = as_views(X)
         if y is not None:
             views = views.replace(y={**views.y, "y": np.asarray(y)})
-        self.labels_ = ["y"] if y is not None else self._wanted(views)
-        missing = next((label for label in self.labels_ if label not in views.y), None)
-        if missing is not None:
-            raise DataError(f"no label column {missing!r}{nearest(missing, views.y)}; name it: read(..., label=...)")
-        views = views[known_rows(views, self.labels_)]
-        if not len(views):
-            raise DataError(f"no row has a label in {', '.join(self.labels_)}; check the column")
         held_out = validation if isinstance(validation, Views) else None
+        if target is not None:  # heads learn from labels alone, so its rows have nothing to teach, nor to calibrate by
+            check_target(views, target)
+            views = source_only(views, target)
+            held_out = None if held_out is None else source_only(held_out, target)
+        self.labels_ = ["y"] if y is not None else self._wanted(views)
+        views = labelled(views, self.labels_)
+        if held_out is not None:
+            held_out = labelled(held_out, self.labels_)
         share = validation if isinstance(validation, float) else self.calibration
-        if held_out is None and 0 < share < 1 and len(views) * share >= LEAST:
+        if held_out is None and (validation is not None or len(views) * share >= LEAST):
             parts = split(views, {"train": 1 - share, "held out": share}, random_state=self.random_state)
             views, held_out = parts["train"], parts["held out"]
         self.calibration_: dict[str, float] = {}
@@ -106,9 +111,10 @@ class Fuser(Predicts):
 
     def _calibrate(self, views: Views) -> None:
         """A temperature for each label of classes, absolute errors for each of numbers, from rows held out."""
+        views = views[np.any(list(views.present.values()), axis=0)]  # else it is the prior that is measured
         found = self.outputs(views)
         for label, values in found.items():
-            rows = known_rows(views, [label]) if label in views.y else np.array([], int)
+            rows = known_rows(views, [label])
             if len(rows) < LEAST:
                 continue
             if label in self.codes_.numbers:
@@ -170,6 +176,21 @@ def only_label(views: Views, label: str | None) -> list[str]:
     if len(views.y) > 1:
         raise UsageError(f"which label? give label=...{nearest('', views.y)}")
     return list(views.y)
+
+
+def labelled(views: Views, labels: list[str]) -> Views:
+    """The rows that have one of the labels or more.
+
+    Raises:
+        DataError: no such column, or no such row.
+    """
+    missing = next((label for label in labels if label not in views.y), None)
+    if missing is not None:
+        raise DataError(f"no label column {missing!r}{nearest(missing, views.y)}; name it: read(..., label=...)")
+    views = views[known_rows(views, labels)]
+    if not len(views):
+        raise DataError(f"no row has a label in {', '.join(labels)}; check the column")
+    return views
 
 
 def known_rows(views: Views, labels: list[str]) -> np.ndarray:

@@ -138,15 +138,17 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
             views = views.replace(y={**views.y, "y": np.asarray(y)})
         held_out = validation if isinstance(validation, Views) else None
         if isinstance(validation, float):
-            parts = split(views, {"train": 1 - validation, "validation": validation}, random_state=self.random_state)
-            views, held_out = parts["train"], parts["validation"]
+            views, held_out = self._held_out(views, validation, target)
         is_target = np.zeros(len(views), bool)
         if target is not None:
             held_out = None if held_out is None else source_only(held_out, target)
             views, is_target = hide(views, target, random_state=self.random_state)
             if not any(term.reads_unpaired for _, term in self._objective()):
                 views, is_target = views[~is_target], is_target[~is_target]
-        if held_out is not None and not any(t.validates and t.reads_unpaired for _, t in self._objective()):
+        if held_out is not None and not len(held_out):
+            raise DataError("validation has no rows; give it some, or a share of the training rows")
+        judges = [term for _, term in self._objective() if term.validates]
+        if held_out is not None and all(term.needs_pairs for term in judges):
             _refuse_unjudging(held_out)
         if len(views) < 2:
             raise DataError(f"training needs two rows or more, got {len(views)}")
@@ -156,6 +158,13 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
             self._train(views, is_target, held_out, Path(folder) if folder else None, resume, on_epoch)
             self._finish(views[~is_target])
         return self
+
+    def _held_out(self, views: Views, share: float, target: Target | None) -> tuple[Views, Views]:
+        """Rows to train on and to judge by; those of the target all train, so that no key of theirs is read."""
+        source = views if target is None else source_only(views, target)
+        parts = split(source, {"train": 1 - share, "held out": share}, random_state=self.random_state)
+        taken = np.isin(views.rows, parts["held out"].rows)
+        return views[~taken], parts["held out"]
 
     def _refuse_odd(self, validation) -> None:
         """Arguments that would be ignored in silence, or fail late."""
@@ -209,6 +218,9 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
             shares=codes.shares,
         )
         self.module_ = Network(towers, self._objective(), space, fusion=self.fusion, chunk_size=self.chunk_size)
+        learns = self.module_.fusion is not None and any(True for _ in self.module_.fusion.parameters())
+        if learns and not any(term.reads_fused for _, term in self._objective()):
+            raise UsageError(f"nothing in {self._objective()!r} would teach {self.fusion!r}; leave fusion out")
 
     def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
         """The encoders asked for, by view; or a default for each kind."""
@@ -269,7 +281,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
                 fingerprint=f"{len(views)} rows, {size} a step, seed {self.random_state}, rows {_checksum(views.rows)}",
                 on_epoch=callback,
             )
-        if is_target.any():  # the target is normalised by its own statistics, the others by theirs
+        if self.codes_.domains:  # each was normalised by its own batch in training
             self.module_.measure_domains(prepared)
 
     @property
@@ -283,7 +295,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         """What its first term with a temperature divides similarities by; None without one."""
         check_is_fitted(self, "module_")
         taus = [module for module in self.module_.state.modules() if isinstance(module, Temperature)]
-        return float(taus[0]()) if taus else None
+        return float(taus[0]().detach()) if taus else None
 
     def score(self, X, y=None) -> float:
         """Mean reciprocal rank of the true partner among X's rows, averaged over every ordered pair of views."""

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bouba import persist
+from bouba.data.read import as_views
 from bouba.errors import UsageError
 from bouba.learner.predicts import Predicts
-from bouba.terms.term import Objective, Term
+from bouba.terms import Objective, SupervisedContrastive, Term
 from bouba.towers import EncoderSpec
 
 
@@ -62,6 +65,21 @@ class Learner(Predicts):
     ):
         super().__init__(towers, **training)
         self.objective = objective
+
+    @property
+    def aligns(self) -> bool:  # type: ignore[override]
+        """Whether one view finds another: not where labels are all that is learnt."""
+        terms = [term for _, term in self._objective()]
+        return not self.predicts or any(t.needs_pairs or isinstance(t, SupervisedContrastive) for t in terms)
+
+    def score(self, X, y=None) -> float:
+        """Mean reciprocal rank of the true partner; accuracy or R^2, averaged over labels, where nothing aligns."""
+        if self.aligns:
+            return super().score(X)
+        views = as_views(X)
+        if y is not None:
+            views = views.replace(y={**views.y, "y": np.asarray(y)})
+        return float(np.mean(self._agreement(views)))
 
     def _objective(self) -> Objective:
         if self.objective is None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import log_softmax
+from sklearn.utils.validation import check_is_fitted
 
 from bouba.batch import Batch
 from bouba.data.loader import class_name
 from bouba.data.read import as_views
 from bouba.data.views import Views, is_missing
-from bouba.errors import UsageError
+from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.learner.base import BaseLearner
+from bouba.metrics import r_squared
 from bouba.terms.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -45,9 +47,12 @@ class Predicts(BaseLearner):
         Raises:
             UsageError: the objective predicts nothing. ModalityError: a view the model was not trained on.
         """
+        check_is_fitted(self, "module_")
         terms = self._predictions()
         views = as_views(X)
         chosen = [set(self.kinds_)] if subsets is None else [set(subset) for subset in subsets]
+        for name in set().union(*chosen) - set(self.kinds_):
+            raise ModalityError(f"no view {name!r}{nearest(name, self.kinds_)}")
 
         def forward(batch: Batch) -> dict[str, Tensor]:
             import torch
@@ -127,13 +132,15 @@ class Predicts(BaseLearner):
     def _agreement(self, views: Views) -> list[float]:
         """For each label that views have: accuracy, or R^2 of a number, over the rows that say it."""
         found: Mapping[str, np.ndarray] = Predicts.predict(self, views)  # type: ignore[assignment]
-        return [agreement(views.y[label], values) for label, values in found.items() if label in views.y]
+        numbers = self.codes_.numbers
+        return [agreement(views.y[n], v, number=n in numbers) for n, v in found.items() if n in views.y]
 
 
-def agreement(truth: np.ndarray, found: np.ndarray) -> float:
-    """Accuracy, or R^2 where floating numbers were predicted, over the rows whose truth is known."""
+def agreement(truth: np.ndarray, found: np.ndarray, *, number: bool = False) -> float:
+    """Accuracy, or R^2 of a number, over the rows whose truth is known. DataError where it never is."""
     known = np.array([not is_missing(v) for v in truth], bool)
-    if found.dtype.kind == "f":
-        y = truth[known].astype(float)
-        return float(1 - np.mean((y - found[known]) ** 2) / max(np.var(y), 1e-300))
+    if not known.any():
+        raise DataError(f"none of {len(truth)} rows has the label; score asks for rows that do")
+    if number:
+        return r_squared(truth[known].astype(float), found[known])
     return float(np.mean([class_name(a) == class_name(b) for a, b in zip(truth[known], found[known], strict=True)]))

@@ -76,12 +76,18 @@ class DomainStatistics(nn.Module):
         if not 0 <= code < len(self.measured) or not bool(self.measured[code]):
             yield
             return
-        before = self._read()
-        self._write(self.values[code])
+        before = [(layer.running_mean, layer.running_var) for layer in self._layers]
+        widths = [layer.num_features for layer in self._layers]
+        own = zip(*(row.split(widths) for row in self.values[code]), strict=True)
+        self._exchange(own)  # tensors change places, none is overwritten: a backward pass may still need it
         try:
             yield
         finally:
-            self._write(before)
+            self._exchange(before)
+
+    def _exchange(self, statistics: Iterable[tuple[Tensor | None, Tensor | None]]) -> None:
+        for layer, (mean, variance) in zip(self._layers, statistics, strict=True):
+            layer.running_mean, layer.running_var = mean, variance
 
     def _read(self) -> Tensor:
         buffers = [dict(layer.named_buffers()) for layer in self._layers]

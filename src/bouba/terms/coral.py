@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,6 @@ from bouba.errors import UsageError
 from bouba.terms.checks import check_finite, check_views
 from bouba.terms.rows import by_domain, nothing
 from bouba.terms.term import Parts, Space, Term
-
-if TYPE_CHECKING:
-    pass
 
 
 def coral(z_a: Tensor, z_b: Tensor) -> Tensor:

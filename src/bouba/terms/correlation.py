@@ -125,6 +125,7 @@ class Correlation(Term):
     """
 
     reads_unpaired: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
 
     ridge: float = 0.1
     pairs: tuple[tuple[str, str], ...] | None = None

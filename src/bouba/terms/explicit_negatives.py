@@ -152,6 +152,7 @@ class ExplicitNegatives(Term):
     """
 
     reads_unpaired: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
 
     anchor: str
     positive: str

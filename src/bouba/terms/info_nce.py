@@ -130,6 +130,7 @@ class InfoNCE(Term):
     """
 
     reads_unpaired: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
 
     temperature: float = 0.07
     learn: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,6 @@ from bouba.nn.mmd import gaussian_mmd
 from bouba.terms.checks import check_finite, check_tile, check_views
 from bouba.terms.rows import by_domain, nothing
 from bouba.terms.term import Parts, Space, Term
-
-if TYPE_CHECKING:
-    pass
 
 KERNELS = ("linear", "rbf", "multi")
 SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the median squared distance, one kernel each

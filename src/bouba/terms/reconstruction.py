@@ -90,6 +90,10 @@ class Reconstruction(Term):
         if self.cross and self.fused:
             raise UsageError("Reconstruction decodes from the other views (cross) or from the fused vector, not both")
 
+    @property
+    def reads_fused(self) -> bool:  # type: ignore[override]
+        return self.fused
+
     def state(self, space: Space) -> ByView:
         if self.fused and space.fused is None:
             raise UsageError("Reconstruction(fused=True) needs a fusion, for example fusion=SumFusion(drop=0.3)")

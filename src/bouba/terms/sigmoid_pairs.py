@@ -115,6 +115,7 @@ class SigmoidPairs(Term):
     """
 
     reads_unpaired: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
 
     temperature: float = 0.1
     bias: float = -10.0

@@ -163,6 +163,7 @@ class Triplet(Term):
     """
 
     reads_unpaired: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
 
     margin: float = 0.2
     mining: str = "semi-hard"

@@ -152,11 +152,13 @@ def _on_accelerator(network: nn.Module) -> Iterator[None]:
     if home.type != "cpu" or not torch.cuda.is_available():
         yield
         return
-    network.to("cuda")
+    with torch.inference_mode(False):  # buffers moved in inference mode would be inference tensors for good
+        network.to("cuda")
     try:
         yield
     finally:
-        network.to(home)
+        with torch.inference_mode(False):
+            network.to(home)
 
 
 @contextmanager

@@ -211,5 +211,6 @@ class Tabular(EncoderSpec):
 
 def _moments(values: list[float]) -> tuple[float, float]:
     """Mean and standard deviation; 1 for a column that is constant."""
-    scale = float(np.std(values))
-    return float(np.mean(values)), scale if scale > 1e-12 else 1.0
+    mean, scale = float(np.mean(values)), float(np.std(values))
+    constant = scale <= max(1e-12, 8 * np.finfo(float).eps * abs(mean))  # no more than rounding
+    return mean, 1.0 if constant else scale

@@ -102,8 +102,9 @@ class MLP(EncoderSpec):
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         values = np.stack([np.asarray(cell, np.float64) for cell in cells])
-        scale = values.std(0)
-        return {"mean": values.mean(0).tolist(), "scale": np.where(scale > 1e-12, scale, 1.0).tolist()}
+        mean, scale = values.mean(0), values.std(0)
+        constant = scale <= np.maximum(1e-12, 8 * np.finfo(float).eps * np.abs(mean))  # no more than rounding
+        return {"mean": mean.tolist(), "scale": np.where(constant, 1.0, scale).tolist()}
 
     def build(self, learned: Learned) -> VectorEncoder:
         return VectorEncoder(self, learned)
