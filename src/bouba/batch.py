@@ -26,6 +26,10 @@ class Batch:
         twin: view -> float (B, d), the same cells embedded once more after another random change (crop, dropped
             words, ...); filled where a term reads twins.
         raw: view -> float (B, p), what a decoder of that view must give back; filled where a term reads raw views.
+        predicted: label column of classes -> (B, C) log probabilities by the heads of the first Prediction that has the
+            label, with gradients; filled where a term reads predictions. What stands in rows without any view is the
+            share of each class in training.
+        predicted_twin: the same from the twins; filled where twins are.
         y: label column -> (B,) class codes (int64, -1 = missing) or standardised numbers (float, NaN = missing).
         domain: int64 (B,) domain codes, or None without domains.
         key: int64 (B,); equal keys are the same thing (no negatives of each other); -1 = unknown.
@@ -39,6 +43,8 @@ class Batch:
     fused: Tensor | None = None
     twin: dict[str, Tensor] = field(default_factory=dict)
     raw: dict[str, Tensor] = field(default_factory=dict)
+    predicted: dict[str, Tensor] = field(default_factory=dict)
+    predicted_twin: dict[str, Tensor] = field(default_factory=dict)
     y: dict[str, Tensor] = field(default_factory=dict)
     domain: Tensor | None = None
     key: Tensor | None = None

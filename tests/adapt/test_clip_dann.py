@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bouba import CLIP, MLP, AdaptedCLIP, Views
+from bouba import CLIP, MLP, AdaptedCLIP, InfoNCE, Prediction, PseudoPairs, SelfTraining, Views
 from bouba.errors import DataError, UsageError
 
 TOWERS = {"left": MLP((64,)), "right": MLP((64,))}
@@ -32,7 +32,8 @@ def test_recovery_beats_source_only_on_the_target(seed):
     assert adapted.score(target) > plain.score(target) + 0.15
 
 
-def test_law_target_pairs_labels_and_captions_are_never_seen():
+@pytest.mark.parametrize("validation", [None, 0.2])
+def test_law_target_pairs_labels_and_captions_are_never_seen(validation):
     """Permuting everything hidden of the target leaves the trained weights equal to the bit."""
     views = shifted(0, n=60)
     views = views.replace(
@@ -45,9 +46,20 @@ def test_law_target_pairs_labels_and_captions_are_never_seen():
         key=views.key[order],
     )
     quick = {**QUICK, "epochs": 3}
-    a, b = (AdaptedCLIP(TOWERS, **quick).fit(v, target={"target": ["left"]}) for v in (views, shuffled))
-    for name, value in a.module_.state_dict().items():
-        assert value.equal(b.module_.state_dict()[name]), name
+    for also in (None, PseudoPairs(threshold=0.0) + Prediction(("kind",)) + SelfTraining(("kind",), threshold=0.0)):
+        fitted = [
+            AdaptedCLIP(TOWERS, also=also, **quick).fit(v, target={"target": ["left"]}, validation=validation)
+            for v in (views, shuffled)
+        ]
+        a, b = (model.module_.state_dict() for model in fitted)
+        for name, value in a.items():
+            assert value.equal(b[name]), name
+
+
+def test_also_adds_terms():
+    model = AdaptedCLIP(also=0.1 * PseudoPairs())
+    assert model._objective() == AdaptedCLIP()._objective() + 0.1 * PseudoPairs()
+    assert repr(model._objective()).startswith(repr(InfoNCE()))
 
 
 def test_refusals():

@@ -1,5 +1,7 @@
 """DomainAdversarial, the term and its function."""
 
+import doctest
+import importlib
 import math
 
 import pytest
@@ -8,9 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from bouba.batch import Batch
-from bouba.errors import UsageError
+from bouba.errors import ModalityError, UsageError
+from bouba.nn.domain_classifier import DomainClassifier
 from bouba.terms import DomainAdversarial, Space, domain_adversarial
-from bouba.terms.domain_adversarial import adaptation_strength
+from bouba.terms.domain_adversarial import adaptation_strength, certainty
 
 
 def test_definition_mean_over_domains_of_mean_over_rows():
@@ -21,6 +24,33 @@ def test_definition_mean_over_domains_of_mean_over_rows():
     cost = [-F.log_softmax(classifier(unit[i]), dim=0)[domain[i]] for i in range(7)]
     by_domain = [sum(cost[:4]) / 4, sum(cost[4:6]) / 2, cost[6]]
     assert float(value.detach()) == pytest.approx(float((sum(by_domain) / 3).detach()), abs=1e-6)
+
+
+def test_definition_conditional_and_weighted():
+    torch.manual_seed(0)
+    z, domain = torch.randn(7, 3), torch.tensor([0, 0, 0, 0, 1, 1, 2])
+    log_p = torch.randn(7, 2).log_softmax(1)
+    classifier = DomainClassifier(3, 3, hidden=5, classes=2)
+    weight = certainty(log_p)
+    value, _ = domain_adversarial(z, domain, classifier, given=log_p.exp(), weight=weight)
+    costs = []
+    for i in range(7):
+        unit = math.sqrt(3) * z[i] / z[i].norm()
+        joint = torch.stack([unit[a] * log_p[i, c].exp() for a in range(3) for c in range(2)])
+        costs.append(float(-classifier.layers(joint).log_softmax(0)[domain[i]].detach()))
+    w = [1 + math.exp(sum(v * math.log(v) for v in row)) for row in log_p.exp().tolist()]
+    mean = lambda rows: sum(w[i] * costs[i] for i in rows) / sum(w[i] for i in rows)  # noqa: E731
+    expected = (mean([0, 1, 2, 3]) + mean([4, 5]) + mean([6])) / 3
+    assert value.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_law_probabilities_and_weights_get_no_gradient():
+    z, log_p = torch.randn(4, 3, requires_grad=True), torch.randn(4, 2).log_softmax(1).requires_grad_()
+    classifier = DomainClassifier(3, 2, hidden=5, classes=2)
+    domain = torch.tensor([0, 1, 0, 1])
+    domain_adversarial(z, domain, classifier, given=log_p.exp(), weight=certainty(log_p))[0].backward()
+    assert log_p.grad is None
+    assert z.grad.count_nonzero()
 
 
 def test_law_the_embedding_gets_minus_strength_times_what_the_classifier_would_give():
@@ -83,3 +113,42 @@ def test_a_view_that_only_one_domain_has_is_left_alone():
 def test_refusal_one_domain():
     with pytest.raises(UsageError, match="DomainAdversarial needs two domains or more, got 1; name the domain column"):
         DomainAdversarial().state(Space({"a": 3}, domains=("here",)))
+
+
+def test_recovery_what_agrees_as_a_whole_and_not_class_by_class_is_told_by_the_conditional_classifier_alone():
+    """Domains swap the places of two classes: z is distributed alike in both, z given the class is not."""
+    torch.manual_seed(0)
+    domain, code = torch.arange(400) % 2, torch.arange(400) // 2 % 2
+    place = torch.where(domain == 0, code, 1 - code)
+    z = torch.eye(4)[place] + 0.1 * torch.randn(400, 4)
+    predicted = {"kind": (torch.eye(2)[code] * 0.9 + 0.05).log()}
+    space = Space({"a": 4}, domains=("p", "q"), classes={"kind": ("x", "y")}, predicted=("kind",))
+    accuracy = {}
+    for condition in (None, "kind"):
+        term = DomainAdversarial(hidden=32, condition=condition, entropy_weight=condition is not None)
+        state = term.state(space)
+        optimizer = torch.optim.Adam(state.parameters(), lr=0.01)
+        for _ in range(60):
+            value, parts = term.loss(batch(z, domain).replace(predicted=predicted), state)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+        accuracy[condition] = parts["accuracy.a"].item()
+    assert accuracy[None] < 0.65
+    assert accuracy["kind"] > 0.95
+
+
+def test_refusals():
+    space = Space({"a": 3}, domains=("p", "q"), classes={"kind": ("x", "y")}, predicted=("kind",))
+    with pytest.raises(ModalityError, match="DomainAdversarial names 'b', but no such view"):
+        DomainAdversarial(("b",)).state(space)
+    with pytest.raises(UsageError, match=r"DomainAdversarial names 'a' where a tuple of views is expected"):
+        DomainAdversarial("a").state(space)
+    with pytest.raises(UsageError, match=r"DomainAdversarial reads class probabilities of 'kid', .*mean 'kind'"):
+        DomainAdversarial(condition="kid").state(space)
+    with pytest.raises(UsageError, match="entropy_weight needs condition"):
+        DomainAdversarial(entropy_weight=True).state(space)
+
+
+def test_examples():
+    assert doctest.testmod(importlib.import_module("bouba.terms.domain_adversarial")).failed == 0

@@ -8,10 +8,14 @@ from bouba.batch import Batch
 from bouba.terms import (
     CORAL,
     MMD,
+    DomainAdversarial,
+    Entropy,
     ExplicitNegatives,
     InfoNCE,
     NTXent,
+    PseudoPairs,
     Reconstruction,
+    SelfTraining,
     SigmoidPairs,
     Space,
     SupervisedContrastive,
@@ -34,9 +38,20 @@ TERMS = [
     MMD(unbiased=False),
     MMD(kernel="linear", unbiased=False),
     CORAL(),
+    DomainAdversarial(hidden=8),
+    DomainAdversarial(hidden=8, condition="kind", entropy_weight=True),
+    Entropy(),
+    SelfTraining(threshold=0.3),
+    SelfTraining(threshold=0.3, twins=False),
+    PseudoPairs(threshold=0.1),
+    PseudoPairs((("a", "b"),), threshold=0.1, twins=False),
 ]
 SPACE = Space(
-    dict.fromkeys("abc", 4), domains=("p", "q"), classes={"kind": ("x", "y", "z")}, raw={"a": (3,), "b": (5,)}
+    dict.fromkeys("abc", 4),
+    domains=("p", "q"),
+    classes={"kind": ("x", "y", "z")},
+    raw={"a": (3,), "b": (5,)},
+    predicted=("kind",),
 )
 every_term = pytest.mark.parametrize("term", TERMS, ids=repr)
 
@@ -49,7 +64,9 @@ def a_batch(size=8, seed=0, present=0.7):
     y = {"kind": torch.randint(-1, 3, (size,), generator=draw)}
     key = torch.randint(-1, 5, (size,), generator=draw)
     domain = torch.arange(size) % 2
-    return Batch({}, here, torch.arange(size), z=z, twin=twin, raw=raw, y=y, domain=domain, key=key)
+    said = [{"kind": torch.randn(size, 3, generator=draw).log_softmax(1).requires_grad_()} for _ in range(2)]
+    more = {"predicted": said[0], "predicted_twin": said[1], "domain": domain, "key": key, "progress": 0.5}
+    return Batch({}, here, torch.arange(size), z=z, twin=twin, raw=raw, y=y, **more)
 
 
 def spoilt(batch):
@@ -61,7 +78,13 @@ def spoilt(batch):
             for view, x in columns.items()
         }
 
-    return batch.replace(z=spoil(batch.z), twin=spoil(batch.twin), raw=spoil(batch.raw))
+    nowhere = ~batch.any_present[:, None]
+    said = [
+        {label: x.detach().masked_fill(nowhere, torch.nan).requires_grad_() for label, x in columns.items()}
+        for columns in (batch.predicted, batch.predicted_twin)
+    ]
+    columns = {name: spoil(getattr(batch, name)) for name in ("z", "twin", "raw")}
+    return batch.replace(**columns, predicted=said[0], predicted_twin=said[1])
 
 
 @every_term
@@ -79,6 +102,8 @@ def test_missing_cells_have_no_say_and_get_no_gradient(term, size, seed):
     for view, z in broken.z.items():
         assert z.grad.isfinite().all()
         assert not z.grad[~broken.present[view]].count_nonzero()
+    for log_p in (broken.predicted["kind"], broken.predicted_twin["kind"]):
+        assert log_p.grad is None or not log_p.grad[~broken.any_present].count_nonzero()
 
 
 @every_term

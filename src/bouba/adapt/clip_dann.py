@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bouba.learner import BaseLearner
-from bouba.terms import DomainAdversarial, InfoNCE, Objective
+from bouba.terms import DomainAdversarial, InfoNCE, Objective, Term
 from bouba.towers import EncoderSpec
 
 
@@ -20,6 +20,7 @@ class AdaptedCLIP(BaseLearner):
         towers: view -> encoder; a default for each kind when None.
         weight: w, of the domain term.
         adapt: the views to adapt; every view with two domains or more when None.
+        also: more terms, `0.3 * PseudoPairs()`, or `Prediction() + SelfTraining()` where the source has labels.
         temperature: start of tau. similarity: "cosine", "dot" or "euclidean".
         **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
 
@@ -32,6 +33,7 @@ class AdaptedCLIP(BaseLearner):
         *,
         weight: float = 0.1,
         adapt: tuple[str, ...] | None = None,
+        also: Term | Objective | None = None,
         temperature: float = 0.07,
         similarity: str = "cosine",
         **training,
@@ -39,9 +41,11 @@ class AdaptedCLIP(BaseLearner):
         super().__init__(towers, **training)
         self.weight = weight
         self.adapt = adapt
+        self.also = also
         self.temperature = temperature
         self.similarity = similarity
 
     def _objective(self) -> Objective:
         contrast = InfoNCE(self.temperature, similarity=self.similarity)
-        return contrast + self.weight * DomainAdversarial(self.adapt)
+        objective = contrast + self.weight * DomainAdversarial(self.adapt)
+        return objective if self.also is None else objective + self.also

@@ -85,6 +85,22 @@ def check_twins(term: str, batch: Batch) -> None:
         raise UsageError(f"{term} compares a batch with its twins, and this one has none; fill batch.twin")
 
 
+def check_predicted(term: str, labels: Iterable[str] | None, space: Space) -> tuple[str, ...]:
+    """The label columns that `labels` names, all that are predicted when None. UsageError unless a Prediction of the
+    objective predicts classes of each."""
+    if isinstance(labels, str):
+        raise UsageError(f"{term} labels is a tuple of names, got {labels!r}; write ({labels!r},)")
+    if not space.predicted:
+        raise UsageError(f"{term} reads class probabilities, and nothing predicts any; add Prediction(...) to it")
+    for label in labels or ():
+        if label not in space.predicted:
+            raise UsageError(
+                f"{term} reads class probabilities of {label!r}, and no Prediction predicts them"
+                f"{nearest(label, space.predicted)}"
+            )
+    return space.predicted if labels is None else tuple(labels)
+
+
 def precise(temperature: float | Tensor, *z: Tensor) -> tuple[Tensor, ...]:
     """The scale 1 / temperature, and the embeddings, all in one precision of at least float32."""
     dtype = torch.float32

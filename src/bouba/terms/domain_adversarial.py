@@ -6,15 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bouba.errors import ModalityError, UsageError, nearest
+from bouba.errors import UsageError
 from bouba.nn.by_view import ByView
+from bouba.nn.domain_classifier import DomainClassifier
 from bouba.nn.reversal import reverse_gradient
 from bouba.nn.unit import unit_rows
+from bouba.terms.checks import check_predicted, check_views
 from bouba.terms.rows import nothing
-from bouba.terms.term import Space, Term
+from bouba.terms.term import Parts, Space, Term
 
 
 def adaptation_strength(progress: float, gamma: float = 10.0) -> float:
@@ -22,27 +25,48 @@ def adaptation_strength(progress: float, gamma: float = 10.0) -> float:
     return 2.0 / (1.0 + math.exp(-gamma * progress)) - 1.0
 
 
-def domain_adversarial(z: Tensor, domain: Tensor, classifier: nn.Module, *, strength: float = 1.0):
+def domain_adversarial(
+    z: Tensor,
+    domain: Tensor,
+    classifier: nn.Module,
+    *,
+    strength: float = 1.0,
+    given: Tensor | None = None,
+    weight: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy of a domain classifier behind a gradient reversal.
 
-        L = mean over domains of mean over their rows of -log softmax(C(R(z / |z|)))[domain],   R reverses gradients
+        L = mean over domains of the weighted mean over their rows of -log softmax(C(R(z / |z|), given))[domain],
 
-    Every domain weighs the same, whatever its share of the batch.
+    R reverses gradients. Every domain weighs the same, whatever its share of the batch.
 
     Args:
         z: (B, d) embeddings; only their direction is judged, as only it enters a cosine similarity.
         domain: (B,) int64 domain codes.
-        classifier: maps (B, d) to logits (B, K) over K domains.
+        classifier: maps (B, d) to logits (B, K) over K domains; (B, d) and (B, C) where something is given.
         strength: lambda, how much of the reversed gradient reaches z.
+        given: (B, C) class probabilities that the classifier sees besides; no gradient reaches them.
+        weight: (B,) how much a row counts among those of its domain, above 0; all alike when None.
 
     Returns:
         The scalar loss, and the classifier's logits (B, K).
     """
     direction = unit_rows(z) * math.sqrt(z.shape[1])  # unit variance a coordinate
-    logits = classifier(reverse_gradient(direction, strength)).float()
-    share = F.one_hot(domain, logits.shape[1]).to(logits.dtype).mean(0)  # (K,)
-    cost = F.cross_entropy(logits, domain, reduction="none") / share[domain]
-    return cost.mean() / (share > 0).sum(), logits
+    seen = reverse_gradient(direction, strength)
+    logits = (classifier(seen) if given is None else classifier(seen, given.detach())).float()
+    weight = torch.ones_like(logits[:, 0]) if weight is None else weight.detach().to(logits.dtype)
+    share = weight.new_zeros(logits.shape[1]).index_add(0, domain, weight)  # of the weight, (K,)
+    cost = F.cross_entropy(logits, domain, reduction="none") * weight / share[domain]
+    return cost.sum() / (share > 0).sum(), logits
+
+
+def certainty(log_p: Tensor) -> Tensor:
+    """w = 1 + exp(-H(p)), (B,): 2 where a prediction is sure, 1 + 1 / C where it is not (Long et al. 2018, equation 8).
+
+    >>> certainty(torch.tensor([[1.0, 1e-12], [0.5, 0.5]]).log()).tolist()
+    [2.0, 1.5]
+    """
+    return 1 + (log_p.exp() * log_p).sum(1).exp()
 
 
 @dataclass(frozen=True)
@@ -55,19 +79,27 @@ class DomainAdversarial(Term):
     labels must carry over to a target without them, and the two differ in look rather than in content. When
     the gap is small it gains nothing and can cost precision: measure on your own data.
 
+    With `condition` the classifier sees z_i p_i', the products with the predicted class probabilities (CDAN), so that
+    the domains must agree class by class and not only as a whole: better where there are several classes and
+    predictions on the target are right more often than not. It needs a Prediction of that label beside it.
+
     Args:
         views: which views to adapt; all views in which two domains or more occur by default.
         hidden: width of the classifier's two hidden layers.
         gamma: how steeply the paper's schedule raises the strength from 0 to 1.
+        condition: the label column whose predicted probabilities the classifier sees.
+        entropy_weight: rows that are predicted surely count more, w = 1 + exp(-H(p)); needs `condition`.
 
     Logs `accuracy.<view>`, how often the classifier is right: near 1 / K where adaptation succeeded, if the
     classifier still trains well.
 
-    Reference: Ganin et al. 2016, Domain-Adversarial Training of Neural Networks, equation 9. Departures: K domains
-    instead of two, each weighing the same; the classifier sees directions, since embeddings are compared by them.
+    References: Ganin et al. 2016, Domain-Adversarial Training of Neural Networks, equation 9; Long et al. 2018,
+    Conditional Adversarial Domain Adaptation, equations 5 to 8. Departures: K domains instead of two, each weighing the
+    same; the classifier sees directions, since embeddings are compared by them; probabilities and weights are taken as
+    given, without gradient, as in the authors' programs for the probabilities.
 
     >>> DomainAdversarial(hidden=64)
-    DomainAdversarial(views=None, hidden=64, gamma=10.0)
+    DomainAdversarial(views=None, hidden=64, gamma=10.0, condition=None, entropy_weight=False)
     """
 
     validates: ClassVar[bool] = False
@@ -75,41 +107,51 @@ class DomainAdversarial(Term):
     views: tuple[str, ...] | None = None
     hidden: int = 256
     gamma: float = 10.0
+    condition: str | None = None
+    entropy_weight: bool = False
+
+    @property
+    def reads_predictions(self) -> bool:  # type: ignore[override]
+        return self.condition is not None
 
     def state(self, space: Space) -> nn.Module:
-        if isinstance(self.views, str):
-            raise UsageError(f"views is a tuple of names, got {self.views!r}; write ({self.views!r},)")
+        check_views("DomainAdversarial names", self.views, space.dims)
         if len(space.domains) < 2:
             raise UsageError(
                 f"DomainAdversarial needs two domains or more, got {len(space.domains)}; name the domain column "
                 "(domain=...) and the target (fit(..., target=...))"
             )
-        for view in self.views or ():
-            if view not in space.dims:
-                raise ModalityError(f"DomainAdversarial names {view!r}, but no such view{nearest(view, space.dims)}")
-        h = self.hidden
+        classes = None
+        if self.condition is not None:
+            check_predicted("DomainAdversarial", (self.condition,), space)
+            classes = len((space.classes or {})[self.condition])
+        elif self.entropy_weight:
+            raise UsageError("entropy_weight needs condition, the label column whose probabilities weigh the rows")
+        domains = len(space.domains)
         return ByView(
             {
-                view: nn.Sequential(
-                    nn.Linear(space.dims[view], h),
-                    nn.ReLU(),
-                    nn.Linear(h, h),
-                    nn.ReLU(),
-                    nn.Linear(h, len(space.domains)),
-                )
+                view: DomainClassifier(space.dims[view], domains, hidden=self.hidden, classes=classes)
                 for view in self.views or space.dims
             }
         )
 
     def loss(self, batch, state):
-        total, parts, used = nothing(batch, state), {}, 0
+        total, parts = nothing(batch, state), Parts()
         strength = adaptation_strength(batch.progress, self.gamma)
         for view, classifier in state.items():
             known = batch.present[view] & (batch.domain >= 0)
             domain = batch.domain[known]
             if len(domain.unique()) < 2:  # nothing to tell apart: a view the target does not have
                 continue
-            value, logits = domain_adversarial(batch.z[view][known], domain, classifier, strength=strength)
-            total, used = total + value, used + 1
+            log_p = None if self.condition is None else batch.predicted[self.condition][known].detach()
+            value, logits = domain_adversarial(
+                batch.z[view][known],
+                domain,
+                classifier,
+                strength=strength,
+                given=None if log_p is None else log_p.exp(),
+                weight=certainty(log_p) if log_p is not None and self.entropy_weight else None,
+            )
+            total = total + value
             parts[f"accuracy.{view}"] = (logits.argmax(1) == domain).float().mean()
-        return total / max(used, 1), parts | {"strength": strength}
+        return total / max(len(parts), 1), parts | {"strength": strength}

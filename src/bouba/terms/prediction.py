@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bouba.data.loader import class_name
 from bouba.errors import UsageError, nearest
 from bouba.nn.by_view import ByView
 from bouba.nn.decoder import Decoder
@@ -84,6 +85,10 @@ class Prediction(Term):
     smoothing: float = 0.0
     weighting: str = "fixed"
 
+    @property
+    def reads_fused(self) -> bool:  # type: ignore[override]
+        return not self.apart
+
     def __post_init__(self) -> None:
         if isinstance(self.labels, str):
             raise UsageError(f"labels is a tuple of names, got {self.labels!r}; write ({self.labels!r},)")
@@ -92,9 +97,13 @@ class Prediction(Term):
         if not 0 <= self.smoothing < 1:
             raise UsageError(f"smoothing lies in [0, 1), got {self.smoothing}")
 
+    def columns(self, space: Space) -> tuple[str, ...]:
+        """The label columns it predicts."""
+        return (*(space.classes or {}), *space.numbers) if self.labels is None else self.labels
+
     def state(self, space: Space) -> Heads:
         known = {**(space.classes or {}), **dict.fromkeys(space.numbers)}
-        labels = tuple(known) if self.labels is None else self.labels
+        labels = self.columns(space)
         if not labels:
             raise UsageError("Prediction needs a label column; name one with label=..., or give y to fit")
         for label in labels:
@@ -118,13 +127,13 @@ class Prediction(Term):
         """(C,) weights whose mean over the training rows is 1."""
         if self.class_weight is None:
             return None
-        names = [str(name) for name in (space.classes or {})[label]]
+        names = [class_name(name) for name in (space.classes or {})[label]]
         shares = torch.tensor([space.shares[label][i] for i in range(len(names))])
         if self.class_weight == "balanced":
             return 1 / (len(names) * shares)
         if isinstance(self.class_weight, str):
             raise UsageError(f'class_weight is "balanced" or (class, weight) pairs, got {self.class_weight!r}')
-        given = {str(name): weight for name, weight in self.class_weight}
+        given = {class_name(name): weight for name, weight in self.class_weight}
         unknown = next((name for name in given if name not in names), None)
         if unknown is not None or min(given.values(), default=1.0) < 0:
             raise UsageError(f"class_weight of {label!r} names {unknown!r}{nearest(str(unknown), names)}")
@@ -149,6 +158,8 @@ class Prediction(Term):
         """Of one label, averaged over the sources that any labelled row has; None where there is none."""
         y = batch.y[label]
         known = ~y.isnan() if label in state.space.numbers else y >= 0
+        if (weight := state.weight(label)) is not None:
+            known = known & (weight[y.clamp(min=0)] > 0)  # of rows that weigh nothing alone there is no mean
         values, scores = [], []
         for here, outputs in state.outputs(batch, label):
             rows = here & known

@@ -40,6 +40,12 @@ def by_domain(batch: Batch, view: str) -> list[Tensor]:
     return [z[domain == code] for code in domain.unique() if (domain == code).sum() > 1]
 
 
+def unlabelled(batch: Batch, label: str) -> Tensor:
+    """bool (B,), True where a row has a view or more and its class is not known."""
+    here = batch.any_present
+    return here & (batch.y[label] < 0) if label in batch.y else here
+
+
 def nothing(batch: Batch, state: nn.Module) -> Tensor:
     """0, as a function of every embedding and of all that the term learns. A term that starts its sum here takes part
     in the backward pass also when no row suits it; other processes wait for it there. What a cell holds is not read.

@@ -34,6 +34,7 @@ class Space:
         fused: width of the fused vector; None where views are not fused.
         numbers: label columns that hold numbers, standardised by the training rows.
         shares: label column -> share of each class among the labelled training rows.
+        predicted: label columns of classes that a Prediction of the objective predicts.
     """
 
     dims: Mapping[str, int]
@@ -43,6 +44,7 @@ class Space:
     fused: int | None = None
     numbers: tuple[str, ...] = ()
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    predicted: tuple[str, ...] = ()
 
     def unfused(self) -> Space:
         """The same, for one who reads each view by itself."""
@@ -58,11 +60,20 @@ class Term(ABC):
     reads_unpaired: ClassVar[bool] = True
     """Whether rows that have one view only, without label or key, can teach this term anything."""
 
+    needs_pairs: ClassVar[bool] = False
+    """Whether a row teaches and judges only where it has two views."""
+
+    reads_fused: ClassVar[bool] = False
+    """Whether it reads `batch.fused`, and so teaches what fuses the views."""
+
     reads_twins: ClassVar[bool] = False
     """Whether it needs `batch.twin`, a second embedding of each cell after another random change."""
 
     reads_raw: ClassVar[bool] = False
     """Whether it needs `batch.raw`, what a decoder must give back."""
+
+    reads_predictions: ClassVar[bool] = False
+    """Whether it needs `batch.predicted`, what a Prediction beside it says; with `reads_twins` also of the twins."""
 
     def state(self, space: Space) -> nn.Module:
         """What this term learns. The default learns nothing. Raises UsageError if the space does not suit."""

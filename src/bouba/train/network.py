@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -15,7 +16,8 @@ from bouba.nn.by_view import ByView
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
 from bouba.nn.temperature import Temperature
-from bouba.terms.term import Objective, Parts, Space
+from bouba.terms.prediction import Prediction
+from bouba.terms.term import Objective, Parts, Space, Term
 from bouba.towers.tower import Tower
 from bouba.train.diagnosis import measure
 
@@ -37,21 +39,29 @@ class Network(nn.Module):
         self.drop = 0.0 if fusion is None else fusion.drop
         self.fusion = None if fusion is None or space.fused is None else fusion.build(len(towers), space.fused)
         self.objective = objective
-        self.state = objective.state(space)
+        heads = [term for _, term in objective if isinstance(term, Prediction)]
+        predicted = dict.fromkeys(label for term in heads for label in term.columns(space))
+        classes = tuple(label for label in predicted if label not in space.numbers)
+        self.state = objective.state(replace(space, predicted=classes))
         self.chunk_size = chunk_size
 
     def embed(self, batch: Batch) -> Batch:
         """The batch with z filled, view -> (B, dim), zeros where the row lacks the view; fused where views are fused,
         twin and raw where they are read. Inputs are varied in training; where twins are read without training too,
         else both would be equal."""
-        twins = any(term.reads_twins for _, term in self.objective)
+        twins = any(term.reads_twins for term in self._at_work())
         vary = self.training or twins
         batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.towers}))
         if twins:
             batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.towers})
         if any(term.reads_raw for _, term in self.objective):
-            batch = batch.replace(raw={name: self._raw(name, batch) for name in self.towers if self._raw_width(name)})
+            asked = [name for name in self.towers if self._raw_width(name) and batch.inputs[name]]
+            batch = batch.replace(raw={name: self._raw(name, batch) for name in asked})
         return batch
+
+    def _at_work(self) -> list[Term]:
+        """The terms that are computed: in training all, else those that judge."""
+        return [term for _, term in self.objective if self.training or term.validates]
 
     def fuse(self, batch: Batch) -> Batch:
         """The batch with fused (B, dim) from z and present, where views are fused; some are hidden in training."""
@@ -100,11 +110,23 @@ class Network(nn.Module):
         batch = self.embed(batch)
         fused = None if batch.fused is None else _precise({"": batch.fused})[""]
         batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin), fused=fused)
+        if any(term.reads_predictions for term in self._at_work()):
+            batch = batch.replace(predicted=self.predict(batch))
+            if batch.twin:
+                batch = batch.replace(predicted_twin=self.predict(self.fuse(batch.replace(z=batch.twin))))
         batch = gather(batch) if self.training else batch
         if not self.training:
             return self.objective.validation_loss(batch, self.state)
         loss, parts = self.objective.loss(batch, self.state)
         return loss, parts | measure(batch)
+
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """label -> log probabilities (B, C), of the labels of classes, by the first Prediction that has the label."""
+        found: dict[str, Tensor] = {}
+        for (_, term), learnt in zip(self.objective, self.state, strict=True):  # type: ignore[call-overload]
+            if isinstance(term, Prediction):
+                found = term.predict(batch, learnt) | found
+        return {label: value for label, value in found.items() if value.dim() == 2}
 
     def measure_domains(self, rows: Rows, *, most: int = 4096, batch_size: int = 512) -> None:
         """Keep each domain's BatchNorm statistics, from up to `most` of its rows, without augmentation."""

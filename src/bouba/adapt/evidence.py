@@ -1,0 +1,119 @@
+"""What a fitted model gets right, row by row, and how much a source row tells about the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bouba.data.loader import class_name
+from bouba.data.views import Views, is_missing
+from bouba.errors import DataError, UsageError, nearest
+from bouba.metrics import retrieval
+
+CLIP = 20.0  # the largest weight of a row
+
+
+def predicts_label(model: Any) -> bool:
+    """Whether the model gives probabilities of a label's classes."""
+    return hasattr(model, "predict_proba") and getattr(model, "predicts", True)
+
+
+def read_by(model: Any, views: Views) -> Views:
+    """The views that the model was trained on; all of them where it does not say."""
+    known = getattr(model, "kinds_", None)
+    return views if known is None else views.select(*(name for name in views.columns if name in known))
+
+
+def embedded(model: Any, views: Views) -> dict[str, np.ndarray]:
+    """view -> (n, d); nothing where the model does not embed."""
+    return dict(model.embed(read_by(model, views))) if hasattr(model, "embed") else {}
+
+
+def of_label(model: Any, found: Any, label: str | None, views: Views) -> tuple[str, np.ndarray]:
+    """A label and what is said of it: the one asked for, or the only one.
+
+    Raises:
+        UsageError: it is not said which.
+    """
+    named = getattr(model, "labels_", None) or [getattr(model, "label_", None)]
+    own = list(found if isinstance(found, Mapping) else views.y if named[0] is None else named)
+    if label is None and len(own) == 1:
+        label = own[0]
+    if label is None or label not in own:
+        raise UsageError(f"label={label!r} is not what {type(model).__name__} predicts{nearest(str(label), own)}")
+    return label, np.asarray(found[label] if isinstance(found, Mapping) else found)
+
+
+def right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """How right the model is on each row that can be judged, in [0, 1], and which rows these are.
+
+    1 or 0 for a predicted label. Of a model that aligns views, the reciprocal rank of the true partner, averaged over
+    the ordered pairs of views that the row has.
+
+    Raises:
+        DataError: no row can be judged. UsageError: the model neither predicts classes nor embeds.
+    """
+    if predicts_label(model):
+        return _labels_right(model, views, label)
+    if not hasattr(model, "embed"):
+        raise UsageError(f"{type(model).__name__} has neither predict_proba nor embed, so it cannot be judged")
+    return _partners_found(model, views)
+
+
+def _labels_right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
+    name, predicted = of_label(model, model.predict(read_by(model, views)), label, views)
+    rows = np.flatnonzero([not is_missing(value) for value in views.y.get(name, ())])
+    if not len(rows):
+        raise DataError(f"no row of these {len(views)} has label {name!r} to judge by; give labelled rows")
+    pairs = zip(predicted[rows], views.y[name][rows], strict=True)
+    return np.array([class_name(a) == class_name(b) for a, b in pairs], float), rows
+
+
+def _partners_found(model: Any, views: Views) -> tuple[np.ndarray, np.ndarray]:
+    z = embedded(model, views)
+    total, count = np.zeros(len(views)), np.zeros(len(views))
+    for a in z:
+        for b in z:
+            both = np.flatnonzero(views[a].present & views[b].present)
+            if a == b or len(both) < 2:
+                continue
+            key = views.things[both]
+            found = retrieval(z[a][both], z[b][both], key, key, similarity=getattr(model, "compared_by", "cosine"))
+            total[both] += found["reciprocal_rank"]
+            count[both] += 1
+    rows = np.flatnonzero(count)
+    if not len(rows):
+        raise DataError("no two rows have two views, so no pairing can be judged; give rows with pairs")
+    return total[rows] / count[rows], rows
+
+
+def density_ratio(z_source: np.ndarray, z_target: np.ndarray, *, random_state: int = 0) -> np.ndarray:
+    """p_target(z) / p_source(z) at each source row, (n,), at most CLIP.
+
+        w(z) = n p(target | z) / (m p(source | z))
+
+    by a logistic regression that was fitted without the row (5 folds). Where the domains can be told apart without
+    error the ratio is not known, and all weights are near 0.
+
+    Args:
+        z_source: (n, d). z_target: (m, d); two rows or more each.
+
+    Reference: Bickel, Brueckner and Scheffer 2007, Discriminative Learning for Differing Training and Test
+    Distributions.
+    """
+    from sklearn.linear_model import LogisticRegression  # a second to import: only who asks pays
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    n, m = len(z_source), len(z_target)
+    domain = np.repeat([0, 1], [n, m])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    folds = StratifiedKFold(min(5, n, m), shuffle=True, random_state=random_state)
+    rows = np.concatenate([z_source, z_target])
+    with threadpool_limits(1):
+        log_p = cross_val_predict(model, rows, domain, cv=folds, method="predict_log_proba")[:n]  # (n, 2)
+    return np.minimum(np.exp(np.minimum(log_p[:, 1] - log_p[:, 0] + np.log(n / m), 50.0)), CLIP)

@@ -1,0 +1,266 @@
+"""Which of several models to take for a target domain without labels, and how far the answer can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax, xlogy
+from scipy.stats import spearmanr
+
+from bouba.adapt.evidence import density_ratio, embedded, of_label, predicts_label, read_by, right
+from bouba.data.target import Target, hide, source_only
+from bouba.data.views import Views
+from bouba.errors import DataError, UsageError, nearest
+from bouba.evaluation.table import text_table
+from bouba.metrics import proxy_a_distance
+from bouba.metrics.similarity import similarities
+
+CRITERIA = ("source", "entropy", "information", "proxy a-distance", "importance weighted", "dev")
+MOST = 2000  # rows of a domain that distances and weights are measured on
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What each criterion says of each model; of all criteria higher is better.
+
+    Args:
+        scores: criterion -> model -> score; NaN where the criterion is not defined for the model.
+        truth: model -> score on labelled target rows, where they were given for analysis.
+    """
+
+    scores: Mapping[str, Mapping[str, float]]
+    truth: Mapping[str, float] | None = None
+
+    def best(self, criterion: str) -> str:
+        """The model that a criterion chooses; of equals the first.
+
+        Raises:
+            UsageError: no such criterion. DataError: it is defined for no model.
+        """
+        if criterion not in self.scores:
+            raise UsageError(f"no criterion {criterion!r}{nearest(criterion, self.scores)}")
+        known = {name: score for name, score in self.scores[criterion].items() if not np.isnan(score)}
+        if not known:
+            raise DataError(f"{criterion} is defined for none of these models; choose by {self._defined()}")
+        return max(known, key=lambda name: known[name])
+
+    def spearman(self) -> dict[str, float]:
+        """criterion -> rank correlation with the truth, in [-1, 1]; NaN where either does not vary."""
+        truth = self._known_truth()
+        found = {}
+        for criterion, scores in self.scores.items():
+            names = [name for name in truth if not np.isnan(scores[name])]
+            pairs = np.array([[scores[name], truth[name]] for name in names]).reshape(-1, 2)
+            varies = len(pairs) > 1 and bool((np.ptp(pairs, axis=0) > 0).all())
+            found[criterion] = float(spearmanr(*pairs.T).statistic) if varies else np.nan
+        return found
+
+    def regret(self) -> dict[str, float]:
+        """criterion -> how much worse than the best model of all its choice is on the target, 0 or more."""
+        truth = self._known_truth()
+        defined = [c for c, scores in self.scores.items() if not all(map(np.isnan, scores.values()))]
+        return {criterion: max(truth.values()) - truth[self.best(criterion)] for criterion in defined}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON; None where a criterion is not defined."""
+        plain = lambda scores: {k: None if np.isnan(v) else v for k, v in scores.items()}  # noqa: E731
+        out: dict[str, Any] = {"scores": {criterion: plain(scores) for criterion, scores in self.scores.items()}}
+        if self.truth is not None:
+            out |= {"truth": dict(self.truth), "spearman": plain(self.spearman()), "regret": self.regret()}
+        return out
+
+    def __str__(self) -> str:
+        names = list(next(iter(self.scores.values())))
+        columns = {**self.scores, **({} if self.truth is None else {"truth": self.truth})}
+        lines = [[name, *(_cell(scores[name]) for scores in columns.values())] for name in names]
+        if self.truth is not None:
+            for said, values in (("Spearman with truth", self.spearman()), ("regret", self.regret())):
+                lines.append([said, *(_cell(values.get(criterion, np.nan)) for criterion in columns)])
+        return text_table(["model", *columns], lines, labels=1)
+
+    def _known_truth(self) -> Mapping[str, float]:
+        if self.truth is None:
+            raise UsageError("there is no truth to compare with; give rank(..., truth=labelled target rows)")
+        return self.truth
+
+    def _defined(self) -> str:
+        return ", ".join(c for c, scores in self.scores.items() if not all(map(np.isnan, scores.values()))) or "hand"
+
+
+def rank(
+    models: Mapping[str, Any],
+    views: Views,
+    *,
+    target: Target,
+    label: str | None = None,
+    truth: Views | None = None,
+    random_state: int = 0,
+) -> Ranking:
+    """Score fitted models for a target domain without its labels.
+
+        source               mean s_i over source rows; s_i is 1 where the label is predicted, or the reciprocal rank
+        entropy              - mean_t H(p_t), p_t the prediction for target cell t
+        information          H(mean_t p_t) - mean_t H(p_t)
+        proxy a-distance     - 2 (1 - 2 err) of a classifier that tells source from target embeddings
+        importance weighted  1 - mean_i w_i (1 - s_i)
+        dev                  1 - [mean_i w_i l_i + eta (mean_i w_i - 1)],  l = 1 - s,  eta = - cov(w l, w) / var(w)
+
+    w_i estimates p_target(z_i) / p_source(z_i) by a classifier of domains that did not see row i. Models that predict a
+    label are judged by it. Of others, whose views find each other, p_t is the distribution over what target cell t may
+    be paired with among the source rows' cells of another view, at the temperature the model learnt.
+
+    No criterion is safe. Source validation does not see the target. Entropy and a small A-distance are also what a
+    model has that maps everything onto one point, and information forbids only the one point, not the wrong classes;
+    weights fail where the domains hardly overlap. Use several; a model that all of them like is a good bet. What is
+    known of one pair of domains (`truth`, `Ranking.spearman`) may not hold for the next.
+
+    Args:
+        models: name -> fitted model with `embed`, or `predict_proba` and `predict`, or both.
+        views: rows of source and target that were not trained on. Labels, captions, keys and pairings of the target
+            are dropped at the door; see data/target.py.
+        target: which domain is the target.
+        label: the label column by which predictions are judged; the model's only one when None.
+        truth: labelled (or paired) target rows, to tell afterwards how well each criterion ranks the models. They
+            change no score.
+        random_state: of folds, and of the rows that are drawn of large domains.
+
+    Returns:
+        A Ranking, which prints as a table; `.best(criterion)` is the name of a model.
+
+    Raises:
+        UsageError: no model, or one that neither predicts nor embeds. DataError: no such domain, or no labelled row of
+        the source.
+
+    References: Sugiyama, Krauledat and Mueller 2007, Covariate Shift Adaptation by Importance Weighted Cross Validation
+    (importance weighted; departures: weights by logistic regression on embeddings, clipped); You et al. 2019, Towards
+    Accurate Model Selection in Deep Unsupervised Domain Adaptation, equation 7 (dev); Shi and Sha 2012,
+    Information-Theoretical Learning of Discriminative Clusters (information); Ben-David et al. 2007 (A-distance).
+    """
+    if not models:
+        raise UsageError("rank needs a model or more, got none; give {name: fitted model}")
+    hidden, is_target = hide(views, target, random_state=random_state)
+    sides = _Sides(source_only(views, target), hidden[is_target], label, random_state)
+    found = {name: _scores(model, sides) for name, model in models.items()}
+    scores = {criterion: {name: found[name][criterion] for name in models} for criterion in CRITERIA}
+    known = None if truth is None else {name: float(np.mean(right(m, truth, label)[0])) for name, m in models.items()}
+    return Ranking(scores, known)
+
+
+def select(
+    models: Mapping[str, Any], views: Views, *, target: Target, by: str = "information", label: str | None = None
+) -> str:
+    """The name of the model that one criterion of `rank` chooses for a target domain without labels.
+
+    On MNIST to USPS and back (2000 images each, one seed, eight models: source only, domain statistics, MMD, CORAL and
+    domain-adversarial of several weights) the rank correlation with target accuracy and the regret in points were:
+
+        source               0.26, 0.50 (12.9, 5.2)        proxy a-distance      0.74, 0.64 (3.2, 6.2)
+        entropy              1.00, 0.93 (0, 0)             importance weighted   0.19, 0.58 (12.9, 5.2)
+        information          0.98, 0.93 (0, 0)             dev                   0.26, 0.76 (12.1, 5.2)
+
+    Entropy did as well as information, but would choose a model that calls everything one class.
+
+    Raises:
+        As `rank`; UsageError: no such criterion.
+    """
+    if by not in CRITERIA:
+        raise UsageError(f"no criterion {by!r}{nearest(by, CRITERIA)}")
+    return rank(models, views, target=target, label=label).best(by)
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Source rows with their labels, target cells without anything."""
+
+    source: Views
+    target: Views
+    label: str | None
+    random_state: int
+
+    def draw(self, rows: np.ndarray) -> np.ndarray:
+        """At most MOST of these rows, in order."""
+        random = np.random.default_rng(self.random_state)
+        return rows if len(rows) <= MOST else np.sort(random.choice(rows, MOST, replace=False))
+
+
+def _scores(model: Any, sides: _Sides) -> dict[str, float]:
+    """criterion -> score of one model."""
+    said, rows = right(model, sides.source, sides.label)
+    p = target_distributions(model, sides.source, sides.target, sides.label)
+    entropy = np.nan if p is None else float(-xlogy(p, p).sum(1).mean())
+    mean = None if p is None else p.mean(0)
+    found = {
+        "source": float(said.mean()),
+        "entropy": -entropy,
+        "information": np.nan if mean is None else float(-xlogy(mean, mean).sum()) - entropy,
+    }
+    distances, weighted, controlled = [], [], []
+    source, target = embedded(model, sides.source), embedded(model, sides.target)
+    for view in source.keys() & target.keys():
+        here = {s: np.flatnonzero(v[view].present) for s, v in (("source", sides.source), ("target", sides.target))}
+        a, b = sides.draw(here["source"]), sides.draw(here["target"])
+        if min(len(a), len(b)) < 2:
+            continue
+        z = source[view][a], target[view][b]
+        distances.append(proxy_a_distance(*z, random_state=sides.random_state))
+        weight = dict(zip(a.tolist(), density_ratio(*z, random_state=sides.random_state), strict=True))
+        judged = np.isin(rows, a)
+        if judged.sum() > 1:
+            w, loss = np.array([weight[row] for row in rows[judged].tolist()]), 1 - said[judged]
+            weighted.append(1 - float(np.mean(w * loss)))
+            controlled.append(1 - dev_risk(w, loss))
+    average = lambda values: float(np.mean(values)) if values else np.nan  # noqa: E731
+    return {
+        **found,
+        "proxy a-distance": -average(distances),
+        "importance weighted": average(weighted),
+        "dev": average(controlled),
+    }
+
+
+def dev_risk(weights: np.ndarray, losses: np.ndarray) -> float:
+    """The importance-weighted mean of losses, its variance lowered by what the weights' own mean is off.
+
+        mean w l + eta (mean w - 1),    eta = - cov(w l, w) / var(w)
+
+    Args:
+        weights: (n,) density ratios, whose mean is 1 in expectation. losses: (n,).
+
+    Reference: You, Wang, Long and Jordan 2019, Towards Accurate Model Selection in Deep Unsupervised Domain Adaptation,
+    equation 7.
+
+    >>> dev_risk(np.array([1.0, 3.0]), np.array([0.5, 0.5]))  # mean w l = 1, but weights are twice too large
+    0.5
+    """
+    product = weights * losses
+    variance = np.var(weights)
+    eta = -np.mean((product - product.mean()) * (weights - weights.mean())) / variance if variance > 0 else 0.0
+    return float(product.mean() + eta * (weights.mean() - 1))
+
+
+def target_distributions(model: Any, source: Views, target: Views, label: str | None) -> np.ndarray | None:
+    """(cells, C) what the model says of each target cell, as probabilities; None where it says nothing.
+
+    Predictions of a label; or, of a model that aligns, which of the source's cells of another view it is paired with.
+    Where several views can be asked, the first of `target` that has cells.
+    """
+    if predicts_label(model):
+        return of_label(model, model.predict_proba(read_by(model, target)), label, source)[1].astype(float)
+    tau = getattr(model, "temperature_", None)
+    z, gallery = embedded(model, target), embedded(model, source)
+    if tau is None or not getattr(model, "aligns", True):
+        return None
+    for asked in (name for name in z if target[name].present.any()):
+        others = [name for name in gallery if name != asked and source[name].present.any()]
+        if others:
+            offered = np.unique(gallery[others[0]][source[others[0]].present], axis=0)
+            cells = z[asked][target[asked].present]
+            return softmax(similarities(cells, offered, model.compared_by) / tau, axis=1)
+    return None
+
+
+def _cell(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,38 @@
+"""A view's cells as plain numbers, before anything is learnt: what an embedding is compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bouba.data.views import Views
+
+CHUNK = 512
+
+
+def raw_features(model: Any, views: Views, view: str) -> np.ndarray | None:
+    """The numbers that the model's tower of a view starts from, one row for each cell that is there.
+
+    Args:
+        model: fitted, with towers. views: rows. view: which of them.
+
+    Returns:
+        float32 (m, p): standardised numbers, pixels, log energies or which words are said, as a decoder would have to
+        give them back; None where the tower has no such form, or the model no towers.
+    """
+    towers = getattr(getattr(model, "module_", None), "towers", {})
+    if view not in towers or not towers[view].encoder.raw_width:
+        return None
+    import torch
+
+    encoder = towers[view].encoder
+    device = next(towers[view].parameters()).device
+    column = views[view]
+    rows = np.flatnonzero(column.present)
+    parts = []
+    with torch.inference_mode():
+        for chunk in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
+            inputs = encoder.prepare([column[int(row)] for row in chunk])
+            parts.append(encoder.raw({name: tensor.to(device) for name, tensor in inputs.items()}).flatten(1).cpu())
+    return torch.cat(parts).float().numpy()

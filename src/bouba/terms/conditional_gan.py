@@ -1,0 +1,162 @@
+"""Conditional generative adversarial training: one view from another, until a critic cannot tell it from a real one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from bouba.errors import UsageError
+from bouba.nn.critic import Critic, gradient_penalty
+from bouba.nn.decoder import decoder_for
+from bouba.nn.moving_average import MovingAverage
+from bouba.nn.same_change import change
+from bouba.terms.across import across, check_across
+from bouba.terms.rows import nothing
+from bouba.terms.term import Space, Term
+
+PENALISED = 4  # one row in so many shows how steep the critic is
+
+
+class Players(nn.Module):
+    """A generator, its moving average and a critic."""
+
+    def __init__(self, dim: int, shape: tuple[int, ...], *, noise: int, hidden: int, decay: float):
+        super().__init__()
+        self.shape, self.noise = shape, noise
+        self.generator = decoder_for(dim + noise, shape, hidden=hidden)
+        self.average = MovingAverage(self.generator, decay)
+        self.critic = Critic(dim, shape, hidden=hidden)
+
+    def draw(self, c: Tensor, *, averaged: bool = False) -> Tensor:
+        """An item (B, p) for each condition c (B, d), of new noise."""
+        told = torch.cat([c, torch.randn(len(c), self.noise, device=c.device, dtype=c.dtype)], 1)
+        return self.average.run(self.generator, told) if averaged else self.generator(told)
+
+    def seen(self, x: Tensor, augment: bool) -> Tensor:
+        """What the critic is shown of items (B, p)."""
+        return change(x.view(len(x), *self.shape)).flatten(1) if augment and len(self.shape) == 3 else x
+
+
+def conditional_gan(
+    x: Tensor,
+    c: Tensor,
+    players: Players,
+    *,
+    r1: float = 1.0,
+    pull: float = 0.0,
+    mismatched: bool = False,
+    augment: bool = True,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What generator and critic pay, as one scalar of which each can lower its own part only.
+
+        L_D = mean softplus(-D(x, c)) + mean softplus(D(G(n, c), c)) + r1 / 2 mean |grad_x D(x, c)|^2
+        L_G = mean softplus(-D(G(n, c), c)) + pull mean (x - G(n, c))^2
+        L   = L_D + L_G
+
+    with noise n ~ N(0, 1). With `mismatched` the second mean of L_D is also over real items beside the condition of
+    another row: the critic learns sooner what goes with what, and the generator keeps away from what goes with others
+    too, so that its items are no longer distributed as the real ones. In L_D generated items and conditions are
+    constants, in L_G the critic's weights are. softplus(-D) = -log sigmoid(D), the non-saturating loss.
+
+    Args:
+        x: (B, p) real items. c: (B, d) their conditions.
+        players: generator and critic.
+        r1: weight of the gradient penalty. pull: weight of the squared error. mismatched: see above.
+        augment: change pictures before the critic sees them.
+
+    Returns:
+        The loss, and parts by name: "critic" L_D without penalty, "generator" L_G without pull, "penalty", "right" (how
+        often the critic knows which of real and generated it sees).
+
+    References: Goodfellow et al. 2014, Generative Adversarial Nets, section 3 (the non-saturating loss); Reed et al.
+    2016, Generative Adversarial Text to Image Synthesis, algorithm 1 (mismatched); Mescheder et al. 2018 (R1); Isola
+    et al. 2017 (pull). Departures: one step for both players at once; the penalty is measured on a quarter of the rows.
+    """
+    critic, fixed = players.critic, {name: p.detach() for name, p in players.critic.named_parameters()}
+    told, drawn = c.detach(), players.draw(c)
+    real, fake = players.seen(x, augment), players.seen(drawn, augment)
+    features = critic.look(real)
+    of_real, of_fake = critic.judge(features, told), critic(fake.detach(), told)
+    wrong = [F.softplus(of_fake).mean()]
+    if mismatched and len(x) > 1:  # another row's condition goes with no item
+        wrong.append(F.softplus(critic.judge(features, told.roll(1, 0))).mean())
+    judged = F.softplus(-of_real).mean() + torch.stack(wrong).mean()
+    some = -(-len(x) // PENALISED)  # twice the work a row, and few rows tell how steep it is
+    penalty = gradient_penalty(critic, real[:some], told[:some]) if r1 else x.new_zeros(())
+    fooled = F.softplus(-functional_call(critic, fixed, (fake, c))).mean()
+    loss = judged + r1 / 2 * penalty + fooled
+    if pull:
+        loss = loss + pull * (x - drawn).square().mean()
+    right = torch.cat([of_real > 0, of_fake < 0]).float().mean()
+    parts = {"critic": judged, "generator": fooled, "penalty": penalty, "right": right}
+    return loss, {name: part.detach() for name, part in parts.items()}
+
+
+@dataclass(frozen=True)
+class Adversarial(Term):
+    """A generator of one view from another, and a critic that tells its items from real ones: a conditional GAN.
+
+        min_D L_D, min_G L_G  as one scalar, see conditional_gan
+
+    Items are sharp and differ from draw to draw, where Regression gives their mean; FlowMatching trains more steadily
+    and takes more steps to draw. The critic never steers the towers; the generator does, through its condition.
+
+    Args:
+        source: the view that is told. target: the view that is to be given; it needs a raw form, as Reconstruction.
+        raw: tell the source's raw numbers instead of its embedding.
+        noise: numbers drawn for each item.
+        hidden: width of generator and critic, as in Reconstruction.
+        r1: weight of the gradient penalty on real items. pull: weight of the squared error to the row's own item.
+        mismatched: let the critic also learn from real items beside another row's condition.
+        decay: of the generator's moving average, which draws once trained.
+        augment: change pictures at random before the critic sees them, real and generated alike.
+
+    Logs the parts of `conditional_gan`.
+
+    References: Mirza and Osindero 2014, Conditional Generative Adversarial Nets; see conditional_gan.
+
+    >>> Adversarial("text", "image", hidden=64).noise
+    64
+    """
+
+    validates: ClassVar[bool] = False
+    reads_raw: ClassVar[bool] = True
+    reads_unpaired: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
+
+    source: str
+    target: str
+    raw: bool = False
+    noise: int = 64
+    hidden: int = 256
+    r1: float = 1.0
+    pull: float = 0.0
+    mismatched: bool = False
+    decay: float = 0.99
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.noise, self.hidden) < 1 or min(self.r1, self.pull) < 0 or not 0 <= self.decay < 1:
+            raise UsageError(
+                "Adversarial needs noise and hidden of 1 or more, r1 and pull of 0 or more and decay in [0, 1), got "
+                f"{self.noise}, {self.hidden}, {self.r1}, {self.pull} and {self.decay}"
+            )
+
+    def state(self, space: Space) -> Players:
+        dim, shape = check_across("Adversarial", space, self.source, self.target, raw=self.raw)
+        return Players(dim, shape, noise=self.noise, hidden=self.hidden, decay=self.decay)
+
+    def loss(self, batch, state):
+        c, x = across(batch, self.source, self.target, raw=self.raw)
+        if not len(x):
+            return nothing(batch, state), {}
+        if state.training:
+            state.average.update(state.generator)
+        given = {name: getattr(self, name) for name in ("r1", "pull", "mismatched", "augment")}
+        value, parts = conditional_gan(x, c, state, **given)
+        return nothing(batch, state) + value, parts

@@ -1,0 +1,62 @@
+"""Regression: the view that another one lets expect, on the average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from bouba.errors import UsageError
+from bouba.nn.decoder import decoder_for
+from bouba.terms.across import across, check_across
+from bouba.terms.reconstruction import reconstruction
+from bouba.terms.rows import nothing
+from bouba.terms.term import Space, Term
+
+
+@dataclass(frozen=True)
+class Regression(Term):
+    """A decoder that gives one view from another by least squares.
+
+        L = reconstruction(condition_source, raw_target, g) = 1/(B p) sum_i | raw_i - g(c_i) |^2
+
+    It gives the mean of all items that go with a condition: the best single guess, blurred where they differ, and the
+    same at every draw. Adversarial and FlowMatching draw items instead; Reconstruction(cross=True) decodes every view
+    from every other by shared decoders.
+
+    Args:
+        source: the view that is told. target: the view that is to be given; it needs a raw form.
+        raw: tell the source's raw numbers instead of its embedding.
+        hidden: width of the decoder, as in Reconstruction.
+
+    Logs `explained`: 1 - error / variance of the batch.
+
+    >>> Regression("text", "image")
+    Regression(source='text', target='image', raw=False, hidden=256)
+    """
+
+    reads_raw: ClassVar[bool] = True
+    reads_unpaired: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
+
+    source: str
+    target: str
+    raw: bool = False
+    hidden: int = 256
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise UsageError(f"hidden must be at least 1, got {self.hidden}")
+
+    def state(self, space: Space) -> nn.Module:
+        dim, shape = check_across("Regression", space, self.source, self.target, raw=self.raw)
+        return decoder_for(dim, shape, hidden=self.hidden)
+
+    def loss(self, batch, state):
+        c, x = across(batch, self.source, self.target, raw=self.raw)
+        if not len(x):
+            return nothing(batch, state), {}
+        value = reconstruction(c, x, state)
+        variance = x.var(0, correction=0).mean()
+        return nothing(batch, state) + value, {"explained": 1 - value.detach() / variance} if variance > 0 else {}
