@@ -13,10 +13,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bouba.adapt import DANN as DANN
     from bouba.adapt import TCA as TCA
     from bouba.adapt import AdaptedCLIP as AdaptedCLIP
     from bouba.adapt import CORALAligner as CORALAligner
+    from bouba.adapt import DeepCORAL as DeepCORAL
+    from bouba.adapt import MMDAdapter as MMDAdapter
     from bouba.adapt import SubspaceAligner as SubspaceAligner
+    from bouba.adapt import diagnose as diagnose
     from bouba.align import CCA as CCA
     from bouba.align import CLIP as CLIP
     from bouba.align import DeepCCA as DeepCCA
@@ -46,13 +50,19 @@ if TYPE_CHECKING:
     from bouba.nn.fusion import SumFusion as SumFusion
     from bouba.terms import CORAL as CORAL
     from bouba.terms import MMD as MMD
+    from bouba.terms import Adversarial as Adversarial
     from bouba.terms import Correlation as Correlation
     from bouba.terms import DomainAdversarial as DomainAdversarial
+    from bouba.terms import Entropy as Entropy
     from bouba.terms import ExplicitNegatives as ExplicitNegatives
+    from bouba.terms import FlowMatching as FlowMatching
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import NTXent as NTXent
     from bouba.terms import Prediction as Prediction
+    from bouba.terms import PseudoPairs as PseudoPairs
     from bouba.terms import Reconstruction as Reconstruction
+    from bouba.terms import Regression as Regression
+    from bouba.terms import SelfTraining as SelfTraining
     from bouba.terms import SigmoidPairs as SigmoidPairs
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
     from bouba.terms import Triplet as Triplet
@@ -70,6 +80,14 @@ if TYPE_CHECKING:
     from bouba.towers import Tabular as Tabular
     from bouba.towers import Transformer as Transformer
     from bouba.towers import WordVectors as WordVectors
+    from bouba.transfer import ConditionalGAN as ConditionalGAN
+    from bouba.transfer import FlowTranslator as FlowTranslator
+    from bouba.transfer import NearestTranslator as NearestTranslator
+    from bouba.transfer import RegressionTranslator as RegressionTranslator
+    from bouba.transfer import Trained as Trained
+    from bouba.transfer import fine_tune as fine_tune
+    from bouba.transfer import impute as impute
+    from bouba.transfer import linear_probe as linear_probe
 
 # Threads that wait in a loop make training five times slower as soon as something else uses the processor
 # (docs/log.md). This only has an effect before torch is imported, and never overrules you.
@@ -77,6 +95,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "AdaptedCLIP": "adapt",
+    "Adversarial": "terms",
     "AttentionFusion": "nn.fusion",
     "CCA": "align",
     "CLIP": "align",
@@ -84,11 +103,17 @@ _HOME = {
     "CORALAligner": "adapt",
     "CRNN": "towers",
     "ConcatFusion": "nn.fusion",
+    "ConditionalGAN": "transfer",
     "ConvNet": "towers",
     "Correlation": "terms",
+    "DANN": "adapt",
     "DeepCCA": "align",
+    "DeepCORAL": "adapt",
     "DomainAdversarial": "terms",
+    "Entropy": "terms",
     "ExplicitNegatives": "terms",
+    "FlowMatching": "terms",
+    "FlowTranslator": "transfer",
     "Frames": "towers",
     "FusionClassifier": "fuse",
     "FusionRegressor": "fuse",
@@ -100,17 +125,23 @@ _HOME = {
     "LowRankFusion": "nn.fusion",
     "MLP": "towers",
     "MMD": "terms",
+    "MMDAdapter": "adapt",
     "MatrixFreeCCA": "align",
     "MultimodalAutoencoder": "fuse",
     "MultitaskLearner": "fuse",
     "NGrams": "towers",
     "NTXent": "terms",
+    "NearestTranslator": "transfer",
     "Onnx": "towers",
     "Prediction": "terms",
     "Pretrained": "towers",
+    "PseudoPairs": "terms",
     "Reconstruction": "terms",
+    "Regression": "terms",
+    "RegressionTranslator": "transfer",
     "ResNet": "towers",
     "SameAs": "towers",
+    "SelfTraining": "terms",
     "SigmoidPairs": "terms",
     "SimCLR": "align",
     "SubspaceAligner": "adapt",
@@ -118,22 +149,40 @@ _HOME = {
     "SupervisedContrastive": "terms",
     "TCA": "adapt",
     "Tabular": "towers",
+    "Trained": "transfer",
     "Transformer": "towers",
     "Triplet": "terms",
     "VGG": "towers",
     "Views": "data",
     "WordVectors": "towers",
     "ZeroShotClassifier": "align",
+    "diagnose": "adapt",
     "evaluate": "evaluation",
     "explain": "fuse",
     "explain_match": "fuse",
+    "fine_tune": "transfer",
+    "impute": "transfer",
+    "linear_probe": "transfer",
     "load": "learner",
     "match_saliency": "fuse",
     "read": "data",
     "saliency": "fuse",
     "split": "data",
 }
-_ROOMS = ("adapt", "align", "data", "errors", "evaluation", "fuse", "metrics", "report", "search", "terms", "towers")
+_ROOMS = (
+    "adapt",
+    "align",
+    "data",
+    "errors",
+    "evaluation",
+    "fuse",
+    "metrics",
+    "report",
+    "search",
+    "terms",
+    "towers",
+    "transfer",
+)
 __all__ = ["__version__", "samples", *_HOME]
 __version__ = "0.1.0"
 

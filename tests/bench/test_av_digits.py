@@ -131,6 +131,51 @@ def test_the_command_end_to_end(files, tmp_path, monkeypatch):
         np.testing.assert_array_equal(views.key, train.key[train.domain != speaker])
 
 
+def test_definition_of_left_out_and_imputed(files, monkeypatch):
+    """Embeddings of late fusion are read; what is not imputed is not there, and what is was decoded from the other."""
+    random = np.random.default_rng(0)
+    asked, given = [], []
+    predict, fill = av_digits.FusionClassifier.predict, av_digits.impute
+    monkeypatch.setattr(av_digits.FusionClassifier, "predict", lambda self, X: asked.append(X) or predict(self, X))
+    monkeypatch.setattr(av_digits, "impute", lambda X, model: given.append((X, model)) or fill(X, model))
+    y = np.arange(40) % 2
+    columns = {name: np.eye(2)[y] @ random.normal(size=(2, 6)) for name in ("picture", "sound")}
+    views = av_digits.Views(columns, y={"digit": y.astype(str)}, key=np.arange(40), domain=["ann"] * 40)
+    found = {(r.method, r.direction): r.value for r in av_digits.filled(views, views, 0, epochs=5)}
+    modes = ("rows with gaps", "complete rows")
+    assert set(found) == {
+        *((mode, v) for mode in modes for v in ("picture", "sound", "picture + sound")),
+        *((f"{mode}, imputed", v) for mode in modes for v in ("picture", "sound")),
+    }
+    filled_in = [X for X in asked if any(mask.any() for mask in X.imputed.values())]
+    assert len(filled_in) == len(given) == 4
+    for X, (before, model) in zip(filled_in, given):
+        [view], [other] = before.columns, set(columns) - set(before.columns)
+        assert X.imputed[other].all()
+        assert not X.imputed[view].any()
+        np.testing.assert_allclose(np.stack(list(X[other])), model.reconstruct(before)[other], rtol=1e-5)
+    assert found["complete rows", "picture + sound"] == 1.0
+
+
+def test_definition_of_the_gain_by_imputing():
+    def record(method, views, value, seed):
+        return Record(method, "test", "all", views, "accuracy", value, None, None, 0.1, 10, seed)
+
+    values = {("picture alone", "picture"): 0.5, ("sound alone", "sound"): 0.5}
+    values |= {(mode, "picture + sound"): 0.9 for mode in av_digits.GAPS}
+    for place, mode in enumerate(av_digits.GAPS):
+        for view in ("picture", "sound"):
+            values[mode, view], values[f"{mode}, imputed", view] = 0.4, 0.45 + 0.1 * place
+    result = Result([record(*where, v + 0.01 * s, s) for where, v in values.items() for s in range(2)])
+    lines = av_digits.page(result, [], 2).splitlines()
+    gains = [
+        [float(part.split(" [")[0]) for part in line.split("gain ")[1:]]
+        for line in lines
+        if line.lstrip().startswith("gain ")
+    ]
+    assert gains[-2:] == [[5.0, 5.0], [15.0, 15.0]]
+
+
 def test_refusals(files, tmp_path):
     with pytest.raises(UsageError, match="no fusion 'gate'; did you mean 'gated'"):
         av_digits.command(*files, fusion=["gate"])

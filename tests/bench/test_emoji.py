@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
 from bouba import ConvNet, NGrams
 from bouba.bench import emoji_protocol as emoji
 from bouba.bench.emoji import HEADLINE, headline
 from bouba.data.target import hide
+from bouba.errors import UsageError
+from bouba.evaluation import Result, seeds_interval
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,42 @@ def test_adaptation_beats_plain_clip_on_the_unseen_style():
         found[method] = headline(result, method, 0, "known", "recall@10")
     assert found["clip_dann"] > found["clip"] + 0.01
     assert np.isfinite(list(found.values())).all()
+
+
+def test_every_style_and_method_is_continued_not_repeated(tmp_path, monkeypatch):
+    from bouba.bench import emoji_styles
+
+    whole = emoji.cut
+    monkeypatch.setattr(emoji, "cut", lambda seed, target: _part(whole(seed, target=target)))
+    said = {"epochs": 1, "styles": ["twemoji"], "out": tmp_path / "records.json", "image": ConvNet(16, channels=4)}
+    page = emoji_styles.run(seeds=1, methods=["clip", "cdan"], **said)
+    assert [line.split()[0] for line in page.splitlines()] == ["twemoji,", "clip", "cdan"]
+    monkeypatch.setattr(emoji_styles, "fit", None)  # nothing is trained again
+    assert emoji_styles.run(seeds=1, methods=["clip", "cdan"], **said) == page
+    with pytest.raises(UsageError, match="no 'dan'; did you mean 'dann'"):
+        emoji_styles.run(seeds=1, methods=["dan"], epochs=1)
+
+
+def test_gain_is_paired_by_seed():
+    from bouba.bench import emoji_styles
+
+    values = {"clip": [40.0, 50.0, 60.0], "dann": [50.0, 61.0, 69.0]}
+    records = [
+        emoji_styles._record(method, "noto", seed, "recall@10", "known", value)
+        for method, runs in values.items()
+        for seed, value in enumerate(runs)
+    ]
+    line = emoji_styles._gain(Result(records), "noto", "dann", 3)
+    mean, low, high = seeds_interval([10, 11, 9])
+    p = 2 * stdtr(2, -10 / (1 / 3**0.5))  # t = mean / (s / sqrt(n)), s = 1
+    assert line == f"{mean:.1f} [{low:.1f}, {high:.1f}], +20%, p = {p:.1g}"
+
+
+def _part(protocol):
+    return emoji.Protocol(
+        protocol.views,
+        protocol.source[::40],
+        protocol.training[::40],
+        protocol.known[::40],
+        protocol.new[::20],
+    )

@@ -84,3 +84,40 @@ def test_refusal_of_a_share_that_leaves_nothing():
         refuse_share("drop", 1.5)
     with pytest.raises(UsageError, match="got nan"):
         refuse_share("drop", float("nan"))
+
+
+def test_definition_of_recolor_black_and_white_become_two_levels_in_each_channel():
+    torch.manual_seed(0)
+    ramp = torch.linspace(0, 1, 9).expand(200, 3, 9, 9).contiguous()
+    changed = Augment(**STILL, recolor=1.0)(ramp)[:, :, 0]  # (200, 3, 9)
+    black, white = changed[..., :1], changed[..., -1:]
+    torch.testing.assert_close(changed, black + (white - black) * ramp[:, :, 0], atol=1e-5, rtol=0)
+    assert (white < black).float().mean().item() == pytest.approx(0.5, abs=0.1)  # half are inverted
+    assert 0 <= changed.min() < 0.05
+    assert 0.95 < changed.max() <= 1
+    assert (changed[:, 0] != changed[:, 1]).any(1).all(), "channels draw apart"
+    half = Augment(**STILL, recolor=0.5)(ramp)
+    same = (half - ramp).abs().amax((1, 2, 3)) < 1e-5
+    assert 0.3 < same.float().mean() < 0.7
+
+
+def test_definition_of_blend_a_share_below_the_limit_of_another_picture():
+    torch.manual_seed(0)
+    pixels = torch.eye(3).repeat(40, 1)[:, :, None, None].expand(120, 3, 4, 4).contiguous()  # red, green or blue
+    changed = Augment(**STILL, blend=0.4)(pixels)
+    own = (changed * pixels).sum(1)[:, 0, 0]  # what is left of its own colour
+    assert 0.6 <= own.min() < 0.7
+    torch.testing.assert_close(changed.sum(1), torch.ones(120, 4, 4))
+
+
+def test_edges_are_drawn_out_where_no_white_shall_move_in():
+    black = torch.zeros(2, 3, 8, 8)
+    assert Augment(**STILL | {"zoom": (2.0, 2.0)})(black).max() == 1
+    assert Augment(**STILL | {"zoom": (2.0, 2.0)}, border="edge")(black).max() == 0
+
+
+def test_refusals_of_borders_and_blends():
+    with pytest.raises(UsageError, match="no border 'edges'; did you mean 'edge'"):
+        Augment(border="edges")
+    with pytest.raises(UsageError, match=r"blend is a share, 0 or more and below 1, got 1\.5"):
+        Augment(blend=1.5)

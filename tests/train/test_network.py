@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bouba import InfoNCE, Learner, Views
+from bouba import GatedFusion, InfoNCE, Learner, Prediction, Views
 from bouba.data.loader import Codes, Rows
 from bouba.errors import UsageError
 from bouba.terms import Term
@@ -43,6 +43,57 @@ def test_twins_are_other_changes_of_the_same_cells_and_raw_is_what_was_put_in():
     expected = (numbers - numbers.mean(0)) / numbers.std(0)
     np.testing.assert_allclose(batch.raw["numbers"].numpy(), expected[batch.rows.numpy()], atol=1e-5)
     assert batch.raw["image"].shape == (len(batch), 3 * 16**2)
+
+
+@dataclass(frozen=True)
+class Listener(Reader):
+    """Keeps the last batch too, and lets gradients through what was predicted."""
+
+    reads_raw: ClassVar[bool] = False
+    reads_predictions: ClassVar[bool] = True
+    validates: ClassVar[bool] = False
+
+    def loss(self, batch, state):
+        self.seen.append(batch)
+        return sum(value.square().mean() for value in batch.predicted.values()), {}
+
+
+def labelled():
+    y = {"kind": list("xyz" * 8), "side": list("lr" * 12), "size": list(np.linspace(0.1, 2.5, 24))}
+    return pictures().replace(y={name: np.array(values, dtype=object) for name, values in y.items()})
+
+
+@pytest.mark.parametrize("fusion", [None, GatedFusion()])
+def test_predictions_are_those_of_the_first_prediction_with_the_label(fusion):
+    objective = Prediction(("kind",)) + Prediction() + Listener()
+    Listener.seen.clear()
+    towers = {"image": ConvNet(size=8, channels=2), "numbers": MLP()}
+    model = Learner(towers, objective, epochs=1, batch_size=24, fusion=fusion).fit(labelled())
+    model.module_.train()
+    model.module_(Rows(labelled(), model._encoders(), model.codes_).batch(torch.arange(24)))
+    batch, (first, second, _) = Listener.seen[-1], model.module_.state
+    assert {name: value.shape for name, value in batch.predicted.items()} == {"kind": (24, 3), "side": (24, 2)}
+    for z, said in ((batch.z, batch.predicted), (batch.twin, batch.predicted_twin)):
+        seen = batch.replace(z=z) if fusion is None or z is batch.z else model.module_.fuse(batch.replace(z=z))
+        assert torch.equal(said["kind"], objective.terms[0][1].predict(seen, first)["kind"])
+        assert torch.equal(said["side"], objective.terms[1][1].predict(seen, second)["side"])
+    assert not torch.equal(batch.predicted["kind"], batch.predicted_twin["kind"])
+    batch.predicted["kind"].sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in first.heads.parameters())
+    assert batch.z["image"].grad_fn is not None
+
+
+def test_nothing_is_predicted_where_no_term_reads_it_and_none_of_those_that_judge():
+    towers = {"image": ConvNet(size=8, channels=2), "numbers": MLP()}
+    Reader.seen.clear()
+    Learner(towers, Prediction(("kind",)) + Reader(), epochs=1).fit(labelled())
+    assert Reader.seen[-1].predicted == {}
+    model = Learner(towers, Prediction(("kind",)) + Listener(), epochs=1).fit(labelled())
+    Listener.seen.clear()
+    rows = Rows(labelled(), model._encoders(), model.codes_)
+    one, two = (model.module_.eval()(rows.batch(torch.arange(24)))[0] for _ in range(2))
+    assert one == two  # without twins held-out inputs are not varied
+    assert not Listener.seen
 
 
 def gradients(chunk_size):

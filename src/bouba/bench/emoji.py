@@ -10,8 +10,8 @@ import numpy as np
 import typer
 
 from bouba.bench import emoji_protocol as emoji
-from bouba.evaluation import Record, Result, seeds_interval
-from bouba.evaluation.table import text_table
+from bouba.evaluation import Record, Result
+from bouba.evaluation.table import text_table, with_interval
 
 HEADLINE = (
     ("known", "recall@10"),
@@ -27,16 +27,28 @@ def command(
     target: Annotated[
         str, typer.Option(help="The style without captions: noto, twemoji, fluent or openmoji.")
     ] = emoji.TARGET,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every way to adapt, with each style in turn as the target.")
+    ] = False,
+    style: Annotated[list[str] | None, typer.Option(help="With --all: this style only; may be repeated.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="With --all: this method only; may be repeated.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file; --all continues it.")
+    ] = None,
 ) -> None:
     """Every method over several seeds, means with 95% intervals, and the paired difference."""
+    if every:
+        from bouba.bench import emoji_styles as styles
+
+        typer.echo(styles.run(seeds=seeds, epochs=epochs, styles=style, methods=method, out=out))
+        return
     result = Result([])
     for seed in range(seeds):
         protocol = emoji.cut(seed, target=target)
-        for method in emoji.METHODS:
-            model = emoji.fit(method, protocol, seed, epochs=epochs, target=target)
-            result = result + emoji.judge(method, model, protocol, seed)
-            sys.stderr.write(f"seed {seed} {method}: {_brief(result, method, seed)}\n")
+        for name in emoji.METHODS:
+            model = emoji.fit(name, protocol, seed, epochs=epochs, target=target)
+            result = result + emoji.judge(name, model, protocol, seed)
+            sys.stderr.write(f"seed {seed} {name}: {_brief(result, name, seed)}\n")
             if out is not None:
                 result.to_json(out)
     typer.echo(_page(result, seeds))
@@ -67,11 +79,3 @@ def _page(result: Result, seeds: int) -> str:
         lines.append([f"{metric}, {split}", *shown, each, with_interval(gain)])
     note = "recall@10: mean over en/zh and both directions; 95% intervals over seeds (Student t)."
     return f"{text_table(header, lines, labels=1)}\n\n{note}"
-
-
-def with_interval(values) -> str:
-    """The mean over seeds and its 95% interval, as text; the number alone for one seed."""
-    if len(values) < 2:
-        return f"{values[0]:.1f}"
-    mean, low, high = seeds_interval(list(values))
-    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"

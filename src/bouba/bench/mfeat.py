@@ -26,10 +26,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bouba.bench.emoji import with_interval
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
-from bouba.evaluation.table import text_table
+from bouba.evaluation.table import text_table, with_interval
 from bouba.fuse import FusionClassifier
 from bouba.nn.fusion import LowRankFusion
 from bouba.towers import MLP

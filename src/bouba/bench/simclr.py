@@ -14,14 +14,13 @@ import numpy as np
 import typer
 
 from bouba.align.simclr import STRONG, SimCLR
-from bouba.bench.emoji import with_interval
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Column, Views
 from bouba.errors import DataError
 from bouba.evaluation import Record, Result
 from bouba.evaluation.environment import environment
-from bouba.evaluation.table import text_table
+from bouba.evaluation.table import text_table, with_interval
 from bouba.metrics import accuracy, knn, linear_probe, majority_chance
 from bouba.towers import CRNN, ConvNet, EncoderSpec
 

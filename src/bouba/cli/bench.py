@@ -17,7 +17,11 @@ BENCHES = {  # name -> what it says in `bouba bench --help`
     "cache": "CPU of an epoch on cached features of a frozen tower, against encoding anew.",
     "av-digits": "Degraded pictures and sounds of digits: fusion against each alone and late fusion.",
     "mmd": "Time and memory of the maximum mean discrepancy, against whole kernel matrices.",
+    "mnist-m": "Digits learnt in black and white, read in colour: every way to adapt, and colour augmentation.",
+    "usps": "Digits of MNIST and USPS, each way: every way to adapt, and data preparation alone.",
+    "speakers": "Spoken digits, each speaker in turn as the unlabelled target: every way to adapt.",
     "simclr": "Contrastive learning from drawings alone, against the untrained network and raw pixels.",
+    "text-to-emoji": "Drawings from unseen names, or redrawn in another style: GAN, flow, regression, neighbour.",
 }
 
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bouba.errors import UsageError
+from bouba.errors import UsageError, nearest
+
+BORDERS = ("white", "edge")
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,12 @@ class Augment:
         roam: how far a crop strays from the middle, as a share of the room it has: with 1 it lies anywhere in the
             picture (the random crop of SimCLR), with 0 only `shift` moves it.
         grey: probability of losing all colour.
-
-    The background is white, as for drawings and cut-out products: what moves into view is white.
+        recolor: probability of other colours altogether: in each channel black and white become two levels drawn evenly
+            from [0, 1], and what is between stays between. Half of the channels are inverted by it.
+        blend: largest share of another picture of the batch, of whatever domain, that is mixed in; each share from 0
+            is drawn alike. The label stays that of the picture itself, so keep it below 0.5.
+        border: what moves into view: "white", as around drawings and cut-out products, or "edge", the outermost pixels
+            drawn out, for photographs.
     """
 
     zoom: tuple[float, float] = (0.7, 1.15)
@@ -37,10 +43,18 @@ class Augment:
     color: float = 0.3
     roam: float = 0.0
     grey: float = 0.0
+    recolor: float = 0.0
+    blend: float = 0.0
+    border: str = "white"
+
+    def __post_init__(self) -> None:
+        if self.border not in BORDERS:
+            raise UsageError(f"no border {self.border!r}{nearest(str(self.border), BORDERS)}")
+        refuse_share("blend", self.blend)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, H, W) in [0, 1] -> the same, changed. Uses torch's global generator."""
-        return self._colors(self._moves(pixels))
+        return self._blended(self._recolored(self._colors(self._moves(pixels))))
 
     def _moves(self, pixels: Tensor) -> Tensor:
         between = _uniform(pixels)
@@ -56,7 +70,9 @@ class Augment:
         along = torch.stack([scale * angle.sin() * mirror, scale * angle.cos() / stretch, down], 1)
         theta = torch.stack([across, along], 1)  # (B, 2, 3)
         grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
-        return 1 - F.grid_sample(1 - pixels, grid, align_corners=False)
+        if self.border == "edge":
+            return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+        return 1 - F.grid_sample(1 - pixels, grid, align_corners=False)  # outside is 0, which is white
 
     def _colors(self, pixels: Tensor) -> Tensor:
         c = self.color
@@ -72,6 +88,19 @@ class Augment:
             chosen = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < self.grey
             pixels = pixels.mean(1, keepdim=True).where(chosen, pixels)
         return pixels
+
+    def _recolored(self, pixels: Tensor) -> Tensor:
+        if not self.recolor:
+            return pixels
+        black, white = torch.rand(2, len(pixels), 3, 1, 1, device=pixels.device)
+        chosen = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < self.recolor
+        return torch.where(chosen, black + (white - black) * pixels, pixels)
+
+    def _blended(self, pixels: Tensor) -> Tensor:
+        if not self.blend:
+            return pixels
+        other = pixels[torch.randperm(len(pixels), device=pixels.device)]
+        return pixels.lerp(other, self.blend * torch.rand(len(pixels), 1, 1, 1, device=pixels.device))
 
 
 def _uniform(pixels: Tensor):

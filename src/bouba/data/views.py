@@ -112,6 +112,7 @@ class Views:
         meta: other columns, (n,) each, kept for filters and display.
         rows: (n,) row numbers in the table the views came from.
         bad_rows: what could not be read: dicts with "row", "column", "value", "reason".
+        imputed: view -> bool (n,), True where a cell was not observed but filled in (`bouba.transfer.imputation`).
 
     Raises:
         DataError: no column, unequal lengths, an unknown kind, cells that are no vectors, NaN inside a vector.
@@ -134,6 +135,7 @@ class Views:
         meta: Mapping[str, Any] | None = None,
         rows=None,
         bad_rows: Sequence[dict] = (),
+        imputed: Mapping[str, Any] | None = None,
     ):
         if not columns:
             raise DataError("Views need one column of a modality or more, got none; name one, for example image=...")
@@ -146,6 +148,7 @@ class Views:
         self.key = None if key is None else as_array(key)
         self.group = None if group is None else as_array(group)
         self.bad_rows = list(bad_rows)
+        self._imputed = {name: np.asarray(mask, bool) for name, mask in (imputed or {}).items() if name in self.columns}
         for name, rows_of in self._lengths():
             if rows_of != n:
                 raise DataError(f"column {name!r} has {rows_of} rows, the others have {n}; give every column all rows")
@@ -154,7 +157,7 @@ class Views:
         """Every column and every array about rows: its name in messages and its length."""
         roles = {"rows": self.rows, "domain": self.domain, "key": self.key, "group": self.group}
         yield from ((name, len(column)) for name, column in self.columns.items())
-        for about in (roles, self.y, self.meta):
+        for about in (roles, self.y, self.meta, self._imputed):
             yield from ((name, len(values)) for name, values in about.items() if values is not None)
 
     @property
@@ -166,6 +169,13 @@ class Views:
     def present(self) -> dict[str, np.ndarray]:
         """view -> bool (n,)."""
         return {name: column.present for name, column in self.columns.items()}
+
+    @property
+    def imputed(self) -> dict[str, np.ndarray]:
+        """view -> bool (n,), True where the cell is there because it was filled in. A mark stays with its row and view
+        through `views[rows]`, `select` and `transform`."""
+        nowhere = np.zeros(len(self), bool)
+        return {name: self._imputed.get(name, nowhere) & column.present for name, column in self.columns.items()}
 
     @property
     def domains(self) -> list[str]:
@@ -204,11 +214,12 @@ class Views:
             key=picked(self.key),
             group=picked(self.group),
             rows=self.rows[index],
+            imputed={name: mask[index] for name, mask in self._imputed.items()},
         )
 
     def replace(self, **changes) -> Views:
         """A copy with some constructor arguments changed."""
-        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows")
+        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows", "imputed")
         return Views(**{name: changes.get(name, getattr(self, name)) for name in names})
 
     def select(self, *names: str) -> Views:
@@ -234,15 +245,17 @@ class Views:
         return np.hstack([np.stack(list(column)) for column in self.columns.values()]).astype(dtype or float)
 
     def __repr__(self) -> str:
-        cells = ", ".join(
-            f"{name}: {column.kind}"
-            + (f" ({int((~column.present).sum())} missing)" if not column.present.all() else "")
-            for name, column in self.columns.items()
-        )
+        cells = ", ".join(f"{name}: {column.kind}{self._not_observed(name)}" for name, column in self.columns.items())
         roles = [f"y={list(self.y)}"] if self.y else []
         roles += [f"domains={self.domains}"] if self.domain is not None else []
         roles += [f"{role}=..." for role in ("key", "group") if getattr(self, role) is not None]
         return f"Views({len(self)} rows, {{{cells}}}{''.join(', ' + role for role in roles)})"
+
+    def _not_observed(self, name: str) -> str:
+        """' (2 missing, 3 imputed)', as far as it applies."""
+        counts = {"missing": int((~self[name].present).sum()), "imputed": int(self.imputed[name].sum())}
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return f" ({told})" if told else ""
 
 
 def as_array(values) -> np.ndarray:

@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bouba.evaluation.intervals import seeds_interval
+
 
 def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels: int) -> str:
     """Columns padded to one width: the first `labels` to the left, the rest to the right.
@@ -28,3 +33,12 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
         for line in shown
     )
     return "\n".join(line.rstrip() for line in padded)
+
+
+def with_interval(values: ArrayLike) -> str:
+    """The mean over seeds and its 95% interval, as text; the number alone for one seed."""
+    runs = np.asarray(values, dtype=float)
+    if len(runs) < 2:
+        return f"{runs[0]:.1f}"
+    mean, low, high = seeds_interval(runs)
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"

@@ -12,6 +12,10 @@ from bouba.metrics.classification import majority_chance as majority_chance
 from bouba.metrics.classification import zero_shot as zero_shot
 from bouba.metrics.domain import domain_accuracy as domain_accuracy
 from bouba.metrics.domain import proxy_a_distance as proxy_a_distance
+from bouba.metrics.generation import diversity as diversity
+from bouba.metrics.generation import frechet_distance as frechet_distance
+from bouba.metrics.generation import novelty as novelty
+from bouba.metrics.generation import r_precision as r_precision
 from bouba.metrics.regression import mean_absolute_error as mean_absolute_error
 from bouba.metrics.regression import r_squared as r_squared
 from bouba.metrics.regression import root_mean_squared_error as root_mean_squared_error

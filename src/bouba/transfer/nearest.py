@@ -1,0 +1,76 @@
+"""The nearest neighbour: what went with the source most like this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from bouba.errors import UsageError
+from bouba.nn.unit import unit_rows
+from bouba.terms.term import Objective
+from bouba.towers import EncoderSpec, SameAs
+from bouba.transfer.translator import Translator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bouba.batch import Batch
+    from bouba.data.views import Views
+
+
+class NearestTranslator(Translator):
+    """Targets of the training rows whose source is most like a row's: a baseline that copies.
+
+        x_k = target of the row with the k-th largest cos(s - m, s_i - m),   k = 1 ... n
+
+    s are the raw numbers of the source where its encoder has such (words, standardised numbers, pixels), else the
+    features of its encoder (pretrained towers); m is their mean over training rows. Nothing is trained. Its items are
+    real, and none of them is new: what draws items has to come nearer to the truth, or be worth having for being new.
+
+    Args:
+        Others: see Translator; `raw` and what says how to train are not read.
+
+    >>> import numpy as np
+    >>> from bouba.data import Views
+    >>> views = Views({"a": np.eye(8), "b": 2 * np.eye(8)})
+    >>> NearestTranslator("a", "b").fit(views).translate(views[:1])[0, 0, :3].round(2)
+    array([2., 0., 0.], dtype=float32)
+    """
+
+    saves = (*Translator.saves, "rows_")
+
+    def _objective(self) -> Objective:
+        return Objective(())
+
+    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
+        self.rows_ = int(self._both(views).sum())
+        return super()._specs(views)
+
+    def _assemble(self) -> None:
+        super()._assemble()
+        source, target = (self._encoders()[name] for name in (self.source_, self.target_))
+        self.module_.register_buffer("sources", torch.zeros(self.rows_, source.raw_width or source.width))
+        self.module_.register_buffer("targets", torch.zeros(self.rows_, target.raw_width))
+
+    def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
+        """Keep the rows that have both views."""
+        pairs = views[self._both(views)]
+        sources = self._run(pairs.select(self.source_), lambda batch: {"": self._condition(batch)})[""]
+        self.module_.get_buffer("sources").copy_(torch.from_numpy(sources))
+        self.module_.get_buffer("targets").copy_(torch.from_numpy(self._raw_of(self.target_, pairs)))
+        self.history_: list[dict] = []
+
+    def _condition(self, batch: Batch) -> Tensor:
+        encoder = self._encoders()[self.source_]
+        if encoder.raw_width:
+            return encoder.raw(batch.inputs[self.source_])
+        return self.module_.embed_view(self.source_, batch, features=True)
+
+    def _draw(self, c: Tensor, n: int) -> Tensor:
+        if n > self.rows_:
+            raise UsageError(f"there are {self.rows_} training rows to copy, {n} were asked for")
+        sources, targets = self.module_.get_buffer("sources"), self.module_.get_buffer("targets")
+        centre = sources.mean(0)  # pictures share most of their light, which says nothing
+        alike = unit_rows(c - centre) @ unit_rows(sources - centre).T
+        return targets[alike.topk(n, dim=1).indices]  # (B, n, p)

@@ -1,0 +1,42 @@
+"""Regression: the best single guess at a view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bouba.terms.regression import Regression
+from bouba.terms.term import Objective
+from bouba.transfer.translator import Translator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class RegressionTranslator(Translator):
+    """The mean of what a row's source lets expect, by least squares: the baseline of translators that draw.
+
+        L = Regression(source, target)
+
+    Every draw is the same. Take it where the source settles the target (a rotation, a change of unit), or where the
+    squared error is what counts; ConditionalGAN or FlowTranslator where one source has many right answers, whose mean
+    is none of them.
+
+    Args:
+        hidden: width of the decoder. Others: see Translator.
+
+    >>> import numpy as np
+    >>> from bouba.data import Views
+    >>> views = Views({"a": np.eye(8), "b": np.eye(8)[::-1].copy()})
+    >>> RegressionTranslator("a", "b", epochs=1).fit(views).translate(views, 2).shape
+    (8, 2, 8)
+    """
+
+    def __init__(self, source: str | None = None, target: str | None = None, *, hidden: int = 256, **options):
+        super().__init__(source, target, **options)
+        self.hidden = hidden
+
+    def _objective(self) -> Objective:
+        return Objective.of(Regression(self.source_, self.target_, raw=self.raw, hidden=self.hidden))
+
+    def _draw(self, c: Tensor, n: int) -> Tensor:
+        return self._state()(c)[:, None].expand(-1, n, -1)

@@ -1,0 +1,160 @@
+"""Adversarial, the term and its function."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bouba.batch import Batch
+from bouba.errors import DataError, ModalityError, UsageError
+from bouba.terms import Adversarial, Space, conditional_gan
+from bouba.terms.across import condition
+from bouba.terms.conditional_gan import Players
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def batch_of(z, x, present=None):
+    here = torch.ones(len(z), dtype=torch.bool)
+    shown = {"words": here, "drawing": here if present is None else present}
+    return Batch({}, shown, torch.arange(len(z)), z={"words": z}, raw={"words": z, "drawing": x})
+
+
+def players(width=3, dim=2, hidden=8):
+    torch.manual_seed(0)
+    return Players(dim, (width,), noise=4, hidden=hidden, decay=0.9)
+
+
+def cost(score):
+    """-log sigmoid of one score."""
+    return -math.log(1 / (1 + math.exp(-score)))
+
+
+def test_definition_by_rows():
+    """Four rows; the penalty is that of the first one, whose gradient is found by differences."""
+    both, x, c = players(), drawn(4, 3).double(), drawn(4, 2, seed=1).double()
+    both.double()
+    torch.manual_seed(5)
+    loss, parts = conditional_gan(x, c, both, r1=0.7, pull=0.4, mismatched=True)
+    torch.manual_seed(5)
+    made = both.draw(c)
+    score = lambda item, told: both.critic(item[None], told[None]).item()  # noqa: E731
+    judged = sum(cost(score(x[i], c[i])) for i in range(4)) / 4
+    judged += sum(cost(-score(made[i], c[i])) + cost(-score(x[i], c[i - 1])) for i in range(4)) / 8
+    fooled = sum(cost(score(made[i], c[i])) for i in range(4)) / 4
+    step = 1e-5 * torch.eye(3).double()
+    slope = [(score(x[0] + step[k], c[0]) - score(x[0] - step[k], c[0])) / 2e-5 for k in range(3)]
+    steep = sum(s**2 for s in slope)
+    pulled = sum((x[i, k] - made[i, k]).item() ** 2 for i in range(4) for k in range(3)) / 12
+    assert parts["critic"].item() == pytest.approx(judged, abs=1e-9)
+    assert parts["generator"].item() == pytest.approx(fooled, abs=1e-9)
+    assert parts["penalty"].item() == pytest.approx(steep, abs=1e-7)
+    assert loss.item() == pytest.approx(judged + fooled + 0.35 * steep + 0.4 * pulled, abs=1e-7)
+
+
+def test_law_each_player_pays_for_its_own_part_only():
+    """The critic learns what L_D alone would teach it, the generator and the condition what L_G alone would."""
+    both, x = players(), drawn(6, 3)
+    c = drawn(6, 2, seed=1).requires_grad_()
+    torch.manual_seed(1)
+    conditional_gan(x, c, both, r1=0.5, mismatched=True)[0].backward()
+    of_critic = [p.grad.clone() for p in both.critic.parameters()]
+    of_generator = [c.grad.clone(), *(p.grad.clone() for p in both.generator.parameters())]
+    torch.manual_seed(1)
+    made = both.draw(c)
+    fooled = F.softplus(-both.critic(made, c)).mean()
+    expected = torch.autograd.grad(fooled, [c, *both.generator.parameters()])
+    torch.testing.assert_close(of_generator, list(expected))
+    fixed, told = made.detach(), c.detach()
+    wrong = F.softplus(both.critic(fixed, told)).mean() + F.softplus(both.critic(x, told.roll(1, 0))).mean()
+    real = x.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(both.critic(real, told)[:2].sum(), real, create_graph=True)
+    penalty = slope.square().sum() / 2  # of the first two rows, a quarter of six rounded up
+    judged = F.softplus(-both.critic(x, told)).mean() + wrong / 2 + 0.25 * penalty
+    torch.testing.assert_close(of_critic, list(torch.autograd.grad(judged, list(both.critic.parameters()))))
+
+
+def test_law_the_critic_sees_pictures_changed_and_numbers_as_they_are():
+    pictures = Players(2, (3, 8, 8), noise=4, hidden=8, decay=0.9)
+    x = drawn(5, 192)
+    assert not torch.equal(pictures.seen(x, True), x)
+    assert torch.equal(pictures.seen(x, False), x)
+    assert torch.equal(players().seen(x, True), x)
+
+
+def test_recovery_two_modes_where_regression_gives_their_middle():
+    """x is c + 2 or c - 2 with equal odds: both are drawn, and draws lie far nearer to them than their middle does."""
+    torch.manual_seed(0)
+    term = Adversarial("words", "drawing", raw=True, noise=4, hidden=64, r1=1.0)
+    state = term.state(Space({"words": 1, "drawing": 1}, raw={"words": (1,), "drawing": (1,)}))
+    optimizer = torch.optim.AdamW(state.parameters(), 2e-3)
+    for step in range(600):
+        for group in optimizer.param_groups:
+            group["lr"] = 2e-3 * (1 - step / 600)
+        c = torch.randn(128, 1)
+        x = c + 2 * torch.randn(128, 1).sign() + 0.2 * torch.randn(128, 1)
+        optimizer.zero_grad()
+        term.loss(batch_of(c, x), state)[0].backward()
+        optimizer.step()
+    c = torch.randn(600, 1)
+    off = (state.draw(c, averaged=True) - c).detach().flatten()
+    real = 2 * torch.randn(600).sign() + 0.2 * torch.randn(600)
+    distance = lambda some: (some.sort().values - real.sort().values).abs().mean()  # noqa: E731  Wasserstein's
+    assert distance(off) < 0.6 * distance(torch.zeros(600)), "c itself is what regression gives"
+    assert 0.2 < (off > 0).float().mean() < 0.8
+
+
+def test_the_average_follows_the_generator_in_training_only():
+    term = Adversarial("words", "drawing", hidden=8, decay=0.5)
+    state = term.state(Space({"words": 2, "drawing": 2}, raw={"drawing": (3,)}))
+    z, x = drawn(4, 2), drawn(4, 3, seed=1)
+    with torch.no_grad():
+        state.generator.layers[0].bias.add_(1.0)
+    before = state.average.average1.clone()
+    state.eval()
+    term.loss(batch_of(z, x), state)
+    assert torch.equal(state.average.average1, before)
+    state.train()
+    term.loss(batch_of(z, x), state)
+    torch.testing.assert_close(state.average.average1, before + 0.9)  # the first step keeps 1 / 10
+    assert "average.average1" in state.state_dict()
+    assert not any(name.startswith("average") for name, _ in state.named_parameters())
+
+
+def test_rows_without_either_view_are_masked_and_a_batch_without_pairs_costs_nothing():
+    term = Adversarial("words", "drawing", hidden=8)
+    state = term.state(Space({"words": 2, "drawing": 2}, raw={"drawing": (3,)}))
+    z, x = drawn(6, 2).requires_grad_(), drawn(6, 3, seed=1)
+    present = torch.tensor([1, 1, 0, 1, 1, 0], dtype=torch.bool)
+    torch.manual_seed(2)
+    value, _ = term.loss(batch_of(z, x, present), state)
+    torch.manual_seed(2)
+    alone, _ = conditional_gan(x[present], condition(z[present], raw=False), state)
+    torch.testing.assert_close(value, alone)
+    nobody, parts = term.loss(batch_of(z, x, ~present & present), state)
+    nobody.backward()
+    assert (nobody.item(), parts) == (0, {})
+    assert not z.grad.any()
+
+
+def test_refusals():
+    space = Space({"words": 4, "drawing": 4}, raw={"drawing": (3, 8, 8)})
+    with pytest.raises(ModalityError, match="Adversarial names 'drawng', but no such view; did you mean 'drawing'"):
+        Adversarial("words", "drawng").state(space)
+    with pytest.raises(UsageError, match="Adversarial gives one view from another, got 'words' twice"):
+        Adversarial("words", "words").state(space)
+    with pytest.raises(ModalityError, match="encoder of 'words' has no raw form; views that have one: 'drawing'"):
+        Adversarial("drawing", "words").state(space)
+    with pytest.raises(ModalityError, match="encoder of 'words' has no raw form"):
+        Adversarial("words", "drawing", raw=True).state(space)
+    with pytest.raises(UsageError, match=r"decay in \[0, 1\), got 64, 256, 1.0, 0.0 and 1.0"):
+        Adversarial("words", "drawing", decay=1.0)
+    broken = drawn(4, 3)
+    broken[2, 0] = torch.nan
+    term = Adversarial("words", "drawing", hidden=8)
+    state = term.state(Space({"words": 2, "drawing": 2}, raw={"drawing": (3,)}))
+    with pytest.raises(DataError, match="drawing holds NaN or infinity in 1 of 4 rows, first in row 2"):
+        term.loss(batch_of(drawn(4, 2), broken), state)
