@@ -99,6 +99,23 @@ def test_adapted_clip_needs_a_target(run, capsys, tmp_path):
     assert bouba("fit", table, "-o", tmp_path / "a", *arguments) == 0
 
 
+def test_dann_is_trained_beside_its_source_only_like_and_diagnosed(run, capsys, tmp_path):
+    table, _ = run
+    assert bouba("fit", table, "-o", tmp_path / "d", "--method", "dann") == 2
+    assert "dann needs --target" in capsys.readouterr().err
+    arguments = ("--method", "dann", "--target", "shop", "--epochs", 1, "--dim", 8, "--holdout", 0.4)
+    assert bouba("fit", table, "-o", tmp_path / "d", *arguments) == 0
+    records = json.loads((tmp_path / "d" / "metrics.json").read_text())
+    records = records["records"] if isinstance(records, dict) else records
+    assert {"dann", "source_only"} <= {record["method"] for record in records}
+    assert {"shop", "studio"} <= {record["domain"] for record in records}
+    found = json.loads((tmp_path / "d" / "diagnosis.json").read_text())
+    assert {shift["view"] for shift in found["shifts"]} == {"photo"}  # captions of the target stay hidden
+    assert {shift["space"] for shift in found["shifts"]} == {"before", "after"}
+    assert "tells the target from the source by photo" in (tmp_path / "d" / "report.html").read_text()
+    assert bouba("predict", tmp_path / "d", table, "-o", tmp_path / "guess.csv") == 0
+
+
 def test_resume_after_a_crash(run, tmp_path, monkeypatch, capsys):
     table, _ = run
     arguments = (table, "-o", tmp_path / "r", "--epochs", 3, "--dim", 8)

@@ -28,10 +28,10 @@ EPOCHS = 8
 FOLDS = 5
 COLOUR = Augment((1.0, 1.0), 0.0, 0.05, 0.0, flip=0.0, color=0.0, recolor=0.5, border="edge")
 BLENDED = Augment((1.0, 1.0), 0.0, 0.05, 0.0, flip=0.0, color=0.0, recolor=0.7, blend=0.4, border="edge")
-PLAIN = ConvNet(size=28, channels=8, augment=None)
+PLAIN = ConvNet(size=28, channels=16, augment=None)
 LOOKS: dict[str, EncoderSpec] = {
-    "colour": ConvNet(size=28, channels=8, augment=COLOUR),
-    "blended colour": ConvNet(size=28, channels=8, augment=BLENDED),
+    "colour": ConvNet(size=28, channels=16, augment=COLOUR),
+    "blended colour": ConvNet(size=28, channels=16, augment=BLENDED),
 }
 METHODS = adaptation.methods(PLAIN, LOOKS)
 NAME = "MNIST -> MNIST-M"

@@ -15,7 +15,7 @@ from bouba.cli import reading, recipe, run_folder
 from bouba.cli.index import build_index
 from bouba.cli.story import tell
 from bouba.data.split import split
-from bouba.data.target import source_only
+from bouba.data.target import Target, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest, require
 from bouba.evaluation import Result, predicts
@@ -24,9 +24,12 @@ from bouba.learner import BaseLearner
 ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "ridge", "random_state")
 FIT = ("target", "validation", "holdout")
 HOLDOUT = 0.1
-PREDICTS = ("classifier", "regressor", "multitask")  # methods that need a label column
+CLASSIFIES = ("dann", "mmd-adapter", "deep-coral")  # what was learnt on a source, on a target without labels
+ADAPTS = ("adapted-clip", *CLASSIFIES)  # methods that need a target
+PREDICTS = ("classifier", "regressor", "multitask", *CLASSIFIES)  # methods that need a label column
 FUSES = (*PREDICTS, "autoencoder", "learner")
 ONE_VIEW = ("simclr", *FUSES)  # methods that one modality is enough for
+SPACES = {"raw": "as it comes", "before": "without adaptation", "after": "with adaptation"}
 DROP = 0.3  # of --fusion: how often a view is hidden in training
 
 
@@ -91,8 +94,8 @@ def command(
     if plan["method"] in PREDICTS:
         _refuse_no_label(plan, views)
     hidden = plan["fit"].get("target")
-    if hidden is None and plan["method"] == "adapted-clip":
-        raise UsageError("adapted-clip needs --target, the domain to adapt to" + _domains(views))
+    if hidden is None and plan["method"] in ADAPTS:
+        raise UsageError(f"{plan['method']} needs --target, the domain to adapt to" + _domains(views))
     for module, extra in (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report")):
         require(module, extra)  # before hours of training, not after
     folder = run_folder.begin(out, resume=resume, overwrite=overwrite)
@@ -110,8 +113,9 @@ def command(
     model.save(folder / "model")
     known = training if hidden is None else source_only(training, hidden)  # neither probe nor baseline sees it
     beside = baseline and held_out is not None and predicts(model)
-    rivals = _late_fusion(model, training, plan["fit"], aloud=not as_json) if beside else {}
-    result = tell(folder, plan["method"], model, known, held_out, views, rivals)
+    rivals = _rivals(model, training, plan["fit"], aloud=not as_json) if beside else {}
+    shifts = _shifts(folder, model, held_out, rivals, hidden) if held_out is not None and hidden is not None else []
+    result = tell(folder, plan["method"], model, known, held_out, views, rivals, shifts)
     build_index(model, views, folder / "index")
     run_folder.finish(folder, out)
     if as_json:
@@ -167,6 +171,47 @@ def _refuse_no_label(plan: dict, views: Views) -> None:
 
 def _columns(views: Views) -> str:
     return f" (there is {', '.join(views.meta)})" if views.meta else ""
+
+
+def _rivals(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
+    """What a model that predicts is compared with: its like on the source alone, or each view predicting alone."""
+    from bouba.adapt.adapted_classifier import AdaptedClassifier
+
+    if isinstance(model, AdaptedClassifier):
+        return _source_only(model, training, said, aloud=aloud)
+    return _late_fusion(model, training, said, aloud=aloud)
+
+
+def _source_only(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
+    """The baseline of a classifier that adapts: the same towers and training, and nothing of the target."""
+    from bouba.fuse import FusionClassifier
+
+    if aloud:
+        sys.stderr.write("a classifier of the source alone is trained beside; --no-baseline leaves it out\n")
+    mine = clone(model).get_params(deep=False)
+    rival = FusionClassifier(calibration=0.0)
+    shared = {name: value for name, value in mine.items() if name in rival.get_params(deep=False)}
+    rival.set_params(**shared)
+    return {"source_only": rival.fit(source_only(training, said["target"]), validation=said.get("validation"))}
+
+
+def _shifts(folder: Path, model, held_out: Views, rivals: dict[str, BaseLearner], target: Target) -> list[str]:
+    """diagnosis.json, and a sentence a view on how far source and target lie apart."""
+    from bouba.adapt import diagnose
+
+    try:
+        found = diagnose(model, held_out, target=target, before=rivals.get("source_only"))
+    except DataError as error:  # too few rows of either to compare
+        return [f"How far source and target lie apart was not measured: {error}."]
+    (folder / "diagnosis.json").write_text(json.dumps(found.to_dict(), indent=1))
+    distances: dict[str, dict[str, float]] = {}
+    for shift in found.shifts:
+        distances.setdefault(shift.view, {})[shift.space] = shift.a_distance
+    return [
+        f"How well a classifier tells the target from the source by {view}, from 0 (not at all) to 2 (always): "
+        + ", ".join(f"{value:.2f} {SPACES[space]}" for space, value in spaces.items())
+        for view, spaces in distances.items()
+    ]
 
 
 def _late_fusion(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:

@@ -36,6 +36,9 @@ from bouba.errors import DataError, RecipeError, nearest
 METHODS = {
     "clip": "CLIP",
     "adapted-clip": "AdaptedCLIP",
+    "dann": "DANN",
+    "mmd-adapter": "MMDAdapter",
+    "deep-coral": "DeepCORAL",
     "simclr": "SimCLR",
     "cca": "CCA",
     "kernel-cca": "KernelCCA",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,8 @@ from bouba.cli.index import fuses
 from bouba.data.views import Views
 from bouba.errors import DataError
 from bouba.evaluation import Result, evaluate, evaluate_predictions, predicts
+
+UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
 
 
 def judge(name: str, model: Any, training: Views, held_out: Views, rivals: Mapping[str, Any]) -> Result:
@@ -42,6 +44,7 @@ def tell(
     held_out: Views | None,
     views: Views,
     rivals: Mapping[str, Any] = MappingProxyType({}),
+    remarks: Sequence[str] = (),
 ) -> Result | None:
     """Write metrics.json and report.html for one model; the result, or None when nothing was held out."""
     from bouba import report
@@ -81,7 +84,7 @@ def tell(
         records=[] if result is None else [vars(record) for record in result],
         galleries=galleries,
         maps=maps,
-        notes=[] if held_out is not None else ["No row was held out, so nothing here is a measurement on new rows."],
+        notes=[*remarks, *([] if held_out is not None else [UNMEASURED])],
     )
     report.write(page, folder / "report.html")
     return result
