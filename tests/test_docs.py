@@ -189,6 +189,30 @@ def test_the_python_of_fuse_runs(monkeypatch):
     run("docs/fuse.md", monkeypatch)
 
 
+def test_the_python_of_adapt_runs(monkeypatch):
+    names = run("docs/adapt.md", monkeypatch)
+    plain, adapted = ((names[m].predict(names["there"])) for m in ("plain", "dann"))
+    truth = names["y_target"]
+    assert (adapted == truth).mean() > (plain["kind"] == truth).mean() + 0.1
+
+
+def test_the_commands_of_adapt_run(here, monkeypatch):
+    pytest.importorskip("lancedb")
+    pytest.importorskip("plotly")
+    for code in blocks("docs/adapt.md", "bash"):
+        for line in code.splitlines():
+            command(line + (" --epochs 2 --dim 16" if line.startswith("bouba fit") else ""), monkeypatch)
+    assert (here / "runs" / "dann" / "diagnosis.json").exists()
+
+
+def test_the_python_of_transfer_runs(monkeypatch):
+    names = run("docs/transfer.md", monkeypatch)
+    spread = [names[m].translate(names["views"][:50], n=8).std(1).mean(0)[0] for m in ("flow", "average")]
+    assert spread[0] > 1.0  # two answers 4 apart
+    assert spread[1] < 1e-6
+    assert names["filled"].imputed["b"].sum() == 100
+
+
 def test_the_commands_of_fuse_run(here, monkeypatch, capsys):
     pytest.importorskip("lancedb")
     pytest.importorskip("plotly")

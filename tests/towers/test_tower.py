@@ -13,7 +13,7 @@ from bouba.towers.tower import stack
 
 def image_tower():
     torch.manual_seed(0)
-    return Tower(ConvNet(size=8, channels=2, augment=None).build({}), 5)
+    return Tower(ConvNet(size=8, channels=2, augment=None).build({}), 5, domains=3)
 
 
 @pytest.fixture
@@ -64,3 +64,9 @@ def test_projection_is_linear_or_two_layers():
 def test_stack_pads_at_the_end():
     assert stack([torch.tensor([1, 2]), torch.tensor([], dtype=torch.int64)]).tolist() == [[1, 2], [0, 0]]
     assert stack([]).shape == (0, 0)
+
+
+def test_without_domains_all_pass_together(inputs):
+    torch.manual_seed(0)
+    tower = Tower(ConvNet(size=8, channels=2, augment=None).build({}), 5).train()
+    torch.testing.assert_close(copy.deepcopy(tower)(inputs, DOMAIN), copy.deepcopy(tower)(inputs))

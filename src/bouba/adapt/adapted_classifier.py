@@ -9,14 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from torch import nn
 
 from bouba.data.read import as_views
 from bouba.data.target import Target
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
 from bouba.learner.predicts import Predicts, agreement
-from bouba.nn.domain_norm import DomainStatistics
 from bouba.nn.fusion import Fusion
 from bouba.terms import Objective, Prediction, Term
 from bouba.towers import EncoderSpec
@@ -37,9 +35,7 @@ class AdaptedClassifier(ClassifierMixin, Predicts):
         fusion: how several views become one vector; None averages what each predicts.
         hidden: width of a hidden layer in the head; None for a linear head.
         smoothing: label smoothing in [0, 1).
-        domain_norm: towers with BatchNorm normalise each domain by its own statistics, in training and after. False:
-            all domains by the same.
-        **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
+        **training: dim, epochs, batch_size, lr, weight_decay, patience, domain_norm, random_state; see Learner.
     """
 
     aligns: ClassVar[bool] = False
@@ -56,7 +52,6 @@ class AdaptedClassifier(ClassifierMixin, Predicts):
         fusion: Fusion | None = None,
         hidden: int | None = None,
         smoothing: float = 0.0,
-        domain_norm: bool = True,
         **training,
     ):
         super().__init__(towers, fusion=fusion, **training)
@@ -66,7 +61,6 @@ class AdaptedClassifier(ClassifierMixin, Predicts):
         self.also = also
         self.hidden = hidden
         self.smoothing = smoothing
-        self.domain_norm = domain_norm
 
     @abstractmethod
     def _adaptation(self) -> Term:
@@ -79,11 +73,6 @@ class AdaptedClassifier(ClassifierMixin, Predicts):
 
     def _numbers(self, views: Views) -> list[str]:
         return [name for name in super()._numbers(views) if name != self.label_]
-
-    def _assemble(self) -> None:
-        super()._assemble()
-        for tower in self.module_.towers.values() if not self.domain_norm else ():
-            tower.statistics = DomainStatistics(nn.Identity(), 0)
 
     def fit(self, X, y=None, *, domain: Sequence | None = None, target: Target | None = None, **how):
         """Train on the source's labels and on the target's cells.

@@ -21,7 +21,7 @@ class DANN(AdaptedClassifier):
     Args:
         towers: view -> encoder; a default for each kind when None.
         conditional: let domains agree class by class, sure rows first (CDAN + E).
-        label, weight, adapt, also, fusion, hidden, smoothing, domain_norm: see AdaptedClassifier.
+        label, weight, adapt, also, fusion, hidden, smoothing: see AdaptedClassifier.
         **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
 
     References: Ganin et al. 2016, Domain-Adversarial Training of Neural Networks, equation 9; Long et al. 2018 (CDAN).

@@ -20,7 +20,7 @@ class DeepCORAL(AdaptedClassifier):
     Args:
         towers: view -> encoder; a default for each kind when None.
         weight: w.
-        label, adapt, also, fusion, hidden, smoothing, domain_norm: see AdaptedClassifier.
+        label, adapt, also, fusion, hidden, smoothing: see AdaptedClassifier.
         **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
 
     Reference: Sun and Saenko 2016, Deep CORAL, equations 1 and 6. Departures: see CORAL.

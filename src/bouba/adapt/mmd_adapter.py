@@ -20,7 +20,7 @@ class MMDAdapter(AdaptedClassifier):
     Args:
         towers: view -> encoder; a default for each kind when None.
         kernel: "multi", "rbf" or "linear"; see MMD.
-        label, weight, adapt, also, fusion, hidden, smoothing, domain_norm: see AdaptedClassifier.
+        label, weight, adapt, also, fusion, hidden, smoothing: see AdaptedClassifier.
         **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
 
     Reference: Long et al. 2015, Learning Transferable Features with Deep Adaptation Networks. Departures: see MMD; one

@@ -65,8 +65,8 @@ MEASURES = (
 
 
 def towers(method: str, *, image: EncoderSpec | None = None) -> dict[str, EncoderSpec]:
-    """The demo's towers; the picture's augmentation and cropping as the method says."""
-    picture: Any = image or ResNet(size=32, channels=24)
+    """The demo's text towers and a small picture tower; its augmentation and cropping as the method says."""
+    picture: Any = image or ConvNet(size=24, channels=16)
     assert isinstance(picture, ResNet | ConvNet), "towers that crop"
     picture = replace(picture, crop=method != "not cropped")
     if method in COLOURED:

@@ -63,6 +63,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         weight_decay: float = 0.05,
         patience: int | None = None,
         chunk_size: int | None = None,
+        domain_norm: bool = True,
         random_state: int = 0,
         verbose: bool = False,
     ):
@@ -75,6 +76,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.patience = patience
         self.chunk_size = chunk_size
+        self.domain_norm = domain_norm
         self.random_state = random_state
         self.verbose = verbose
 
@@ -199,7 +201,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
                 spec.start(self._encoders()[name])
 
     def _assemble(self) -> None:
-        domains = len(self.codes_.domains)
+        domains = len(self.codes_.domains) if self.domain_norm else 0
         towers = {
             name: Tower(spec.build(self.learned_[name]), self.dim, domains=domains)
             for name, spec in self.specs_.items()

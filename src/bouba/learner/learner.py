@@ -48,6 +48,8 @@ class Learner(Predicts):
         patience: epochs without a better validation loss before stopping; None never stops.
         chunk_size: rows a tower sees at once. Only the activations of one chunk are held (gradient caching, Gao et
             al. 2021), for a third more work and the same gradients, BatchNorm aside; None sees the whole batch.
+        domain_norm: towers with BatchNorm normalise each domain by its own statistics, in training and after. False:
+            all domains by the same.
         random_state: seed of initial weights, order and augmentation.
         verbose: show a progress bar.
 

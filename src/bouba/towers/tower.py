@@ -108,14 +108,15 @@ class Tower(nn.Module):
     """One view's way into the shared space: inputs -> z (B, dim).
 
     Where the encoder has BatchNorm, rows of different domains pass apart: in training each is normalised by its
-    own batch, since a mixed batch would tell the domains apart; afterwards by its own measured statistics.
+    own batch, since a mixed batch would tell the domains apart; afterwards by its own measured statistics. Not so
+    where `domains` is 0.
     """
 
     def __init__(self, encoder: Encoder, dim: int, *, hidden: int | None = None, domains: int = 0):
         super().__init__()
         self.encoder = encoder
         self.projection = Projection(encoder.width, dim, hidden=hidden)
-        self.statistics = DomainStatistics(encoder, domains)
+        self.statistics = DomainStatistics(encoder if domains else nn.Identity(), domains)
         self.dim = dim
 
     def forward(self, inputs: Inputs, domain: Tensor | None = None) -> Tensor:
