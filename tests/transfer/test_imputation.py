@@ -6,6 +6,7 @@ import pytest
 from bouba import ConvNet, Learner, Views
 from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, UsageError
+from bouba.evaluation import evaluate
 from bouba.fuse import MultimodalAutoencoder
 from bouba.terms import InfoNCE
 from bouba.towers import MLP
@@ -142,6 +143,23 @@ def test_pictures_are_decoded_into_cells_that_a_tower_reads():
     assert filled["photo"][0].shape == (8, 8, 3)
     assert filled["photo"][9].shape == (12, 12, 3)
     assert np.isfinite(model.transform(filled)).all()
+
+
+def test_what_was_imputed_is_the_truth_of_nothing(model, tmp_path):
+    """A wrong filling changes no number of retrieval; hits of a search say what was filled in."""
+    pytest.importorskip("lancedb")
+    from bouba.cli.index import build_index
+
+    views = related(60)
+    holes = without(views, b=np.arange(60) < 20)
+    filled = impute(holes, Doubles("c"))  # nothing lacks c
+    assert filled.observed() is filled
+    wrong = holes.replace(columns={**holes.columns, "b": views["b"]}, imputed={"b": np.arange(60) < 20})
+    assert wrong.observed().present["b"].sum() == 40
+    clip = Learner({name: MLP((8,)) for name in "abc"}, InfoNCE(), dim=4, epochs=2).fit(views)
+    assert evaluate(clip, wrong).records == evaluate(clip, holes).records
+    hits = build_index(clip, wrong, tmp_path / "index").search(clip.embed(wrong)["b"][3], view="b", k=1)
+    assert hits[0].columns["b imputed"]
 
 
 def test_refusals(model):

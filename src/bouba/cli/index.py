@@ -40,6 +40,7 @@ def build_index(model: Any, views: Views, path: Path) -> Index:
             records = [decode.record(cell) if there else {} for cell, there in zip(column, column.present)]
             for key in dict.fromkeys(key for record in records for key in record):
                 columns.setdefault(key, [record.get(key) for record in records])
+    columns |= {f"{name} imputed": marks.tolist() for name, marks in views.imputed.items() if marks.any()}
     plain = {name: [None if is_missing(v) else v for v in values] for name, values in columns.items()}
     paths = {
         name: [decode.path_of(cell) if there else None for cell, there in zip(column, column.present)]

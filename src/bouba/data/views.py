@@ -226,6 +226,14 @@ class Views:
         """The same rows with only the named views."""
         return self.replace(columns={name: self[name] for name in names})
 
+    def observed(self) -> Views:
+        """The same rows without the cells that were imputed."""
+        marked = {name: marks for name, marks in self.imputed.items() if marks.any()}
+        columns = {
+            name: column.without(marked[name]) if name in marked else column for name, column in self.columns.items()
+        }
+        return self.replace(columns=columns) if marked else self
+
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """(n, sum of widths): vector views side by side, so that a scikit-learn step may follow `transform`.
 

@@ -53,7 +53,8 @@ def evaluate(
             embeddings are compared, and in `aligns` that its views share no space, so that only the classes in each
             are. Where it predicts labels these are judged too, see `evaluate_predictions`; where it gives views back,
             see `evaluate_reconstructions`.
-        views: held-out rows. Rows with equal keys count as the same thing.
+        views: held-out rows. Rows with equal keys count as the same thing. Imputed cells are read for predictions, and
+            are the truth of nothing: retrieval and reconstruction leave them out.
         method, split, seed: names for the records.
         probe: labelled rows whose embeddings a linear probe is fitted on; no probe without. The probe never
             sees `views`.
@@ -77,11 +78,11 @@ def evaluate(
     said: dict[str, Any] = {"method": method, "split": split, "by_domain": by_domain, "seed": seed}
     result = Result([], environment(seed))
     if hasattr(model, "embed"):
-        result += _embeddings(model, views, probe, labels, templates, **said)
+        result += _embeddings(model, views.observed(), probe, labels, templates, **said)
     if predicts(model):
         result += evaluate_predictions(model, views, labels=labels, **said)  # type: ignore[arg-type]
     if hasattr(model, "explained"):
-        result += evaluate_reconstructions(model, views, **said)  # type: ignore[arg-type]
+        result += evaluate_reconstructions(model, views.observed(), **said)  # type: ignore[arg-type]
     return result
 
 

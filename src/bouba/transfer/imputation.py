@@ -76,7 +76,7 @@ def impute(
     Views(8 rows, {a: vector, b: vector (3 imputed)})
     """
     views = as_views(views)
-    given = _observed(views)
+    given = views.observed()
     for name, reads, how in _given_by(model, only):
         rows = _missing(views, given, name, reads)
         if len(rows):
@@ -88,11 +88,6 @@ def impute(
                 )
             views = _filled(views, name, kind, rows, _decoded(given[rows], how, name, random_state))
     return views
-
-
-def _observed(views: Views) -> Views:
-    """The views without the cells that were imputed before."""
-    return views.replace(columns={name: views[name].without(marks) for name, marks in views.imputed.items()})
 
 
 def _given_by(model: Any, only: Sequence[str] | None) -> list[tuple[str, list[str], Any]]:
