@@ -213,6 +213,16 @@ def test_the_python_of_transfer_runs(monkeypatch):
     assert names["filled"].imputed["b"].sum() == 100
 
 
+def test_the_commands_of_transfer_run(here, monkeypatch):
+    pytest.importorskip("lancedb")
+    pytest.importorskip("plotly")
+    (code,) = blocks("docs/transfer.md", "bash")
+    for line in code.splitlines():
+        command(line + (" --epochs 2 --dim 8" if line.startswith("bouba fit") else ""), monkeypatch)
+    assert '<section id="made">' in (here / "runs" / "drawn" / "report.html").read_text(encoding="utf-8")
+    assert len(list((here / "drawn").glob("*.png"))) == 72
+
+
 def test_the_commands_of_fuse_run(here, monkeypatch, capsys):
     pytest.importorskip("lancedb")
     pytest.importorskip("plotly")

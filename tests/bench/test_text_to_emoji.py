@@ -9,9 +9,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bouba.bench import text_to_emoji
-from bouba.data import samples
+from bouba.data import decode, samples
 from bouba.errors import UsageError
 from bouba.evaluation import Record, Result
+from bouba.towers.image import crop_to_content, fit_on_white
 
 FEW = ("red heart", "cat face")
 
@@ -45,6 +46,13 @@ def test_words_are_held_out_and_redrawn_rows_show_the_same_concept(small):
     assert len(test) / len(views) == pytest.approx(0.2, abs=0.1)
 
 
+def test_what_is_made_is_judged_beside_every_pixel(small):
+    views = text_to_emoji.pairs(None, "noto")
+    for row in (0, 9):
+        expected = fit_on_white(crop_to_content(decode.image(views["drawing"][row])), 32)
+        np.testing.assert_array_equal(text_to_emoji.drawings(views)[row], np.asarray(expected))
+
+
 def test_every_method_is_judged_and_drawn(small, tmp_path):
     app = typer.Typer()
     app.command()(text_to_emoji.command)
@@ -61,6 +69,24 @@ def test_every_method_is_judged_and_drawn(small, tmp_path):
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.size == (2 * 32 * len(FEW), 2 * 32 * 9)
     assert "R-precision@10" in done.output
+
+
+def test_a_judge_is_trained_once_and_read_from_its_folder(small, tmp_path):
+    drawn = samples.emoji(styles="noto")[:6].select("image")
+    first = text_to_emoji.aligner(1, tmp_path / "judge").embed(drawn)["image"]
+    again = text_to_emoji.aligner(99, tmp_path / "judge")
+    assert again.epochs == 1
+    np.testing.assert_array_equal(again.embed(drawn)["image"], first)
+
+
+def test_names_are_learnt_as_n_grams_and_drawings_are_told_as_they_are(small):
+    for source, raw, dim in ((None, False, 128), ("openmoji", True, text_to_emoji.COMPONENTS)):
+        train, _ = text_to_emoji.cut(text_to_emoji.pairs(source, "noto"), 0)
+        model = text_to_emoji.fitted("regression", train, None, 0, 0.01)
+        assert model.raw is raw
+        given = text_to_emoji.COMPONENTS if raw else dim
+        assert next(model.module_.state.parameters()).shape[1] == min(given, len(train) - 1 if raw else given)
+        assert model.translate(train[:2].select("source")).shape == (2, 1, 32, 32, 3)
 
 
 def test_definition_of_the_page():

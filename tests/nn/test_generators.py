@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from bouba.nn.critic import Critic, gradient_penalty
+from bouba.nn.generator import generator_for
 from bouba.nn.moving_average import MovingAverage
-from bouba.nn.same_change import change, colour, cutout, translation
+from bouba.nn.same_change import change, colour, cutout, noisy, translation
 from bouba.nn.velocity import Velocity
 
 
@@ -97,3 +98,26 @@ def test_law_colours_change_as_brightness_saturation_and_contrast_may():
     assert ratio.max() <= 1.51
     shift = (found - grey).mean((1, 2, 3))
     assert shift.abs().max() <= 0.51
+
+
+def test_noise_is_of_a_strength_of_its_own_on_every_item():
+    torch.manual_seed(0)
+    x = drawn(500, 400)
+    off = (noisy(x, 2.0) - x).std(1)
+    assert off.min() < 0.1
+    assert off.max() == pytest.approx(2, abs=0.2)
+    assert off.mean() == pytest.approx(1, abs=0.1)
+    assert torch.equal(noisy(x, 0.0), x)
+
+
+def test_vectors_are_generated_by_three_normalised_layers():
+    torch.manual_seed(0)
+    made, told = generator_for(4, (6,), hidden=8, depth=3), drawn(5, 4)
+    h = told
+    for place in (0, 3, 6):
+        linear, norm = made.layers[place], made.layers[place + 1]
+        h = h @ linear.weight.T + linear.bias
+        h = (h - h.mean(1, keepdim=True)) / (h.var(1, correction=0, keepdim=True) + norm.eps).sqrt()
+        h = nn.functional.gelu(h * norm.weight + norm.bias)
+    torch.testing.assert_close(made(told), h @ made.layers[9].weight.T + made.layers[9].bias)
+    assert generator_for(4, (3, 8, 8), hidden=16, depth=3)(told).shape == (5, 192)

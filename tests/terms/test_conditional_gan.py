@@ -85,6 +85,24 @@ def test_law_the_critic_sees_pictures_changed_and_numbers_as_they_are():
     assert torch.equal(players().seen(x, True), x)
 
 
+def test_the_critic_sees_real_and_generated_items_through_noise():
+    """Noise that drowns the items leaves a critic that knows them no better than a coin."""
+    both, x, c = players(hidden=16), 5 + drawn(400, 3), drawn(400, 2, seed=1)
+    seen = []
+    both.critic.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    look = both.critic.look
+    both.critic.look = lambda items: seen.append(items) or look(items)
+    torch.manual_seed(2)
+    conditional_gan(x, c, both, r1=0.0, instance_noise=100.0)
+    torch.manual_seed(2)
+    made = both.draw(c)
+    real, fake = seen[0] - x, next(s for s in seen if s.shape == made.shape and s is not seen[0]) - made
+    for off in (real, fake):
+        assert off.std().item() == pytest.approx(100 / 3**0.5, rel=0.1), "the root of the mean of u^2 is 1 / sqrt(3)"
+    assert not torch.allclose(real, fake)
+    assert torch.equal(both.seen(x, True), x)
+
+
 def test_recovery_two_modes_where_regression_gives_their_middle():
     """x is c + 2 or c - 2 with equal odds: both are drawn, and draws lie far nearer to them than their middle does."""
     torch.manual_seed(0)
@@ -150,11 +168,25 @@ def test_refusals():
         Adversarial("drawing", "words").state(space)
     with pytest.raises(ModalityError, match="encoder of 'words' has no raw form"):
         Adversarial("words", "drawing", raw=True).state(space)
-    with pytest.raises(UsageError, match=r"decay in \[0, 1\), got 64, 256, 1.0, 0.0 and 1.0"):
+    with pytest.raises(UsageError, match=r"in \[0, 1\), got 64 and 256, 1.0, 0.0 and 0.0, and 1.0"):
         Adversarial("words", "drawing", decay=1.0)
+    with pytest.raises(UsageError, match="depth must be at least 1, got 0"):
+        Adversarial("words", "drawing", depth=0)
+    with pytest.raises(UsageError, match="instance_noise of 0 or more"):
+        Adversarial("words", "drawing", instance_noise=-1.0)
     broken = drawn(4, 3)
     broken[2, 0] = torch.nan
     term = Adversarial("words", "drawing", hidden=8)
     state = term.state(Space({"words": 2, "drawing": 2}, raw={"drawing": (3,)}))
     with pytest.raises(DataError, match="drawing holds NaN or infinity in 1 of 4 rows, first in row 2"):
         term.loss(batch_of(drawn(4, 2), broken), state)
+
+
+def test_a_condition_that_rows_share_is_not_taken_for_another():
+    players = Players(3, (2,), noise=2, hidden=8, decay=0.9)
+    x, c = torch.randn(16, 2), torch.ones(16, 3)
+    values = []
+    for mismatched in (False, True):
+        torch.manual_seed(1)
+        values.append(conditional_gan(x, c, players, r1=0, mismatched=mismatched)[0].item())
+    assert values[0] == values[1]

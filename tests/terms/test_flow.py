@@ -7,7 +7,7 @@ from torch import nn
 from bouba.batch import Batch
 from bouba.errors import ModalityError, UsageError
 from bouba.nn.velocity import flow
-from bouba.terms import FlowMatching, Regression, Space, flow_matching
+from bouba.terms import Adversarial, FlowMatching, Regression, Space, flow_matching
 
 
 def drawn(*shape, seed=0):
@@ -41,6 +41,18 @@ def test_definition_by_rows():
         said = 0.5 * at[i] + t[i] + (c[i] if known[i] else 0)
         total += (said - (x[i] - noise)).square().sum().item() / 21
     assert value.item() == pytest.approx(total, rel=1e-4)
+
+
+def test_definition_of_jitter():
+    """Conditions are told with noise of the deviation asked for, drawn anew, and keep their gradients."""
+    c = drawn(4000, 3, seed=1).requires_grad_()
+    torch.manual_seed(3)
+    value = flow_matching(drawn(4000, 3), c, field := Given(), jitter=0.5)
+    off = (field.asked[2] - c).detach()
+    assert off.std().item() == pytest.approx(0.5, abs=0.02)
+    assert off.mean().abs() < 0.02
+    value.backward()
+    assert c.grad.any()
 
 
 def test_law_a_field_of_zero_costs_the_spread_of_noise_and_items():
@@ -120,6 +132,16 @@ def test_refusals(term):
     assert (value.item(), parts) == (0, {})
 
 
+@pytest.mark.parametrize("term", [FlowMatching, Regression, Adversarial])
+def test_only_the_embedding_that_is_told_is_read(term):
+    assert set(term("words", "drawing").embeds(["words", "drawing"])) == {"words"}
+    assert not term("words", "drawing", raw=True).embeds(["words", "drawing"])
+
+
 def test_refusal_of_a_share_that_leaves_nothing():
-    with pytest.raises(UsageError, match=r"drop and decay in \[0, 1\), got 256, 1.0 and 0.99"):
+    with pytest.raises(
+        UsageError, match=r"drop and decay in \[0, 1\) and jitter of 0 or more, got 256, 1.0, 0.99 and 0"
+    ):
         FlowMatching("words", "drawing", drop=1.0)
+    with pytest.raises(UsageError, match=r"jitter of 0 or more, got 256, 0\.1, 0\.99 and -1"):
+        FlowMatching("words", "drawing", jitter=-1)

@@ -134,3 +134,23 @@ def test_restore_gives_back_the_picture_that_raw_was_made_of():
     assert ConvNet().build({}).raw_shape == (3, 16, 16)
     with pytest.raises(UsageError, match="thumbnail is the side of a picture in pixels, 1 or more, got 0"):
         ConvNet(thumbnail=0)
+
+
+def test_components_stand_for_the_thumbnail_in_raw_and_restore():
+    """Pictures that differ in two ways, and by rounding: four numbers hold them."""
+    ways = np.random.default_rng(0).random((2, 12, 12, 3))
+    cells = [(255 * (a * ways[0] + (1 - a) * b * ways[1])).astype(np.uint8) for a in (0, 0.5, 1) for b in (0.3, 1)]
+    spec = ConvNet(size=12, channels=2, thumbnail=6, components=4)
+    assert eval(repr(spec)) == spec
+    encoder, pixels = spec.build(spec.learn(cells)), ConvNet(size=12, channels=2, thumbnail=6).build({})
+    raw = encoder.raw(encoder.prepare(cells))
+    assert (raw.shape, encoder.raw_shape, encoder.raw_width) == ((6, 4), (4,), 4)
+    restored = encoder.restore(raw.numpy())
+    assert restored.shape == (6, 6, 6, 3)
+    expected = pixels.restore(pixels.raw(pixels.prepare(cells)).numpy())
+    assert np.abs(restored.astype(int) - expected).max() <= 2, "what is left out is the rounding of colours"
+    assert "components.basis" not in encoder.state_dict(), "what was learnt is saved once"
+    with pytest.raises(DataError, match="components are the ways in which cells differ, got 2 alike"):
+        spec.learn(cells[:1] * 2)
+    with pytest.raises(UsageError, match="components are 1 or more, or None for pixels, got 0"):
+        ConvNet(components=0)

@@ -9,7 +9,9 @@ import torch
 
 from bouba import GatedFusion, InfoNCE, Learner, Prediction, Views
 from bouba.data.loader import Codes, Rows
+from bouba.data.views import Column
 from bouba.errors import UsageError
+from bouba.nn.domain_norm import batch_norms
 from bouba.terms import Term
 from bouba.towers import MLP, ConvNet, NGrams, SameAs
 
@@ -56,6 +58,33 @@ class Listener(Reader):
     def loss(self, batch, state):
         self.seen.append(batch)
         return sum(value.square().mean() for value in batch.predicted.values()), {}
+
+
+@dataclass(frozen=True)
+class Aside(Reader):
+    """Reads the numbers' embedding and the pictures' raw form."""
+
+    reads_twins: ClassVar[bool] = False
+
+    def embeds(self, views):
+        return ("numbers",)
+
+    def loss(self, batch, state):
+        self.seen.append(batch)
+        return batch.z["numbers"].square().mean(), {}
+
+
+def test_towers_that_no_term_reads_are_neither_run_nor_measured_nor_changed():
+    towers = {"image": ConvNet(size=8, channels=2), "numbers": MLP()}
+    model = Learner(towers, Aside(), epochs=2).fit(pictures())
+    assert set(Reader.seen[-1].z) == {"numbers"}
+    assert set(Reader.seen[-1].raw) == {"image", "numbers"}
+    measured = {name for name in model.history_[-1] if name.startswith("similarity")}
+    assert measured == {"similarity.numbers"}
+    assert all(p.grad is None for p in model.module_.towers["image"].parameters())
+    assert model.embed(pictures())["image"].shape == (24, 128)
+    both = Learner(towers, Aside() + 0.1 * InfoNCE(), epochs=1).fit(pictures())
+    assert "similarity.image" in both.history_[-1], "another term reads it"
 
 
 def labelled():
@@ -143,3 +172,36 @@ def test_shared_towers_have_one_set_of_weights(tmp_path):
     np.testing.assert_array_equal(again.embed(same)["wrong"], model.embed(views)["right"])
     with pytest.raises(UsageError, match=r"'wrong' is SameAs\('rigt'\), which has no tower of its own"):
         model.set_params(towers=towers | {"wrong": SameAs("rigt")}).fit(views)
+
+
+def greys(levels, *, domain="s"):
+    cells = [np.full((8, 8, 3), level, np.uint8) for level in levels]
+    return Views(
+        {"picture": Column.of(cells, "image")}, y={"k": np.arange(len(cells)) % 2}, domain=[domain] * len(cells)
+    )
+
+
+def measured(model, views, most=4096):
+    model.module_.measure_domains(Rows(views, model._encoders(), model.codes_), most=most)
+    return model.module_.towers["picture"].statistics.values[0].clone()
+
+
+def test_statistics_of_a_domain_do_not_depend_on_the_order_of_its_rows():
+    """Sorted tables had only the first classes measured."""
+    levels = np.repeat([20, 120, 220], 100)
+    model = Learner({"picture": ConvNet(size=8, channels=4, augment=None)}, Prediction(), epochs=1).fit(greys(levels))
+    of_all, of_some = (measured(model, greys(levels), most) for most in (4096, 150))
+    torch.testing.assert_close(of_some, of_all, rtol=0.35, atol=0.05)
+
+
+def test_statistics_of_a_shared_tower_are_of_all_its_views():
+    dark, light = greys([10, 30] * 40), greys([200, 240] * 40)
+    both = dark.replace(columns={"picture": dark["picture"], "other": light["picture"]})
+    towers = {"picture": ConvNet(size=8, channels=4, augment=None), "other": SameAs("picture")}
+    model = Learner(towers, InfoNCE(), epochs=1).fit(both)
+    encoder, kept = model._encoders()["picture"], model.module_.towers["picture"].statistics.values
+    width = batch_norms(encoder)[0].num_features
+    alone = Learner({"picture": towers["picture"]}, Prediction(), epochs=1).fit(light)
+    alone.module_.towers["picture"].encoder.load_state_dict(encoder.state_dict())
+    means = [measured(alone, views)[0, :width] for views in (dark, light)]
+    torch.testing.assert_close(kept[0, 0, :width], (means[0] + means[1]) / 2, rtol=1e-3, atol=1e-3)

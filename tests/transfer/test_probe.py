@@ -151,3 +151,19 @@ def test_refusals(model):
         Trained.of(model, "a", lr_scale=0)
     with pytest.raises(UsageError, match="view 'a' is vector, ConvNet reads image"):
         Learner({"a": Trained(ConvNet(), 8)}, InfoNCE()).fit(views)
+
+
+def test_a_tower_comes_with_the_statistics_of_the_domain_that_is_asked_for():
+    random = np.random.default_rng(0)
+    cells = [random.integers(0, 255, (8, 8, 3)).astype(np.uint8) // (1 + 3 * (i % 2)) for i in range(80)]
+    views = Views({"photo": Column.of(cells, "image")}, y={"k": np.arange(80) // 40}, domain=["light", "dark"] * 40)
+    towers = {"photo": ConvNet(size=8, channels=4, augment=None)}
+    model = Learner(towers, bouba.Prediction(), dim=8, epochs=1).fit(views)
+    for domain in ("light", "dark"):
+        own = views[views.domain == domain]
+        tuned = fine_tune(model, own, "k", view="photo", train=False, epochs=1)
+        encoder = tuned.module_.towers["photo"].encoder
+        found = tuned._run(own, lambda batch: {"": encoder(**batch.inputs["photo"])})[""]  # noqa: B023
+        np.testing.assert_allclose(found, model.embed(own)["photo"], rtol=1e-4, atol=1e-5)
+    with pytest.raises(DataError, match="no domain 'drak'"):
+        Trained.of(model, "photo", domain="drak")

@@ -13,6 +13,7 @@ COMMANDS = {  # command -> what it says in `bouba --help`; each lives in the fil
     "fit": "Train a model on a table and write a run folder.",
     "predict": "Predict labels for the rows of a table, from whichever views each row has.",
     "explain": "What each view of a row contributed to what is predicted.",
+    "translate": "Make pictures or numbers for the rows of a table, from another view of each.",
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "search": "Find the rows that fit a sentence or a picture.",
     "bench": "Repeat a published measurement.",

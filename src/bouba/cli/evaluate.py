@@ -35,8 +35,10 @@ def command(
     as_json: reading.Json = False,
 ) -> None:
     """Retrieval in every direction, classes, and what is predicted, with intervals and chance."""
+    from bouba.cli.translation import judged_again
     from bouba.evaluation import evaluate, predicts
     from bouba.learner import load
+    from bouba.transfer import Translator
 
     model = load(run)
     asked = {
@@ -52,7 +54,11 @@ def command(
         "ignore": ignore,
     }
     views = reading.read_for(model, run, table, asked, strict=strict)
-    result = evaluate(model, views, method=type(model).__name__.lower(), split="test", templates=template or ["{}"])
+    if isinstance(model, Translator):
+        result = judged_again(model, run, views)
+    else:
+        name = type(model).__name__.lower()
+        result = evaluate(model, views, method=name, split="test", templates=template or ["{}"])
     if not len(result) and predicts(model):
         raise DataError(f"no row has a label that the model predicts; the table has {views}; name it with --label")
     if out is not None:

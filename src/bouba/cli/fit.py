@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from sklearn.base import clone
 
-from bouba.cli import reading, recipe, run_folder
+from bouba.cli import reading, recipe, run_folder, translation
 from bouba.cli.index import build_index
-from bouba.cli.story import tell
+from bouba.cli.story import tell, watched
 from bouba.data.split import split
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest, require
 from bouba.evaluation import Result, predicts
 from bouba.learner import BaseLearner
+from bouba.report.translations import Watch
+from bouba.train.progress import progress_bar
+from bouba.transfer import Translator
 
 ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "ridge", "random_state")
 FIT = ("target", "validation", "holdout")
@@ -39,6 +43,8 @@ def command(
     method: Annotated[str | None, typer.Option(help=f"{', '.join(recipe.METHODS)} (with a recipe).")] = None,
     recipe_file: Annotated[Path | None, typer.Option("--recipe", help="A TOML file; options overrule it.")] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
+    source: Annotated[str | None, typer.Option("--from", help="The view that gan and flow are told.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="The view that they make: pictures or numbers.")] = None,
     holdout: Annotated[
         float | None,
         typer.Option(help=f"Share of the things kept out of training and judged at the end; {HOLDOUT} if not said."),
@@ -56,7 +62,10 @@ def command(
         typer.Option(help=f"How views become one vector: {', '.join(recipe.FUSIONS)}; views are hidden at random."),
     ] = None,
     baseline: Annotated[
-        bool, typer.Option("--baseline/--no-baseline", help="Also train late fusion beside a model that predicts.")
+        bool,
+        typer.Option(
+            "--baseline/--no-baseline", help="Also train the baseline of a model that predicts or translates."
+        ),
     ] = True,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
@@ -93,6 +102,7 @@ def command(
         _refuse_one_modality(views)
     if plan["method"] in PREDICTS:
         _refuse_no_label(plan, views)
+    views, unpaired = _pairs(plan, model, views, source, to)
     hidden = plan["fit"].get("target")
     if hidden is None and plan["method"] in ADAPTS:
         raise UsageError(f"{plan['method']} needs --target, the domain to adapt to" + _domains(views))
@@ -105,17 +115,19 @@ def command(
     seed = model.get_params().get("random_state") or 0
     training, held_out = _hold_out(views, plan["fit"].get("holdout", HOLDOUT), seed)
     if not as_json:
-        if not getattr(model, "aligns", True) and plan["method"] not in FUSES and len(views.columns) > 1:
+        apart = plan["method"] not in FUSES and not isinstance(model, Translator) and len(views.columns) > 1
+        if apart and not getattr(model, "aligns", True):
             sys.stderr.write(f"{plan['method']} learns each view by itself; it cannot find one by another\n")
-        for line in _aloud(views, held_out, out, finds=getattr(model, "aligns", True)):
+        for line in [*_aloud(views, held_out, out, finds=getattr(model, "aligns", True)), *unpaired]:
             sys.stderr.write(f"{line}\n")
-    _fit(model, training, plan["fit"], folder, resume=resume, aloud=not as_json)
+    watch = watched(model, training if held_out is None else held_out)
+    _fit(model, training, plan["fit"], folder, resume=resume, aloud=not as_json, watch=watch)
     model.save(folder / "model")
     known = training if hidden is None else source_only(training, hidden)  # neither probe nor baseline sees it
-    beside = baseline and held_out is not None and predicts(model)
+    beside = baseline and held_out is not None and (predicts(model) or isinstance(model, Translator))
     rivals = _rivals(model, training, plan["fit"], aloud=not as_json) if beside else {}
     shifts = _shifts(folder, model, held_out, rivals, hidden) if held_out is not None and hidden is not None else []
-    result = tell(folder, plan["method"], model, known, held_out, views, rivals, shifts)
+    result = tell(folder, plan["method"], model, known, held_out, views, rivals, [*unpaired, *shifts], watch)
     build_index(model, views, folder / "index")
     run_folder.finish(folder, out)
     if as_json:
@@ -128,11 +140,13 @@ def _farewell(out: Path, model, result: Result | None) -> Iterator[str]:
     """The best known numbers, and what can be done with the run."""
     if result is not None:
         yield _worth_printing(result).format(rows=("split", "domain", "direction", "method")) + "\n"
-    kinds = set(model.kinds_.values())
+    kinds = {model.kinds_[model.source_]} if isinstance(model, Translator) else set(model.kinds_.values())
     ask = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
     yield f"report: {out / 'report.html'}"
     if predicts(model):
         yield f"predict: bouba predict {out} TABLE"
+    if isinstance(model, Translator):
+        yield f"translate: bouba translate {out} TABLE -o FOLDER"
     if ask:
         yield f"search: bouba search {out} {ask}"
 
@@ -173,10 +187,27 @@ def _columns(views: Views) -> str:
     return f" (there is {', '.join(views.meta)})" if views.meta else ""
 
 
+def _pairs(plan: dict, model, views: Views, source: str | None, to: str | None) -> tuple[Views, list[str]]:
+    """The rows that a translator learns from, its two views named in model and plan, and a sentence on other rows; all
+    rows for every other method."""
+    if not isinstance(model, Translator):
+        if source is not None or to is not None:
+            raise UsageError(f"{plan['method']} makes no view from another; --from and --to are for gan and flow")
+        return views, []
+    said = plan.get("arguments", {})
+    named = translation.name_views(plan["method"], views, source or said.get("source"), to or said.get("target"))
+    model.set_params(**named)
+    plan["arguments"] = said | named
+    return translation.pairs(views, **named)
+
+
 def _rivals(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
-    """What a model that predicts is compared with: its like on the source alone, or each view predicting alone."""
+    """What a model is compared with: a translator that draws with the mean, a classifier that adapts with its like on
+    the source alone, a fusion with each view predicting alone."""
     from bouba.adapt.adapted_classifier import AdaptedClassifier
 
+    if isinstance(model, Translator):
+        return translation.regression(model, training, said, aloud=aloud)
     if isinstance(model, AdaptedClassifier):
         return _source_only(model, training, said, aloud=aloud)
     return _late_fusion(model, training, said, aloud=aloud)
@@ -189,7 +220,7 @@ def _source_only(model, training: Views, said: dict, *, aloud: bool) -> dict[str
     if aloud:
         sys.stderr.write("a classifier of the source alone is trained beside; --no-baseline leaves it out\n")
     mine = clone(model).get_params(deep=False)
-    rival = FusionClassifier(calibration=0.0)
+    rival = FusionClassifier(calibration=0.0, alone=0.0)
     shared = {name: value for name, value in mine.items() if name in rival.get_params(deep=False)}
     rival.set_params(**shared)
     return {"source_only": rival.fit(source_only(training, said["target"]), validation=said.get("validation"))}
@@ -228,21 +259,41 @@ def _late_fusion(model, training: Views, said: dict, *, aloud: bool) -> dict[str
     return {"late_fusion": rival}
 
 
-def _fit(model, training: Views, said: dict, folder: Path, *, resume: bool, aloud: bool) -> None:
+def _fit(
+    model, training: Views, said: dict, folder: Path, *, resume: bool, aloud: bool, watch: Watch | None = None
+) -> None:
     if aloud and "verbose" in model.get_params():
         model.set_params(verbose=True)
     if not isinstance(model, BaseLearner):
         model.fit(training)
         return
     said = {name: value for name, value in said.items() if name != "holdout"}
-    model.fit(training, **said, folder=folder, resume=resume)
+    with _told(model, watch, aloud=aloud) as on_epoch:
+        model.fit(training, **said, folder=folder, resume=resume, on_epoch=on_epoch)
+
+
+@contextmanager
+def _told(model: BaseLearner, watch: Watch | None, *, aloud: bool) -> Iterator[Callable[[dict], None] | None]:
+    """What an epoch is told to: a watch, with the progress bar that training leaves to it."""
+    if watch is None or not aloud:
+        yield watch
+        return
+    with progress_bar(type(model).__name__, model.epochs) as bar:
+
+        def tell_both(row: dict) -> None:
+            bar(row)
+            watch(row)
+
+        yield tell_both
 
 
 def _refuse_unread(plan: dict, model, *, resume: bool) -> None:
-    """UsageError for what a closed form would ignore in silence."""
+    """UsageError for what a closed form would ignore in silence, or a translator be harmed by."""
     asked = [f"--{name}" for name in ("target", "validation") if name in plan["fit"]] + ["--resume"] * resume
     if asked and not isinstance(model, BaseLearner):
         raise UsageError(f"{plan['method']} is solved, not trained, and takes no {asked[0]}; leave it out")
+    if isinstance(model, Translator):
+        translation.refuse_unread(plan["method"], plan["fit"])
 
 
 def _aloud(views: Views, held_out: Views | None, out: Path, *, finds: bool) -> Iterator[str]:

@@ -25,11 +25,14 @@ def fuses(model: Any) -> bool:
 def build_index(model: Any, views: Views, path: Path) -> Index:
     """Embed every cell and index it with labels, domain, key, other columns, texts and original paths.
 
-    A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
+    A model that fuses its views without aligning them has one vector a row, indexed as view FUSED; of a translator only
+    the source is indexed, since its other tower learns nothing.
     """
     from bouba.search import Index
+    from bouba.transfer import Translator
 
-    known = views.select(*(name for name in views.columns if name in model.kinds_))
+    embeds = (model.source_,) if isinstance(model, Translator) else model.kinds_
+    known = views.select(*(name for name in views.columns if name in embeds))
     roles = {"domain": views.domain, "key": views.key, "group": views.group}
     columns: dict[str, Any] = {name: values for name, values in roles.items() if values is not None}
     columns |= {**views.meta, **views.y}

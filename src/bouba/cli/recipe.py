@@ -48,6 +48,8 @@ METHODS = {
     "regressor": "FusionRegressor",
     "multitask": "MultitaskLearner",
     "autoencoder": "MultimodalAutoencoder",
+    "gan": "ConditionalGAN",
+    "flow": "FlowTranslator",
     "learner": "Learner",
 }
 FUSIONS = {  # what --fusion takes -> the class in a recipe; LATE is none at all

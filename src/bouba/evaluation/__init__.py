@@ -14,3 +14,4 @@ from bouba.evaluation.predictions import predicts as predicts
 from bouba.evaluation.reconstructions import evaluate_reconstructions as evaluate_reconstructions
 from bouba.evaluation.result import Record as Record
 from bouba.evaluation.result import Result as Result
+from bouba.evaluation.translations import evaluate_translations as evaluate_translations

@@ -1,11 +1,11 @@
-"""Changes of pictures that a critic sees all its pictures through, real and generated, so that few do not get known by
-heart.
+"""Changes that a critic sees all its items through, real and generated, so that few do not get known by heart.
 
-Each picture draws its own numbers, and gradients pass through. Pictures are centred at 0, so what moves into view or is
+Each item draws its own numbers, and gradients pass through. Pictures are centred at 0, so what moves into view or is
 cut out is of middling grey.
 
-Reference: Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training: colour (brightness, saturation
-and contrast), translation by up to an eighth of the side, cutout of half the side.
+References: Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training: colour (brightness,
+saturation and contrast), translation by up to an eighth of the side, cutout of half the side. Wang et al. 2023,
+Diffusion-GAN: noise of varying strength.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ from torch import Tensor
 def change(pictures: Tensor) -> Tensor:
     """Pictures (B, C, H, W) -> the same, changed at random by torch's generator."""
     return cutout(translation(colour(pictures)))
+
+
+def noisy(x: Tensor, most: float) -> Tensor:
+    """Items (B, p) with normal noise on them, each of a deviation of its own between 0 and `most`."""
+    return x + most * torch.rand(len(x), 1, device=x.device, dtype=x.dtype) * torch.randn_like(x) if most else x
 
 
 def colour(x: Tensor) -> Tensor:

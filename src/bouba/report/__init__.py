@@ -7,6 +7,7 @@ from bouba.report.content import EmbeddingMap as EmbeddingMap
 from bouba.report.content import Gallery as Gallery
 from bouba.report.content import Item as Item
 from bouba.report.content import Judged as Judged
+from bouba.report.content import Made as Made
 from bouba.report.content import Picture as Picture
 from bouba.report.content import Query as Query
 from bouba.report.content import Report as Report

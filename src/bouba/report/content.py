@@ -136,6 +136,24 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A row that was translated: what was told, what is true, and what was made of it.
+
+    Args:
+        text, picture: what was told. name: of the row. truth: a picture.
+        drawn: method -> pictures.
+        stages: (when, picture) as training went; empty for rows that were not followed.
+    """
+
+    text: str | None
+    picture: bytes | None
+    name: str
+    truth: bytes
+    drawn: Mapping[str, Sequence[bytes]]
+    stages: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(frozen=True)
 class EmbeddingMap:
     """Points on a plane, one per thing, with one or more ways to colour them ("style", "group").
 
@@ -179,6 +197,7 @@ class Report:
         records: flat scores, `{"method", "split", "domain", "direction", "metric", "value", "low", "high",
             "chance", "n"}` and perhaps "seed"; fractions in [0, 1], except ranks.
         judged: what was predicted, a label and method each.
+        made: rows that were translated into pictures.
         galleries: queries with what was found.
         maps: embeddings on a plane.
         notes: sentences for the end of the page: caveats, licences, versions.
@@ -191,6 +210,7 @@ class Report:
     curves: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     judged: Sequence[Judged] = ()
+    made: Sequence[Made] = ()
     galleries: Sequence[Gallery] = ()
     maps: Sequence[EmbeddingMap] = ()
     notes: Sequence[str] = ()

@@ -63,6 +63,10 @@ def lead(tiles: Sequence[Tile]) -> str:
             f"Given {side(asked)}, {method_name(best.method)} puts the right {side(wanted, many=False)} "
             f"{place} in {percent(best.value, 0)} of cases"
         )
+    elif row.metric == "r_precision@10":
+        thing = side(wanted, many=False)
+        text = f"Given {side(asked)}, {method_name(best.method)} makes a {thing} that has its true one among the 10 "
+        text += f"most like it in {percent(best.value, 0)} of cases"
     elif row.metric.endswith("_accuracy") and row.direction == "all":
         label = row.metric.removesuffix("_accuracy").replace("_", " ")
         text = f"From whichever views a row has, {method_name(best.method)} names the {label} right "

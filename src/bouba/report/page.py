@@ -71,6 +71,7 @@ def render(report: Report) -> str:
         "parts": _curve_charts(report, colour, figures),
         "predicted": _predicted(report, figures),
         "several_methods": len({one.method for one in report.judged}) > 1,
+        "followed": [one for one in report.made if one.stages],
         "walls": hang(report.galleries),
         "colourings": _map_charts(report, figures),
     }
@@ -118,6 +119,7 @@ def _methods(report: Report, rows: Sequence[Row]) -> list[str]:
     names = [method for row in rows for method in row.scores]
     names += list(report.curves)
     names += [gallery.method for gallery in report.galleries]
+    names += [method for one in report.made for method in one.drawn]
     return list(dict.fromkeys(names))
 
 

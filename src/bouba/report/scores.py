@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bouba.errors import DataError
-from bouba.report.wording import in_units, lower_is_better, number, percent
+from bouba.report.wording import has_best, in_units, lower_is_better, number, percent
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Row:
     @property
     def winner(self) -> str | None:
         """The best method if its interval lies clear of every other one's, else None."""
+        if not has_best(self.metric):
+            return None
         best, *others = self.ranked
         known = all(score.low is not None and score.high is not None for score in (best, *others))
         return best.method if others and known and not any(self.overlap(best, o) for o in others) else None

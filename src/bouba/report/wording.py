@@ -13,6 +13,9 @@ METHODS = {
         "Late fusion",
         "is the baseline: the same towers, each view predicting alone, and the mean of their probabilities.",
     ),
+    "gan": ("Conditional GAN", "draws what was told, taught by a critic that looks for what is not real."),
+    "flow": ("Flow matching", "draws what was told by carrying noise step by step to something that looks real."),
+    "regression": ("Regression", "is the baseline: the mean of all that would fit, the same at every draw."),
     "linear_cca": ("Linear CCA", "is a simple linear method without a neural network, here as a yardstick."),
 }
 SPLITS = {
@@ -44,6 +47,26 @@ MEASURES = {
     "map": ("Mean average precision", "1 if all right answers come before all wrong ones"),
     "mrr": ("Mean reciprocal rank", "1 if the right answer is always first, 1/2 if always second"),
     "variance_explained": ("Given back", "share of a view's variance that comes back; 0 is what the mean would give"),
+    "r_precision@10": (
+        "Goes with its row",
+        "share of made things whose true one is among the 10 held-out ones most like it, as seen by a judge that was "
+        "trained apart",
+    ),
+    "frechet_distance": (
+        "Distance from real ones",
+        "Fréchet distance, as the judge sees it, between all that was made and all that is true; as chance stands what "
+        "real training items give; lower is better",
+    ),
+    "diversity": (
+        "Variety",
+        "how much two things made for one row differ, as a share of how much two true ones do; 0 is always the same, "
+        "and how much is right depends on what a row leaves open",
+    ),
+    "novelty": (
+        "Newness",
+        "distance to the nearest training item, as a share of that of true held-out ones; 0 is a copy, 1 as new as "
+        "real ones",
+    ),
     "accuracy": ("Named correctly", "share of things given the right label"),
     "group_accuracy": ("Group named correctly", "share of pictures put into the right group"),
     "zero_shot_accuracy": (
@@ -67,9 +90,18 @@ OF_LABEL = {  # ending of a metric -> name and explanation, {0} standing for the
     "mae": ("{0}: mean error", "mean distance from the truth, in the unit of {0}; lower is better"),
     "zero_shot": ("{0} named from words alone", "the nearest class name wins; no classifier is trained"),
 }
-IN_UNITS = ("_log_loss", "_rmse", "_mae")  # endings of metrics that are no share, whatever their values
+NO_BEST = ("diversity", "novelty")  # metrics of which neither more nor less is better
+IN_UNITS = ("_log_loss", "_rmse", "_mae", "frechet_distance", *NO_BEST)  # endings of metrics that are no share
 UPPER = {"clip": "CLIP", "cca": "CCA", "dann": "DANN", "pca": "PCA", "vicreg": "VICReg", "siglip": "SigLIP"}
-PARTS = {"loss": "Training loss", "validation": "Validation", "lr": "Learning rate"}
+PARTS = {
+    "loss": "Training loss",
+    "validation": "Validation",
+    "lr": "Learning rate",
+    "Adversarial.critic": "Critic: loss",
+    "Adversarial.generator": "Generator: loss",
+    "Adversarial.penalty": "Critic: steepness",
+    "Adversarial.right": "Critic: how often right",
+}
 
 
 def method_name(method: str) -> str:
@@ -150,6 +182,11 @@ def lower_is_better(metric: str) -> bool:
     """Whether a small value is a good one."""
     words = ("loss", "error", "distance", "_rmse", "_mae")
     return is_rank(metric) or any(word in metric.lower() for word in words)
+
+
+def has_best(metric: str) -> bool:
+    """Whether more, or less, of a metric is better."""
+    return metric not in NO_BEST
 
 
 def in_units(metric: str) -> bool:

@@ -46,3 +46,8 @@ def condition(told: Tensor, *, raw: bool) -> Tensor:
     """What a generator is told: raw numbers (B, d) as they are; of an embedding its direction, of length sqrt(d)."""
     told = told.to(torch.promote_types(told.dtype, torch.float32))
     return told if raw else unit_rows(told) * math.sqrt(told.shape[1])
+
+
+def jittered(c: Tensor, deviation: float) -> Tensor:
+    """Conditions with noise on them, so that near ones are told apart less. They keep their gradients."""
+    return c + deviation * torch.randn_like(c) if deviation else c

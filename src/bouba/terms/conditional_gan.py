@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from bouba.errors import UsageError
 from bouba.nn.critic import Critic, gradient_penalty
-from bouba.nn.decoder import decoder_for
+from bouba.nn.generator import generator_for
 from bouba.nn.moving_average import MovingAverage
-from bouba.nn.same_change import change
+from bouba.nn.same_change import change, noisy
 from bouba.terms.across import across, check_across
 from bouba.terms.rows import nothing
 from bouba.terms.term import Space, Term
@@ -25,10 +25,10 @@ PENALISED = 4  # one row in so many shows how steep the critic is
 class Players(nn.Module):
     """A generator, its moving average and a critic."""
 
-    def __init__(self, dim: int, shape: tuple[int, ...], *, noise: int, hidden: int, decay: float):
+    def __init__(self, dim: int, shape: tuple[int, ...], *, noise: int, hidden: int, decay: float, depth: int = 1):
         super().__init__()
         self.shape, self.noise = shape, noise
-        self.generator = decoder_for(dim + noise, shape, hidden=hidden)
+        self.generator = generator_for(dim + noise, shape, hidden=hidden, depth=depth)
         self.average = MovingAverage(self.generator, decay)
         self.critic = Critic(dim, shape, hidden=hidden)
 
@@ -51,6 +51,7 @@ def conditional_gan(
     pull: float = 0.0,
     mismatched: bool = False,
     augment: bool = True,
+    instance_noise: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """What generator and critic pay, as one scalar of which each can lower its own part only.
 
@@ -67,7 +68,8 @@ def conditional_gan(
         x: (B, p) real items. c: (B, d) their conditions.
         players: generator and critic.
         r1: weight of the gradient penalty. pull: weight of the squared error. mismatched: see above.
-        augment: change pictures before the critic sees them.
+        augment: change pictures before the critic sees them. instance_noise: largest deviation of noise that it sees
+            items through.
 
     Returns:
         The loss, and parts by name: "critic" L_D without penalty, "generator" L_G without pull, "penalty", "right" (how
@@ -75,16 +77,19 @@ def conditional_gan(
 
     References: Goodfellow et al. 2014, Generative Adversarial Nets, section 3 (the non-saturating loss); Reed et al.
     2016, Generative Adversarial Text to Image Synthesis, algorithm 1 (mismatched); Mescheder et al. 2018 (R1); Isola
-    et al. 2017 (pull). Departures: one step for both players at once; the penalty is measured on a quarter of the rows.
+    et al. 2017 (pull); Wang et al. 2023, Diffusion-GAN (instance_noise). Departures: one step for both players at once;
+    the penalty is measured on a quarter of the rows; the critic is not told how strong the noise is.
     """
     critic, fixed = players.critic, {name: p.detach() for name, p in players.critic.named_parameters()}
     told, drawn = c.detach(), players.draw(c)
-    real, fake = players.seen(x, augment), players.seen(drawn, augment)
+    real, fake = (noisy(players.seen(items, augment), instance_noise) for items in (x, drawn))
     features = critic.look(real)
     of_real, of_fake = critic.judge(features, told), critic(fake.detach(), told)
     wrong = [F.softplus(of_fake).mean()]
-    if mismatched and len(x) > 1:  # another row's condition goes with no item
-        wrong.append(F.softplus(critic.judge(features, told.roll(1, 0))).mean())
+    other = told.roll(1, 0)
+    strange = (other != told).any(1)  # a condition that several rows share goes with the items of each
+    if mismatched and strange.any():
+        wrong.append(F.softplus(critic.judge(features[strange], other[strange])).mean())
     judged = F.softplus(-of_real).mean() + torch.stack(wrong).mean()
     some = -(-len(x) // PENALISED)  # twice the work a row, and few rows tell how steep it is
     penalty = gradient_penalty(critic, real[:some], told[:some]) if r1 else x.new_zeros(())
@@ -115,6 +120,9 @@ class Adversarial(Term):
         mismatched: let the critic also learn from real items beside another row's condition.
         decay: of the generator's moving average, which draws once trained.
         augment: change pictures at random before the critic sees them, real and generated alike.
+        instance_noise: largest deviation of noise that the critic sees items through, each by a strength of its own:
+            it cannot know few items by heart and teaches the generator for longer.
+        depth: hidden layers of a generator of vectors; pictures have as many as their side asks for.
 
     Logs the parts of `conditional_gan`.
 
@@ -139,17 +147,26 @@ class Adversarial(Term):
     mismatched: bool = False
     decay: float = 0.99
     augment: bool = True
+    instance_noise: float = 0.0
+    depth: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.noise, self.hidden) < 1 or min(self.r1, self.pull) < 0 or not 0 <= self.decay < 1:
+        weights = (self.r1, self.pull, self.instance_noise)
+        if self.depth < 1:
+            raise UsageError(f"depth must be at least 1, got {self.depth}")
+        if min(self.noise, self.hidden) < 1 or min(weights) < 0 or not 0 <= self.decay < 1:
             raise UsageError(
-                "Adversarial needs noise and hidden of 1 or more, r1 and pull of 0 or more and decay in [0, 1), got "
-                f"{self.noise}, {self.hidden}, {self.r1}, {self.pull} and {self.decay}"
+                "Adversarial needs noise and hidden of 1 or more, r1, pull and instance_noise of 0 or more, and decay "
+                f"in [0, 1), got {self.noise} and {self.hidden}, {self.r1}, {self.pull} and {self.instance_noise}, and "
+                f"{self.decay}"
             )
+
+    def embeds(self, views):
+        return () if self.raw else (self.source,)
 
     def state(self, space: Space) -> Players:
         dim, shape = check_across("Adversarial", space, self.source, self.target, raw=self.raw)
-        return Players(dim, shape, noise=self.noise, hidden=self.hidden, decay=self.decay)
+        return Players(dim, shape, noise=self.noise, hidden=self.hidden, decay=self.decay, depth=self.depth)
 
     def loss(self, batch, state):
         c, x = across(batch, self.source, self.target, raw=self.raw)
@@ -157,6 +174,6 @@ class Adversarial(Term):
             return nothing(batch, state), {}
         if state.training:
             state.average.update(state.generator)
-        given = {name: getattr(self, name) for name in ("r1", "pull", "mismatched", "augment")}
+        given = {name: getattr(self, name) for name in ("r1", "pull", "mismatched", "augment", "instance_noise")}
         value, parts = conditional_gan(x, c, state, **given)
         return nothing(batch, state) + value, parts

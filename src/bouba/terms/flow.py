@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from bouba.errors import UsageError
 from bouba.nn.moving_average import MovingAverage
 from bouba.nn.velocity import Velocity, flow
-from bouba.terms.across import across, check_across
+from bouba.terms.across import across, check_across, jittered
 from bouba.terms.rows import nothing
 from bouba.terms.term import Space, Term
 
 
-def flow_matching(x: Tensor, c: Tensor, velocity: nn.Module, *, drop: float = 0.1) -> Tensor:
+def flow_matching(x: Tensor, c: Tensor, velocity: nn.Module, *, drop: float = 0.1, jitter: float = 0.0) -> Tensor:
     """Squared error of a velocity field against straight lines from noise to items.
 
         L = E_t,n 1/(B p) sum_i | v((1 - t) n_i + t x_i, t, c_i) - (x_i - n_i) |^2,   t ~ U(0, 1),  n ~ N(0, 1)
@@ -25,13 +25,15 @@ def flow_matching(x: Tensor, c: Tensor, velocity: nn.Module, *, drop: float = 0.
         x: (B, p) items of order 1 a coordinate. c: (B, d) their conditions.
         velocity: v, maps (B, p), times (B,), conditions (B, d) and which of these are told, bool (B,), to (B, p).
         drop: share of conditions that are not told, so that v also knows where items lie without one.
+        jitter: deviation of noise that is added to conditions: near ones share their items.
 
     Returns:
         A scalar; about 2 for items of variance 1 and a field that is 0.
 
     References: Lipman et al. 2023, Flow Matching for Generative Modeling, equation 23 with sigma_min = 0; Ho and
-    Salimans 2021, Classifier-Free Diffusion Guidance (`drop`).
+    Salimans 2021, Classifier-Free Diffusion Guidance (`drop`); Ho et al. 2022, Cascaded Diffusion Models (`jitter`).
     """
+    c = jittered(c, jitter)
     t = torch.rand(len(x), device=x.device, dtype=x.dtype)
     noise = torch.randn_like(x)
     known = torch.rand(len(x), device=x.device) >= drop
@@ -81,11 +83,12 @@ class FlowMatching(Term):
         hidden: width of the field; of pictures, four times the channels of its widest maps.
         drop: share of rows whose condition is not told, which guidance needs.
         decay: of the field's moving average, which draws once trained.
+        jitter: noise on conditions while training, in deviations of their numbers; for few rows, see flow_matching.
 
     References: see flow_matching.
 
     >>> FlowMatching("text", "image")
-    FlowMatching(source='text', target='image', raw=False, hidden=256, drop=0.1, decay=0.99)
+    FlowMatching(source='text', target='image', raw=False, hidden=256, drop=0.1, decay=0.99, jitter=0.0)
     """
 
     reads_raw: ClassVar[bool] = True
@@ -98,13 +101,17 @@ class FlowMatching(Term):
     hidden: int = 256
     drop: float = 0.1
     decay: float = 0.99
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.hidden < 1 or not 0 <= self.drop < 1 or not 0 <= self.decay < 1:
+        if self.hidden < 1 or not 0 <= self.drop < 1 or not 0 <= self.decay < 1 or not self.jitter >= 0:
             raise UsageError(
-                "FlowMatching needs hidden of 1 or more, drop and decay in [0, 1), got "
-                f"{self.hidden}, {self.drop} and {self.decay}"
+                "FlowMatching needs hidden of 1 or more, drop and decay in [0, 1) and jitter of 0 or more, got "
+                f"{self.hidden}, {self.drop}, {self.decay} and {self.jitter}"
             )
+
+    def embeds(self, views):
+        return () if self.raw else (self.source,)
 
     def state(self, space: Space) -> Field:
         dim, shape = check_across("FlowMatching", space, self.source, self.target, raw=self.raw)
@@ -116,4 +123,4 @@ class FlowMatching(Term):
             return nothing(batch, state), {}
         if state.training:
             state.average.update(state.velocity)
-        return nothing(batch, state) + flow_matching(x, c, state.velocity, drop=self.drop), {}
+        return nothing(batch, state) + flow_matching(x, c, state.velocity, drop=self.drop, jitter=self.jitter), {}

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from bouba.errors import UsageError
-from bouba.nn.decoder import decoder_for
+from bouba.nn.generator import generator_for
 from bouba.terms.across import across, check_across
 from bouba.terms.reconstruction import reconstruction
 from bouba.terms.rows import nothing
@@ -28,12 +28,12 @@ class Regression(Term):
     Args:
         source: the view that is told. target: the view that is to be given; it needs a raw form.
         raw: tell the source's raw numbers instead of its embedding.
-        hidden: width of the decoder, as in Reconstruction.
+        hidden: width of the decoder, as in Reconstruction. depth: its hidden layers for vectors, as in Adversarial.
 
     Logs `explained`: 1 - error / variance of the batch.
 
     >>> Regression("text", "image")
-    Regression(source='text', target='image', raw=False, hidden=256)
+    Regression(source='text', target='image', raw=False, hidden=256, depth=1)
     """
 
     reads_raw: ClassVar[bool] = True
@@ -44,14 +44,18 @@ class Regression(Term):
     target: str
     raw: bool = False
     hidden: int = 256
+    depth: int = 1
 
     def __post_init__(self) -> None:
-        if self.hidden < 1:
-            raise UsageError(f"hidden must be at least 1, got {self.hidden}")
+        if min(self.hidden, self.depth) < 1:
+            raise UsageError(f"hidden and depth must be at least 1, got {self.hidden} and {self.depth}")
+
+    def embeds(self, views):
+        return () if self.raw else (self.source,)
 
     def state(self, space: Space) -> nn.Module:
         dim, shape = check_across("Regression", space, self.source, self.target, raw=self.raw)
-        return decoder_for(dim, shape, hidden=self.hidden)
+        return generator_for(dim, shape, hidden=self.hidden, depth=self.depth)
 
     def loss(self, batch, state):
         c, x = across(batch, self.source, self.target, raw=self.raw)

@@ -8,10 +8,11 @@ the model, never the loader. A new term is one file: see docs/new-term.md.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class Term(ABC):
     reads_predictions: ClassVar[bool] = False
     """Whether it needs `batch.predicted`, what a Prediction beside it says; with `reads_twins` also of the twins."""
 
+    def embeds(self, views: Collection[str]) -> Collection[str]:
+        """Those of the views whose embeddings it reads, by default all. What no term reads is not in `batch.z`."""
+        return views
+
     def state(self, space: Space) -> nn.Module:
         """What this term learns. The default learns nothing. Raises UsageError if the space does not suit."""
         return nn.Module()
@@ -130,7 +135,7 @@ class Objective:
         return self._sum(batch, state, [term.validates for _, term in self])
 
     def _sum(self, batch, state, wanted) -> tuple[Tensor, Parts]:
-        total = batch.rows.new_zeros((), dtype=next(iter(batch.z.values())).dtype)
+        total = batch.rows.new_zeros((), dtype=next((z.dtype for z in batch.z.values()), torch.get_default_dtype()))
         parts: Parts = {}
         for name, (weight, term), learnt, use in zip(self.names(), self.terms, state, wanted, strict=True):
             if not use:

@@ -16,49 +16,68 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.errors import UsageError
+from bouba.nn.components import Components, measure
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
+
+MEASURED = 4096  # pictures that components are measured on
 
 
 class ImageEncoder(Encoder):
     """Pictures of any size and mode -> uint8 (B, 3, size, size) -> features; a decoder gives back a thumbnail."""
 
-    def __init__(self, spec: ImageSpec, layers: nn.Module, width: int):
+    def __init__(self, spec: ImageSpec, layers: nn.Module, width: int, components: Components | None):
         super().__init__()
         self.size, self.augment, self.crop, self.layers, self.width = spec.size, spec.augment, spec.crop, layers, width
-        self.raw_width = 3 * spec.thumbnail**2
-        self.thumbnail = spec.thumbnail
+        self.thumbnail, self.components = spec.thumbnail, components
+        self.raw_width = 3 * spec.thumbnail**2 if components is None else len(components)
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        with ThreadPoolExecutor(4) as pool:
-            pictures = list(pool.map(self._picture, cells))
-        return {"pixels": torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()}
-
-    def _picture(self, cell) -> np.ndarray:
-        picture = decode.image(cell)
-        if self.crop:
-            picture = crop_to_content(picture)
-        return np.asarray(fit_on_white(picture, self.size))
+        return {"pixels": squares(cells, self.size, crop=self.crop)}
 
     def vary(self, inputs: Inputs) -> Inputs:
         return inputs if self.augment is None else {"pixels": self.augment(inputs["pixels"].float() / 255)}
 
     def raw(self, inputs: Inputs) -> Tensor:
-        pixels = inputs["pixels"].float() / 255
-        return (torch.nn.functional.adaptive_avg_pool2d(pixels, self.thumbnail).flatten(1) - 0.5) / 0.3
+        small = thumbnails(inputs["pixels"], self.thumbnail)
+        return small if self.components is None else self.components(small)
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
-        return (3, self.thumbnail, self.thumbnail)
+        return (3, self.thumbnail, self.thumbnail) if self.components is None else (self.raw_width,)
 
     def restore(self, raw: np.ndarray) -> np.ndarray:
         """Pictures, uint8 (B, thumbnail, thumbnail, 3)."""
-        pixels = (raw.reshape(-1, *self.raw_shape).transpose(0, 2, 3, 1) * 0.3 + 0.5).clip(0, 1)
+        return self._pictures(raw if self.components is None else self.components.back(raw))
+
+    def shown(self, inputs: Inputs) -> Tensor:
+        return torch.from_numpy(self._pictures(thumbnails(inputs["pixels"], self.thumbnail).cpu().numpy()))
+
+    def _pictures(self, small: np.ndarray) -> np.ndarray:
+        """Thumbnails (B, 3 * thumbnail^2) as pictures."""
+        pixels = (small.reshape(-1, 3, self.thumbnail, self.thumbnail).transpose(0, 2, 3, 1) * 0.3 + 0.5).clip(0, 1)
         return (255 * pixels).round().astype(np.uint8)
 
     def forward(self, pixels: Tensor) -> Tensor:
         pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
         maps = self.layers(((pixels - 0.5) / 0.3).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+
+
+def squares(cells: Sequence, side: int, *, crop: bool = False) -> Tensor:
+    """Pictures scaled whole into white squares, uint8 (B, 3, side, side)."""
+
+    def square(cell) -> np.ndarray:
+        picture = decode.image(cell)
+        return np.asarray(fit_on_white(crop_to_content(picture) if crop else picture, side))
+
+    with ThreadPoolExecutor(4) as pool:
+        pictures = list(pool.map(square, cells))
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+
+
+def thumbnails(pixels: Tensor, side: int) -> Tensor:
+    """Numbers of order 1, (B, 3 * side^2), of pixels (B, 3, H, W) that lie in [0, 255]."""
+    return (torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, side).flatten(1) - 0.5) / 0.3
 
 
 def fit_on_white(picture, size: int):
@@ -115,6 +134,9 @@ class ImageSpec(EncoderSpec):
         augment: random changes while training; None for none.
         crop: cut the white margin away first.
         thumbnail: side in pixels of the picture that a decoder gives back.
+        components: let a decoder give back so many principal components of thumbnails instead of their pixels, fewer
+            where the training pictures have no more (see nn/components.py). What is drawn is smooth and cheap, 128 of
+            them show an emoji at 32 pixels; None for pixels.
     """
 
     kind: ClassVar[str] = "image"
@@ -124,10 +146,20 @@ class ImageSpec(EncoderSpec):
     augment: Augment | None = field(default_factory=Augment)
     crop: bool = False
     thumbnail: int = 16
+    components: int | None = None
 
     def __post_init__(self) -> None:
+        if self.components is not None and self.components < 1:
+            raise UsageError(f"components are 1 or more, or None for pixels, got {self.components}")
         if self.thumbnail < 1:
             raise UsageError(f"thumbnail is the side of a picture in pixels, 1 or more, got {self.thumbnail}")
+
+    def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
+        if self.components is None:
+            return {}
+        some = np.random.default_rng(random_state).permutation(len(cells))[:MEASURED]
+        pixels = squares([cells[i] for i in sorted(some)], self.size, crop=self.crop)
+        return measure(thumbnails(pixels, self.thumbnail).numpy(), self.components, random_state=random_state)
 
     def build(self, learned: Learned) -> ImageEncoder:
         stages: list[nn.Module] = [_conv(3, self.channels)]
@@ -135,7 +167,8 @@ class ImageSpec(EncoderSpec):
         for _ in range(3):
             stages += self._stage(width, 2 * width)
             width *= 2
-        return ImageEncoder(self, nn.Sequential(*stages), 2 * width)
+        components = None if self.components is None else Components(learned)
+        return ImageEncoder(self, nn.Sequential(*stages), 2 * width, components)
 
     @abstractmethod
     def _stage(self, inside: int, outside: int) -> list[nn.Module]:

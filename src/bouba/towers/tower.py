@@ -103,6 +103,10 @@ class Encoder(nn.Module, ABC):
         """What a decoder gave, float (B, raw_width) -> (B, ...) in the view's own unit; `raw` as it is by default."""
         return raw
 
+    def shown(self, inputs: Inputs) -> Tensor:
+        """The cells themselves in the form of `restore`, with nothing left out that `raw` leaves out."""
+        return torch.from_numpy(self.restore(self.raw(inputs).float().cpu().numpy()))
+
 
 class Tower(nn.Module):
     """One view's way into the shared space: inputs -> z (B, dim).

@@ -39,6 +39,8 @@ class Network(nn.Module):
         self.drop = 0.0 if fusion is None else fusion.drop
         self.fusion = None if fusion is None or space.fused is None else fusion.build(len(towers), space.fused)
         self.objective = objective
+        fused = self.fusion is not None
+        self.read = [name for name in towers if fused or any(name in term.embeds(towers) for _, term in objective)]
         heads = [term for _, term in objective if isinstance(term, Prediction)]
         predicted = dict.fromkeys(label for term in heads for label in term.columns(space))
         classes = tuple(label for label in predicted if label not in space.numbers)
@@ -46,14 +48,14 @@ class Network(nn.Module):
         self.chunk_size = chunk_size
 
     def embed(self, batch: Batch) -> Batch:
-        """The batch with z filled, view -> (B, dim), zeros where the row lacks the view; fused where views are fused,
-        twin and raw where they are read. Inputs are varied in training; where twins are read without training too,
-        else both would be equal."""
+        """The batch with z of the views that are read, view -> (B, dim), zeros where the row lacks it; fused where
+        views are fused, twin and raw where they are read. Inputs are varied in training; where twins are read without
+        training too, else both would be equal."""
         twins = any(term.reads_twins for term in self._at_work())
         vary = self.training or twins
-        batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.towers}))
+        batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.read}))
         if twins:
-            batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.towers})
+            batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.read})
         if any(term.reads_raw for _, term in self.objective):
             asked = [name for name in self.towers if self._raw_width(name) and batch.inputs[name]]
             batch = batch.replace(raw={name: self._raw(name, batch) for name in asked})
@@ -129,15 +131,21 @@ class Network(nn.Module):
         return {label: value for label, value in found.items() if value.dim() == 2}
 
     def measure_domains(self, rows: Rows, *, most: int = 4096, batch_size: int = 512) -> None:
-        """Keep each domain's BatchNorm statistics, from up to `most` of its rows, without augmentation."""
+        """Keep each domain's BatchNorm statistics, from up to `most` of its rows, without augmentation. They are drawn:
+        tables are often sorted, by class for one."""
         self.eval()
+        draw = torch.Generator().manual_seed(0)
         device = next(self.parameters()).device
-        for name, tower in self.towers.items():
+        for tower in dict.fromkeys(self.towers.values()):  # one that views share is measured once, over all of them
+            views = [name for name, own in self.towers.items() if own is tower]
             for code in range(len(tower.statistics.values)) if tower.statistics else ():  # type: ignore[arg-type]
-                own = (rows.present[name] & (rows.domain == code)).nonzero(as_tuple=True)[0][:most]
-                chunks = own.tensor_split(max(1, round(len(own) / batch_size)))
-                forwards = [partial(self._encode, name, rows, chunk, device) for chunk in chunks]
-                if len(own) > 1:
+                forwards = []
+                for name in views:
+                    own = (rows.present[name] & (rows.domain == code)).nonzero(as_tuple=True)[0]
+                    own = own[torch.randperm(len(own), generator=draw)[:most]]
+                    chunks = own.tensor_split(max(1, round(len(own) / batch_size))) if len(own) > 1 else ()
+                    forwards += [partial(self._encode, name, rows, chunk, device) for chunk in chunks]
+                if forwards:
                     tower.statistics.measure(code, forwards)  # type: ignore[union-attr, operator]
 
     def _encode(self, name: str, rows: Rows, chunk: Tensor, device) -> None:

@@ -27,6 +27,7 @@ class FlowTranslator(Translator):
         steps: by which noise is carried, each corrected once (Heun).
         guidance: 1 draws what was learnt; above 1 what goes with the source more surely and varies less.
         drop: share of rows that train without their source, for guidance. decay: of the field's moving average.
+        jitter: noise on what is told while training, so that few rows stand for those around them.
         Others: see Translator.
 
     References: Lipman et al. 2023, Flow Matching for Generative Modeling; Ho and Salimans 2021 (guidance).
@@ -48,6 +49,7 @@ class FlowTranslator(Translator):
         guidance: float = 1.0,
         drop: float = 0.1,
         decay: float = 0.99,
+        jitter: float = 0.0,
         **options,
     ):
         super().__init__(source, target, **options)
@@ -56,11 +58,14 @@ class FlowTranslator(Translator):
         self.guidance = guidance
         self.drop = drop
         self.decay = decay
+        self.jitter = jitter
 
     def _objective(self) -> Objective:
         if self.steps < 1 or self.guidance < 0:
             raise UsageError(f"steps must be 1 or more and guidance 0 or more, got {self.steps} and {self.guidance}")
-        given = {name: getattr(self, name) for name in ("hidden", "drop", "decay")}
+        if self.guidance != 1 and not self.drop:
+            raise UsageError(f"guidance {self.guidance} needs rows that trained untold; raise drop above 0")
+        given = {name: getattr(self, name) for name in ("hidden", "drop", "decay", "jitter")}
         return Objective.of(FlowMatching(self.source_, self.target_, raw=self.raw, **given))
 
     def _draw(self, c: Tensor, n: int) -> Tensor:

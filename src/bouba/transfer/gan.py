@@ -27,6 +27,8 @@ class ConditionalGAN(Translator):
         r1: weight of the gradient penalty. pull: weight of the squared error to the row's own item, for sources that
             say much of the target. mismatched: let the critic also learn from real items beside another row's source.
         decay: of the generator's moving average. augment: change pictures before the critic sees them.
+        instance_noise: largest deviation of noise that the critic sees items through, in raw units; 1 for components
+            of few pictures. depth: hidden layers of a generator of vectors.
         Others: see Translator.
 
     References: Mirza and Osindero 2014, Conditional Generative Adversarial Nets; Reed et al. 2016, Generative
@@ -51,6 +53,8 @@ class ConditionalGAN(Translator):
         mismatched: bool = False,
         decay: float = 0.99,
         augment: bool = True,
+        instance_noise: float = 0.0,
+        depth: int = 1,
         **options,
     ):
         super().__init__(source, target, **options)
@@ -61,9 +65,11 @@ class ConditionalGAN(Translator):
         self.mismatched = mismatched
         self.decay = decay
         self.augment = augment
+        self.instance_noise = instance_noise
+        self.depth = depth
 
     def _objective(self) -> Objective:
-        own = ("noise", "hidden", "r1", "pull", "mismatched", "decay", "augment")
+        own = ("noise", "hidden", "r1", "pull", "mismatched", "decay", "augment", "instance_noise", "depth")
         given = {name: getattr(self, name) for name in own}
         return Objective.of(Adversarial(self.source_, self.target_, raw=self.raw, **given))
 

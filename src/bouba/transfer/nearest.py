@@ -39,6 +39,7 @@ class NearestTranslator(Translator):
     """
 
     saves = (*Translator.saves, "rows_")
+    components = None  # what is copied stays whole
 
     def _objective(self) -> Objective:
         return Objective(())

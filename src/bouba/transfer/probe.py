@@ -127,7 +127,9 @@ def fine_tune(
     known = getattr(model, "specs_", {})
     shared = [name for name in views.columns if name in known]
     wanted = [view] if isinstance(view, str) else shared if view is None else list(view)
-    towers = {name: Trained.of(model, name, train=train, lr_scale=lr_scale) for name in wanted}
+    domain = views.domains[0] if len(views.domains) == 1 and known else None
+    domain = domain if domain is not None and domain in model.codes_.domains else None
+    towers = {name: Trained.of(model, name, train=train, lr_scale=lr_scale, domain=domain) for name in wanted}
     views, label = _labelled(views, y, *wanted)
     learner = Learner(towers, Prediction((label,)), epochs=epochs, **{"dim": model.dim, **training})
     return learner.fit(views.select(*wanted), validation=validation)

@@ -22,7 +22,7 @@ class RegressionTranslator(Translator):
     is none of them.
 
     Args:
-        hidden: width of the decoder. Others: see Translator.
+        hidden: width of the decoder. depth: its hidden layers for vectors. Others: see Translator.
 
     >>> import numpy as np
     >>> from bouba.data import Views
@@ -31,12 +31,15 @@ class RegressionTranslator(Translator):
     (8, 2, 8)
     """
 
-    def __init__(self, source: str | None = None, target: str | None = None, *, hidden: int = 256, **options):
+    def __init__(
+        self, source: str | None = None, target: str | None = None, *, hidden: int = 256, depth: int = 1, **options
+    ):
         super().__init__(source, target, **options)
         self.hidden = hidden
+        self.depth = depth
 
     def _objective(self) -> Objective:
-        return Objective.of(Regression(self.source_, self.target_, raw=self.raw, hidden=self.hidden))
+        return Objective.of(Regression(self.source_, self.target_, raw=self.raw, hidden=self.hidden, depth=self.depth))
 
     def _draw(self, c: Tensor, n: int) -> Tensor:
         return self._state()(c)[:, None].expand(-1, n, -1)

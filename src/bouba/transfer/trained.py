@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
-from bouba.errors import ModalityError, UsageError, nearest
+from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.projection import Projection
 from bouba.towers import Encoder, EncoderSpec, SameAs
 from bouba.towers.tower import Learned
@@ -49,11 +49,17 @@ class Trained(EncoderSpec):
             )
 
     @classmethod
-    def of(cls, model: Any, view: str, *, train: bool = True, lr_scale: float = 0.3) -> Trained:
+    def of(
+        cls, model: Any, view: str, *, train: bool = True, lr_scale: float = 0.3, domain: str | None = None
+    ) -> Trained:
         """The tower of one view of a fitted model.
 
+        Args:
+            domain: take BatchNorm's statistics that were measured of this domain; when None those of the only domain
+                of the model, or, where it has several, the running ones, which belong to none of them.
+
         Raises:
-            ModalityError: the model has no such view. UsageError: it has no towers.
+            ModalityError: the model has no such view. UsageError: it has no towers. DataError: no such domain.
         """
         specs = getattr(model, "specs_", None)
         if specs is None:
@@ -63,7 +69,12 @@ class Trained(EncoderSpec):
         owner = specs[view].view if isinstance(specs[view], SameAs) else view
         tower = model.module_.towers[owner]
         made = cls(specs[owner], tower.dim, train, lr_scale)
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in tower.state_dict().items()}
+        domains = model.codes_.domains
+        if domain is not None and domain not in domains:
+            raise DataError(f"the model knows no domain {domain!r}{nearest(domain, domains)}")
+        known = domain if domain is not None or len(domains) != 1 else domains[0]
+        with tower.statistics.of(-1 if known is None else domains.index(known)):
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in tower.state_dict().items()}
         object.__setattr__(made, "_learned", model.learned_[owner])
         object.__setattr__(made, "_weights", {n: t for n, t in weights.items() if not n.startswith("statistics.")})
         return made

@@ -38,6 +38,8 @@ class Translator(BaseLearner):
 
     aligns: ClassVar[bool] = False
     saves: ClassVar[tuple[str, ...]] = ("source_", "target_")
+    components: ClassVar[int | None] = 128
+    """Numbers that a picture is given in by default: all its pixels are learnt more slowly, and look noisier."""
 
     def __init__(
         self,
@@ -123,12 +125,17 @@ class Translator(BaseLearner):
         return views.select(name)
 
     def truth(self, X) -> np.ndarray:
-        """The target of X's rows in the form that `translate` gives: pictures scaled to its side, (rows, ...).
+        """The target of X's rows in the form that `translate` gives, (rows, ...): pictures scaled to its side, with all
+        their pixels also where components are given.
 
         Raises:
             DataError: a row without the target. ModalityError: X without the target.
         """
-        return self._encoders()[self.target_].restore(self._raw_of(self.target_, as_views(X)))
+        check_is_fitted(self, "module_")
+        encoder = self._encoders()[self.target_]
+        asked = self._having(as_views(X), self.target_)
+        items = self._run(asked, lambda batch: {"": encoder.shown(batch.inputs[self.target_])})[""]
+        return items.astype(np.uint8) if self.kinds_[self.target_] == "image" else items
 
     def _raw_of(self, name: str, views: Views) -> np.ndarray:
         """What a decoder of a view must give back, (rows, p)."""
@@ -163,7 +170,7 @@ class Translator(BaseLearner):
 
     def _usual(self, name: str, kind: str) -> EncoderSpec:
         if name == self.target_ and kind == "image":
-            return ConvNet(size=self.side, thumbnail=self.side, channels=1, augment=None)
+            return ConvNet(size=self.side, thumbnail=self.side, channels=1, augment=None, components=self.components)
         if name == self.target_ and kind == "vector":
             return MLP(())
         return DEFAULT_TOWERS[kind]()

@@ -1,0 +1,166 @@
+"""Are made items right, like real ones, various and new? In the space of a judge that was trained apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, ModalityError
+from bouba.evaluation.environment import environment
+from bouba.evaluation.intervals import bootstrap
+from bouba.evaluation.predictions import Interval, domains
+from bouba.evaluation.result import Record, Result
+from bouba.metrics import diversity, frechet_distance, novelty, r_precision
+from bouba.metrics.similarity import unit_rows
+
+K = 10  # of R-precision
+Measured = Iterator[tuple[str, float, Interval, float | None]]  # metric, value, interval, chance
+
+
+class Translates(Protocol):
+    """What is judged: anything that makes items of one view, told another."""
+
+    source_: str
+    target_: str
+
+    def translate(self, X: Views, n: int = 1, *, random_state: int = 0) -> np.ndarray:
+        """n items for each row, (rows, n, ...)."""
+
+    def truth(self, X: Views) -> np.ndarray:
+        """The target of each row in the same form, (rows, ...)."""
+
+
+class Judges(Protocol):
+    """Whose space counts: anything that embeds the target."""
+
+    def embed(self, X: Views) -> Mapping[str, np.ndarray]:
+        """view -> (n, d)."""
+
+
+def evaluate_translations(
+    model: Translates,
+    views: Views,
+    *,
+    judge: Judges,
+    training: Views | None = None,
+    made: np.ndarray | None = None,
+    method: str = "model",
+    split: str = "test",
+    by_domain: bool = True,
+    seed: int | None = None,
+    n: int = 3,
+) -> Result:
+    """How good the items are that a translator makes for held-out rows.
+
+    Args:
+        model: fitted.
+        views: held-out rows; those without source or target, or with an imputed one, are left out.
+        judge: in its space everything is measured. It must read the view `model.target_`, and should be fitted without
+            the translator: what made the items would judge them kindly. Its `compared_by` is read where it has one;
+            embeddings compared by cosine are scaled to length 1 first.
+        training: the rows that the translator was fitted on; without them there is no novelty, and no chance of the
+            Frechet distance.
+        made: items of all `views` that are already there, (len(views), n, ...); they are drawn otherwise.
+        method, split, seed: names for the records; items are drawn from `seed`.
+        by_domain: judge each domain apart; a gallery then holds one domain's rows only.
+        n: items a row, 2 or more.
+
+    Returns:
+        Records of direction "source->target", with 95% bootstraps over keys: "r_precision@10" (chance 10 / rows), where
+        there are more than 10 rows; "frechet_distance" of the first item of each row, which has no interval, and as
+        chance what as many real training items give; "diversity" and "novelty", which are left out where they are not
+        defined: real items that are all alike, or of which half stand in the training. `meta` names the judge.
+
+    Raises:
+        DataError: no domain with two rows that have both views. ModalityError: rows without one of them.
+    """
+    views, made = _paired(model, views.observed(), made)
+    random = np.random.default_rng(seed or 0)
+    where: dict[str, Any] = {"method": method, "split": split, "direction": f"{model.source_}->{model.target_}"}
+    if made is None:
+        made = model.translate(views.select(model.source_), n, random_state=seed or 0)
+    space = _Space(judge, model.target_)
+    z, true = space.of(made), space.of(model.truth(views))
+    known = None
+    if training is not None:
+        known = space.of(model.truth(_paired(model, training.observed(), None)[0]))
+    records = []
+    for domain, rows in domains(views, by_domain):
+        measured = _measured(z[rows], true[rows], known, views.things[rows], space.compared_by, random)
+        for metric, value, (low, high), chance in measured:
+            said: dict[str, Any] = {"metric": metric, "value": value, "low": low, "high": high, "chance": chance}
+            records.append(Record(**where, domain=domain, **said, n=len(rows), seed=seed))
+    if not records:
+        raise DataError("no domain has two rows with source and target; judge them together: by_domain=False")
+    return Result(records, environment(seed) | {"judge": type(judge).__name__})
+
+
+def _paired(model: Translates, views: Views, made: np.ndarray | None) -> tuple[Views, np.ndarray | None]:
+    """The rows that have source and target, and what was made for them."""
+    for name in (model.source_, model.target_):
+        if name not in views.columns:
+            raise ModalityError(
+                f"items are judged by rows with view {name!r}, got {', '.join(map(repr, views.columns))}"
+            )
+    both = views[model.source_].present & views[model.target_].present
+    if both.sum() < 2:
+        raise DataError(
+            f"items are judged by two rows or more that have {model.source_!r} and {model.target_!r}, got {both.sum()}"
+        )
+    return views[np.flatnonzero(both)], None if made is None else made[both]
+
+
+class _Space:
+    """Items of one view, seen by a judge."""
+
+    def __init__(self, judge: Judges, view: str):
+        self.judge, self.view = judge, view
+        self.compared_by: str = getattr(judge, "compared_by", "cosine")
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """(rows, ...) pictures or vectors, or (rows, n, ...) of them -> (rows, d) or (rows, n, d)."""
+        width = 3 if items.dtype == np.uint8 else 1  # axes of one item
+        kind = "image" if width == 3 else "vector"
+        flat = items.reshape(-1, *items.shape[-width:])
+        column = Column.of(list(flat) if kind == "image" else flat, kind)
+        z = self.judge.embed(Views({self.view: column}))[self.view].astype(np.float64)
+        z = unit_rows(z) if self.compared_by == "cosine" else z
+        return z.reshape(*items.shape[:-width], -1)
+
+
+def _measured(
+    z: np.ndarray,
+    true: np.ndarray,
+    known: np.ndarray | None,
+    keys: np.ndarray,
+    compared_by: str,
+    random: np.random.Generator,
+) -> Measured:
+    """Of what was made (rows, n, d), beside the truth (rows, d) and training items (m, d)."""
+    if len(true) > K:
+        right = r_precision(z, true, k=K, similarity=compared_by)
+        yield f"r_precision@{K}", float(right.mean()), _interval(right, keys), K / len(true)
+    real = None
+    if known is not None:
+        others = known[random.permutation(len(known))[: len(true)]]
+        real = frechet_distance(others, true) if len(others) > 1 else None
+    yield "frechet_distance", frechet_distance(z[:, 0], true), (None, None), real
+    try:
+        spread = diversity(z, true)
+        yield "diversity", float(spread.mean()), _interval(spread, keys), None
+    except DataError:  # one item a row, or real items that are all alike
+        pass
+    try:
+        if known is not None:
+            new = novelty(z, known, true)
+            yield "novelty", float(new.mean()), _interval(new, keys), None
+    except DataError:  # the held-out items stand in the training
+        pass
+
+
+def _interval(values: np.ndarray, keys: np.ndarray) -> Interval:
+    """A bootstrap over keys; none where there is one key only."""
+    return bootstrap(values, groups=keys) if len(set(keys)) > 1 else (None, None)
