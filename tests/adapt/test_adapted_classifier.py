@@ -156,3 +156,9 @@ def test_refusals():
 @pytest.mark.parametrize("module", ["dann", "mmd_adapter", "deep_coral"])
 def test_examples(module):
     assert doctest.testmod(importlib.import_module(f"bouba.adapt.{module}")).failed == 0
+
+
+def test_refusal_validation_without_the_label():
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.raises(DataError, match="validation has no label column 'y'"):
+        DANN(epochs=1).fit(Views({"x": x}), x[:, 0] > 0, domain=["a", "b"] * 20, target="b", validation=Views({"x": x}))

@@ -145,3 +145,17 @@ def test_refusals():
         diagnose(Scaled(1, 1, 1), views, target="c")
     with pytest.raises(DataError, match="no view has two cells or more in the target 'b' and in the source"):
         diagnose(Scaled(1, 1, 1), views[:21], target="b")
+
+
+def test_several_labels_are_judged_together_and_numbers_are_not():
+    views = domains(60)
+    x = np.stack(list(views["x"]))
+    views = views.replace(y={**views.y, "other": (x[:, 2] > 0).astype(int), "size": x[:, 0]})
+    model = Learner(objective=Prediction(("class", "other", "size")), dim=4, epochs=2).fit(views, target="b")
+    source = views[views.domain == "a"]
+    found = model.predict(source)
+    each = [np.mean(found[label] == source.y[label]) for label in ("class", "other")]
+    assert diagnose(model, views, target="b").source_score == pytest.approx(np.mean(each))
+    of_numbers = Learner(objective=Prediction(("size",)), dim=4, epochs=2).fit(views, target="b")
+    with pytest.raises(DataError, match="has label 'size' to judge by"):
+        diagnose(of_numbers, views, target="b")

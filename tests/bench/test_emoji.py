@@ -84,7 +84,7 @@ def test_every_style_and_method_is_continued_not_repeated(tmp_path, monkeypatch)
     monkeypatch.setattr(emoji, "cut", lambda seed, target: _part(whole(seed, target=target)))
     said = {"epochs": 1, "styles": ["twemoji"], "out": tmp_path / "records.json", "image": ConvNet(16, channels=4)}
     page = emoji_styles.run(seeds=1, methods=["clip", "cdan"], **said)
-    assert [line.split()[0] for line in page.splitlines()] == ["twemoji,", "clip", "cdan"]
+    assert [line.split()[0] for line in page.splitlines()[:3]] == ["twemoji,", "clip", "cdan"]
     monkeypatch.setattr(emoji_styles, "fit", None)  # nothing is trained again
     assert emoji_styles.run(seeds=1, methods=["clip", "cdan"], **said) == page
     with pytest.raises(UsageError, match="no 'dan'; did you mean 'dann'"):
@@ -114,3 +114,11 @@ def _part(protocol):
         protocol.known[::40],
         protocol.new[::20],
     )
+
+
+def test_refusal_runs_of_other_epochs_are_not_continued(tmp_path):
+    from bouba.bench import emoji_styles
+
+    Result([], {"epochs": 2}).to_json(tmp_path / "styles.json")
+    with pytest.raises(UsageError, match="holds runs of 2 epochs, not 3"):
+        emoji_styles.run(seeds=1, epochs=3, out=tmp_path / "styles.json")

@@ -96,6 +96,9 @@ class AdaptedClassifier(ClassifierMixin, Predicts):
         if y is not None:
             views = views.replace(y={**views.y, "y": np.asarray(y)})
         self.label_ = self._named(list(views.y), given=y is not None)
+        held_out = how.get("validation")
+        if isinstance(held_out, Views) and self.label_ not in held_out.y:
+            raise DataError(f"validation has no label column {self.label_!r}{nearest(self.label_, held_out.y)}")
         super().fit(views, target=target, **how)
         fallen = source_fall(self.history_, self.label_)
         if fallen is not None:

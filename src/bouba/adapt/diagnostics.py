@@ -98,7 +98,7 @@ def diagnose(
         target: which domain is the target.
         before: a model trained on the source only. Without it "before" are the raw numbers of each view, where its
             tower has such a form.
-        label: the label column that is judged; the model's only one when None.
+        label: the label column that is judged; when None, the mean over all of classes that the model predicts.
         permutations: random splits for p. random_state: of these, of folds, and of the rows drawn.
 
     Returns:

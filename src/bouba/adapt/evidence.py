@@ -63,12 +63,22 @@ def right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.n
 
 
 def _labels_right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
-    name, predicted = of_label(model, model.predict(read_by(model, views)), label, views)
-    rows = np.flatnonzero([not is_missing(value) for value in views.y.get(name, ())])
+    """Of one label; averaged over all labels of classes that a row has where the model predicts several."""
+    found = model.predict(read_by(model, views))
+    several = label is None and isinstance(found, Mapping)
+    said = dict(found) if several else dict([of_label(model, found, label, views)])
+    numbers = getattr(getattr(model, "codes_", None), "numbers", {})
+    total, count = np.zeros(len(views)), np.zeros(len(views))
+    for name in said.keys() - numbers.keys():
+        rows = np.flatnonzero([not is_missing(value) for value in views.y.get(name, ())])
+        pairs = zip(said[name][rows], views.y.get(name, rows)[rows], strict=True)
+        total[rows] += [class_name(a) == class_name(b) for a, b in pairs]
+        count[rows] += 1
+    rows = np.flatnonzero(count)
     if not len(rows):
-        raise DataError(f"no row of these {len(views)} has label {name!r} to judge by; give labelled rows")
-    pairs = zip(predicted[rows], views.y[name][rows], strict=True)
-    return np.array([class_name(a) == class_name(b) for a, b in pairs], float), rows
+        names = ", ".join(map(repr, said))
+        raise DataError(f"no row of these {len(views)} has label {names} to judge by; give rows whose class is known")
+    return total[rows] / count[rows], rows
 
 
 def _partners_found(model: Any, views: Views) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ from bouba.bench import emoji_protocol as emoji
 from bouba.data.augment import Augment
 from bouba.errors import UsageError, nearest
 from bouba.evaluation import Record, Result
+from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.learner import Learner
 from bouba.metrics import domain_accuracy
@@ -113,7 +114,11 @@ def run(
     for said, known in ((styles, STYLES), (methods, METHODS)):
         if unknown := next((name for name in said if name not in known), None):
             raise UsageError(f"no {unknown!r}{nearest(unknown, known)}")
-    result = Result.from_json(out) if out is not None and out.exists() else Result([])
+    result = Result([], environment(0) | {"epochs": epochs})
+    if out is not None and out.exists():
+        result = Result.from_json(out)
+        if (before := result.meta.get("epochs", epochs)) != epochs:
+            raise UsageError(f"{out} holds runs of {before} epochs, not {epochs}; continue with those, or name another")
     done = {(record.domain, record.method, record.seed) for record in result}
     for seed, style, method in itertools.product(range(seeds), styles, methods):
         if (style, method, seed) in done:
@@ -128,7 +133,8 @@ def run(
         result = result + Result([_record(method, style, seed, *at, value) for at, value in values.items()])
         if out is not None:
             result.to_json(out)
-    return "\n\n".join(page(result, style, methods, seeds) for style in styles)
+    note = "Mean [95% interval over seeds, Student t]. The mix was put together on openmoji, whose gain it flatters."
+    return "\n\n".join([*(page(result, style, methods, seeds) for style in styles), note])
 
 
 def _record(method: str, style: str, seed: int, measure: str, split: str, value: float) -> Record:

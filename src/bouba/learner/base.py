@@ -150,6 +150,8 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         if held_out is not None and not len(held_out):
             raise DataError("validation has no rows; give it some, or a share of the training rows")
         judges = [term for _, term in self._objective() if term.validates]
+        if held_out is not None and not judges:  # every epoch would cost 0, and the first be kept
+            raise UsageError(f"no term of {self._objective()!r} judges held-out rows; leave validation out")
         if held_out is not None and all(term.needs_pairs for term in judges):
             _refuse_unjudging(held_out)
         if len(views) < 2:
