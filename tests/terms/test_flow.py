@@ -85,6 +85,8 @@ def trained(term, steps=300):
         optimizer.zero_grad()
         term.loss(batch_of(c, x), state)[0].backward()
         optimizer.step()
+        if isinstance(term, FlowMatching):
+            state.after_step()
     return state
 
 

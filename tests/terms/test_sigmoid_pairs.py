@@ -114,7 +114,7 @@ def test_recovery_tells_partners_from_strangers_by_the_sign():
         value, parts = term.loss(Batch({}, everywhere, torch.arange(64), z={"a": a @ learnt, "b": b}), state)
         value.backward()
         optimizer.step()
-        state.temperature.clamp_()
+        state.temperature.after_step()
     x = F.normalize(a @ learnt, dim=1) @ F.normalize(b, dim=1).T / parts["temperature"] + parts["bias"]
     right = (x > 0) == torch.eye(64, dtype=torch.bool)
     assert right.diagonal().float().mean() > 0.95

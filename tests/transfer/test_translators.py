@@ -46,6 +46,14 @@ def fitted():
     return {name: make(name).fit(views()) for name in FOUND}
 
 
+@pytest.mark.parametrize(("name", "module"), [("gan", "generator"), ("flow", "velocity")])
+def test_an_average_that_keeps_nothing_is_what_the_last_step_left(name, module):
+    """The average is measured after the optimiser's step, not before it."""
+    (state,) = make(name, decay=0.0).fit(views()).module_.state
+    average, last = state.average.get_buffer("average0"), next(getattr(state, module).parameters())
+    np.testing.assert_array_equal(average.numpy(), last.detach().numpy())
+
+
 @pytest.mark.parametrize("name", FOUND)
 def test_draws_are_in_the_unit_of_the_target_and_the_same_for_the_same_seed(name, fitted):
     data = views(8, seed=1).select("words")

@@ -11,8 +11,8 @@ from bouba.errors import UsageError
 class Temperature(nn.Module):
     """tau > 0, kept as logit_scale = -log tau so that a gradient step multiplies it.
 
-    A learnt logit scale is clamped to [1, 100] (Radford et al. 2021) by `clamp_`, which the loop calls after each
-    step, and never decays (the loop decays matrices only).
+    A learnt logit scale is clamped to [1, 100] (Radford et al. 2021) by `after_step`, which the loop
+    calls, and never decays (the loop decays matrices only).
     """
 
     def __init__(self, start: float = 0.07, *, learnt: bool = True, largest_scale: float = 100.0):
@@ -25,7 +25,7 @@ class Temperature(nn.Module):
     def forward(self):
         return torch.exp(-self.logit_scale)
 
-    def clamp_(self) -> None:
+    def after_step(self) -> None:
         """Put a learnt scale back into [1, 100]. A fixed one is the caller's choice and stays."""
         if self.logit_scale.requires_grad:
             with torch.no_grad():

@@ -32,6 +32,10 @@ class Players(nn.Module):
         self.average = MovingAverage(self.generator, decay)
         self.critic = Critic(dim, shape, hidden=hidden)
 
+    def after_step(self) -> None:
+        """The average takes in the step."""
+        self.average.update(self.generator)
+
     def draw(self, c: Tensor, *, averaged: bool = False) -> Tensor:
         """An item (B, p) for each condition c (B, d), of new noise."""
         told = torch.cat([c, torch.randn(len(c), self.noise, device=c.device, dtype=c.dtype)], 1)
@@ -172,8 +176,6 @@ class Adversarial(Term):
         c, x = across(batch, self.source, self.target, raw=self.raw)
         if not len(x):
             return nothing(batch, state), {}
-        if state.training:
-            state.average.update(state.generator)
         given = {name: getattr(self, name) for name in ("r1", "pull", "mismatched", "augment", "instance_noise")}
         value, parts = conditional_gan(x, c, state, **given)
         return nothing(batch, state) + value, parts

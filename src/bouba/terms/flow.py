@@ -49,6 +49,10 @@ class Field(nn.Module):
         self.velocity = Velocity(dim, shape, hidden=hidden)
         self.average = MovingAverage(self.velocity, decay)
 
+    def after_step(self) -> None:
+        """The average takes in the step."""
+        self.average.update(self.velocity)
+
     def draw(self, c: Tensor, width: int, *, steps: int, guidance: float = 1.0, heun: bool = True) -> Tensor:
         """An item (B, p) for each condition c (B, d), of new noise, by the averaged field.
 
@@ -121,6 +125,4 @@ class FlowMatching(Term):
         c, x = across(batch, self.source, self.target, raw=self.raw)
         if not len(x):
             return nothing(batch, state), {}
-        if state.training:
-            state.average.update(state.velocity)
         return nothing(batch, state) + flow_matching(x, c, state.velocity, drop=self.drop, jitter=self.jitter), {}

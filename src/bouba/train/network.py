@@ -15,7 +15,6 @@ from bouba.data.loader import Rows
 from bouba.nn.by_view import ByView
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
-from bouba.nn.temperature import Temperature
 from bouba.terms.prediction import Prediction
 from bouba.terms.term import Objective, Parts, Space, Term
 from bouba.towers.tower import Tower
@@ -152,10 +151,10 @@ class Network(nn.Module):
         self.towers[name].encoder(**rows.batch(chunk).to(device).inputs[name])  # type: ignore[operator, union-attr]
 
     def after_step(self) -> None:
-        """Put learnt temperatures back into their range."""
+        """What the objective learns settles: temperatures go back into their range, moving averages take in the step."""
         for module in self.state.modules():
-            if isinstance(module, Temperature):
-                module.clamp_()
+            if settle := getattr(module, "after_step", None):
+                settle()
 
 
 def _precise(z: Mapping[str, Tensor]) -> dict[str, Tensor]:
