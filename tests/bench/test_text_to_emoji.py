@@ -9,10 +9,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bouba.bench import text_to_emoji
-from bouba.data import decode, samples
+from bouba.data import samples
 from bouba.errors import UsageError
 from bouba.evaluation import Record, Result
-from bouba.towers.image import crop_to_content, fit_on_white
 
 FEW = ("red heart", "cat face")
 
@@ -36,21 +35,14 @@ def small(monkeypatch):
 def test_words_are_held_out_and_redrawn_rows_show_the_same_concept(small):
     views = text_to_emoji.pairs("openmoji", "noto")
     drawn, other = samples.emoji(styles="noto"), samples.emoji(styles="openmoji")
-    assert views.modalities == {"source": "image", "drawing": "image"}
+    assert views.modalities == {"source": "image", "image": "image"}
     for row in (0, 7, len(views) - 1):
-        assert views["drawing"][row] == drawn["image"][row]
+        assert views["image"][row] == drawn["image"][row]
         assert views["source"][row] == other["image"][other.key.tolist().index(views.key[row])]
     train, test = text_to_emoji.cut(text_to_emoji.pairs(None, "noto"), 0)
     assert not set(train.key) & set(test.key)
     assert set(FEW) <= set(test.meta["name"])
     assert len(test) / len(views) == pytest.approx(0.2, abs=0.1)
-
-
-def test_what_is_made_is_judged_beside_every_pixel(small):
-    views = text_to_emoji.pairs(None, "noto")
-    for row in (0, 9):
-        expected = fit_on_white(crop_to_content(decode.image(views["drawing"][row])), 32)
-        np.testing.assert_array_equal(text_to_emoji.drawings(views)[row], np.asarray(expected))
 
 
 def test_every_method_is_judged_and_drawn(small, tmp_path):
@@ -93,7 +85,7 @@ def test_definition_of_the_page():
     record = lambda metric, value, chance: Record("gan", "test", "s", "d", metric, value, None, None, chance, 9, 0)  # noqa: E731
     of = {
         "r_precision@10": (0.25, 0.1),
-        "frechet_distance": (40.0, 7.0),
+        "frechet_distance": (0.04, 0.007),
         "diversity": (0.5, None),
         "novelty": (2, None),
     }

@@ -5,12 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from bouba.data import Views
+from bouba.data import Views, decode
 from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, UsageError
 from bouba.learner import load
 from bouba.metrics import diversity, frechet_distance
 from bouba.towers import MLP, ConvNet, NGrams
+from bouba.towers.image import fit_on_white
 from bouba.transfer import ConditionalGAN, FlowTranslator, NearestTranslator, RegressionTranslator
 
 FOUND = {
@@ -101,6 +102,15 @@ def test_pictures_are_drawn_in_components_and_saved_models_draw_the_same(name, t
     assert np.abs(model.truth(data[:4]).astype(int) - shown).max() <= 1, "three colours differ in two ways"
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(load(tmp_path / "model").translate(data[:5], 2), drawn)
+
+
+def test_the_truth_has_all_pixels_also_where_items_are_made_of_few_components():
+    data = views(30)
+    shown = data[np.flatnonzero(data.present["picture"])]
+    tower = ConvNet(size=16, channels=1, augment=None, thumbnail=16, components=2)
+    model = make("regression", target="picture", towers={"words": NGrams(), "picture": tower}, epochs=1).fit(shown)
+    expected = [np.asarray(fit_on_white(decode.image(cell), 16)) for cell in shown["picture"]]
+    np.testing.assert_array_equal(model.truth(shown), expected)
 
 
 @pytest.mark.slow

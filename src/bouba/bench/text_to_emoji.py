@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,22 +31,20 @@ from bouba.align import CLIP
 from bouba.bench.emoji import with_interval
 from bouba.data import samples
 from bouba.data.split import split
-from bouba.data.views import Column, Views
+from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
-from bouba.evaluation import Record, Result, bootstrap
+from bouba.evaluation import Result, evaluate_translations
 from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table
 from bouba.learner import load
-from bouba.metrics import diversity, frechet_distance, novelty, r_precision
-from bouba.metrics.similarity import unit_rows
 from bouba.towers import ConvNet, EncoderSpec, NGrams, Pretrained, ResNet
-from bouba.towers.image import squares
 from bouba.transfer import ConditionalGAN, FlowTranslator, NearestTranslator, RegressionTranslator, Translator
 
 SIDE, DRAWS = 32, 3
 COMPONENTS = 128  # numbers for the 3072 of a drawing's pixels; the judge finds 99 of 100 drawings by them
-SOURCE, TARGET = "source", "drawing"
+SOURCE, TARGET = "source", "image"  # as the judge calls drawings
 METRICS = ("r_precision@10", "frechet_distance", "diversity", "novelty")
+SHOWN = {"r_precision@10": 100.0, "frechet_distance": 1000.0}  # percent, thousandths
 METHODS: dict[str, tuple[type[Translator], dict[str, Any]]] = {
     "nearest": (NearestTranslator, {}),
     "regression": (RegressionTranslator, {"hidden": 512, "depth": 3, "epochs": 30, "batch_size": 64}),
@@ -103,12 +100,13 @@ def command(
             started = time.process_time()
             model = fitted(name, train, text, seed, effort)
             made[name] = model.translate(test.select(SOURCE), DRAWS, random_state=seed)
-            result = result + Result(list(judged(name, made[name], judging, train, test, to, seed)))
+            given: dict[str, Any] = {"training": train, "made": made[name], "method": name, "by_domain": False}
+            result = result + evaluate_translations(model, test, judge=judging, seed=seed, **given)
             sys.stderr.write(f"seed {seed} {name}: {time.process_time() - started:.0f} CPU-s\n")
             if out is not None:
                 result.to_json(out)
             if grid is not None and seed == 0:
-                save_grid(grid, test, drawings(test), made)
+                save_grid(grid, test, model.truth(test), made)
     typer.echo(page(result, chosen, seeds))
 
 
@@ -136,12 +134,6 @@ def pairs(source: str | None, to: str) -> Views:
     return Views({SOURCE: told, TARGET: drawn["image"]}, key=drawn.key, meta={"name": drawn.meta["name_en"]})
 
 
-def drawings(views: Views) -> np.ndarray:
-    """The true drawings with all their pixels, uint8 (rows, SIDE, SIDE, 3), however a method encodes them."""
-    cells = [views[TARGET][row] for row in range(len(views))]
-    return squares(cells, SIDE, crop=True).permute(0, 2, 3, 1).numpy()
-
-
 def cut(views: Views, seed: int) -> tuple[Views, Views]:
     """Four fifths to train on and a fifth that is held out, WORDS always being there."""
     held_out = set(split(views, {"train": 0.8, "test": 0.2}, random_state=seed)["test"].rows.tolist())
@@ -164,38 +156,6 @@ def fitted(name: str, train: Views, text: Path | None, seed: int, effort: float)
     return method(SOURCE, TARGET, towers=towers, random_state=seed, **own).fit(train)
 
 
-def judged(
-    name: str, made: np.ndarray, judge: CLIP, train: Views, test: Views, style: str, seed: int
-) -> Iterator[Record]:
-    """METRICS of the drawings made (rows, n, side, side, 3). Frechet is of the first draw of each row; it has no
-    interval, and as chance what training drawings give."""
-    space = lambda pictures: unit_rows(_embedded(judge, pictures))  # noqa: E731
-    true, known = space(drawings(test)), space(drawings(train))
-    z = space(made.reshape(-1, *made.shape[2:])).reshape(*made.shape[:2], -1)
-    each = {
-        "r_precision@10": r_precision(z, true, k=10),
-        "diversity": diversity(z, true),
-        "novelty": novelty(z, known, true),
-    }
-    others = known[np.random.default_rng(seed).permutation(len(known))[: len(true)]]
-    for metric in METRICS:
-        low: float | None = None
-        high: float | None = None
-        if metric in each:
-            value = float(each[metric].mean())
-            low, high = bootstrap(each[metric], groups=test.key)
-        else:
-            value = 1000 * frechet_distance(z[:, 0], true)
-        real = 1000 * frechet_distance(others, true) if metric == "frechet_distance" else None
-        chance = 10 / len(test) if metric == "r_precision@10" else real
-        direction = f"{test.modalities[SOURCE]}->{style}"
-        yield Record(name, "test", style, direction, metric, value, low, high, chance, len(test), seed)
-
-
-def _embedded(judge: CLIP, pictures: np.ndarray) -> np.ndarray:
-    return judge.embed(Views({"image": Column.of(list(pictures), "image")}))["image"].astype(np.float64)
-
-
 def save_grid(path: Path, test: Views, truth: np.ndarray, made: dict[str, np.ndarray], *, larger: int = 2) -> None:
     """A PNG: one column a word, the true drawing on top, then the first two draws of each method from top to bottom."""
     from PIL import Image
@@ -212,7 +172,7 @@ def page(result: Result, methods: list[str], seeds: int) -> str:
 
     def cells(name: str, metric: str) -> str:
         found = [result.value(method=name, metric=metric, seed=seed) for seed in range(seeds)]
-        scale = 100 if metric == "r_precision@10" else 1
+        scale = SHOWN.get(metric, 1.0)
         if seeds > 1:
             return with_interval([scale * record.value for record in found])
         low, high = found[0].low, found[0].high
@@ -220,12 +180,10 @@ def page(result: Result, methods: list[str], seeds: int) -> str:
         return f"{scale * found[0].value:.2f}{shown}"
 
     def mean(metric: str) -> float:
-        return float(np.mean([r.chance for r in result.where(metric=metric, method=methods[0])]))
+        return SHOWN[metric] * float(np.mean([r.chance for r in result.where(metric=metric, method=methods[0])]))
 
     header = ["method", "R-precision@10, percent", "Frechet x 1000", "diversity", "novelty"]
     lines = [[name, *(cells(name, metric) for metric in METRICS)] for name in methods]
-    note = (
-        f"By chance R-precision is {100 * mean('r_precision@10'):.1f}; real drawings of other concepts have a Frechet "
-    )
+    note = f"By chance R-precision is {mean('r_precision@10'):.1f}; real drawings of other concepts have a Frechet "
     note += f"distance of {mean('frechet_distance'):.1f}.\n95% intervals over concepts, or over seeds (Student t)."
     return f"{text_table(header, lines, labels=1)}\n\n{note}"

@@ -151,7 +151,7 @@ class Network(nn.Module):
         self.towers[name].encoder(**rows.batch(chunk).to(device).inputs[name])  # type: ignore[operator, union-attr]
 
     def after_step(self) -> None:
-        """What the objective learns settles: temperatures go back into their range, moving averages take in the step."""
+        """What the objective learns settles: temperatures go back into range, moving averages take in the step."""
         for module in self.state.modules():
             if settle := getattr(module, "after_step", None):
                 settle()
