@@ -1,14 +1,20 @@
 """What a stranger meets first: the names, and how fast they come."""
 
+import os
 import subprocess
 import sys
-import time
 
 import bouba
 
 
 def run(*arguments: str) -> str:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def worked() -> float:
+    """CPU-seconds of the processes that were run and have ended."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
 
 
 def test_importing_bouba_imports_no_torch():
@@ -40,15 +46,15 @@ def test_the_public_surface():
 
 
 def test_help_answers_at_once():
-    """Half a second of this process's own work; the best of three, because machines are shared."""
+    """In half a second of the processor's time; the best of three, because machines are shared."""
     spent = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = worked()
         said = run("-c", "import sys; sys.argv = ['bouba', '--help']; from bouba.cli import main; main()")
-        spent.append(time.perf_counter() - started)
+        spent.append(worked() - started)
     assert "demo" in said
     assert "search" in said
-    assert min(spent) < 0.5
+    assert 0 < min(spent) < 0.5
 
 
 def test_help_imports_nothing_heavy():
