@@ -1,10 +1,15 @@
 """Records -> rows, headline and sentences."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bouba.adapt import Diagnosis
+from bouba.adapt.diagnostics import Shift
 from bouba.errors import DataError
+from bouba.report import Report, render
 from bouba.report.headline import headline, lead
 from bouba.report.scores import read_rows
 
@@ -122,3 +127,22 @@ def test_a_headline_from_anything_or_nothing():
     (tile,) = headline(read_rows([{"method": "my_net", "metric": "f1", "value": 0.5}]))
     assert lead([tile]) == "F1: my net 50%."
     assert headline(read_rows([{"method": "a", "metric": "median_rank", "value": 4}])) == []
+
+
+def test_the_target_comes_first_and_its_distance_from_the_source_is_told():
+    records = [
+        {"method": "dann", "domain": domain, "direction": "all", "metric": "kind_accuracy", "value": value}
+        for domain, value in (("photo", 0.9), ("sketch", 0.7))
+    ]
+    shifts = tuple(Shift("picture", space, a, 0.01, 0.04, 30, 40) for space, a in (("before", 1.5), ("after", 0.25)))
+    found = Diagnosis(shifts, 0.9, 0.95, (0.01, 0.09))
+    page = render(Report("r", records=records, target="sketch", diagnosis=found))
+    assert "names the kind right in 70% of cases on sketch, the target." in page
+    assert page.index("<h3>sketch, the target</h3>") < page.index("<h3>photo</h3>")
+    cells = re.findall("<td>(.*?)</td>", page[page.index('<section id="apart">') :])[:10]
+    assert cells[:2] == ["without adaptation", "1.50"]
+    assert cells[5:7] == ["with adaptation", "0.25"]
+    assert "0.950 (95% interval of what adapting cost: +0.010 to +0.090)" in page
+    alone = render(Report("r", records=records))
+    assert "right in 90% of cases on photo." in alone
+    assert 'id="apart"' not in alone

@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 from sklearn.base import clone
 
-from bouba.cli import reading, recipe, run_folder, translation
+from bouba.cli import adaptation, reading, recipe, run_folder, translation
 from bouba.cli.index import build_index
 from bouba.cli.story import tell, watched
 from bouba.data.split import split
-from bouba.data.target import Target, source_only
+from bouba.data.target import source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest, require
 from bouba.evaluation import Result, predicts
@@ -33,7 +33,6 @@ ADAPTS = ("adapted-clip", *CLASSIFIES)  # methods that need a target
 PREDICTS = ("classifier", "regressor", "multitask", *CLASSIFIES)  # methods that need a label column
 FUSES = (*PREDICTS, "autoencoder", "learner")
 ONE_VIEW = ("simclr", *FUSES)  # methods that one modality is enough for
-SPACES = {"raw": "as it comes", "before": "without adaptation", "after": "with adaptation"}
 DROP = 0.3  # of --fusion: how often a view is hidden in training
 
 
@@ -126,8 +125,9 @@ def command(
     known = training if hidden is None else source_only(training, hidden)  # neither probe nor baseline sees it
     beside = baseline and held_out is not None and (predicts(model) or isinstance(model, Translator))
     rivals = _rivals(model, training, plan["fit"], aloud=not as_json) if beside else {}
-    shifts = _shifts(folder, model, held_out, rivals, hidden) if held_out is not None and hidden is not None else []
-    result = tell(folder, plan["method"], model, known, held_out, views, rivals, [*unpaired, *shifts], watch)
+    adapted = adaptation.adapted(folder, model, held_out, rivals, hidden)
+    remarks = [*unpaired, *adapted.remarks]
+    result = tell(folder, plan["method"], model, known, held_out, views, rivals, remarks, watch, adapted)
     build_index(model, views, folder / "index")
     run_folder.finish(folder, out)
     if as_json:
@@ -209,40 +209,8 @@ def _rivals(model, training: Views, said: dict, *, aloud: bool) -> dict[str, Bas
     if isinstance(model, Translator):
         return translation.regression(model, training, said, aloud=aloud)
     if isinstance(model, AdaptedClassifier):
-        return _source_only(model, training, said, aloud=aloud)
+        return adaptation.source_alone(model, training, said, aloud=aloud)
     return _late_fusion(model, training, said, aloud=aloud)
-
-
-def _source_only(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
-    """The baseline of a classifier that adapts: the same towers and training, and nothing of the target."""
-    from bouba.fuse import FusionClassifier
-
-    if aloud:
-        sys.stderr.write("a classifier of the source alone is trained beside; --no-baseline leaves it out\n")
-    mine = clone(model).get_params(deep=False)
-    rival = FusionClassifier(calibration=0.0, alone=0.0)
-    shared = {name: value for name, value in mine.items() if name in rival.get_params(deep=False)}
-    rival.set_params(**shared)
-    return {"source_only": rival.fit(source_only(training, said["target"]), validation=said.get("validation"))}
-
-
-def _shifts(folder: Path, model, held_out: Views, rivals: dict[str, BaseLearner], target: Target) -> list[str]:
-    """diagnosis.json, and a sentence a view on how far source and target lie apart."""
-    from bouba.adapt import diagnose
-
-    try:
-        found = diagnose(model, held_out, target=target, before=rivals.get("source_only"))
-    except DataError as error:  # too few rows of either to compare
-        return [f"How far source and target lie apart was not measured: {error}."]
-    (folder / "diagnosis.json").write_text(json.dumps(found.to_dict(), indent=1))
-    distances: dict[str, dict[str, float]] = {}
-    for shift in found.shifts:
-        distances.setdefault(shift.view, {})[shift.space] = shift.a_distance
-    return [
-        f"How well a classifier tells the target from the source by {view}, from 0 (not at all) to 2 (always): "
-        + ", ".join(f"{value:.2f} {SPACES[space]}" for space, value in spaces.items())
-        for view, spaces in distances.items()
-    ]
 
 
 def _late_fusion(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:

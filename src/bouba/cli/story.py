@@ -11,6 +11,7 @@ import numpy as np
 
 from bouba.align import LinearBaseline
 from bouba.cli import translation
+from bouba.cli.adaptation import Adapted
 from bouba.cli.index import fuses
 from bouba.data.views import Views
 from bouba.errors import DataError
@@ -21,6 +22,7 @@ from bouba.report.translations import Watch, made
 from bouba.transfer import Translator
 
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
+NOTHING = Adapted()
 SHOWN = 8  # rows whose search or translation is shown
 
 
@@ -64,6 +66,7 @@ def tell(
     rivals: Mapping[str, Any] = MappingProxyType({}),
     remarks: Sequence[str] = (),
     watch: Watch | None = None,
+    adapted: Adapted = NOTHING,
 ) -> Result | None:
     """Write metrics.json and report.html for one model; the result, or None when nothing was held out."""
     from bouba import report
@@ -100,6 +103,8 @@ def tell(
         judged=judged(method, held_out) if held_out is not None and predicts(model) else [],
         records=[] if result is None else [vars(record) for record in result],
         made=_made(name, model, rivals, shown, watch) if isinstance(model, Translator) else [],
+        target=adapted.target,
+        diagnosis=adapted.diagnosis,
         galleries=galleries,
         maps=maps,
         notes=[*remarks, *said],

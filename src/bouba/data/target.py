@@ -86,6 +86,11 @@ def source_only(views: Views, target: Target) -> Views:
     return views[rows]
 
 
+def name_of(target: Target) -> str:
+    """The target domain's name."""
+    return _named(target)[0]
+
+
 def _named(target: Target) -> tuple[str, Sequence[str] | None]:
     """The target's name, and the views of it that may be seen, if said."""
     if isinstance(target, str):

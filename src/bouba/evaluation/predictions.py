@@ -54,8 +54,8 @@ def evaluate_predictions(
         labels: which label columns; all by default. by_domain: judge each domain apart.
 
     Returns:
-        Records. `direction` is "all" or "without <view>", over the labelled rows that have a view, so that the two
-        differ by what is lost with it; or "only <view>", over the labelled rows that have that one. Of classes
+        Records. `direction` is "all" or, of three views or more, "without <view>", over the labelled rows that have a
+        view, so that the two differ by what is lost with it; or "only <view>", over those that have it. Of classes
         "<label>_accuracy", "<label>_macro_f1", "<label>_log_loss" and "<label>_calibration_error"; of numbers
         "<label>_r2", "<label>_rmse" and "<label>_mae". `chance` is what the same rows get without any view: the shares
         of the classes in training, or the mean. A class that training did not have is always wrong, and left out of
@@ -90,10 +90,11 @@ def evaluate_predictions(
 
 
 def view_subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """What is judged: all views, and of two or more each alone and each left out."""
+    """What is judged: all views, each of them alone, and each left out where two or more are then left."""
     subsets = {"all": tuple(names)}
     if len(names) > 1:
         subsets |= {f"only {name}": (name,) for name in names}
+    if len(names) > 2:
         subsets |= {f"without {name}": tuple(n for n in names if n != name) for name in names}
     return subsets
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bouba.adapt import Diagnosis
 from bouba.errors import DataError
 
 
@@ -198,6 +199,8 @@ class Report:
             "chance", "n"}` and perhaps "seed"; fractions in [0, 1], except ranks.
         judged: what was predicted, a label and method each.
         made: rows that were translated into pictures.
+        target: the domain adapted to; its scores come first.
+        diagnosis: how far it lies from the source, view by view.
         galleries: queries with what was found.
         maps: embeddings on a plane.
         notes: sentences for the end of the page: caveats, licences, versions.
@@ -211,6 +214,8 @@ class Report:
     records: Sequence[Mapping[str, Any]] = ()
     judged: Sequence[Judged] = ()
     made: Sequence[Made] = ()
+    target: str | None = None
+    diagnosis: Diagnosis | None = None
     galleries: Sequence[Gallery] = ()
     maps: Sequence[EmbeddingMap] = ()
     notes: Sequence[str] = ()

@@ -7,6 +7,7 @@ from bouba.report.scores import Row
 from bouba.report.wording import (
     capital,
     direction_words,
+    domain_words,
     measure_words,
     method_name,
     percent,
@@ -29,10 +30,12 @@ class Tile:
     task: str
     verdict: str
     scale: float  # the right end of the bars
+    where: str = ""  # the domain, where there are several
 
 
-def headline(rows: Sequence[Row]) -> list[Tile]:
+def headline(rows: Sequence[Row], target: str | None = None) -> list[Tile]:
     """At most three rows: finding by words in every split, then naming, then whatever there is."""
+    several = len({row.domain for row in rows}) > 1
     fractions = [row for row in rows if row.fraction]
     metric = next((name for name in RETRIEVAL if any(row.metric == name for row in fractions)), None)
     chosen: dict[tuple[str, ...], Row] = {}
@@ -46,7 +49,7 @@ def headline(rows: Sequence[Row]) -> list[Tile]:
         if "accuracy" in row.metric or row.metric.endswith("_r2"):
             named.setdefault(row.metric, row)
     picked += list(named.values())
-    return [_tile(row) for row in (picked or fractions[:3])[:MOST]]
+    return [_tile(row, several, target) for row in (picked or fractions[:3])[:MOST]]
 
 
 def lead(tiles: Sequence[Tile]) -> str:
@@ -79,15 +82,19 @@ def lead(tiles: Sequence[Tile]) -> str:
         always = "always the mean" if row.metric.endswith("_r2") else "always the commonest class"
         blind = always if row.direction == "all" else "blind choice"
         rest.append(f"{blind}{between}{percent(row.chance)}")
+    if where := tiles[0].where:
+        text += f" on {where}"
     return f"{text}; {', '.join(rest)}." if rest else f"{text}."
 
 
-def _tile(row: Row) -> Tile:
+def _tile(row: Row, several: bool, target: str | None) -> Tile:
+    where = domain_words(row.domain, target) if several else ""
     top = max(score.value if score.high is None else score.high for score in row.scores.values())
     return Tile(
         row=row,
         title=measure_words(row.metric)[0],
-        task=" · ".join(filter(None, (capital(direction_words(row.direction)), split_words(row.split)[0]))),
+        task=" · ".join(filter(None, (capital(direction_words(row.direction)), split_words(row.split)[0], where))),
+        where=where,
         verdict=_verdict(row),
         scale=next(scale for scale in SCALES if top <= scale or scale == SCALES[-1]),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bouba.adapt import Diagnosis
 from bouba.errors import require
 from bouba.report import charts, prediction_charts, wording
 from bouba.report.content import Case, Picture, Report
@@ -51,9 +52,9 @@ def render(report: Report) -> str:
     jinja2 = require("jinja2", "report")
     require("plotly", "report")
     album = Album()
-    rows = read_rows(report.records)
+    rows = sorted(read_rows(report.records), key=lambda row: report.target is not None and row.domain != report.target)
     colour = charts.colours(_methods(report, rows))
-    tiles = headline(rows)
+    tiles = headline(rows, report.target)
     figures: dict[str, list[charts.Figure]] = {}
     context = {
         "report": report,
@@ -64,7 +65,8 @@ def render(report: Report) -> str:
         "tiles": tiles,
         "lead": report.summary if report.summary is not None else lead(tiles),
         "families": _families(report.samples),
-        "tables": _tables(rows),
+        "tables": _tables(rows, report.target),
+        "spaces": [] if report.diagnosis is None else _spaces(report.diagnosis),
         "measures": _measures(rows),
         "runs": max((score.runs for row in rows for score in row.scores.values()), default=1),
         "metrics": _score_charts(rows, colour, figures),
@@ -109,7 +111,7 @@ def _environment(jinja2: ModuleType) -> Any:
         "percent": wording.percent,
         "signed": wording.signed,
     }
-    environment.globals |= {"source": source, "split_words": wording.split_words}
+    environment.globals |= {"source": source, "split_words": wording.split_words, "space_words": wording.SPACES}
     environment.globals |= {"measure_words": wording.measure_words, "shaded": _shaded, "shows_parts": _shows_parts}
     return environment
 
@@ -133,7 +135,7 @@ def _families(samples: Sequence[Picture]) -> list[dict[str, Any]]:
     return families
 
 
-def _tables(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _tables(rows: Sequence[Row], target: str | None) -> list[dict[str, Any]]:
     """One table a split and domain; inside, one block a direction."""
     tables: dict[tuple[str, str], dict[str, list[Row]]] = {}
     for row in rows:
@@ -141,13 +143,18 @@ def _tables(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
             "split": split,
-            "domain": wording.domain_words(domain),
+            "domain": wording.domain_words(domain, target),
             "blocks": blocks,
             "methods": list(dict.fromkeys(m for block in blocks.values() for row in block for m in row.scores)),
             "minor": [row for block in blocks.values() for row in _minor(block)],
         }
         for (split, domain), blocks in tables.items()
     ]
+
+
+def _spaces(diagnosis: Diagnosis) -> list[str]:
+    """ "raw", "before" and "after", those that were compared."""
+    return [space for space in wording.SPACES if any(shift.space == space for shift in diagnosis.shifts)]
 
 
 def _minor(block: Sequence[Row]) -> list[Row]:

@@ -139,9 +139,14 @@ def direction_words(direction: str) -> str:
     return side(direction.strip())
 
 
-def domain_words(domain: str) -> str:
-    """'' for 'all': rows that are not told apart need no word."""
-    return "" if domain == "all" else domain
+SPACES = {"raw": "as it comes", "before": "without adaptation", "after": "with adaptation"}
+
+
+def domain_words(domain: str, target: str | None = None) -> str:
+    """'' for 'all': rows that are not told apart need no word. 'openmoji, the target' for the domain adapted to."""
+    if domain == "all":
+        return ""
+    return f"{domain}, the target" if domain == target else domain
 
 
 def capital(text: str) -> str:
