@@ -65,8 +65,8 @@ def conditional_gan(
 
     with noise n ~ N(0, 1). With `mismatched` the second mean of L_D is also over real items beside the condition of
     another row: the critic learns sooner what goes with what, and the generator keeps away from what goes with others
-    too, so that its items are no longer distributed as the real ones. In L_D generated items and conditions are
-    constants, in L_G the critic's weights are. softplus(-D) = -log sigmoid(D), the non-saturating loss.
+    too, so that its items are no longer distributed as the real ones. In L_D generated items are constants, in L_G the
+    critic's weights are; conditions always are. softplus(-D) = -log sigmoid(D), the non-saturating loss.
 
     Args:
         x: (B, p) real items. c: (B, d) their conditions.
@@ -85,7 +85,8 @@ def conditional_gan(
     the penalty is measured on a quarter of the rows; the critic is not told how strong the noise is.
     """
     critic, fixed = players.critic, {name: p.detach() for name, p in players.critic.named_parameters()}
-    told, drawn = c.detach(), players.draw(c)
+    told = c.detach()
+    drawn = players.draw(told)
     real, fake = (noisy(players.seen(items, augment), instance_noise) for items in (x, drawn))
     features = critic.look(real)
     of_real, of_fake = critic.judge(features, told), critic(fake.detach(), told)
@@ -97,7 +98,7 @@ def conditional_gan(
     judged = F.softplus(-of_real).mean() + torch.stack(wrong).mean()
     some = -(-len(x) // PENALISED)  # twice the work a row, and few rows tell how steep it is
     penalty = gradient_penalty(critic, real[:some], told[:some]) if r1 else x.new_zeros(())
-    fooled = F.softplus(-functional_call(critic, fixed, (fake, c))).mean()
+    fooled = F.softplus(-functional_call(critic, fixed, (fake, told))).mean()
     loss = judged + r1 / 2 * penalty + fooled
     if pull:
         loss = loss + pull * (x - drawn).square().mean()
@@ -113,7 +114,8 @@ class Adversarial(Term):
         min_D L_D, min_G L_G  as one scalar, see conditional_gan
 
     Items are sharp and differ from draw to draw, where Regression gives their mean; FlowMatching trains more steadily
-    and takes more steps to draw. The critic never steers the towers; the generator does, through its condition.
+    and takes more steps to draw. Neither player steers the towers: they would agree on telling nothing, since one item
+    that looks real is enough. Another term has to teach what is told: Regression, InfoNCE.
 
     Args:
         source: the view that is told. target: the view that is to be given; it needs a raw form, as Reconstruction.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bouba.errors import UsageError
 from bouba.terms.conditional_gan import Adversarial
+from bouba.terms.regression import Regression
 from bouba.terms.term import Objective
 from bouba.transfer.translator import Translator
 
@@ -13,9 +15,12 @@ if TYPE_CHECKING:
 
 
 class ConditionalGAN(Translator):
-    """Draws a view of a row from another by a generator that a critic has taught: Learner(Adversarial(source, target)).
+    """Draws a view of a row from another by a generator that a critic has taught.
 
         x = G(n, c),  n ~ N(0, 1),  c the embedding of the source
+
+    It is Learner(Adversarial(source, target) + Regression(source, target)): the regression teaches the source's tower
+    what matters for the target, the generator draws from that. With `raw` there is no tower, and no regression.
 
     One pass of the network draws an item, sharp from the start. It can leave out kinds of items that the data have:
     see `metrics.diversity`. FlowTranslator trains more steadily and draws more slowly; RegressionTranslator gives the
@@ -68,10 +73,18 @@ class ConditionalGAN(Translator):
         self.instance_noise = instance_noise
         self.depth = depth
 
+    def _refuse_odd(self, validation) -> None:
+        super()._refuse_odd(validation)
+        if validation is not None:
+            raise UsageError("no loss on held-out rows says which epoch of a GAN was best; leave validation out")
+
     def _objective(self) -> Objective:
         own = ("noise", "hidden", "r1", "pull", "mismatched", "decay", "augment", "instance_noise", "depth")
         given = {name: getattr(self, name) for name in own}
-        return Objective.of(Adversarial(self.source_, self.target_, raw=self.raw, **given))
+        drawing = Objective.of(Adversarial(self.source_, self.target_, raw=self.raw, **given))
+        if self.raw:
+            return drawing
+        return drawing + Regression(self.source_, self.target_, hidden=self.hidden, depth=self.depth)
 
     def _draw(self, c: Tensor, n: int) -> Tensor:
         return self._state().draw(c.repeat_interleave(n, 0), averaged=True).view(len(c), n, -1)
