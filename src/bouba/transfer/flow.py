@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bouba.errors import UsageError
 from bouba.terms.flow import FlowMatching
+from bouba.terms.regression import Regression
 from bouba.terms.term import Objective
 from bouba.transfer.translator import Translator
 
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 
 class FlowTranslator(Translator):
-    """Draws a view of a row from another by carrying noise along a learnt field: Learner(FlowMatching(source, target)).
+    """Draws a view of a row from another by carrying noise along a learnt field.
 
         dx/dt = v(x, t, c) from x(0) ~ N(0, 1) to t = 1,   c the embedding of the source
+
+    It is Learner(FlowMatching(source, target) + Regression(source, target)), as ConditionalGAN: the regression teaches
+    the source's tower sooner than the field does. With `raw` there is no tower, and no regression.
 
     Training is least squares and covers all of the data; drawing costs 2 * steps passes of the network, twice that with
     guidance. ConditionalGAN draws in one pass; RegressionTranslator gives the mean.
@@ -66,7 +70,10 @@ class FlowTranslator(Translator):
         if self.guidance != 1 and not self.drop:
             raise UsageError(f"guidance {self.guidance} needs rows that trained untold; raise drop above 0")
         given = {name: getattr(self, name) for name in ("hidden", "drop", "decay", "jitter")}
-        return Objective.of(FlowMatching(self.source_, self.target_, raw=self.raw, **given))
+        drawing = Objective.of(FlowMatching(self.source_, self.target_, raw=self.raw, **given))
+        if self.raw:
+            return drawing
+        return drawing + Regression(self.source_, self.target_, hidden=self.hidden)
 
     def _draw(self, c: Tensor, n: int) -> Tensor:
         field = self._state()
