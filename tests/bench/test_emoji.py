@@ -104,6 +104,8 @@ def test_gain_is_paired_by_seed():
     mean, low, high = seeds_interval([10, 11, 9])
     p = 2 * stdtr(2, -10 / (1 / 3**0.5))  # t = mean / (s / sqrt(n)), s = 1
     assert line == f"{mean:.1f} [{low:.1f}, {high:.1f}], +20%, p = {p:.1g}"
+    one_short = [record for record in records if (record.method, record.seed) != ("dann", 0)]
+    assert emoji_styles._gain(Result(one_short), "noto", "dann", 3).startswith("10.0 ["), "seeds that both have"
 
 
 def _part(protocol):

@@ -146,21 +146,24 @@ def page(result: Result, style: str, methods: Sequence[str], seeds: int) -> str:
     header = [f"{style}, percent", *(f"{measure}, {split}" for measure, split in MEASURES), "recall@10 - clip, known"]
     lines = []
     for method in methods:
-        cells = [with_interval(_runs(result, style, method, at, seeds)) for at in MEASURES]
+        cells = [with_interval(list(_runs(result, style, method, at, seeds).values())) for at in MEASURES]
         lines.append([method, *cells, _gain(result, style, method, seeds) if method != "clip" else ""])
     return text_table(header, lines, labels=1)
 
 
-def _runs(result: Result, style: str, method: str, at: tuple[str, str], seeds: int) -> list[float]:
-    found = list(result.where(method=method, domain=style, metric=at[0], split=at[1], seed=list(range(seeds))))
-    return [record.value for record in sorted(found, key=lambda record: record.seed or 0)]
+def _runs(result: Result, style: str, method: str, at: tuple[str, str], seeds: int) -> dict[int | None, float]:
+    """Seed -> value."""
+    found = result.where(method=method, domain=style, metric=at[0], split=at[1], seed=list(range(seeds)))
+    return {record.seed: record.value for record in found}
 
 
 def _gain(result: Result, style: str, method: str, seeds: int) -> str:
     """Difference to clip with its interval, relative gain, and the p-value of a paired t-test over seeds."""
-    own, plain = (np.array(_runs(result, style, m, MEASURES[0], seeds)) for m in (method, "clip"))
-    if len(own) != len(plain) or not len(own):
+    runs, clip = (_runs(result, style, m, MEASURES[0], seeds) for m in (method, "clip"))
+    both = [seed for seed in runs if seed in clip]
+    if not both:
         return ""
+    own, plain = (np.array([values[seed] for seed in both]) for values in (runs, clip))
     relative = f"{100 * (own.mean() / plain.mean() - 1):+.0f}%"
     if len(own) < 2 or (own == plain).all():
         return f"{(own - plain).mean():+.1f}, {relative}"
