@@ -182,8 +182,13 @@ class _Sides:
 
     def draw(self, rows: np.ndarray) -> np.ndarray:
         """At most MOST of these rows, in order."""
-        random = np.random.default_rng(self.random_state)
-        return rows if len(rows) <= MOST else np.sort(random.choice(rows, MOST, replace=False))
+        return drawn(rows, self.random_state)
+
+
+def drawn(rows: np.ndarray, random_state: int = 0) -> np.ndarray:
+    """At most MOST of these rows, in order."""
+    random = np.random.default_rng(random_state)
+    return rows if len(rows) <= MOST else rows[np.sort(random.choice(len(rows), MOST, replace=False))]
 
 
 def _scores(model: Any, sides: _Sides) -> dict[str, float]:
@@ -245,7 +250,7 @@ def target_distributions(model: Any, source: Views, target: Views, label: str | 
     """(cells, C) what the model says of each target cell, as probabilities; None where it says nothing.
 
     Predictions of a label; or, of a model that aligns, which of the source's cells of another view it is paired with.
-    Where several views can be asked, the first of `target` that has cells.
+    Where several views can be asked, the first of `target` that has cells; up to MOST cells, drawn, of either side.
     """
     if predicts_label(model):
         return of_label(model, model.predict_proba(read_by(model, target)), label, source)[1].astype(float)
@@ -256,8 +261,8 @@ def target_distributions(model: Any, source: Views, target: Views, label: str | 
     for asked in (name for name in z if target[name].present.any()):
         others = [name for name in gallery if name != asked and source[name].present.any()]
         if others:
-            offered = np.unique(gallery[others[0]][source[others[0]].present], axis=0)
-            cells = z[asked][target[asked].present]
+            offered = drawn(np.unique(gallery[others[0]][source[others[0]].present], axis=0))
+            cells = drawn(z[asked][target[asked].present])
             return softmax(similarities(cells, offered, model.compared_by) / tau, axis=1)
     return None
 
