@@ -97,7 +97,9 @@ def test_the_commands_of_the_readme_run(here, monkeypatch, capsys):
     pytest.importorskip("lancedb")
     pytest.importorskip("plotly")
     lines = [line for code in blocks("README.md", "bash") for line in code.splitlines()]
-    assert {line.split()[1] for line in lines} == {"inspect", "fit", "predict", "explain", "evaluate", "search"}
+    assert {line.split()[1] for line in lines} == {
+        "inspect", "fit", "predict", "explain", "evaluate", "search", "translate"
+    }  # fmt: skip
     for line in lines:
         short = " --epochs 2" if line.startswith("bouba fit") else ""
         command(line + short, monkeypatch)
