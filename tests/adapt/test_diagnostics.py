@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bouba import ConvNet, Learner, Views
+from bouba import MLP, ConvNet, Learner, SimCLR, Views
 from bouba.adapt import diagnose
 from bouba.adapt.diagnostics import mmd_test
 from bouba.data.views import Column
@@ -84,7 +84,7 @@ def test_definition_of_the_distances_before_and_after():
     assert far.a_distance == pytest.approx(proxy_a_distance(unit[:300], unit[300:]), abs=0.1)
     said = str(found).splitlines()
     assert said[0].split() == ["view", "space", "A-distance", "MMD^2", "p", "source", "target"]
-    assert said[-1].startswith("score on the source: ")
+    assert said[-1].startswith("accuracy on the source: ")
     assert json.loads(json.dumps(found.to_dict()))["shifts"][1]["space"] == "after"
 
 
@@ -157,5 +157,10 @@ def test_several_labels_are_judged_together_and_numbers_are_not():
     each = [np.mean(found[label] == source.y[label]) for label in ("class", "other")]
     assert diagnose(model, views, target="b").source_score == pytest.approx(np.mean(each))
     of_numbers = Learner(objective=Prediction(("size",)), dim=4, epochs=2).fit(views, target="b")
-    with pytest.raises(DataError, match="has label 'size' to judge by"):
-        diagnose(of_numbers, views, target="b")
+    found = diagnose(of_numbers, views, target="b")
+    assert found.source_score is None
+    assert len(found.shifts) == 2, "distances are told all the same"
+    assert "on the source" not in str(found)
+    apart = SimCLR({"x": MLP(noise=0.1), "w": MLP(noise=0.1)}, dim=4, epochs=1)
+    both = views.replace(columns={"x": views["x"], "w": views["x"]})
+    assert diagnose(apart.fit(both, target="b"), both, target="b").source_score is None, "no space in common"

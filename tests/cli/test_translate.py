@@ -49,7 +49,7 @@ def test_fit_measures_beside_regression_and_shows_what_was_made(run, capsys):
     assert {part["judge"] for part in meta.get("parts", [meta])} == {"LinearBaseline"}
     page = (out / "report.html").read_text()
     assert '<section id="made">' in page
-    for when in ("epoch 1", "epoch 2", "epoch 4", "the end, epoch 5"):
+    for when in ("epoch 1", "epoch 2", "epoch 4", "as kept, epoch 5"):
         assert f'<th scope="col">{when}</th>' in page
     assert "1 of 60 rows lack caption or photo: nothing is learnt or measured on them." in page
     assert "judged by linear CCA on simple features (caption and photo), fitted on the training rows" in page
@@ -79,7 +79,18 @@ def test_evaluate_asks_the_judge_of_the_run(run, tmp_path, capsys):
     )  # fmt: skip
     model.save(tmp_path / "model")
     assert bouba("evaluate", tmp_path / "model", things) == 2
-    assert "holds no judge, so nothing made can be measured" in capsys.readouterr().err
+    assert "holds no judge: nothing was held out" in capsys.readouterr().err
+    assert bouba("evaluate", out / "model", things, "--json") == 0
+    assert {record["metric"] for record in json.loads(capsys.readouterr().out)} == {r["metric"] for r in records}
+
+
+def test_a_source_told_as_it_is_has_no_tower_to_search_by(things, tmp_path, capsys):
+    (tmp_path / "raw.toml").write_text('method = "flow"\n[arguments]\nraw = true\nhidden = 8\n')
+    said = ["--recipe", tmp_path / "raw.toml", "--epochs", 1, "--holdout", 0.3, "--no-baseline"]
+    assert bouba("fit", things, *said, "-o", tmp_path / "raw") == 0
+    assert "bouba search" not in capsys.readouterr().out
+    assert not (tmp_path / "raw" / "index").exists()
+    assert '<section id="map">' not in (tmp_path / "raw" / "report.html").read_text()
 
 
 def test_only_the_source_is_searched(run, capsys):
@@ -140,6 +151,7 @@ def test_translate_writes_files_named_by_row(run, tmp_path, capsys):
         (["--method", "clip", "--to", "photo"], "clip makes no view from another; --from and --to are for"),
         (["--method", "gan", "--target", "shop"], "gan learns from pairs alone and takes no --target"),
         (["--method", "gan", "--validation", "0.2"], "gan has no loss that says which epoch was best"),
+        (["--method", "gan", "--patience", "2"], "was best and takes no --patience"),
     ],
 )
 def test_refusals(said, expected, things, tmp_path, capsys):

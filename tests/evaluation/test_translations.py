@@ -117,6 +117,22 @@ def test_rows_without_both_count_for_nothing_and_domains_are_apart():
     assert {(record.domain, record.n) for record in together} == {("all", 46)}
 
 
+def test_real_items_of_the_same_domain_are_what_frechet_would_give():
+    """Domains six apart: real items of both together lie far from either."""
+    far = np.where(np.arange(80) < 40, 0, 6)[:, None]
+    told = np.random.default_rng(0).normal(size=(80, 3)) + far
+    views = Views({"told": told, "given": 2 * told}, domain=np.where(far[:, 0], "far", "near"))
+    training = views[::2]
+    found = evaluate_translations(Foreign(), views[1::2], judge=Turned("euclidean"), training=training)
+    for domain in ("near", "far"):
+        real, true = (np.stack(list(part[part.domain == domain]["given"])) for part in (training, views[1::2]))
+        chance = found.value(domain=domain, metric="frechet_distance").chance
+        assert chance == pytest.approx(frechet_distance(real, true), rel=1e-4)
+    near = training[training.domain == "near"]
+    strange = evaluate_translations(Foreign(), views[1::2], judge=Turned("euclidean"), training=near)
+    assert strange.value(domain="far", metric="frechet_distance").chance is None
+
+
 def test_what_is_not_defined_is_left_out():
     views = doubled()
     same = evaluate_translations(Foreign(), views, judge=Turned(), training=views, n=1)

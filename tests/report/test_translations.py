@@ -42,9 +42,17 @@ def test_watching_changes_nothing(method):
         (row["loss"], row["epoch"]) for row in model.history_
     ]
     stages = watch.stages()
-    assert [when for when, _ in stages] == ["epoch 1", "epoch 2", "the end, epoch 3"]
+    assert [when for when, _ in stages] == ["epoch 1", "epoch 2", "as kept, epoch 3"]
     assert {len(pictures) for _, pictures in stages} == {FOLLOWED}
     assert stages[0][1] != stages[1][1] != stages[2][1]
+
+
+def test_the_last_picture_says_which_epoch_was_kept():
+    watch = Watch(ConditionalGAN("name", "drawn"), drawings())
+    watch._pictures = lambda: [b""]
+    watch.seen = {1: [b""], 2: [b""]}
+    watch.model.history_ = [{"epoch": epoch, "validation": value} for epoch, value in ((1, 0.5), (2, 0.2), (3, 0.3))]
+    assert [when for when, _ in watch.stages()] == ["epoch 1", "as kept, epoch 2"]
 
 
 def test_definition_of_what_was_made():

@@ -140,6 +140,19 @@ def test_only_the_embedding_that_is_told_is_read(term):
     assert not term("words", "drawing", raw=True).embeds(["words", "drawing"])
 
 
+def test_conditions_are_spoiled_in_training_only():
+    plain, spoiled = (FlowMatching("words", "drawing", hidden=8, **own) for own in ({"drop": 0.0}, {"jitter": 5.0}))
+    state = plain.state(Space({"words": 2, "drawing": 2}, raw={"drawing": (3,)})).eval()
+    batch = batch_of(drawn(8, 2), drawn(8, 3))
+    values = []
+    for term in (plain, spoiled):
+        torch.manual_seed(0)
+        values.append(term.loss(batch, state)[0].item())
+    assert values[0] == values[1]
+    torch.manual_seed(0)
+    assert spoiled.loss(batch, state.train())[0].item() != values[0]
+
+
 def test_refusal_of_a_share_that_leaves_nothing():
     with pytest.raises(
         UsageError, match=r"drop and decay in \[0, 1\) and jitter of 0 or more, got 256, 1.0, 0.99 and 0"

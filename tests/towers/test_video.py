@@ -143,6 +143,18 @@ def test_definition_of_what_a_decoder_gives_back():
     assert len(row) == encoder.raw_width
 
 
+def test_what_is_shown_of_a_clip_is_the_mean_of_its_frames_with_all_pixels():
+    clips = some_clips()
+    inputs = built().prepare(clips)
+    whole = built().shown(inputs)
+    few = Frames(image=ConvNet(size=16, channels=2, thumbnail=8, augment=None, components=1))
+    image = ConvNet(size=16, channels=2, thumbnail=8, augment=None).build({})
+    expected = [image.shown(image.prepare(video(clip, few.frames))).float().mean(0) for clip in clips]
+    encoder = few.build(few.learn(clips))
+    torch.testing.assert_close(encoder.shown(encoder.prepare(clips)).float(), torch.stack(expected), atol=0.5, rtol=0)
+    assert whole.dtype == torch.uint8
+
+
 class _Ready(Encoder):
     """Features that `prepare` computes, as a frozen network's are."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bouba.adapt.evidence import embedded, right
+from bouba.adapt.evidence import embedded, predicts_label, right
 from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError
@@ -48,15 +48,17 @@ class Diagnosis:
 
     Args:
         shifts: one for each view and space.
-        source_score: on source rows: accuracy, or the mean reciprocal rank of true partners.
+        source_score: on source rows; None where none can be judged. measure: "accuracy", or "mean reciprocal rank" of
+            true partners.
         before_score: that of the model given as `before`; None without. lost: its interval, (low, high) of
             before_score - source_score.
     """
 
     shifts: tuple[Shift, ...]
-    source_score: float
+    source_score: float | None = None
     before_score: float | None = None
     lost: tuple[float, float] | None = None
+    measure: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -68,11 +70,14 @@ class Diagnosis:
             [s.view, s.space, f"{s.a_distance:.2f}", f"{s.mmd:.4f}", f"{s.p:.3f}", str(s.source), str(s.target)]
             for s in self.shifts
         ]
-        said = f"\n\nscore on the source: {self.source_score:.3f}"
+        table = text_table(header, lines, labels=2)
+        if self.source_score is None:
+            return table
+        said = f"\n\n{self.measure} on the source: {self.source_score:.3f}"
         if self.before_score is not None and self.lost is not None:
             low, high = self.lost
             said += f", {self.before_score:.3f} before (lost {low:+.3f} to {high:+.3f})"
-        return text_table(header, lines, labels=2) + said
+        return table + said
 
 
 def diagnose(
@@ -106,7 +111,7 @@ def diagnose(
         difference, over the same rows, leaves out 0.
 
     Raises:
-        DataError: no such domain, no view that both domains have, or no source row that can be judged.
+        DataError: no such domain, or no view that both domains have.
 
     References: Ben-David et al. 2007, Analysis of representations for domain adaptation; Gretton et al. 2012, A Kernel
     Two-Sample Test, section 8 (p by permutation).
@@ -197,10 +202,16 @@ def standardised(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _source_scores(model: Any, before: Any, source: Views, label: str | None) -> Mapping[str, Any]:
-    """Arguments of Diagnosis; warns where the model lost."""
-    now, rows = right(model, source, label)
+    """Arguments of Diagnosis, none where no row can be judged; warns where the model lost."""
+    if not (predicts_label(model) or getattr(model, "aligns", True)):
+        return {}
+    measure = "accuracy" if predicts_label(model) else "mean reciprocal rank"
+    try:
+        now, rows = right(model, source, label)
+    except DataError:  # numbers are predicted, or no row has the label or a pair
+        return {}
     if before is None:
-        return {"source_score": float(now.mean())}
+        return {"source_score": float(now.mean()), "measure": measure}
     then, rows_then = right(before, source, label)
     common = np.intersect1d(rows, rows_then)
     then, now = (values[np.isin(own, common)] for values, own in ((then, rows_then), (now, rows)))
@@ -211,4 +222,5 @@ def _source_scores(model: Any, before: Any, source: Views, label: str | None) ->
             f"{high:.3f}): adaptation costs what was learnt; lower its weight",
             stacklevel=3,  # who called diagnose
         )
-    return {"source_score": float(now.mean()), "before_score": float(then.mean()), "lost": (low, high)}
+    scores = {"source_score": float(now.mean()), "before_score": float(then.mean())}
+    return {**scores, "lost": (low, high), "measure": measure}

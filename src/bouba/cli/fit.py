@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sklearn.base import clone
 
-from bouba.cli import adaptation, reading, recipe, run_folder, translation
+from bouba.cli import adaptation, reading, recipe, rivals, run_folder, translation
 from bouba.cli.index import build_index
 from bouba.cli.story import tell, watched
 from bouba.data.split import split
@@ -124,11 +123,11 @@ def command(
     model.save(folder / "model")
     known = training if hidden is None else source_only(training, hidden)  # neither probe nor baseline sees it
     beside = baseline and held_out is not None and (predicts(model) or isinstance(model, Translator))
-    rivals = _rivals(model, training, plan["fit"], aloud=not as_json) if beside else {}
-    adapted = adaptation.adapted(folder, model, held_out, rivals, hidden)
-    remarks = [*unpaired, *adapted.remarks]
-    result = tell(folder, plan["method"], model, known, held_out, views, rivals, remarks, watch, adapted)
-    build_index(model, views, folder / "index")
+    others = rivals.trained(model, training, plan["fit"], aloud=not as_json) if beside else {}
+    adapted = adaptation.adapted(folder, model, held_out, others, hidden)
+    result = tell(folder, plan["method"], model, known, held_out, views, others, unpaired, watch, adapted)
+    if not _told_raw(model):
+        build_index(model, views, folder / "index")
     run_folder.finish(folder, out)
     if as_json:
         typer.echo(json.dumps({"run": str(out), "rows": len(views), "bad_rows": len(views.bad_rows)}))
@@ -147,8 +146,13 @@ def _farewell(out: Path, model, result: Result | None) -> Iterator[str]:
         yield f"predict: bouba predict {out} TABLE"
     if isinstance(model, Translator):
         yield f"translate: bouba translate {out} TABLE -o FOLDER"
-    if ask:
+    if ask and not _told_raw(model):
         yield f"search: bouba search {out} {ask}"
+
+
+def _told_raw(model) -> bool:
+    """Whether no tower learns: a translator's target has none, and its source is told as it is."""
+    return isinstance(model, Translator) and model.raw
 
 
 def _worth_printing(result: Result) -> Result:
@@ -201,32 +205,6 @@ def _pairs(plan: dict, model, views: Views, source: str | None, to: str | None) 
     return translation.pairs(views, **named)
 
 
-def _rivals(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
-    """What a model is compared with: a translator that draws with the mean, a classifier that adapts with its like on
-    the source alone, a fusion with each view predicting alone."""
-    from bouba.adapt.adapted_classifier import AdaptedClassifier
-
-    if isinstance(model, Translator):
-        return translation.regression(model, training, said, aloud=aloud)
-    if isinstance(model, AdaptedClassifier):
-        return adaptation.source_alone(model, training, said, aloud=aloud)
-    return _late_fusion(model, training, said, aloud=aloud)
-
-
-def _late_fusion(model, training: Views, said: dict, *, aloud: bool) -> dict[str, BaseLearner]:
-    """The baseline of a model that fuses views: the same towers and training, each view predicting alone."""
-    from bouba.terms import Prediction
-
-    reads = [term.reads_fused for _, term in model._objective() if not isinstance(term, Prediction)]
-    if model.fusion is None or len(model.kinds_) < 2 or any(reads):  # what reads the fused vector needs one
-        return {}
-    if aloud:
-        sys.stderr.write("late fusion, the baseline, is trained beside; --no-baseline leaves it out\n")
-    rival = clone(model).set_params(fusion=None)
-    rival.fit(training, **{name: value for name, value in said.items() if name != "holdout"})
-    return {"late_fusion": rival}
-
-
 def _fit(
     model, training: Views, said: dict, folder: Path, *, resume: bool, aloud: bool, watch: Watch | None = None
 ) -> None:
@@ -261,7 +239,7 @@ def _refuse_unread(plan: dict, model, *, resume: bool) -> None:
     if asked and not isinstance(model, BaseLearner):
         raise UsageError(f"{plan['method']} is solved, not trained, and takes no {asked[0]}; leave it out")
     if isinstance(model, Translator):
-        translation.refuse_unread(plan["method"], plan["fit"])
+        translation.refuse_unread(plan["method"], plan["fit"], model.patience)
 
 
 def _aloud(views: Views, held_out: Views | None, out: Path, *, finds: bool) -> Iterator[str]:

@@ -91,7 +91,7 @@ def tell(
         keys = views.things[np.flatnonzero(views[image].present)[:12]]
         text = next((view for view, kind in kinds.items() if kind == "text"), None)
         pictures = build.samples(views, image=image, caption=text, keys=list(dict.fromkeys(keys)))
-    if len(shown) >= 20:
+    if len(shown) >= 20 and not (isinstance(model, Translator) and model.raw):  # no tower has learnt there
         whole, seen = fuses(model), model.source_ if isinstance(model, Translator) else image or asks[0]
         title = "Where each row lies, all its views together" if whole else f"Where each {seen} lies"
         maps.append(build.embedding_map(method, shown, view=seen, title=title, fused=whole))
@@ -107,7 +107,7 @@ def tell(
         diagnosis=adapted.diagnosis,
         galleries=galleries,
         maps=maps,
-        notes=[*remarks, *said],
+        notes=[*remarks, *adapted.remarks, *said],
     )
     report.write(page, folder / "report.html")
     return result

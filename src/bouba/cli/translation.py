@@ -1,4 +1,4 @@
-"""What a translator needs on the command line: its two views, its baseline, its judge."""
+"""What a translator needs on the command line: its two views and its judge."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from bouba.align import LinearBaseline
 from bouba.data.views import Views
 from bouba.errors import BoubaError, DataError, ModalityError, UsageError, nearest
 from bouba.evaluation import Result, evaluate_translations
-from bouba.transfer import RegressionTranslator, Translator
+from bouba.transfer import Translator
 
 MAKES = ("image", "vector")  # kinds that can be made
 JUDGE = "judge"  # the folder of a run that holds it
@@ -49,12 +48,13 @@ def name_views(method: str, views: Views, source: str | None, target: str | None
     return {"source": told, "target": to}
 
 
-def refuse_unread(method: str, said: Mapping[str, Any]) -> None:
+def refuse_unread(method: str, said: Mapping[str, Any], patience: int | None) -> None:
     """UsageError for what would do nothing, or harm: of several epochs a GAN keeps the last."""
     if "target" in said:
         raise UsageError(f"{method} learns from pairs alone and takes no --target; leave the rows of that domain out")
-    if "validation" in said and method == "gan":
-        raise UsageError("gan has no loss that says which epoch was best and takes no --validation; leave it out")
+    asked = "--validation" if "validation" in said else None if patience is None else "--patience"
+    if asked and method == "gan":
+        raise UsageError(f"gan has no loss that says which epoch was best and takes no {asked}; leave it out")
 
 
 def pairs(views: Views, source: str, target: str) -> tuple[Views, list[str]]:
@@ -71,15 +71,6 @@ def pairs(views: Views, source: str, target: str) -> tuple[Views, list[str]]:
     return views[np.flatnonzero(both)], [said] if lost else []
 
 
-def regression(model: Translator, training: Views, said: Mapping[str, Any], *, aloud: bool) -> dict[str, Translator]:
-    """The baseline of a translator that draws: the same towers and training, and the mean of what fits."""
-    if aloud:
-        sys.stderr.write("regression, the baseline, is trained beside; --no-baseline leaves it out\n")
-    rival = RegressionTranslator()
-    shared = {n: value for n, value in clone(model).get_params(deep=False).items() if n in rival.get_params(deep=False)}
-    return {"regression": rival.set_params(**shared).fit(training, validation=said.get("validation"))}
-
-
 def judged(
     translators: Mapping[str, Translator], training: Views, held_out: Views, folder: Path
 ) -> tuple[Result | None, str]:
@@ -89,7 +80,9 @@ def judged(
         judge = LinearBaseline().fit(training.select(model.source_, model.target_))
         result = sum((_judged(judge, name, one, held_out, training) for name, one in translators.items()), Result([]))
     except BoubaError as error:  # views that it cannot read, too few rows
-        return None, f"What was made was not measured: {error}."
+        said = f"What was made was not measured: {error}."
+        sys.stderr.write(f"{said}\n")
+        return None, said
     judge.save(folder / JUDGE)
     return result, JUDGED_BY.format(source=model.source_, target=model.target_)
 
@@ -102,12 +95,13 @@ def judged_again(model: Translator, run: Path, held_out: Views) -> Result:
     """
     from bouba.learner import load
 
-    if not (run / JUDGE / "model.json").exists():
+    judges = [folder / JUDGE for folder in (run, run.parent) if (folder / JUDGE / "model.json").exists()]
+    if not judges:
         raise UsageError(
-            f"{run} holds no judge, so nothing made can be measured; fit with --holdout, or call "
-            "bouba.evaluation.evaluate_translations with a judge of your own"
+            f"{run} holds no judge: nothing was held out (--holdout), or there are no simple features of "
+            f"{model.source_!r} to judge by; call bouba.evaluation.evaluate_translations with a judge of your own"
         )
-    return _judged(load(run / JUDGE), type(model).__name__.lower(), model, held_out)
+    return _judged(load(judges[0]), type(model).__name__.lower(), model, held_out)
 
 
 def _judged(judge: Any, name: str, model: Translator, held_out: Views, training: Views | None = None) -> Result:

@@ -71,8 +71,9 @@ def evaluate_translations(
     Returns:
         Records of direction "source->target", with 95% bootstraps over keys: "r_precision@10" (chance 10 / rows), where
         there are more than 10 rows; "frechet_distance" of the first item of each row, which has no interval, and as
-        chance what as many real training items give; "diversity" and "novelty", which are left out where they are not
-        defined: real items that are all alike, or of which half stand in the training. `meta` names the judge.
+        chance what as many real training items of the domain give; "diversity" and "novelty" (from training items of
+        all domains), which are left out where they are not defined: real items that are all alike, or of which half
+        stand in the training. `meta` names the judge.
 
     Raises:
         DataError: no domain with two rows that have both views. ModalityError: rows without one of them.
@@ -84,12 +85,14 @@ def evaluate_translations(
         made = model.translate(views.select(model.source_), n, random_state=seed or 0)
     space = _Space(judge, model.target_)
     z, true = space.of(made), space.of(model.truth(views))
-    known = None
+    known, of_domain = None, {}
     if training is not None:
-        known = space.of(model.truth(_paired(model, training.observed(), None)[0]))
+        training = _paired(model, training.observed(), None)[0]
+        known, of_domain = space.of(model.truth(training)), dict(domains(training, by_domain))
     records = []
     for domain, rows in domains(views, by_domain):
-        measured = _measured(z[rows], true[rows], known, views.things[rows], space.compared_by, random)
+        alike = None if known is None else known[of_domain.get(domain, [])]
+        measured = _measured(z[rows], true[rows], known, alike, views.things[rows], space.compared_by, random)
         for metric, value, (low, high), chance in measured:
             said: dict[str, Any] = {"metric": metric, "value": value, "low": low, "high": high, "chance": chance}
             records.append(Record(**where, domain=domain, **said, n=len(rows), seed=seed))
@@ -122,8 +125,7 @@ class _Space:
 
     def of(self, items: np.ndarray) -> np.ndarray:
         """(rows, ...) pictures or vectors, or (rows, n, ...) of them -> (rows, d) or (rows, n, d)."""
-        width = 3 if items.dtype == np.uint8 else 1  # axes of one item
-        kind = "image" if width == 3 else "vector"
+        width, kind = (3, "image") if items.dtype == np.uint8 else (1, "vector")  # axes of one item
         flat = items.reshape(-1, *items.shape[-width:])
         column = Column.of(list(flat) if kind == "image" else flat, kind)
         z = self.judge.embed(Views({self.view: column}))[self.view].astype(np.float64)
@@ -135,17 +137,18 @@ def _measured(
     z: np.ndarray,
     true: np.ndarray,
     known: np.ndarray | None,
+    alike: np.ndarray | None,
     keys: np.ndarray,
     compared_by: str,
     random: np.random.Generator,
 ) -> Measured:
-    """Of what was made (rows, n, d), beside the truth (rows, d) and training items (m, d)."""
+    """Of what was made (rows, n, d), beside the truth (rows, d), training items (m, d) and those of its domain."""
     if len(true) > K:
         right = r_precision(z, true, k=K, similarity=compared_by)
         yield f"r_precision@{K}", float(right.mean()), _interval(right, keys), K / len(true)
     real = None
-    if known is not None:
-        others = known[random.permutation(len(known))[: len(true)]]
+    if alike is not None:
+        others = alike[random.permutation(len(alike))[: len(true)]]
         real = frechet_distance(others, true) if len(others) > 1 else None
     yield "frechet_distance", frechet_distance(z[:, 0], true), (None, None), real
     try:

@@ -70,7 +70,7 @@ def measure(rows: NDArray[np.float32], most: int, *, random_state: int = 0) -> d
     mean = rows.mean(0)
     k = min(most, len(rows) - 1, rows.shape[1])
     if k < 1 or not (rows != rows[0]).any():
-        raise DataError(f"components are the ways in which cells differ, got {len(rows)} alike; leave components out")
+        raise DataError(f"components are the ways in which cells differ, and these {len(rows)} are all alike")
     _, singular, basis = randomized_svd(rows - mean, k, random_state=random_state)
     deviation = singular / np.sqrt(len(rows))
     there = deviation > LEAST * deviation[0]

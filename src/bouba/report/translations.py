@@ -38,9 +38,10 @@ class Watch:
 
     def stages(self) -> list[Stage]:
         """What was seen, and what the fitted model draws now."""
-        last = self.model.history_[-1]["epoch"]
-        seen = [(f"epoch {epoch}", pictures) for epoch, pictures in self.seen.items() if epoch != last]
-        return [*seen, (f"the end, epoch {last}", self._pictures())]
+        history = self.model.history_
+        kept = min(history, key=lambda row: row["validation"]) if "validation" in history[-1] else history[-1]
+        seen = [(f"epoch {epoch}", pictures) for epoch, pictures in self.seen.items() if epoch != kept["epoch"]]
+        return [*seen, (f"as kept, epoch {kept['epoch']}", self._pictures())]
 
     def _pictures(self) -> list[bytes]:
         return [_png(items[0]) for items in self.model.translate(self.views.select(self.model.source_))]

@@ -125,4 +125,5 @@ class FlowMatching(Term):
         c, x = across(batch, self.source, self.target, raw=self.raw)
         if not len(x):
             return nothing(batch, state), {}
-        return nothing(batch, state) + flow_matching(x, c, state.velocity, drop=self.drop, jitter=self.jitter), {}
+        spoiled = {"drop": self.drop, "jitter": self.jitter} if state.training else {"drop": 0.0}
+        return nothing(batch, state) + flow_matching(x, c, state.velocity, **spoiled), {}

@@ -75,6 +75,12 @@ class VideoEncoder(Encoder):
         real = self._real(inputs["shown"])
         return _over_time(self.image.raw(_flat(inputs, real)), real).sum(1) / real.sum(1, keepdim=True)
 
+    def shown(self, inputs: Inputs) -> Tensor:
+        real = self._real(inputs["shown"])
+        frames = self.image.shown(_flat(inputs, real))
+        mean = _over_time(frames.flatten(1).float(), real).sum(1) / real.sum(1, keepdim=True)
+        return mean.round().to(frames.dtype).view(-1, *frames.shape[1:])
+
     def forward(self, shown: Tensor, **parts: Tensor) -> Tensor:
         real = self._real(shown)
         return self.pool(_over_time(self.image(**_flat(parts, real)), real), real)

@@ -74,9 +74,10 @@ class ConditionalGAN(Translator):
         self.depth = depth
 
     def _refuse_odd(self, validation) -> None:
+        if validation is not None or self.patience is not None:
+            said = "validation" if validation is not None else "patience"
+            raise UsageError(f"no loss on held-out rows says which epoch of a GAN was best; leave {said} out")
         super()._refuse_odd(validation)
-        if validation is not None:
-            raise UsageError("no loss on held-out rows says which epoch of a GAN was best; leave validation out")
 
     def _objective(self) -> Objective:
         own = ("noise", "hidden", "r1", "pull", "mismatched", "decay", "augment", "instance_noise", "depth")

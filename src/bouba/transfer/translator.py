@@ -135,7 +135,7 @@ class Translator(BaseLearner):
         encoder = self._encoders()[self.target_]
         asked = self._having(as_views(X), self.target_)
         items = self._run(asked, lambda batch: {"": encoder.shown(batch.inputs[self.target_])})[""]
-        return items.astype(np.uint8) if self.kinds_[self.target_] == "image" else items
+        return items.astype(np.uint8) if self.kinds_[self.target_] in ("image", "video") else items
 
     def _raw_of(self, name: str, views: Views) -> np.ndarray:
         """What a decoder of a view must give back, (rows, p)."""
