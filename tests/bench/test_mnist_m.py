@@ -130,7 +130,7 @@ def test_the_command_end_to_end(folder, tmp_path, monkeypatch):
     app = typer.Typer()
     app.command()(mnist_m.command)
     asked = ["--data", str(folder), "--seeds", "2", "--epochs", "1", "-o", str(tmp_path / "r.json")]
-    asked += ["--methods", "CDAN", "--methods", "colour + mix", "--methods", "trained on the target"]
+    asked += ["--method", "CDAN", "--method", "colour + mix", "--method", "trained on the target"]
     said = CliRunner().invoke(app, asked)
     assert said.exit_code == 0, said.output
     records = json.loads((tmp_path / "r.json").read_text())

@@ -55,7 +55,7 @@ def test_the_command_end_to_end(folder, monkeypatch):
     monkeypatch.setattr(speakers, "METHODS", adaptation.methods(SMALL, {}))
     app = typer.Typer()
     app.command()(speakers.command)
-    said = CliRunner().invoke(app, ["--data", str(folder), "--seeds", "1", "--epochs", "1", "--methods", "CORAL"])
+    said = CliRunner().invoke(app, ["--data", str(folder), "--seeds", "1", "--epochs", "1", "--method", "CORAL"])
     assert said.exit_code == 0, said.output
     [header] = [line for line in said.output.splitlines() if line.startswith("target accuracy, percent")]
     assert all(name in header for name in ("all", "ann", "bob", "cy"))

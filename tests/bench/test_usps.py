@@ -66,7 +66,7 @@ def test_the_command_end_to_end(folder, monkeypatch):
     monkeypatch.setattr(usps, "METHODS", adaptation.methods(SMALL, looks))
     app = typer.Typer()
     app.command()(usps.command)
-    asked = ["--data", str(folder), "--seeds", "1", "--epochs", "1", "--methods", "moved + mix", "--methods", "MMD"]
+    asked = ["--data", str(folder), "--seeds", "1", "--epochs", "1", "--method", "moved + mix", "--method", "MMD"]
     said = CliRunner().invoke(app, asked)
     assert said.exit_code == 0, said.output
     [header] = [line for line in said.output.splitlines() if line.startswith("target accuracy, percent")]

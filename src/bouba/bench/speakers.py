@@ -29,7 +29,9 @@ METHODS = adaptation.methods(PLAIN, LOOKS)
 
 def command(
     data: Annotated[Path, typer.Option(help="Folder with fsdd_8khz.npz.")] = Path("../shared/data"),
-    methods: Annotated[list[str] | None, typer.Option(help=f"{', '.join(METHODS)}, and again; all.")] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option("--method", help=f"{', '.join(METHODS)}, and again; all.")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Training runs for each speaker.")] = 3,
     epochs: Annotated[int, typer.Option(help="Passes over the source.")] = EPOCHS,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
