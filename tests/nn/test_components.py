@@ -53,5 +53,5 @@ def test_a_direction_in_which_rows_do_not_differ_is_no_component():
 
 def test_refusal_of_rows_that_are_alike():
     for alike in (np.ones((4, 3), np.float32), rows(1)):
-        with pytest.raises(DataError, match="the ways in which cells differ, got"):
+        with pytest.raises(DataError, match="the ways in which cells differ, and these"):
             measure(alike, 2)

@@ -150,7 +150,7 @@ def test_components_stand_for_the_thumbnail_in_raw_and_restore():
     expected = pixels.restore(pixels.raw(pixels.prepare(cells)).numpy())
     assert np.abs(restored.astype(int) - expected).max() <= 2, "what is left out is the rounding of colours"
     assert "components.basis" not in encoder.state_dict(), "what was learnt is saved once"
-    with pytest.raises(DataError, match="components are the ways in which cells differ, got 2 alike"):
+    with pytest.raises(DataError, match="components are the ways in which cells differ, and these 2 are all alike"):
         spec.learn(cells[:1] * 2)
     with pytest.raises(UsageError, match="components are 1 or more, or None for pixels, got 0"):
         ConvNet(components=0)
