@@ -15,9 +15,9 @@ from bouba.nn.critic import Critic, gradient_penalty
 from bouba.nn.generator import generator_for
 from bouba.nn.moving_average import MovingAverage
 from bouba.nn.same_change import change, noisy
-from bouba.terms.across import across, check_across
+from bouba.terms.across import Across
 from bouba.terms.rows import nothing
-from bouba.terms.term import Space, Term
+from bouba.terms.term import Space
 
 PENALISED = 4  # one row in so many shows how steep the critic is
 
@@ -108,7 +108,7 @@ def conditional_gan(
 
 
 @dataclass(frozen=True)
-class Adversarial(Term):
+class Adversarial(Across):
     """A generator of one view from another, and a critic that tells its items from real ones: a conditional GAN.
 
         min_D L_D, min_G L_G  as one scalar, see conditional_gan
@@ -139,13 +139,7 @@ class Adversarial(Term):
     """
 
     validates: ClassVar[bool] = False
-    reads_raw: ClassVar[bool] = True
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
 
-    source: str
-    target: str
-    raw: bool = False
     noise: int = 64
     hidden: int = 256
     r1: float = 1.0
@@ -167,15 +161,12 @@ class Adversarial(Term):
                 f"{self.decay}"
             )
 
-    def embeds(self, views):
-        return () if self.raw else (self.source,)
-
     def state(self, space: Space) -> Players:
-        dim, shape = check_across("Adversarial", space, self.source, self.target, raw=self.raw)
+        dim, shape = self.widths(space)
         return Players(dim, shape, noise=self.noise, hidden=self.hidden, decay=self.decay, depth=self.depth)
 
     def loss(self, batch, state):
-        c, x = across(batch, self.source, self.target, raw=self.raw)
+        c, x = self.pairs(batch)
         if not len(x):
             return nothing(batch, state), {}
         given = {name: getattr(self, name) for name in ("r1", "pull", "mismatched", "augment", "instance_noise")}

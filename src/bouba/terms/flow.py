@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +10,9 @@ from torch import Tensor, nn
 from bouba.errors import UsageError
 from bouba.nn.moving_average import MovingAverage
 from bouba.nn.velocity import Velocity, flow
-from bouba.terms.across import across, check_across, jittered
+from bouba.terms.across import Across, jittered
 from bouba.terms.rows import nothing
-from bouba.terms.term import Space, Term
+from bouba.terms.term import Space
 
 
 def flow_matching(x: Tensor, c: Tensor, velocity: nn.Module, *, drop: float = 0.1, jitter: float = 0.0) -> Tensor:
@@ -73,7 +72,7 @@ class Field(nn.Module):
 
 
 @dataclass(frozen=True)
-class FlowMatching(Term):
+class FlowMatching(Across):
     """A field that carries noise to one view, told another: conditional flow matching.
 
         L = flow_matching(raw_target, condition_source, v)
@@ -95,13 +94,6 @@ class FlowMatching(Term):
     FlowMatching(source='text', target='image', raw=False, hidden=256, drop=0.1, decay=0.99, jitter=0.0)
     """
 
-    reads_raw: ClassVar[bool] = True
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
-
-    source: str
-    target: str
-    raw: bool = False
     hidden: int = 256
     drop: float = 0.1
     decay: float = 0.99
@@ -114,15 +106,12 @@ class FlowMatching(Term):
                 f"{self.hidden}, {self.drop}, {self.decay} and {self.jitter}"
             )
 
-    def embeds(self, views):
-        return () if self.raw else (self.source,)
-
     def state(self, space: Space) -> Field:
-        dim, shape = check_across("FlowMatching", space, self.source, self.target, raw=self.raw)
+        dim, shape = self.widths(space)
         return Field(dim, shape, hidden=self.hidden, decay=self.decay)
 
     def loss(self, batch, state):
-        c, x = across(batch, self.source, self.target, raw=self.raw)
+        c, x = self.pairs(batch)
         if not len(x):
             return nothing(batch, state), {}
         spoiled = {"drop": self.drop, "jitter": self.jitter} if state.training else {"drop": 0.0}

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import nn
 
 from bouba.errors import UsageError
 from bouba.nn.generator import generator_for
-from bouba.terms.across import across, check_across
+from bouba.terms.across import Across
 from bouba.terms.reconstruction import reconstruction
 from bouba.terms.rows import nothing
-from bouba.terms.term import Space, Term
+from bouba.terms.term import Space
 
 
 @dataclass(frozen=True)
-class Regression(Term):
+class Regression(Across):
     """A decoder that gives one view from another by least squares.
 
         L = reconstruction(condition_source, raw_target, g) = 1/(B p) sum_i | raw_i - g(c_i) |^2
@@ -36,13 +35,6 @@ class Regression(Term):
     Regression(source='text', target='image', raw=False, hidden=256, depth=1)
     """
 
-    reads_raw: ClassVar[bool] = True
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
-
-    source: str
-    target: str
-    raw: bool = False
     hidden: int = 256
     depth: int = 1
 
@@ -50,15 +42,12 @@ class Regression(Term):
         if min(self.hidden, self.depth) < 1:
             raise UsageError(f"hidden and depth must be at least 1, got {self.hidden} and {self.depth}")
 
-    def embeds(self, views):
-        return () if self.raw else (self.source,)
-
     def state(self, space: Space) -> nn.Module:
-        dim, shape = check_across("Regression", space, self.source, self.target, raw=self.raw)
+        dim, shape = self.widths(space)
         return generator_for(dim, shape, hidden=self.hidden, depth=self.depth)
 
     def loss(self, batch, state):
-        c, x = across(batch, self.source, self.target, raw=self.raw)
+        c, x = self.pairs(batch)
         if not len(x):
             return nothing(batch, state), {}
         value = reconstruction(c, x, state)
