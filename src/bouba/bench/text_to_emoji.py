@@ -28,14 +28,13 @@ import numpy as np
 import typer
 
 from bouba.align import CLIP
-from bouba.bench.emoji import with_interval
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
 from bouba.evaluation import Result, evaluate_translations
 from bouba.evaluation.environment import environment
-from bouba.evaluation.table import text_table
+from bouba.evaluation.table import text_table, with_interval
 from bouba.learner import load
 from bouba.towers import ConvNet, EncoderSpec, NGrams, Pretrained, ResNet
 from bouba.transfer import ConditionalGAN, FlowTranslator, NearestTranslator, RegressionTranslator, Translator
@@ -174,7 +173,7 @@ def page(result: Result, methods: list[str], seeds: int) -> str:
         found = [result.value(method=name, metric=metric, seed=seed) for seed in range(seeds)]
         scale = SHOWN.get(metric, 1.0)
         if seeds > 1:
-            return with_interval([scale * record.value for record in found])
+            return with_interval([scale * record.value for record in found], 1 if metric in SHOWN else 2)
         low, high = found[0].low, found[0].high
         shown = "" if low is None or high is None else f" [{scale * low:.2f}, {scale * high:.2f}]"
         return f"{scale * found[0].value:.2f}{shown}"

@@ -35,10 +35,10 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
     return "\n".join(line.rstrip() for line in padded)
 
 
-def with_interval(values: ArrayLike) -> str:
+def with_interval(values: ArrayLike, digits: int = 1) -> str:
     """The mean over seeds and its 95% interval, as text; the number alone for one seed."""
     runs = np.asarray(values, dtype=float)
     if len(runs) < 2:
-        return f"{runs[0]:.1f}"
+        return f"{runs[0]:.{digits}f}"
     mean, low, high = seeds_interval(runs)
-    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
