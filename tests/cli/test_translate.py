@@ -5,6 +5,7 @@ import tomllib
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 from test_commands import bouba
 
@@ -82,6 +83,20 @@ def test_evaluate_asks_the_judge_of_the_run(run, tmp_path, capsys):
     assert "holds no judge: nothing was held out" in capsys.readouterr().err
     assert bouba("evaluate", out / "model", things, "--json") == 0
     assert {record["metric"] for record in json.loads(capsys.readouterr().out)} == {r["metric"] for r in records}
+
+
+def test_what_no_simple_judge_reads_is_said_not_measured(tmp_path, capsys):
+    lines = ["sound,weight,height"]
+    for row in range(24):
+        wave = np.sin(np.arange(2000) * (0.05 + 0.01 * (row % 3))).astype(np.float32)
+        soundfile.write(tmp_path / f"{row}.wav", wave, 8000)
+        lines.append(f"{row}.wav,{row % 3}.5,{row % 3}")
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    said = ["--method", "gan", "--audio", "sound", "--vector", "weight", "--epochs", 1, "--holdout", 0.5]
+    assert bouba("fit", tmp_path / "t.csv", *said, "--no-baseline", "-o", tmp_path / "run") == 0
+    assert "What was made was not measured: " in capsys.readouterr().err
+    assert bouba("evaluate", tmp_path / "run", tmp_path / "t.csv") == 2
+    assert "there are no simple features of 'sound' to judge by" in capsys.readouterr().err
 
 
 def test_a_source_told_as_it_is_has_no_tower_to_search_by(things, tmp_path, capsys):
