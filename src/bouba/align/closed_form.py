@@ -44,6 +44,12 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     """
 
     compared_by = "cosine"
+    aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """The views by which rows can be found."""
+        return tuple(self.kinds_)
 
     @abstractmethod
     def _fit(self, data: dict[str, Any], present: dict[str, np.ndarray]) -> None:

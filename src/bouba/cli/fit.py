@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bouba.cli import adaptation, reading, recipe, rivals, run_folder, translation
-from bouba.cli.index import build_index
+from bouba.cli.index import build_index, found_by
 from bouba.cli.story import tell, watched
 from bouba.data.split import split
 from bouba.data.target import source_only
@@ -21,7 +20,6 @@ from bouba.errors import DataError, UsageError, nearest, require
 from bouba.evaluation import Result, predicts
 from bouba.learner import BaseLearner
 from bouba.report.translations import Watch
-from bouba.train.progress import progress_bar
 from bouba.transfer import Translator
 
 ARGUMENTS = ("dim", "epochs", "batch_size", "lr", "patience", "ridge", "random_state")
@@ -126,7 +124,7 @@ def command(
     others = rivals.trained(model, training, plan["fit"], aloud=not as_json) if beside else {}
     adapted = adaptation.adapted(folder, model, held_out, others, hidden)
     result = tell(folder, plan["method"], model, known, held_out, views, others, unpaired, watch, adapted)
-    if not _told_raw(model):
+    if found_by(model):
         build_index(model, views, folder / "index")
     run_folder.finish(folder, out)
     if as_json:
@@ -139,20 +137,15 @@ def _farewell(out: Path, model, result: Result | None) -> Iterator[str]:
     """The best known numbers, and what can be done with the run."""
     if result is not None:
         yield _worth_printing(result).format(rows=("split", "domain", "direction", "method")) + "\n"
-    kinds = {model.kinds_[model.source_]} if isinstance(model, Translator) else set(model.kinds_.values())
+    kinds = {model.kinds_[view] for view in found_by(model)}
     ask = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
     yield f"report: {out / 'report.html'}"
     if predicts(model):
         yield f"predict: bouba predict {out} TABLE"
     if isinstance(model, Translator):
         yield f"translate: bouba translate {out} TABLE -o FOLDER"
-    if ask and not _told_raw(model):
+    if ask:
         yield f"search: bouba search {out} {ask}"
-
-
-def _told_raw(model) -> bool:
-    """Whether no tower learns: a translator's target has none, and its source is told as it is."""
-    return isinstance(model, Translator) and model.raw
 
 
 def _worth_printing(result: Result) -> Result:
@@ -214,23 +207,7 @@ def _fit(
         model.fit(training)
         return
     said = {name: value for name, value in said.items() if name != "holdout"}
-    with _told(model, watch, aloud=aloud) as on_epoch:
-        model.fit(training, **said, folder=folder, resume=resume, on_epoch=on_epoch)
-
-
-@contextmanager
-def _told(model: BaseLearner, watch: Watch | None, *, aloud: bool) -> Iterator[Callable[[dict], None] | None]:
-    """What an epoch is told to: a watch, with the progress bar that training leaves to it."""
-    if watch is None or not aloud:
-        yield watch
-        return
-    with progress_bar(type(model).__name__, model.epochs) as bar:
-
-        def tell_both(row: dict) -> None:
-            bar(row)
-            watch(row)
-
-        yield tell_both
+    model.fit(training, **said, folder=folder, resume=resume, on_epoch=watch)
 
 
 def _refuse_unread(plan: dict, model, *, resume: bool) -> None:

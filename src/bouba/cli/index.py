@@ -22,17 +22,24 @@ def fuses(model: Any) -> bool:
     return not getattr(model, "aligns", True) and getattr(model, "fusion", None) is not None
 
 
+def found_by(model: Any) -> tuple[str, ...]:
+    """The views whose towers have learnt, so that rows are found by them: all, but of a translator the source alone,
+    and none where that is told as it is."""
+    from bouba.transfer import Translator
+
+    if isinstance(model, Translator):
+        return () if model.raw else (model.source_,)
+    return tuple(model.kinds_)
+
+
 def build_index(model: Any, views: Views, path: Path) -> Index:
     """Embed every cell and index it with labels, domain, key, other columns, texts and original paths.
 
-    A model that fuses its views without aligning them has one vector a row, indexed as view FUSED; of a translator only
-    the source is indexed, since its other tower learns nothing.
+    A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
     """
     from bouba.search import Index
-    from bouba.transfer import Translator
 
-    embeds = (model.source_,) if isinstance(model, Translator) else model.kinds_
-    known = views.select(*(name for name in views.columns if name in embeds))
+    known = views.select(*(name for name in views.columns if name in found_by(model)))
     roles = {"domain": views.domain, "key": views.key, "group": views.group}
     columns: dict[str, Any] = {name: values for name, values in roles.items() if values is not None}
     columns |= {**views.meta, **views.y}

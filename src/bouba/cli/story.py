@@ -12,7 +12,7 @@ import numpy as np
 from bouba.align import LinearBaseline
 from bouba.cli import translation
 from bouba.cli.adaptation import Adapted
-from bouba.cli.index import fuses
+from bouba.cli.index import found_by, fuses
 from bouba.data.views import Views
 from bouba.errors import DataError
 from bouba.evaluation import Result, evaluate, evaluate_predictions, predicts
@@ -91,8 +91,9 @@ def tell(
         keys = views.things[np.flatnonzero(views[image].present)[:12]]
         text = next((view for view, kind in kinds.items() if kind == "text"), None)
         pictures = build.samples(views, image=image, caption=text, keys=list(dict.fromkeys(keys)))
-    if len(shown) >= 20 and not (isinstance(model, Translator) and model.raw):  # no tower has learnt there
-        whole, seen = fuses(model), model.source_ if isinstance(model, Translator) else image or asks[0]
+    learnt = found_by(model)
+    if len(shown) >= 20 and learnt:
+        whole, seen = fuses(model), next(view for view in (image, *asks) if view in learnt)
         title = "Where each row lies, all its views together" if whole else f"Where each {seen} lies"
         maps.append(build.embedding_map(method, shown, view=seen, title=title, fused=whole))
     page = report.Report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,13 +11,12 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap
-from bouba.evaluation.predictions import Interval, domains
+from bouba.evaluation.predictions import Interval, Measured, domains
 from bouba.evaluation.result import Record, Result
 from bouba.metrics import diversity, frechet_distance, novelty, r_precision
 from bouba.metrics.similarity import unit_rows
 
 K = 10  # of R-precision
-Measured = Iterator[tuple[str, float, Interval, float | None]]  # metric, value, interval, chance
 
 
 class Translates(Protocol):

@@ -52,6 +52,7 @@ class MultimodalAutoencoder(BaseLearner):
     """
 
     aligns: ClassVar[bool] = False
+    reconstructs: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -48,6 +48,15 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
     aligns: ClassVar[bool] = True
     """Whether the views share one space, so that one can be found by another."""
 
+    predicts: ClassVar[bool] = False
+    """Whether it predicts label columns: `outputs`, `classes`."""
+
+    reconstructs: ClassVar[bool] = False
+    """Whether it gives its views back: `explained`."""
+
+    translates: ClassVar[bool] = False
+    """Whether it makes one view from another: `translate`, `truth`."""
+
     saves: ClassVar[tuple[str, ...]] = ()
     """Fitted attributes, plain values, that a method saves besides those that all have."""
 
@@ -272,8 +281,13 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
             rows = Rows(held_out.select(*self.specs_), encoders, self.codes_)
             judged = loader(rows, list(np.array_split(np.arange(len(held_out)), -(-len(held_out) // 1024))))
         schedule = Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience)
-        bar = progress_bar(type(self).__name__, self.epochs) if self.verbose and on_epoch is None else None
-        with bar or contextlib.nullcontext(on_epoch or (lambda row: None)) as callback:
+        with progress_bar(type(self).__name__, self.epochs) if self.verbose else contextlib.nullcontext() as bar:
+
+            def told(row: dict) -> None:
+                for listener in (bar, on_epoch):
+                    if listener is not None:
+                        listener(row)
+
             self.history_ = train(
                 fabric,
                 self.module_,
@@ -283,10 +297,20 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
                 folder=folder,
                 resume=resume,
                 fingerprint=f"{len(views)} rows, {size} a step, seed {self.random_state}, rows {_checksum(views.rows)}",
-                on_epoch=callback,
+                on_epoch=told,
             )
         if self.codes_.domains:  # each was normalised by its own batch in training
             self.module_.measure_domains(prepared)
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the views of a row become one vector: `fuse`."""
+        return self.fusion is not None
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """The views by which rows can be found: those whose towers have learnt."""
+        return tuple(self.kinds_)
 
     @property
     def compared_by(self) -> str:

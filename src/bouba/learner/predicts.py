@@ -92,7 +92,7 @@ class Predicts(BaseLearner):
         return np.where(nowhere[:, :, None], values, calibrated)
 
     @property
-    def predicts(self) -> bool:
+    def predicts(self) -> bool:  # type: ignore[override]
         """Whether there is a Prediction in the objective."""
         return any(isinstance(term, Prediction) for _, term in self._objective())
 

@@ -92,6 +92,7 @@ OF_LABEL = {  # ending of a metric -> name and explanation, {0} standing for the
 }
 NO_BEST = ("diversity", "novelty")  # metrics of which neither more nor less is better
 IN_UNITS = ("_log_loss", "_rmse", "_mae", "frechet_distance", *NO_BEST)  # endings of metrics that are no share
+SPACES = {"raw": "as it comes", "before": "without adaptation", "after": "with adaptation"}
 UPPER = {"clip": "CLIP", "cca": "CCA", "dann": "DANN", "pca": "PCA", "vicreg": "VICReg", "siglip": "SigLIP"}
 PARTS = {
     "loss": "Training loss",
@@ -137,9 +138,6 @@ def direction_words(direction: str) -> str:
     if direction.startswith("without "):
         return f"without {side(direction[8:])}"
     return side(direction.strip())
-
-
-SPACES = {"raw": "as it comes", "before": "without adaptation", "after": "with adaptation"}
 
 
 def domain_words(domain: str, target: str | None = None) -> str:

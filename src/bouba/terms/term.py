@@ -81,7 +81,10 @@ class Term(ABC):
         return views
 
     def state(self, space: Space) -> nn.Module:
-        """What this term learns. The default learns nothing. Raises UsageError if the space does not suit."""
+        """What this term learns. The default learns nothing. Raises UsageError if the space does not suit.
+
+        A module in it that has a method `after_step()` is told of each step: moving averages, clamped temperatures.
+        """
         return nn.Module()
 
     @abstractmethod

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from bouba.errors import UsageError
 from bouba.terms.flow import FlowMatching
-from bouba.terms.regression import Regression
 from bouba.terms.term import Objective
 from bouba.transfer.translator import Translator
 
@@ -70,10 +69,8 @@ class FlowTranslator(Translator):
         if self.guidance != 1 and not self.drop:
             raise UsageError(f"guidance {self.guidance} needs rows that trained untold; raise drop above 0")
         given = {name: getattr(self, name) for name in ("hidden", "drop", "decay", "jitter")}
-        drawing = Objective.of(FlowMatching(self.source_, self.target_, raw=self.raw, **given))
-        if self.raw:
-            return drawing
-        return drawing + Regression(self.source_, self.target_, hidden=self.hidden)
+        drawing = FlowMatching(self.source_, self.target_, raw=self.raw, **given)
+        return self._beside_regression(drawing, hidden=self.hidden)
 
     def _draw(self, c: Tensor, n: int) -> Tensor:
         field = self._state()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bouba.errors import UsageError
 from bouba.terms.conditional_gan import Adversarial
-from bouba.terms.regression import Regression
 from bouba.terms.term import Objective
 from bouba.transfer.translator import Translator
 
@@ -82,10 +81,8 @@ class ConditionalGAN(Translator):
     def _objective(self) -> Objective:
         own = ("noise", "hidden", "r1", "pull", "mismatched", "decay", "augment", "instance_noise", "depth")
         given = {name: getattr(self, name) for name in own}
-        drawing = Objective.of(Adversarial(self.source_, self.target_, raw=self.raw, **given))
-        if self.raw:
-            return drawing
-        return drawing + Regression(self.source_, self.target_, hidden=self.hidden, depth=self.depth)
+        drawing = Adversarial(self.source_, self.target_, raw=self.raw, **given)
+        return self._beside_regression(drawing, hidden=self.hidden, depth=self.depth)
 
     def _draw(self, c: Tensor, n: int) -> Tensor:
         return self._state().draw(c.repeat_interleave(n, 0), averaged=True).view(len(c), n, -1)

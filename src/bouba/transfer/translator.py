@@ -14,6 +14,8 @@ from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.learner.base import DEFAULT_TOWERS, BaseLearner
 from bouba.terms.across import condition
+from bouba.terms.regression import Regression
+from bouba.terms.term import Objective, Term
 from bouba.towers import MLP, ConvNet, EncoderSpec, SameAs
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Translator(BaseLearner):
     """
 
     aligns: ClassVar[bool] = False
+    translates: ClassVar[bool] = True
     saves: ClassVar[tuple[str, ...]] = ("source_", "target_")
     components: ClassVar[int | None] = 128
     """Numbers that a picture is given in by default: all its pixels are learnt more slowly, and look noisier."""
@@ -73,6 +76,16 @@ class Translator(BaseLearner):
         if (pairs := int(self._both(views).sum())) < 2:
             raise DataError(f"translation learns from rows with {self.source_!r} and {self.target_!r}, got {pairs}")
         return super().fit(views, y, **options)
+
+    def _beside_regression(self, drawing: Term, *, hidden: int, depth: int = 1) -> Objective:
+        """What draws, and a regression that teaches the tower of the source; with `raw` there is none to teach."""
+        alone = Objective.of(drawing)
+        return alone if self.raw else alone + Regression(self.source_, self.target_, hidden=hidden, depth=depth)
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """The source, whose tower has learnt; no view where it is told raw."""
+        return () if self.raw else (self.source_,)
 
     @abstractmethod
     def _draw(self, c: Tensor, n: int) -> Tensor:
