@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bouba.nn.fusion import GatedFusion as GatedFusion
     from bouba.nn.fusion import LowRankFusion as LowRankFusion
     from bouba.nn.fusion import SumFusion as SumFusion
+    from bouba.runs import Run as Run
     from bouba.terms import CORAL as CORAL
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
@@ -140,6 +141,7 @@ _HOME = {
     "Regression": "terms",
     "RegressionTranslator": "transfer",
     "ResNet": "towers",
+    "Run": "runs",
     "SameAs": "towers",
     "SelfTraining": "terms",
     "SigmoidPairs": "terms",
@@ -178,6 +180,7 @@ _ROOMS = (
     "fuse",
     "metrics",
     "report",
+    "runs",
     "search",
     "terms",
     "towers",
