@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bouba.data.views import Column, Views
 from bouba.errors import UsageError
-
-if TYPE_CHECKING:
-    from bouba.evaluation.evaluate import Embeds
+from bouba.evaluation.model import Embeds
 
 
 def class_embeddings(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, nearest
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap, bootstrap_weighted
+from bouba.evaluation.model import PredictsLabels, as_model
 from bouba.evaluation.result import Record, Result
 from bouba.metrics.calibration import bin_of, confidence_and_hits
 from bouba.metrics.regression import r_squared
@@ -20,19 +21,9 @@ BINS = 15  # of the calibration error
 Interval = tuple[float | None, float | None]
 
 
-class PredictsLabels(Protocol):
-    """What is judged: anything that predicts label columns from any subset of the views."""
-
-    def outputs(self, X: Views, subsets: Sequence[Iterable[str]] | None = None) -> Mapping[str, np.ndarray]:
-        """label -> (n, subsets, C) log probabilities, or (n, subsets) numbers; a prior where a row has no view."""
-
-    def classes(self, label: str) -> np.ndarray:
-        """The classes (C,) of a label."""
-
-
 def predicts(model: Any) -> bool:
-    """Whether a fitted model predicts label columns, see PredictsLabels; it says so itself in `predicts`."""
-    return bool(getattr(model, "predicts", False))
+    """Whether a fitted model predicts label columns, see PredictsLabels."""
+    return as_model(model).predicts
 
 
 def evaluate_predictions(

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from bouba.data.views import Views
 from bouba.evaluation.environment import environment
+from bouba.evaluation.model import Reconstructs
 from bouba.evaluation.predictions import domains
 from bouba.evaluation.result import Record, Result
 
 
-class Decodes(Protocol):
-    """What is judged: anything that says how much of its views it gives back."""
-
-    def explained(self, X: Views, truth: Views | None = None) -> Mapping[str, float]:
-        """view -> 1 - squared error / variance of the views in `truth`, from those in X."""
-
-
 def evaluate_reconstructions(
-    model: Decodes,
+    model: Reconstructs,
     views: Views,
     *,
     method: str = "model",

@@ -19,7 +19,7 @@ class Record:
     """One measured number.
 
     Args:
-        method, split, domain, direction, metric: where it comes from, e.g. "clip", "test", "openmoji",
+        method, split, domain, direction, metric: where it comes from, e.g. "mine", "test", "openmoji",
             "text->image", "recall@10".
         value: the number. low, high: its interval. chance: what guessing gives. None where there is none.
         n: rows it was measured on.

@@ -13,10 +13,10 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
 
     A label equal to the one above it is left blank while all labels before it are equal too.
 
-    >>> print(text_table(["method", "r@1"], [["clip", "0.310"], ["cca", "0.2"]], labels=1))
+    >>> print(text_table(["method", "r@1"], [["mine", "0.310"], ["yours", "0.2"]], labels=1))
     method    r@1
-    clip    0.310
-    cca       0.2
+    mine    0.310
+    yours     0.2
     """
     shown = [list(header)]
     for above, line in zip([None, *lines], lines):

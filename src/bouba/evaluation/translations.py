@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap
+from bouba.evaluation.model import Embeds, Translates, as_model
 from bouba.evaluation.predictions import Interval, Measured, domains
 from bouba.evaluation.result import Record, Result
 from bouba.metrics import diversity, frechet_distance, novelty, r_precision
@@ -19,31 +19,11 @@ from bouba.metrics.similarity import unit_rows
 K = 10  # of R-precision
 
 
-class Translates(Protocol):
-    """What is judged: anything that makes items of one view, told another."""
-
-    source_: str
-    target_: str
-
-    def translate(self, X: Views, n: int = 1, *, random_state: int = 0) -> np.ndarray:
-        """n items for each row, (rows, n, ...)."""
-
-    def truth(self, X: Views) -> np.ndarray:
-        """The target of each row in the same form, (rows, ...)."""
-
-
-class Judges(Protocol):
-    """Whose space counts: anything that embeds the target."""
-
-    def embed(self, X: Views) -> Mapping[str, np.ndarray]:
-        """view -> (n, d)."""
-
-
 def evaluate_translations(
     model: Translates,
     views: Views,
     *,
-    judge: Judges,
+    judge: Embeds,
     training: Views | None = None,
     made: np.ndarray | None = None,
     method: str = "model",
@@ -118,9 +98,9 @@ def _paired(model: Translates, views: Views, made: np.ndarray | None) -> tuple[V
 class _Space:
     """Items of one view, seen by a judge."""
 
-    def __init__(self, judge: Judges, view: str):
+    def __init__(self, judge: Embeds, view: str):
         self.judge, self.view = judge, view
-        self.compared_by: str = getattr(judge, "compared_by", "cosine")
+        self.compared_by = as_model(judge).compared_by
 
     def of(self, items: np.ndarray) -> np.ndarray:
         """(rows, ...) pictures or vectors, or (rows, n, ...) of them -> (rows, d) or (rows, n, d)."""
