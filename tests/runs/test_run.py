@@ -233,6 +233,17 @@ def test_the_table_of_methods_holds_together(capsys):
     assert next(row for row in rows if row["name"] == ADAPTED_CLIP.name)["needs"] == "two views, a target domain"
 
 
+def test_the_list_in_the_recipes_is_the_table_of_methods(capsys):
+    before, sys.argv = sys.argv, ["bouba", "methods", "--markdown"]
+    try:
+        with pytest.raises(SystemExit):
+            main()
+    finally:
+        sys.argv = before
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    assert f"<!-- bouba methods --markdown -->\n{capsys.readouterr().out}" in page
+
+
 def test_an_early_run_is_read_by_its_recipe_and_model(tmp_path, tables):
     """Format 1 had no run.json: columns are matched by the names of views and of the recipe."""
     run = Run.fit(tables[1], out=tmp_path / "run", read={"text": "words", "ignore": "price"}, **QUICK)
@@ -250,4 +261,3 @@ def test_a_later_format_is_refused(clip, tmp_path):
     (tmp_path / "run.json").write_text('{"format": 99}')
     with pytest.raises(DataError, match="is a run of format 99"):
         Run.open(tmp_path).facts  # noqa: B018
-

@@ -14,7 +14,6 @@ from typing import Any
 from bouba.errors import DataError, UsageError
 from bouba.persist import swap_folders
 
-
 FORMAT = 2
 """Of the folder as a whole. 1 had no run.json; it is still read."""
 
@@ -74,5 +73,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         return {}
     facts = json.loads(file.read_text())
     if facts["format"] > FORMAT:
-        raise DataError(f"{folder} is a run of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba")
+        raise DataError(
+            f"{folder} is a run of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba"
+        )
     return facts

@@ -93,7 +93,12 @@ RIVALS = {method.name: method for method in (LINEAR_CCA, LATE_FUSION, SOURCE_ONL
 _YARDSTICK: dict[str, Any] = {"needs_views": 2, "rivals": (LINEAR_CCA.name,)}
 _CLOSED: dict[str, Any] = {**_YARDSTICK, "solved": True}
 _FUSES: dict[str, Any] = {"needs_label": True, "takes_fusion": True, "rivals": (LATE_FUSION.name,)}
-_ADAPTS: dict[str, Any] = {"needs_label": True, "needs_target": True, "takes_fusion": True, "rivals": (SOURCE_ONLY.name,)}
+_ADAPTS: dict[str, Any] = {
+    "needs_label": True,
+    "needs_target": True,
+    "takes_fusion": True,
+    "rivals": (SOURCE_ONLY.name,),
+}
 _MAKES: dict[str, Any] = {"needs_views": 2, "translates": True, "rivals": (REGRESSION.name,)}
 
 CLIP = Method(
