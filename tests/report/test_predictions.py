@@ -121,8 +121,8 @@ def test_figures_are_valid_for_plotly(kind):
 
 
 def predicted(method, value, direction="all", metric="kind_accuracy", **more):
-    told = {"split": "test", "domain": "all", "direction": direction, "metric": metric, "chance": 0.4, "n": 90}
-    return {"method": method, "value": value, "low": value - 0.03, "high": value + 0.03, **told, **more}
+    fields = {"split": "test", "domain": "all", "direction": direction, "metric": metric, "chance": 0.4, "n": 90}
+    return {"method": method, "value": value, "low": value - 0.03, "high": value + 0.03, **fields, **more}
 
 
 def test_the_headline_says_how_often_it_is_right_and_beside_what(methods):

@@ -128,7 +128,7 @@ def test_their_measures_differ_in_words_and_unit(methods):
         "Regression in 30%, blind choice in 25.0%."
     )
     for metric in ("r_precision@10", "frechet_distance", "diversity", "novelty"):
-        name, told = measure_words(metric)
-        assert told
+        name, explanation = measure_words(metric)
+        assert explanation
         assert "_" not in name
     assert part_name("Adversarial.right") == "Critic: how often right"

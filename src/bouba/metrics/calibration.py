@@ -38,8 +38,10 @@ def reliability(y: ArrayLike, proba: ArrayLike, *, bins: int = 15) -> Reliabilit
     bin_index = bin_of(confidence, bins)
     size = np.bincount(bin_index, minlength=bins)
     filled = size > 0
-    means = [np.bincount(bin_index, values, bins)[filled] / size[filled] for values in (confidence, correct)]
-    return Reliability(*means, size[filled])
+    mean_confidence, accuracy = (
+        np.bincount(bin_index, values, bins)[filled] / size[filled] for values in (confidence, correct)
+    )
+    return Reliability(mean_confidence, accuracy, size[filled])
 
 
 def expected_calibration_error(y: ArrayLike, proba: ArrayLike, *, bins: int = 15) -> float:

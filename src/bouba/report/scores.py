@@ -1,4 +1,4 @@
-"""Flat records -> comparable rows, and what may honestly be said about them."""
+"""Flat records -> comparable rows, and what can be concluded from them."""
 
 import math
 from collections.abc import Mapping, Sequence
