@@ -138,6 +138,11 @@ def test_evaluate_judges_both_what_is_found_and_what_is_predicted():
     assert not any(r.metric == "recall@1" for r in found)
 
 
+def test_evaluate_judges_a_foreign_model_by_the_methods_it_has():
+    views = things()
+    assert evaluate(Foreign(), views).records == evaluate_predictions(Foreign(), views, labels=list(views.y)).records
+
+
 def test_refusal():
     with pytest.raises(DataError, match="no label column 'knid'; did you mean 'kind'"):
         evaluate_predictions(Foreign(), things(), labels=["knid"])

@@ -18,15 +18,15 @@ class Foreign:
     """Draws the doubled source with noise."""
 
     noise: float = 0.5
-    source_: str = "told"
-    target_: str = "given"
+    source_: str = "source"
+    target_: str = "target"
 
     def translate(self, X, n=1, *, random_state=0):
-        told = 2 * np.stack(list(X["told"]))[:, None].repeat(n, 1)
-        return (told + self.noise * np.random.default_rng(random_state).normal(size=told.shape)).astype(np.float32)
+        source = 2 * np.stack(list(X["source"]))[:, None].repeat(n, 1)
+        return (source + self.noise * np.random.default_rng(random_state).normal(size=source.shape)).astype(np.float32)
 
     def truth(self, X):
-        return np.stack(list(X["given"]))
+        return np.stack(list(X["target"]))
 
 
 class Turned:
@@ -37,12 +37,12 @@ class Turned:
 
     def embed(self, X):
         turn = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-        return {"given": (np.stack(list(X["given"])) @ turn).astype(np.float32)}
+        return {"target": (np.stack(list(X["target"])) @ turn).astype(np.float32)}
 
 
 def doubled(n=60, seed=0, **roles):
-    told = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
-    return Views({"told": told, "given": 2 * told}, **roles)
+    source = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
+    return Views({"source": source, "target": 2 * source}, **roles)
 
 
 def unit(z):
@@ -76,7 +76,7 @@ def test_definition_of_every_record(compared_by):
     for record in found:
         value, chance = expected[record.metric]
         assert record.value == pytest.approx(value, abs=1e-4)
-        assert (record.method, record.domain, record.direction, record.n) == ("mine", "all", "told->given", 60)
+        assert (record.method, record.domain, record.direction, record.n) == ("mine", "all", "source->target", 60)
         assert chance is None or record.chance == pytest.approx(chance)
         assert (record.low is None) == (record.metric == "frechet_distance")
     drawn = np.random.default_rng(3).permutation(90)[:60]
@@ -97,21 +97,23 @@ def test_recovery_of_what_each_measure_is_for():
     assert exact["frechet_distance"] == pytest.approx(0, abs=1e-6)
     assert rough["frechet_distance"] > 10
     assert rough["diversity"] > 1
-    copies = np.stack(list(training["given"]))[:60, None].repeat(2, 1)
+    copies = np.stack(list(training["target"]))[:60, None].repeat(2, 1)
     copied = evaluate_translations(Foreign(), views, judge=Turned("euclidean"), training=training, made=copies)
     assert copied.value(metric="novelty").value == pytest.approx(0, abs=1e-6)
 
 
 def test_rows_without_both_count_for_nothing_and_domains_are_apart():
     whole = doubled(50, domain=np.where(np.arange(50) < 44, "near", "far"), key=np.arange(50) // 2)
-    gap = whole.replace(columns={"told": whole["told"], "given": whole["given"].without(np.arange(50) < 4)})
+    gap = whole.replace(columns={"source": whole["source"], "target": whole["target"].without(np.arange(50) < 4)})
     made = Foreign().translate(whole, 2)
     found = evaluate_translations(Foreign(), gap, judge=Turned(), made=made)
     again = evaluate_translations(Foreign(), whole[np.arange(4, 50)], judge=Turned(), made=made[4:])
     assert found.records == again.records
     assert {record.domain: record.n for record in found} == {"near": 40, "far": 6}
     assert {record.metric for record in found.where(domain="far")} == {"frechet_distance", "diversity"}  # 10 of 6 rows
-    imputed = gap.replace(columns={"told": gap["told"], "given": whole["given"]}, imputed={"given": np.arange(50) < 4})
+    imputed = gap.replace(
+        columns={"source": gap["source"], "target": whole["target"]}, imputed={"target": np.arange(50) < 4}
+    )
     assert evaluate_translations(Foreign(), imputed, judge=Turned(), made=made).records == found.records
     together = evaluate_translations(Foreign(), gap, judge=Turned(), by_domain=False)
     assert {(record.domain, record.n) for record in together} == {("all", 46)}
@@ -120,12 +122,12 @@ def test_rows_without_both_count_for_nothing_and_domains_are_apart():
 def test_real_items_of_the_same_domain_are_what_frechet_would_give():
     """Domains six apart: real items of both together lie far from either."""
     far = np.where(np.arange(80) < 40, 0, 6)[:, None]
-    told = np.random.default_rng(0).normal(size=(80, 3)) + far
-    views = Views({"told": told, "given": 2 * told}, domain=np.where(far[:, 0], "far", "near"))
+    source = np.random.default_rng(0).normal(size=(80, 3)) + far
+    views = Views({"source": source, "target": 2 * source}, domain=np.where(far[:, 0], "far", "near"))
     training = views[::2]
     found = evaluate_translations(Foreign(), views[1::2], judge=Turned("euclidean"), training=training)
     for domain in ("near", "far"):
-        real, true = (np.stack(list(part[part.domain == domain]["given"])) for part in (training, views[1::2]))
+        real, true = (np.stack(list(part[part.domain == domain]["target"])) for part in (training, views[1::2]))
         chance = found.value(domain=domain, metric="frechet_distance").chance
         assert chance == pytest.approx(frechet_distance(real, true), rel=1e-4)
     near = training[training.domain == "near"]
@@ -141,11 +143,11 @@ def test_what_is_not_defined_is_left_out():
 
 def test_refusal():
     views = doubled(3)
-    alone = views.replace(columns={"told": views["told"], "given": views["given"].without(np.arange(3) < 2)})
-    with pytest.raises(DataError, match="two rows or more that have 'told' and 'given', got 1"):
+    alone = views.replace(columns={"source": views["source"], "target": views["target"].without(np.arange(3) < 2)})
+    with pytest.raises(DataError, match="two rows or more that have 'source' and 'target', got 1"):
         evaluate_translations(Foreign(), alone, judge=Turned())
-    with pytest.raises(ModalityError, match="rows with view 'given', got 'told'"):
-        evaluate_translations(Foreign(), views.select("told"), judge=Turned())
+    with pytest.raises(ModalityError, match="rows with view 'target', got 'source'"):
+        evaluate_translations(Foreign(), views.select("source"), judge=Turned())
     with pytest.raises(DataError, match="no domain has two rows"):
         evaluate_translations(Foreign(), doubled(3, domain=["a", "b", "c"]), judge=Turned())
 
@@ -164,9 +166,9 @@ def test_pictures_are_seen_as_pictures():
         compared_by = "euclidean"
 
         def embed(self, X):
-            assert X.modalities == {"given": "image"}
-            return {"given": np.array([[np.mean(cell), 1.0] for cell in X["given"]])}
+            assert X.modalities == {"target": "image"}
+            return {"target": np.array([[np.mean(cell), 1.0] for cell in X["target"]])}
 
-    columns = {"told": Column.of(np.eye(12), "vector"), "given": Column.of(pictures, "image")}
+    columns = {"source": Column.of(np.eye(12), "vector"), "target": Column.of(pictures, "image")}
     found = evaluate_translations(Painter(), Views(columns), judge=Light())
     assert found.value(metric="r_precision@10").value > 0.99

@@ -15,6 +15,13 @@ def paint(colour: str, size: int = 8, kind: str = "PNG") -> bytes:
     return out.getvalue()
 
 
+METHODS = {
+    "clip": ("CLIP", "learns from captioned pictures only."),
+    "adapted-clip": ("CLIP + DANN", "is CLIP that also looks at pictures of the new style."),
+    "late-fusion": ("Late fusion", "is the baseline: each view predicts alone."),
+    "flow": ("Flow matching", "carries noise step by step to something that looks real."),
+    "regression": ("Regression", "is the baseline: the same at every draw."),
+}
 RED, GREEN, BLUE = paint("red"), paint("green", kind="WEBP"), paint("blue", kind="JPEG")
 
 
@@ -41,6 +48,12 @@ def query(text, *, hit: bool) -> Query:
 
 
 @pytest.fixture
+def methods() -> dict[str, tuple[str, str]]:
+    """What a page says of methods."""
+    return METHODS
+
+
+@pytest.fixture
 def kind() -> Judged:
     """A label of two classes."""
     return Judged(
@@ -63,7 +76,7 @@ def kind() -> Judged:
 
 @pytest.fixture
 def empty() -> Report:
-    return Report("An empty page")
+    return Report("An empty page", methods=METHODS)
 
 
 @pytest.fixture
@@ -78,19 +91,19 @@ def full(empty, kind) -> Report:
         title="Emoji in a new style",
         facts=[("Drawings", "6,376")],
         samples=[Picture(RED, "apple", "noto"), Picture(GREEN, "apple", "openmoji"), Picture(BLUE, "pear")],
-        curves={"clip": history, "clip_dann": history},
+        curves={"clip": history, "adapted-clip": history},
         records=[
             record("clip", 0.3),
-            record("clip_dann", 0.5),
+            record("adapted-clip", 0.5),
             record("clip", 0.2, split="new"),
-            record("clip_dann", 0.25, split="new"),
+            record("adapted-clip", 0.25, split="new"),
             record("clip", 14, metric="median_rank", low=9, high=20, chance=150),
-            record("clip_dann", 7, metric="median_rank", low=5, high=8, chance=150),
+            record("adapted-clip", 7, metric="median_rank", low=5, high=8, chance=150),
         ],
         judged=[kind, replace(kind, label="size", classes=(), counts=(), points=[(1.0, 2.0)])],
         galleries=[
             Gallery("Pictures found by words", "clip", [query("apple", hit=False), query("梨", hit=False)]),
-            Gallery("Pictures found by words", "clip_dann", [query("apple", hit=True), query("梨", hit=False)]),
+            Gallery("Pictures found by words", "adapted-clip", [query("apple", hit=True), query("梨", hit=False)]),
         ],
         maps=[
             EmbeddingMap(

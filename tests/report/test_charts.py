@@ -28,7 +28,7 @@ def test_twelve_classes_differ():
 
 def test_figures_are_valid_for_plotly(full):
     go = pytest.importorskip("plotly.graph_objects")
-    colour = charts.colours(["clip", "clip_dann"])
+    colour = charts.colours(["clip", "adapted-clip"])
     rows = read_rows(full.records)
     figures = [charts.score_figure([row for row in rows if row.metric == "recall@10"], colour)]
     figures += [charts.curve_figure(part, full.curves, colour) for part in charts.parts(full.curves)]
@@ -39,7 +39,7 @@ def test_figures_are_valid_for_plotly(full):
 
 def test_whiskers_reach_from_low_to_high(full):
     rows = [row for row in read_rows(full.records) if row.metric == "recall@10"]
-    clip, dann, chance = charts.score_figure(rows, charts.colours(["clip", "clip_dann"]))["data"]
+    clip, dann, chance = charts.score_figure(rows, charts.colours(["clip", "adapted-clip"]))["data"]
     assert clip["x"] == [0.3, 0.2]
     assert clip["error_x"]["array"] == pytest.approx([0.05, 0.05])
     assert clip["error_x"]["arrayminus"] == pytest.approx([0.05, 0.05])

@@ -102,6 +102,14 @@ def test_an_empty_part_leaves_only_its_section_out(full, part, section):
     assert f"#{section}" not in {attrs.get("href") for _, attrs in page.tags}
 
 
+def test_methods_are_worded_as_the_report_says(full):
+    page = render(replace(full, methods={"clip": ("Pairs & more", "is <b>first</b>.")}))
+    assert "Pairs &amp; more</b> is &lt;b&gt;first&lt;/b&gt;." in page
+    assert "Pairs & more" not in page.replace("Pairs &amp; more", "").split('<script id="page-data"')[0]
+    assert ">adapted CLIP</span>" in page  # not listed: its name, readable
+    assert "CLIP + DANN" not in page
+
+
 def test_an_empty_report_is_a_small_page_without_plotly(empty):
     text = render(empty)
     assert Outline(text).sections == set()

@@ -121,21 +121,21 @@ def test_figures_are_valid_for_plotly(kind):
 
 
 def predicted(method, value, direction="all", metric="kind_accuracy", **more):
-    told = {"split": "test", "domain": "all", "direction": direction, "metric": metric, "chance": 0.4, "n": 90}
-    return {"method": method, "value": value, "low": value - 0.03, "high": value + 0.03, **told, **more}
+    fields = {"split": "test", "domain": "all", "direction": direction, "metric": metric, "chance": 0.4, "n": 90}
+    return {"method": method, "value": value, "low": value - 0.03, "high": value + 0.03, **fields, **more}
 
 
-def test_the_headline_says_how_often_it_is_right_and_beside_what():
+def test_the_headline_says_how_often_it_is_right_and_beside_what(methods):
     records = [
         predicted("classifier", 0.93),
         predicted("classifier", 0.6, "only photo"),
         predicted("classifier", 0.3, metric="kind_log_loss"),
-        predicted("late_fusion", 0.85),
+        predicted("late-fusion", 0.85),
     ]
     rows = read_rows(records)
     tiles = headline(rows)
     assert [(tile.row.metric, tile.row.direction) for tile in tiles] == [("kind_accuracy", "all")]
-    assert lead(tiles) == (
+    assert lead(tiles, methods) == (
         "From whichever views a row has, classifier names the kind right in 93% of cases; Late fusion in 85%, "
         "always the commonest class in 40.0%."
     )

@@ -94,17 +94,17 @@ def test_a_record_without_a_value_is_refused_and_nan_is_left_out():
     assert read_rows([record("a", float("nan"))]) == []
 
 
-def test_the_headline_takes_words_to_pictures_in_every_split_then_naming():
+def test_the_headline_takes_words_to_pictures_in_every_split_then_naming(methods):
     records = [
         record("clip", 0.3, 0.25, 0.35, direction="image->en"),
         record("clip", 0.2, 0.15, 0.25, metric="recall@1"),
         record("clip", 0.39, 0.33, 0.44),
-        record("clip_dann", 0.55, 0.5, 0.6),
+        record("adapted-clip", 0.55, 0.5, 0.6),
         record("clip", 0.1, 0.01, 0.2, split="new"),
         record("clip", 0.4, 0.3, 0.5, metric="group_accuracy", direction="image", chance=0.2),
         record("clip", 9, 8, 10, metric="median_rank"),
     ]
-    tiles = headline(read_rows(records))
+    tiles = headline(read_rows(records), methods=methods)
     assert [(tile.row.split, tile.row.metric, tile.row.direction) for tile in tiles] == [
         ("known", "recall@10", "en->image"),
         ("new", "recall@10", "en->image"),
@@ -115,7 +115,7 @@ def test_the_headline_takes_words_to_pictures_in_every_split_then_naming():
         "Cannot be told from blind choice.",
         "Clearly better than blind choice.",
     ]
-    assert lead(tiles) == (
+    assert lead(tiles, methods) == (
         "Given English words, CLIP + DANN puts the right picture among its first 10 results in 55% of cases; "
         "CLIP in 39%, blind choice in 3.0%."
     )
@@ -126,6 +126,8 @@ def test_a_headline_from_anything_or_nothing():
     assert lead([]) == ""
     (tile,) = headline(read_rows([{"method": "my_net", "metric": "f1", "value": 0.5}]))
     assert lead([tile]) == "F1: my net 50%."
+    (tile,) = headline(read_rows([{"method": "my-deep-cca", "metric": "f1", "value": 0.5}]))
+    assert lead([tile]) == "F1: my deep CCA 50%."
     assert headline(read_rows([{"method": "a", "metric": "median_rank", "value": 4}])) == []
 
 

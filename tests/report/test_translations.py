@@ -49,8 +49,8 @@ def test_watching_changes_nothing(method):
 
 def test_the_last_picture_says_which_epoch_was_kept():
     watch = Watch(ConditionalGAN("name", "drawn"), drawings())
-    watch._pictures = lambda: [b""]
-    watch.seen = {1: [b""], 2: [b""]}
+    watch._draw = lambda: [b""]
+    watch.pictures = {1: [b""], 2: [b""]}
     watch.model.history_ = [{"epoch": epoch, "validation": value} for epoch, value in ((1, 0.5), (2, 0.2), (3, 0.3))]
     assert [when for when, _ in watch.stages()] == ["epoch 1", "as kept, epoch 2"]
 
@@ -106,7 +106,7 @@ def record(method, metric, value, *interval, chance=None):
     return base | {"method": method, "metric": metric, "value": value, "low": low, "high": high, "chance": chance}
 
 
-def test_their_measures_are_told_apart():
+def test_their_measures_differ_in_words_and_unit(methods):
     rows = read_rows(
         [
             record("flow", "r_precision@10", 0.4, 0.35, 0.45, chance=0.25),
@@ -123,12 +123,12 @@ def test_their_measures_are_told_apart():
     assert (right.show(0.4), distance.show(0.5), spread.show(0.6)) == ("40.0%", "0.5", "0.6")
     tiles = headline(rows)
     assert [tile.row.metric for tile in tiles] == ["r_precision@10"]
-    assert lead(tiles) == (
+    assert lead(tiles, methods) == (
         "Given name, Flow matching makes a drawn that has its true one among the 10 most like it in 40% of cases; "
         "Regression in 30%, blind choice in 25.0%."
     )
     for metric in ("r_precision@10", "frechet_distance", "diversity", "novelty"):
-        name, told = measure_words(metric)
-        assert told
+        name, explanation = measure_words(metric)
+        assert explanation
         assert "_" not in name
     assert part_name("Adversarial.right") == "Critic: how often right"

@@ -168,7 +168,7 @@ def test_build_ann_refuses(tmp_path):
 
 def test_the_pointer_is_plain_json(tmp_path):
     made = Index.create(tmp_path / "i", {"v": np.eye(2)}, columns={"a.b": [1, 2]})
-    said = json.loads((tmp_path / "i" / "index.json").read_text())
-    assert said["format"] == "bouba search index 1"
-    assert said["columns"] == [{"name": "a.b", "stored": "a_b", "kind": "int"}]
-    assert said["cells"] == len(made) == 2
+    record = json.loads((tmp_path / "i" / "index.json").read_text())
+    assert record["format"] == "bouba search index 1"
+    assert record["columns"] == [{"name": "a.b", "stored": "a_b", "kind": "int"}]
+    assert record["cells"] == len(made) == 2

@@ -20,14 +20,14 @@ def class_embeddings(
     templates: Sequence[str] = ("{}",),
     names: Mapping[str, str] | None = None,
 ) -> np.ndarray:
-    """One embedding a class: the mean over templates of the unit embeddings of the class said in each.
+    """One embedding a class: the mean over templates of the unit embeddings of the class name in each.
 
         c = mean_t  z(t(name)) / |z(t(name))|
 
     Args:
         model: fitted, with `embed`. classes: C labels. view: the text view that reads the sentences.
         templates: sentences with {} where the name goes, "a drawing of a {}".
-        names: label -> how it is said; else the label itself, its - and _ as blanks.
+        names: label -> its name in words; else the label itself, its - and _ as blanks.
 
     Returns:
         (C, d).

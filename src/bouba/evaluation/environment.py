@@ -1,4 +1,4 @@
-"""What a result was computed with: versions, machine, seed and data, to lie beside the numbers."""
+"""What a result was computed with: versions, machine, seed and data, to be kept with the numbers."""
 
 import platform
 from datetime import UTC, datetime

@@ -55,7 +55,7 @@ def evaluate(
             sees `views`.
         labels: which label columns; all by default.
         by_domain: judge each domain apart; a gallery then holds one domain's rows only.
-        templates: sentences in which class names are said for zero-shot accuracy, {} standing for the name.
+        templates: sentences around class names for zero-shot accuracy, {} standing for the name.
 
     Returns:
         Records: recall@1/5/10, precision@10, median rank, mAP, MRR for each direction "a->b"; "modality_gap";

@@ -27,7 +27,7 @@ def bootstrap(
         [quantile((1-level)/2), quantile((1+level)/2)] of statistic(rows drawn with replacement)
 
     With `groups` whole groups are drawn: when one concept asks many queries they stand or fall together,
-    and rows drawn apart would give an interval that is too narrow. It covers which queries were asked, not
+    and rows drawn apart would give an interval that is too narrow. It covers which queries were drawn, not
     how training went: for that use `seeds_interval`.
 
     Args:
@@ -144,7 +144,7 @@ def paired_difference(
 def seeds_interval(values: Sequence[float] | ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
     """Mean over training runs and its Student interval, mean +- t_{n-1} s / sqrt(n).
 
-    It covers how training went, on the queries asked; `bootstrap` covers which queries were asked. Few seeds
+    It covers how training went, on these queries; `bootstrap` covers which queries were drawn. Few seeds
     are few: with two, t is 12.7.
 
     Args:

@@ -1,4 +1,4 @@
-"""What is asked of a model: a few attributes that say what it can do, and for each of these the methods that do it."""
+"""What evaluation needs of a model: attributes that say what it can do, and for each the methods that do it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Model(Embeds, Protocol):
 
 @dataclass(frozen=True)
 class ForeignModel:
-    """Somebody else's model with the attributes of Model; whatever else is asked of it, the wrapped model answers."""
+    """Somebody else's model with the attributes of Model; every other attribute is that of the wrapped model."""
 
     wrapped: Any
     kinds_: Mapping[str, str]
@@ -116,7 +116,7 @@ class ForeignModel:
         return self.wrapped.embed(X)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "wrapped" or name.startswith("__"):  # asked for before there are fields, while it is copied
+        if name == "wrapped" or name.startswith("__"):  # looked up before there are fields, while it is copied
             raise AttributeError(name)
         return getattr(self.wrapped, name)
 

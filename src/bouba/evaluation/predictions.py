@@ -94,7 +94,7 @@ def view_subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def domains(views: Views, by_domain: bool) -> list[tuple[str, np.ndarray]]:
-    """Name and rows of each domain that has two rows or more; all rows as "all" where they are not told apart."""
+    """Name and rows of each domain that has two rows or more; all rows as "all" where they are not judged apart."""
     everything = np.arange(len(views))
     if not by_domain or views.domain is None:
         return [("all", everything)]

@@ -178,7 +178,7 @@ class Result:
         return _Grid(caption, [*labels, *map(_text, heads)], lines, len(labels))
 
     def to_json(self, path: str | Path) -> Path:
-        """Write the records as a flat JSON list, and `meta` beside it as `<stem>_meta.json`.
+        """Write the records as a flat JSON list, and `meta` next to it as `<stem>_meta.json`.
 
         Numbers that JSON does not have (NaN, infinity) are written as null. Returns the path.
         """

@@ -34,12 +34,14 @@ def reliability(y: ArrayLike, proba: ArrayLike, *, bins: int = 15) -> Reliabilit
     >>> reliability([0, 1], [[0.9, 0.1], [0.9, 0.1]]).accuracy.tolist()
     [0.5]
     """
-    sure, right = confidence_and_hits(y, proba)
-    place = bin_of(sure, bins)
-    size = np.bincount(place, minlength=bins)
-    there = size > 0
-    confidence, accuracy = (np.bincount(place, values, bins)[there] / size[there] for values in (sure, right))
-    return Reliability(confidence, accuracy, size[there])
+    confidence, correct = confidence_and_hits(y, proba)
+    bin_index = bin_of(confidence, bins)
+    size = np.bincount(bin_index, minlength=bins)
+    filled = size > 0
+    mean_confidence, accuracy = (
+        np.bincount(bin_index, values, bins)[filled] / size[filled] for values in (confidence, correct)
+    )
+    return Reliability(mean_confidence, accuracy, size[filled])
 
 
 def expected_calibration_error(y: ArrayLike, proba: ArrayLike, *, bins: int = 15) -> float:
@@ -56,8 +58,8 @@ def expected_calibration_error(y: ArrayLike, proba: ArrayLike, *, bins: int = 15
     >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.9, 0.1]]), 3)
     0.4
     """
-    found = reliability(y, proba, bins=bins)
-    return float((found.n * abs(found.accuracy - found.confidence)).sum() / found.n.sum())
+    binned = reliability(y, proba, bins=bins)
+    return float((binned.n * abs(binned.accuracy - binned.confidence)).sum() / binned.n.sum())
 
 
 def confidence_and_hits(y: ArrayLike, proba: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

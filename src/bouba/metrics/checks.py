@@ -1,4 +1,4 @@
-"""The door of the metrics room: what comes in is checked once, here, and named in the message."""
+"""Arguments of the metrics are checked once, here, and named in the message."""
 
 from collections.abc import Hashable, Iterable
 
@@ -70,15 +70,15 @@ def encode(*labels: NDArray) -> tuple[list[NDArray[np.intp]], list[Hashable]]:
 
     A dictionary rather than `np.unique`, which would turn 1 and '1' into the same string.
     """
-    book: dict[Hashable, int] = {}
-    codes = [np.array([book.setdefault(v, len(book)) for v in y.tolist()], dtype=np.intp) for y in labels]
-    return codes, list(book)
+    code_of: dict[Hashable, int] = {}
+    codes = [np.array([code_of.setdefault(v, len(code_of)) for v in y.tolist()], dtype=np.intp) for y in labels]
+    return codes, list(code_of)
 
 
 def sort_labels(labels: Iterable[Hashable]) -> list[Hashable]:
     """Labels in their own order, or by type and text where they cannot be compared."""
-    known = list(labels)
+    listed = list(labels)
     try:
-        return sorted(known)  # type: ignore[type-var]
+        return sorted(listed)  # type: ignore[type-var]
     except TypeError:
-        return sorted(known, key=lambda label: (type(label).__name__, str(label)))
+        return sorted(listed, key=lambda label: (type(label).__name__, str(label)))

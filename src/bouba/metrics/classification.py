@@ -39,9 +39,9 @@ def confusion(
     [[1, 0], [1, 1]]
     """
     true, predicted = _check_pair(y_true, y_pred)
-    seen = dict.fromkeys(true.tolist() + predicted.tolist())
-    order = sort_labels(seen) if classes is None else check_labels("classes", classes).tolist()
-    if unknown := [label for label in seen if label not in set(order)]:
+    occurring = dict.fromkeys(true.tolist() + predicted.tolist())
+    order = sort_labels(occurring) if classes is None else check_labels("classes", classes).tolist()
+    if unknown := [label for label in occurring if label not in set(order)]:
         raise DataError(f"labels {unknown[:5]!r} are not among the {len(order)} classes; add them to `classes`")
     place = {label: i for i, label in enumerate(order)}
     cells = [place[t] * len(order) + place[p] for t, p in zip(true.tolist(), predicted.tolist())]

@@ -128,14 +128,14 @@ def novelty(made: ArrayLike, training: ArrayLike, held_out: ArrayLike) -> NDArra
     [0.0, 2.0]
     """
     items = _check_made(made)
-    known, others = check_embeddings("training", training), check_embeddings("held_out", held_out)
-    check_same_width("made", items[0], "training", known)
-    check_same_width("held_out", others, "training", known)
-    usual = np.median(cdist(others, known).min(1))
+    train_z, others = check_embeddings("training", training), check_embeddings("held_out", held_out)
+    check_same_width("made", items[0], "training", train_z)
+    check_same_width("held_out", others, "training", train_z)
+    usual = np.median(cdist(others, train_z).min(1))
     if not usual > 0:
         raise DataError("half of the held-out items or more stand in the training; hold out other rows")
     rows, n, d = items.shape
-    return cdist(items.reshape(rows * n, d), known).min(1).reshape(rows, n).mean(1) / usual
+    return cdist(items.reshape(rows * n, d), train_z).min(1).reshape(rows, n).mean(1) / usual
 
 
 def _check_made(made: ArrayLike) -> NDArray[np.float64]:

@@ -58,18 +58,18 @@ def retrieval(
     >>> float(values["recall@1"][0]), float(values["rank"][0])
     (0.5, 1.5)
     """
-    asking, offered = check_embeddings("queries", queries), check_embeddings("gallery", gallery)
-    check_same_width("queries", asking, "gallery", offered)
-    wanted, items = _relevant_items(query_key, gallery_key, len(asking), len(offered))
+    query_z, gallery_z = check_embeddings("queries", queries), check_embeddings("gallery", gallery)
+    check_same_width("queries", query_z, "gallery", gallery_z)
+    query_code, items = _relevant_items(query_key, gallery_key, len(query_z), len(gallery_z))
     ks = _check_ks(ks)
     if tile < 1:
         raise UsageError(f"tile must be 1 or more, got {tile}")
-    q, g = ranking_space(asking, offered, similarity)
+    q, g = ranking_space(query_z, gallery_z, similarity)
     noise = rounding(q, g)
     parts = []
     for start in range(0, len(q), tile):
         stop = min(start + tile, len(q))
-        relevant = [items[code] for code in wanted[start:stop]]
+        relevant = [items[code] for code in query_code[start:stop]]
         groups = _tie_groups(q[start:stop] @ g.T, relevant, noise[start:stop])  # (tile, m) dies here
         parts.append(expectations(groups, ks))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -91,10 +91,10 @@ def chance_level(query_key: ArrayLike, gallery_key: ArrayLike, ks: Sequence[int]
     >>> chance_level(["a"], ["a", "b", "c", "d"], ks=(1,))
     {'recall@1': 0.25, 'median_rank': 2.5, 'mrr': 0.5208333333333333, 'map': 0.5208333333333333}
     """
-    wanted, items = _relevant_items(query_key, gallery_key)
+    query_code, items = _relevant_items(query_key, gallery_key)
     size = sum(map(len, items))
-    found = np.array([len(items[code]) for code in wanted])
-    hits, share = np.unique(found, return_counts=True)
+    relevant = np.array([len(items[code]) for code in query_code])
+    hits, share = np.unique(relevant, return_counts=True)
     zero = np.zeros_like(hits)
     one_group = TieGroups(np.arange(len(hits)), zero, np.full_like(hits, size), hits, zero)
     values = expectations(one_group, _check_ks(ks))
@@ -125,16 +125,16 @@ def _relevant_items(
     query_key: ArrayLike, gallery_key: ArrayLike, n: int | None = None, m: int | None = None
 ) -> tuple[NDArray[np.intp], list[NDArray[np.intp]]]:
     """The code of each query's key (n,), and for each code the rows of the gallery that have it."""
-    asked, offered = check_labels("query_key", query_key, n), check_labels("gallery_key", gallery_key, m)
-    (query_code, gallery_code), keys = encode(asked, offered)
+    queries, gallery = check_labels("query_key", query_key, n), check_labels("gallery_key", gallery_key, m)
+    (query_code, gallery_code), keys = encode(queries, gallery)
     by_code = np.argsort(gallery_code, kind="stable")
     items = np.split(by_code, np.searchsorted(gallery_code[by_code], np.arange(1, len(keys))))
-    lonely = np.flatnonzero(np.array([len(rows) for rows in items])[query_code] == 0)
-    if len(lonely):
+    unmatched = np.flatnonzero(np.array([len(rows) for rows in items])[query_code] == 0)
+    if len(unmatched):
         raise DataError(
-            f"{len(lonely)} of {len(asked)} queries have no relevant item in the gallery, first row "
-            f"{lonely[0]} with key {keys[query_code[lonely[0]]]!r} (query_key is {asked.dtype}, gallery_key "
-            f"{offered.dtype}); drop those queries or add their items"
+            f"{len(unmatched)} of {len(queries)} queries have no relevant item in the gallery, first row "
+            f"{unmatched[0]} with key {keys[query_code[unmatched[0]]]!r} (query_key is {queries.dtype}, gallery_key "
+            f"{gallery.dtype}); drop those queries or add their items"
         )
     return query_code, items
 
@@ -146,10 +146,10 @@ def _tie_groups(
     m = costs.shape[1]
     rows, above, size = [], [], []
     for row, (cost, items) in enumerate(zip(costs, relevant)):
-        mine = cost[items]
+        relevant_costs = cost[items]
         cost.sort()
         starts = np.append(0, np.flatnonzero(np.diff(cost) > noise[row]) + 1)
-        group = np.searchsorted(starts, np.searchsorted(cost, mine), side="right") - 1
+        group = np.searchsorted(starts, np.searchsorted(cost, relevant_costs), side="right") - 1
         rows.append(np.full(len(items), row))
         above.append(starts[group])
         size.append(np.append(starts, m)[group + 1] - starts[group])
@@ -190,9 +190,9 @@ def mean_reciprocal_rank(
     for a, b in itertools.permutations(embedded, 2):
         both = np.asarray(present[a]) & np.asarray(present[b])
         if both.any():
-            asking, offered = np.asarray(embedded[a])[both], np.asarray(embedded[b])[both]
-            found = retrieval(asking, offered, things[both], things[both], similarity=similarity)
-            values.append(found["reciprocal_rank"].mean())
+            queries, gallery = np.asarray(embedded[a])[both], np.asarray(embedded[b])[both]
+            per_query = retrieval(queries, gallery, things[both], things[both], similarity=similarity)
+            values.append(per_query["reciprocal_rank"].mean())
     if not values:
         raise UsageError(f"ranks need rows with two views or more, got views {list(embedded)}")
     return float(np.mean(values))

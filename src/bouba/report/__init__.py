@@ -1,4 +1,4 @@
-"""One HTML file that tells what was learnt and how well."""
+"""One HTML file that shows what was learnt and how well."""
 
 from bouba.report.content import Case as Case
 from bouba.report.content import Cell as Cell

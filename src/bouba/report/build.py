@@ -57,14 +57,14 @@ SHOWN = {"image": picture_bytes, "video": clip_bytes}
 
 def samples(views: Views, *, image: str, caption: str | None, keys: Sequence) -> list[Picture]:
     """The named things, in every domain they were drawn in. `image` is a view of pictures or of clips."""
-    shown = []
+    pictures = []
     for key in keys:
         for row in np.flatnonzero(views.things == key):
             if views[image].present[row]:
-                said = str(views[caption][row]).split(":")[0] if caption else str(key)
+                name = str(views[caption][row]).split(":")[0] if caption else str(key)
                 tag = "" if views.domain is None else str(views.domain[row])
-                shown.append(Picture(SHOWN[views.modalities[image]](views[image][row]), said, tag))
-    return shown
+                pictures.append(Picture(SHOWN[views.modalities[image]](views[image][row]), name, tag))
+    return pictures
 
 
 def galleries(
@@ -78,7 +78,7 @@ def galleries(
     k: int = 8,
 ) -> list[Gallery]:
     """For each method, what the cells of view `ask` in some rows find among all cells of view `answer`."""
-    there = np.flatnonzero(views[answer].present)
+    gallery = np.flatnonzero(views[answer].present)
     keys = views.things
     out = []
     for method in methods:
@@ -86,16 +86,16 @@ def galleries(
         compared_by = as_model(method.model).compared_by
         queries = []
         for row in rows:
-            scores = similarities(z[ask][row : row + 1], z[answer][there], compared_by)[0]
+            scores = similarities(z[ask][row : row + 1], z[answer][gallery], compared_by)[0]
             order = np.argsort(-scores, kind="stable")
-            right = keys[there[order]] == keys[row]
-            rank = int(np.argmax(right)) + 1 if right.any() else None
-            found = [_item(views, answer, there[i], scores[i], keys[there[i]] == keys[row]) for i in order[:k]]
+            correct = keys[gallery[order]] == keys[row]
+            rank = int(np.argmax(correct)) + 1 if correct.any() else None
+            best = [_item(views, answer, gallery[i], scores[i], keys[gallery[i]] == keys[row]) for i in order[:k]]
             truth = (
-                None if rank is None else _item(views, answer, there[order[rank - 1]], scores[order[rank - 1]], True)
+                None if rank is None else _item(views, answer, gallery[order[rank - 1]], scores[order[rank - 1]], True)
             )
             text, picture = cell_shown(views, ask, row)
-            queries.append(Query(text, picture, "", rank, truth, found))
+            queries.append(Query(text, picture, "", rank, truth, best))
         out.append(Gallery(title, method.name, queries))
     return out
 
@@ -129,23 +129,23 @@ def embedding_map(
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    there = np.flatnonzero(np.any(list(views.present.values()), axis=0) if fused else views[view].present)
+    rows = np.flatnonzero(np.any(list(views.present.values()), axis=0) if fused else views[view].present)
     random = np.random.default_rng(random_state)
-    if len(there) > PICTURES_SHOWN:
-        there = np.sort(random.choice(there, PICTURES_SHOWN, replace=False))
-    views = views[there]
+    if len(rows) > PICTURES_SHOWN:
+        rows = np.sort(random.choice(rows, PICTURES_SHOWN, replace=False))
+    views = views[rows]
     z = method.model.fuse(views) if fused else method.model.embed(views.select(view))[view]
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-6)
     with threadpool_limits(1):
         plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init="pca", random_state=random_state).fit_transform(z)
     labels = {} if views.domain is None else {"domain": [str(d) for d in views.domain]}
     for name, values in views.y.items():
-        said = ["?" if is_missing(v) else str(v) for v in values]
-        if 1 < len(set(said)) <= 12:
-            labels[name] = said
-    shown = SHOWN.get(views.modalities[view])
+        classes = ["?" if is_missing(v) else str(v) for v in values]
+        if 1 < len(set(classes)) <= 12:
+            labels[name] = classes
+    encode = SHOWN.get(views.modalities[view])
     cells = zip(views[view], views[view].present)
-    pictures = None if shown is None else [shown(cell) if there else None for cell, there in cells]
+    pictures = None if encode is None else [encode(cell) if present else None for cell, present in cells]
     names = [row_name(views, row) for row in range(len(views))]
     return EmbeddingMap(
         title, plane[:, 0].tolist(), plane[:, 1].tolist(), labels or {"": [""] * len(z)}, names, pictures
@@ -154,17 +154,17 @@ def embedding_map(
 
 def facts(views: Views, bad_rows: int = 0) -> list[tuple[str, str]]:
     """What the table is, in a strip."""
-    told = [("rows", f"{len(views):,}")]
+    strip = [("rows", f"{len(views):,}")]
     for name, column in views.columns.items():
         missing = int((~column.present).sum())
-        told.append((name, column.kind + (f", {missing:,} missing" if missing else "")))
+        strip.append((name, column.kind + (f", {missing:,} missing" if missing else "")))
     if views.domain is not None:
-        told.append(("domains", ", ".join(views.domains)))
+        strip.append(("domains", ", ".join(views.domains)))
     if views.key is not None:
-        told.append(("different things", f"{len(set(map(str, views.key))):,}"))
+        strip.append(("different things", f"{len(set(map(str, views.key))):,}"))
     for name, values in views.y.items():
-        told.append((name, f"{len({str(v) for v in values if not is_missing(v)})} classes"))
-    return [*told, ("cells that could not be read", f"{bad_rows:,}")] if bad_rows else told
+        strip.append((name, f"{len({str(v) for v in values if not is_missing(v)})} classes"))
+    return [*strip, ("cells that could not be read", f"{bad_rows:,}")] if bad_rows else strip
 
 
 def pick_queries(views: Views, *, ask: str, answer: str, n: int, random_state: int = 0) -> list[int]:

@@ -11,7 +11,16 @@ from typing import Any
 
 from bouba.report.content import EmbeddingMap
 from bouba.report.scores import Row
-from bouba.report.wording import capital, direction_words, domain_words, measure_words, method_name, split_words
+from bouba.report.wording import (
+    NO_METHODS,
+    Methods,
+    capital,
+    direction_words,
+    domain_words,
+    measure_words,
+    method_title,
+    split_words,
+)
 
 Figure = dict[str, Any]
 
@@ -45,7 +54,7 @@ def plain(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def score_figure(rows: Sequence[Row], colour: Mapping[str, str]) -> Figure:
+def score_figure(rows: Sequence[Row], colour: Mapping[str, str], methods: Methods = NO_METHODS) -> Figure:
     """Dots with whiskers for one metric, one line per task; a grey bar marks chance."""
     ordered = sorted(rows, key=lambda row: [r.split for r in rows].index(row.split))
     notes, places, place = [], [], 0.0
@@ -57,7 +66,8 @@ def score_figure(rows: Sequence[Row], colour: Mapping[str, str]) -> Figure:
         places.append(place)
         place += 1
     fraction = all(row.fraction for row in ordered)
-    traces = [_dots(ordered, places, method, colour[method], i) for i, method in enumerate(colour)]
+    titles = {method: plain(method_title(method, methods)) for method in colour}
+    traces = [_dots(ordered, places, method, titles[method], colour[method], i) for i, method in enumerate(colour)]
     traces = [trace for trace in traces if trace["x"]] + _chance(ordered, places)
     return {
         "data": traces,
@@ -94,7 +104,7 @@ def _note(text: str, y: float) -> Figure:
     }
 
 
-def _dots(rows: Sequence[Row], places: Sequence[float], method: str, colour: str, index: int) -> Figure:
+def _dots(rows: Sequence[Row], places: Sequence[float], method: str, title: str, colour: str, index: int) -> Figure:
     done = [(row, place) for row, place in zip(rows, places) if method in row.scores]
     scores = [row.scores[method] for row, _ in done]
     shift = [list(row.scores).index(method) - (len(row.scores) - 1) / 2 for row, _ in done]
@@ -102,7 +112,7 @@ def _dots(rows: Sequence[Row], places: Sequence[float], method: str, colour: str
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": plain(method_name(method)),
+        "name": title,
         "x": [score.value for score in scores],
         "y": [place + s * t for (_, place), s, t in zip(done, shift, step)],
         "text": [f"{row.show(score.value)} ({row.interval(score)})" for (row, _), score in zip(done, scores)],
@@ -121,8 +131,8 @@ def _dots(rows: Sequence[Row], places: Sequence[float], method: str, colour: str
 
 
 def _chance(rows: Sequence[Row], places: Sequence[float]) -> list[Figure]:
-    known = [(row.chance, place) for row, place in zip(rows, places) if row.chance is not None]
-    if not known:
+    levels = [(row.chance, place) for row, place in zip(rows, places) if row.chance is not None]
+    if not levels:
         return []
     marker = {"symbol": "line-ns-open", "size": 18, "color": GREY, "line": {"width": 2}}
     return [
@@ -130,15 +140,20 @@ def _chance(rows: Sequence[Row], places: Sequence[float]) -> list[Figure]:
             "type": "scatter",
             "mode": "markers",
             "name": "chance",
-            "x": [chance for chance, _ in known],
-            "y": [place for _, place in known],
+            "x": [chance for chance, _ in levels],
+            "y": [place for _, place in levels],
             "marker": marker,
             "hovertemplate": "chance %{x}",
         }
     ]
 
 
-def curve_figure(part: str, curves: Mapping[str, Sequence[Mapping[str, Any]]], colour: Mapping[str, str]) -> Figure:
+def curve_figure(
+    part: str,
+    curves: Mapping[str, Sequence[Mapping[str, Any]]],
+    colour: Mapping[str, str],
+    methods: Methods = NO_METHODS,
+) -> Figure:
     """One column of the history by epoch, a line per method."""
     traces = []
     for index, method in enumerate(colour):
@@ -149,7 +164,7 @@ def curve_figure(part: str, curves: Mapping[str, Sequence[Mapping[str, Any]]], c
                 {
                     "type": "scatter",
                     "mode": "lines+markers" if len(values) <= 40 else "lines",
-                    "name": plain(method_name(method)),
+                    "name": plain(method_title(method, methods)),
                     "x": [finite(row.get("epoch", place + 1)) for place, row in enumerate(rows)],
                     "y": values,
                     "line": {"color": colour[method], "width": 2.2},
@@ -170,14 +185,14 @@ def curve_figure(part: str, curves: Mapping[str, Sequence[Mapping[str, Any]]], c
 
 def parts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Numeric columns of the histories; loss and validation first."""
-    found = dict.fromkeys(
+    numeric = dict.fromkeys(
         key
         for rows in curves.values()
         for row in rows
         for key, value in row.items()
         if key != "epoch" and finite(value) is not None
     )
-    return sorted(found, key=lambda part: (part != "loss", part != "validation"))
+    return sorted(numeric, key=lambda part: (part != "loss", part != "validation"))
 
 
 def finite(value: object) -> float | None:

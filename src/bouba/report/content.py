@@ -12,7 +12,7 @@ from bouba.errors import DataError
 class Picture:
     """One encoded picture (PNG, WebP, JPEG or GIF bytes).
 
-    Pictures that follow each other with the same caption are shown as one family, told apart by `tag`.
+    Pictures that follow each other with the same caption are shown as one family, each with its `tag`.
     """
 
     data: bytes
@@ -33,7 +33,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Query:
-    """What was asked and what came back, best first.
+    """A query and what came back, best first.
 
     `rank` is the place of the first right answer in the full ranking, counted from 1. `truth` is that right
     answer; it is shown when it is not among `found`.
@@ -138,10 +138,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Made:
-    """A row that was translated: what was told, what is true, and what was made of it.
+    """A row that was translated: its source, its true target, and what was made of it.
 
     Args:
-        text, picture: what was told. name: of the row. truth: a picture.
+        text, picture: the source. name: of the row. truth: a picture.
         drawn: method -> pictures.
         stages: (when, picture) as training went; empty for rows that were not followed.
     """
@@ -204,6 +204,8 @@ class Report:
         galleries: queries with what was found.
         maps: embeddings on a plane.
         notes: sentences for the end of the page: caveats, licences, versions.
+        methods: name in the records -> title and a sentence that goes on from it, "is a linear method."; names that are
+            not listed are shown readable.
     """
 
     title: str

@@ -16,13 +16,13 @@ from bouba.report.content import Case, Picture, Report
 from bouba.report.headline import headline, lead
 from bouba.report.pictures import Album
 from bouba.report.scores import Row, read_rows
-from bouba.report.shelves import hang
+from bouba.report.shelves import walls
 
 MAIN = ("recall@1", "recall@10")  # rows of the table that need no click; so are accuracies
 
 
 def write(report: Report, path: str | os.PathLike[str]) -> Path:
-    """Write the page beside its place and move it there, so that nobody sees half a page.
+    """Write the page to a file next to its place and move it there, so that nobody sees half a page.
 
     The same report gives the same bytes.
 
@@ -33,16 +33,16 @@ def write(report: Report, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     page = render(report)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(page)
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(beside, 0o666 & ~mask)  # mkstemp makes files that only the owner may read
-        os.replace(beside, target)
+        os.chmod(part, 0o666 & ~mask)  # mkstemp makes files that only the owner may read
+        os.replace(part, target)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
         raise
     return target
 
@@ -54,31 +54,31 @@ def render(report: Report) -> str:
     album = Album()
     rows = sorted(read_rows(report.records), key=lambda row: report.target is not None and row.domain != report.target)
     colour = charts.colours(_methods(report, rows))
-    tiles = headline(rows, report.target)
+    tiles = headline(rows, report.target, report.methods)
     figures: dict[str, list[charts.Figure]] = {}
     context = {
         "report": report,
         "album": album,
-        "methods": [{"key": method, "note": wording.method_note(method)} for method in colour],
+        "methods": [{"key": method, "note": wording.method_note(method, report.methods)} for method in colour],
         "colour": colour,
         "number_of": {method: i for i, method in enumerate(colour)},
         "tiles": tiles,
-        "lead": report.summary if report.summary is not None else lead(tiles),
+        "lead": report.summary if report.summary is not None else lead(tiles, report.methods),
         "families": _families(report.samples),
         "tables": _tables(rows, report.target),
         "spaces": [] if report.diagnosis is None else _spaces(report.diagnosis),
         "measures": _measures(rows),
         "runs": max((score.runs for row in rows for score in row.scores.values()), default=1),
-        "metrics": _score_charts(rows, colour, figures),
+        "metrics": _score_charts(rows, colour, report.methods, figures),
         "parts": _curve_charts(report, colour, figures),
         "predicted": _predicted(report, figures),
         "several_methods": len({one.method for one in report.judged}) > 1,
         "followed": [one for one in report.made if one.stages],
-        "walls": hang(report.galleries),
+        "walls": walls(report.galleries, report.methods),
         "colourings": _map_charts(report, figures),
     }
     body = (
-        _environment(jinja2)
+        _environment(jinja2, report.methods)
         .get_template("report.html.j2")
         .render(
             context,
@@ -89,7 +89,7 @@ def render(report: Report) -> str:
     return body + "\n"
 
 
-def _environment(jinja2: ModuleType) -> Any:
+def _environment(jinja2: ModuleType, methods: wording.Methods) -> Any:
     templates = resources.files("bouba.report") / "templates"
 
     def source(name: str) -> str:
@@ -103,7 +103,7 @@ def _environment(jinja2: ModuleType) -> Any:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "method": wording.method_name,
+        "method": lambda name: wording.method_title(name, methods),
         "direction": lambda text: wording.capital(wording.direction_words(text)),
         "part": wording.part_name,
         "score": "{:.2f}".format,
@@ -169,13 +169,15 @@ def _measures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     return [(metric, *words) for metric in metrics if (words := wording.measure_words(metric))[1]]
 
 
-def _score_charts(rows: Sequence[Row], colour: dict[str, str], figures: dict[str, list[charts.Figure]]) -> list[str]:
+def _score_charts(
+    rows: Sequence[Row], colour: dict[str, str], methods: wording.Methods, figures: dict[str, list[charts.Figure]]
+) -> list[str]:
     """One figure a metric, best known first; returns the names to choose from."""
     metrics = list(dict.fromkeys(row.metric for row in rows))
     metrics.sort(key=lambda metric: (metric != "recall@10", "accuracy" not in metric))
     if metrics:
         figures["scores"] = [
-            charts.score_figure([row for row in rows if row.metric == metric], colour) for metric in metrics
+            charts.score_figure([row for row in rows if row.metric == metric], colour, methods) for metric in metrics
         ]
     return [wording.measure_words(metric)[0] for metric in metrics]
 
@@ -185,7 +187,7 @@ def _curve_charts(
 ) -> list[tuple[str, str]]:
     """One small figure a column of the history; returns (figure, column)."""
     names = [(f"curve-{i}", part) for i, part in enumerate(charts.parts(report.curves))]
-    figures |= {name: [charts.curve_figure(part, report.curves, colour)] for name, part in names}
+    figures |= {name: [charts.curve_figure(part, report.curves, colour, report.methods)] for name, part in names}
     return names
 
 
@@ -219,10 +221,12 @@ def _shows_parts(cases: Sequence[Case]) -> bool:
 def _map_charts(report: Report, figures: dict[str, list[charts.Figure]]) -> list[str]:
     """One figure a map and colouring; returns the colourings. All maps are coloured together."""
     labels = list(dict.fromkeys(label for points in report.maps for label in points.labels))
-    wanted: list[str | None] = [*labels] or [None]
+    colourings: list[str | None] = [*labels] or [None]
     for i, points in enumerate(report.maps):
-        own = next(iter(points.labels), None)
-        figures[f"map-{i}"] = [charts.map_figure(points, label if label in points.labels else own) for label in wanted]
+        first = next(iter(points.labels), None)
+        figures[f"map-{i}"] = [
+            charts.map_figure(points, label if label in points.labels else first) for label in colourings
+        ]
     return labels
 
 

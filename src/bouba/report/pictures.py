@@ -17,7 +17,7 @@ SIGNATURES = (
 
 
 def mime(data: bytes) -> str | None:
-    """The type that the first bytes tell, or None."""
+    """The type by the first bytes, or None."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((name for start, name in SIGNATURES if data.startswith(start)), None)

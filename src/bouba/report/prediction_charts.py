@@ -117,7 +117,7 @@ def contribution_figure(judged: Judged) -> Figure:
     """How much each view moves the prediction, with intervals, the largest on top."""
     shares = judged.contributions
     points = judged.in_points
-    told = lambda value: percent(value) if points else f"{value:.3g}"  # noqa: E731
+    worded = lambda value: percent(value) if points else f"{value:.3g}"  # noqa: E731
     return {
         "data": [
             {
@@ -125,7 +125,7 @@ def contribution_figure(judged: Judged) -> Figure:
                 "orientation": "h",
                 "x": [share.value for share in shares],
                 "y": [plain(capital(side(share.view))) for share in shares],
-                "text": [told(share.value) for share in shares],
+                "text": [worded(share.value) for share in shares],
                 "textposition": "none",
                 "customdata": [share.n for share in shares],
                 "hovertemplate": "%{y}: %{text} on average over %{customdata} rows<extra></extra>",

@@ -34,19 +34,22 @@ def judged(method: Method, views: Views, *, mistakes: int = 9, random_state: int
         mistakes: how many are shown. random_state: which rows are explained where there are very many.
     """
     random = np.random.default_rng(random_state)
-    found = []
+    out = []
     for label, values in method.model.outputs(views).items():
-        known = ~np.array([is_missing(v) for v in views.y.get(label, [None] * len(views))], bool)
-        rows = np.flatnonzero(known & np.any(list(views.present.values()), axis=0))
+        labelled = ~np.array([is_missing(v) for v in views.y.get(label, [None] * len(views))], bool)
+        rows = np.flatnonzero(labelled & np.any(list(views.present.values()), axis=0))
         if len(rows) < 2:
             continue
         part, outputs = views[rows], values[rows, 0]
-        told = _numbers(part, label, outputs) if values.ndim == 2 else _classes(part, label, outputs, method.model)
+        if values.ndim == 2:
+            of_label = _judged_numbers(part, label, outputs)
+        else:
+            of_label = _judged_classes(part, label, outputs, method.model)
         drawn = part[np.sort(random.permutation(len(part))[:EXPLAINED])]
         worst = part[_worst(part, label, outputs, method.model)[:mistakes]]
-        told = replace(told, method=method.name, cases=cases(method.model, worst, label))
-        found.append(replace(told, **averages(explain(method.model, drawn, label=label))))
-    return found
+        of_label = replace(of_label, method=method.name, cases=cases(method.model, worst, label))
+        out.append(replace(of_label, **averages(explain(method.model, drawn, label=label))))
+    return out
 
 
 def cases(model: Any, views: Views, label: str) -> list[Case]:
@@ -61,13 +64,13 @@ def cases(model: Any, views: Views, label: str) -> list[Case]:
 def _case(
     model: Any, views: Views, label: str, row: int, output: np.ndarray, truth: Any, added: Mapping[str, float]
 ) -> Case:
-    there = [name for name in views.columns if views[name].present[row]]
-    cells, name = [_cell(model, views, label, view, row) for view in there], row_name(views, row)
+    present = [name for name in views.columns if views[name].present[row]]
+    cells, name = [_cell(model, views, label, view, row) for view in present], row_name(views, row)
     if output.ndim == 0:
-        is_ = None if is_missing(truth) else number(float(truth))
-        return Case(cells, number(float(output)), is_, None, added, name)
-    guess, is_ = str(model.classes(label)[output.argmax()]), None if is_missing(truth) else class_name(truth)
-    return Case(cells, guess, is_, float(np.exp(output.max())), added, name)
+        true = None if is_missing(truth) else number(float(truth))
+        return Case(cells, number(float(output)), true, None, added, name)
+    guess, true = str(model.classes(label)[output.argmax()]), None if is_missing(truth) else class_name(truth)
+    return Case(cells, guess, true, float(np.exp(output.max())), added, name)
 
 
 def _cell(model: Any, views: Views, label: str, view: str, row: int) -> Cell:
@@ -76,12 +79,12 @@ def _cell(model: Any, views: Views, label: str, view: str, row: int) -> Cell:
     if views.modalities[view] not in ("image", "text"):
         return Cell(view, text, picture)
     try:
-        found = saliency(model, views[row], view, label=label, steps=STEPS)
+        parts = saliency(model, views[row], view, label=label, steps=STEPS)
     except (MissingExtraError, UsageError):  # no Captum, or a tower whose inputs cannot be changed by degrees
         return Cell(view, text, picture)
-    if found.heat is None or found.picture is None:
-        return Cell(view, text, picture, None, found.words)
-    return Cell(view, text, picture, overlay(found.picture, found.heat, side=168))
+    if parts.heat is None or parts.picture is None:
+        return Cell(view, text, picture, None, parts.words)
+    return Cell(view, text, picture, overlay(parts.picture, parts.heat, side=168))
 
 
 def averages(explanation: Explanation) -> dict[str, Any]:
@@ -90,30 +93,30 @@ def averages(explanation: Explanation) -> dict[str, Any]:
     return {"unit": explanation.what, "contributions": shares}
 
 
-def _classes(views: Views, label: str, log_p: np.ndarray, model: Any) -> Judged:
+def _judged_classes(views: Views, label: str, log_p: np.ndarray, model: Any) -> Judged:
     names = [str(name) for name in model.classes(label)]
     codes, p = class_codes(views.y[label], model.classes(label)), np.exp(log_p.astype(float))
     bins = reliability(codes, p)
     bars = [(float(c), float(a), int(n)) for c, a, n in zip(bins.confidence, bins.accuracy, bins.n)]
-    shown, counts = _confusion(codes, p.argmax(1), names)
-    return Judged(label, "", shown, counts, bars, expected_calibration_error(codes, p))
+    classes, counts = _confusion(codes, p.argmax(1), names)
+    return Judged(label, "", classes, counts, bars, expected_calibration_error(codes, p))
 
 
 def _confusion(true: np.ndarray, guess: np.ndarray, names: list[str]) -> tuple[list[str], list[list[int]]]:
     """The commonest classes and how often each was called each; the rest, and classes never trained, are one."""
     common = np.argsort(-np.bincount(true[true >= 0], minlength=len(names)), kind="stable")[:CLASSES_SHOWN]
-    kept = sorted(common.tolist())
-    place = np.full(len(names) + 1, len(kept))  # -1, a class that training did not have, is the last
-    place[kept] = np.arange(len(kept))
-    counts = np.zeros((len(kept) + 1, len(kept) + 1), int)
+    common_codes = sorted(common.tolist())
+    place = np.full(len(names) + 1, len(common_codes))  # -1, a class that training did not have, is the last
+    place[common_codes] = np.arange(len(common_codes))
+    counts = np.zeros((len(common_codes) + 1, len(common_codes) + 1), int)
     np.add.at(counts, (place[true], place[guess]), 1)
-    shown = [names[code] for code in kept]
+    common_names = [names[code] for code in common_codes]
     if counts[-1].any() or counts[:, -1].any():
-        return [*shown, OTHER], counts.tolist()
-    return shown, counts[:-1, :-1].tolist()
+        return [*common_names, OTHER], counts.tolist()
+    return common_names, counts[:-1, :-1].tolist()
 
 
-def _numbers(views: Views, label: str, guess: np.ndarray) -> Judged:
+def _judged_numbers(views: Views, label: str, guess: np.ndarray) -> Judged:
     truth = views.y[label].astype(float)
     return Judged(label, "", which="Farthest off", points=[(float(t), float(g)) for t, g in zip(truth, guess)])
 

@@ -1,4 +1,4 @@
-"""Flat records -> comparable rows, and what may honestly be said about them."""
+"""Flat records -> comparable rows, and what can be concluded from them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -68,8 +68,8 @@ class Row:
         if not has_best(self.metric):
             return None
         best, *others = self.ranked
-        known = all(score.low is not None and score.high is not None for score in (best, *others))
-        return best.method if others and known and not any(self.overlap(best, o) for o in others) else None
+        intervals = all(score.low is not None and score.high is not None for score in (best, *others))
+        return best.method if others and intervals and not any(self.overlap(best, o) for o in others) else None
 
     @staticmethod
     def overlap(one: Score, other: Score) -> bool:
@@ -104,7 +104,7 @@ def read_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
         missing = [key for key in ("method", "metric", "value") if record.get(key) is None]
         if missing:
             raise DataError(f"record {place} lacks {', '.join(missing)}; give one flat mapping per score")
-        if _number(record["value"]) is None:
+        if _finite(record["value"]) is None:
             continue
         keys = ("split", "domain", "direction")
         split, domain, direction = ("" if record.get(key) is None else str(record[key]) for key in keys)
@@ -118,7 +118,7 @@ def read_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 def _merge(method: str, metric: str, runs: Sequence[Mapping[str, Any]]) -> Score:
     def column(key: str) -> list[float]:
-        values = (_number(run.get(key)) for run in runs)
+        values = (_finite(run.get(key)) for run in runs)
         return [value for value in values if value is not None]
 
     values, lows, highs = column("value"), column("low"), column("high")
@@ -135,7 +135,7 @@ def _merge(method: str, metric: str, runs: Sequence[Mapping[str, Any]]) -> Score
     )
 
 
-def _number(value: object) -> float | None:
+def _finite(value: object) -> float | None:
     """A finite float, else None."""
     if value is None or isinstance(value, str):
         return None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bouba.report.content import Gallery, Query
-from bouba.report.wording import method_name
+from bouba.report.wording import NO_METHODS, Methods, method_title
 
 
 @dataclass
@@ -42,35 +42,35 @@ class Wall:
     shelves: list[Shelf]
 
 
-def hang(galleries: Sequence[Gallery]) -> list[Wall]:
+def walls(galleries: Sequence[Gallery], methods: Methods = NO_METHODS) -> list[Wall]:
     """Galleries with one title share a wall."""
     titles = dict.fromkeys(gallery.title for gallery in galleries)
-    return [_wall(title, [gallery for gallery in galleries if gallery.title == title]) for title in titles]
+    return [_wall(title, [gallery for gallery in galleries if gallery.title == title], methods) for title in titles]
 
 
-def _wall(title: str, galleries: Sequence[Gallery]) -> Wall:
+def _wall(title: str, galleries: Sequence[Gallery], methods: Methods) -> Wall:
     cards: dict[tuple[object, ...], Card] = {}
     for gallery in galleries:
-        seen: dict[tuple[object, ...], int] = {}
+        count: dict[tuple[object, ...], int] = {}
         for query in gallery.queries:
-            asked = (query.text, query.picture)
-            seen[asked] = seen.get(asked, 0) + 1  # two things can share a name
-            cards.setdefault((*asked, seen[asked]), Card()).answers[gallery.method] = query
-    methods = list(dict.fromkeys(gallery.method for gallery in galleries))
+            question = (query.text, query.picture)
+            count[question] = count.get(question, 0) + 1  # two things can share a name
+            cards.setdefault((*question, count[question]), Card()).answers[gallery.method] = query
+    names = list(dict.fromkeys(gallery.method for gallery in galleries))
     shelves: dict[str, Shelf] = {}
     for card in cards.values():
-        heading, outcome = _outcome(card, len(methods))
+        heading, outcome = _outcome(card, len(names), methods)
         shelves.setdefault(heading, Shelf(heading, outcome, [])).cards.append(card)
     order = ("mixed", "hit", "miss")
-    return Wall(title, methods, sorted(shelves.values(), key=lambda shelf: order.index(shelf.outcome)))
+    return Wall(title, names, sorted(shelves.values(), key=lambda shelf: order.index(shelf.outcome)))
 
 
-def _outcome(card: Card, methods: int) -> tuple[str, str]:
+def _outcome(card: Card, compared: int, methods: Methods) -> tuple[str, str]:
     hits = card.hits
-    if methods == 1:
+    if compared == 1:
         return ("Found", "hit") if hits else ("Missed", "miss")
     if not hits:
         return "Missed by every method", "miss"
     if len(hits) == len(card.answers):
         return "Found by every method", "hit"
-    return f"Found only by {', '.join(map(method_name, hits))}", "mixed"
+    return f"Found only by {', '.join(method_title(hit, methods) for hit in hits)}", "mixed"

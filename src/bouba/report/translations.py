@@ -28,22 +28,22 @@ class Watch:
 
     def __init__(self, model: Any, views: Views):
         self.model, self.views = model, views[: min(FOLLOWED, len(views))]
-        self.seen: dict[int, list[bytes]] = {}
+        self.pictures: dict[int, list[bytes]] = {}
 
     def __call__(self, row: dict) -> None:
-        """Look, after an epoch that is a power of two."""
+        """Draw, after an epoch that is a power of two."""
         epoch = int(row["epoch"])
         if epoch & (epoch - 1) == 0:
-            self.seen[epoch] = self._pictures()
+            self.pictures[epoch] = self._draw()
 
     def stages(self) -> list[Stage]:
-        """What was seen, and what the fitted model draws now."""
+        """What was drawn, and what the fitted model draws now."""
         history = self.model.history_
-        kept = min(history, key=lambda row: row["validation"]) if "validation" in history[-1] else history[-1]
-        seen = [(f"epoch {epoch}", pictures) for epoch, pictures in self.seen.items() if epoch != kept["epoch"]]
-        return [*seen, (f"as kept, epoch {kept['epoch']}", self._pictures())]
+        best = min(history, key=lambda row: row["validation"]) if "validation" in history[-1] else history[-1]
+        earlier = [(f"epoch {epoch}", pictures) for epoch, pictures in self.pictures.items() if epoch != best["epoch"]]
+        return [*earlier, (f"as kept, epoch {best['epoch']}", self._draw())]
 
-    def _pictures(self) -> list[bytes]:
+    def _draw(self) -> list[bytes]:
         return [_png(items[0]) for items in self.model.translate(self.views.select(self.model.source_))]
 
 
@@ -58,17 +58,17 @@ def made(
         draws: pictures a method; of equal ones one is shown.
         stages: of a Watch over the first of these rows.
     """
-    model, asked = methods[0].model, views[np.asarray(rows, int)]
-    if not len(asked) or model.kinds_[model.target_] != "image":
+    model, chosen = methods[0].model, views[np.asarray(rows, int)]
+    if not len(chosen) or model.kinds_[model.target_] != "image":
         return []
-    drawn = {one.name: one.model.translate(asked.select(model.source_), draws) for one in methods}
-    found = []
-    for row, truth in enumerate(model.truth(asked)):
-        text, picture = cell_shown(asked, model.source_, row)
+    drawn = {one.name: one.model.translate(chosen.select(model.source_), draws) for one in methods}
+    out = []
+    for row, truth in enumerate(model.truth(chosen)):
+        text, picture = cell_shown(chosen, model.source_, row)
         pictures = {name: list(dict.fromkeys(map(_png, items[row]))) for name, items in drawn.items()}
-        grown = [(when, several[row]) for when, several in stages if row < len(several)]
-        found.append(Made(text, picture, row_name(asked, row), _png(truth), pictures, grown))
-    return found
+        stages_of_row = [(when, several[row]) for when, several in stages if row < len(several)]
+        out.append(Made(text, picture, row_name(chosen, row), _png(truth), pictures, stages_of_row))
+    return out
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -1,23 +1,14 @@
 """Names in records -> words a stranger reads. A name that is not known is shown as it is."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
-METHODS = {
-    "clip": ("CLIP", "learns from captioned pictures only."),
-    "clip_dann": (
-        "CLIP + DANN",
-        "is CLIP that also looks at pictures of the new style, without captions: it learns to ignore style, and "
-        "normalises the new style by its own statistics.",
-    ),
-    "late_fusion": (
-        "Late fusion",
-        "is the baseline: the same towers, each view predicting alone, and the mean of their probabilities.",
-    ),
-    "gan": ("Conditional GAN", "draws what was told, taught by a critic that looks for what is not real."),
-    "flow": ("Flow matching", "draws what was told by carrying noise step by step to something that looks real."),
-    "regression": ("Regression", "is the baseline: the mean of all that would fit, the same at every draw."),
-    "linear_cca": ("Linear CCA", "is a simple linear method without a neural network, here as a yardstick."),
-}
+Methods = Mapping[str, tuple[str, str]]
+"""Name of a method in the records -> its title, and a sentence on what it is, to follow the title."""
+
+NO_METHODS: Methods = MappingProxyType({})
+
 SPLITS = {
     "known": (
         "Known concept, new style",
@@ -93,7 +84,7 @@ OF_LABEL = {  # ending of a metric -> name and explanation, {0} standing for the
 NO_BEST = ("diversity", "novelty")  # metrics of which neither more nor less is better
 IN_UNITS = ("_log_loss", "_rmse", "_mae", "frechet_distance", *NO_BEST)  # endings of metrics that are no share
 SPACES = {"raw": "as it comes", "before": "without adaptation", "after": "with adaptation"}
-UPPER = {"clip": "CLIP", "cca": "CCA", "dann": "DANN", "pca": "PCA", "vicreg": "VICReg", "siglip": "SigLIP"}
+ACRONYMS = {word.upper(): word for word in ("CCA", "CLIP", "DANN", "GAN", "MMD", "PCA", "SigLIP", "SimCLR", "VICReg")}
 PARTS = {
     "loss": "Training loss",
     "validation": "Validation",
@@ -105,16 +96,16 @@ PARTS = {
 }
 
 
-def method_name(method: str) -> str:
-    """'clip_dann' -> 'CLIP + DANN'; 'my_deep_cca' -> 'my deep CCA'."""
-    if method in METHODS:
-        return METHODS[method][0]
-    return " ".join(UPPER.get(word, word) for word in method.split("_"))
+def method_title(name: str, methods: Methods) -> str:
+    """The title of a method; of one that is not listed its name, readable: 'my-deep-cca' -> 'my deep CCA'."""
+    if name in methods:
+        return methods[name][0]
+    return " ".join(ACRONYMS.get(word.upper(), word) for word in re.split("[-_]", name))
 
 
-def method_note(method: str) -> str:
-    """What a known method is, else ''."""
-    return METHODS.get(method, ("", ""))[1]
+def method_note(name: str, methods: Methods) -> str:
+    """What a listed method is, else ''."""
+    return methods[name][1] if name in methods else ""
 
 
 def split_words(split: str) -> tuple[str, str]:
@@ -141,7 +132,7 @@ def direction_words(direction: str) -> str:
 
 
 def domain_words(domain: str, target: str | None = None) -> str:
-    """'' for 'all': rows that are not told apart need no word. 'openmoji, the target' for the domain adapted to."""
+    """'' for 'all': rows of all domains together need no word. 'openmoji, the target' for the domain adapted to."""
     if domain == "all":
         return ""
     return f"{domain}, the target" if domain == target else domain
@@ -154,8 +145,8 @@ def capital(text: str) -> str:
 
 def recall_at(metric: str) -> int | None:
     """10 for 'recall@10', None for other metrics."""
-    found = re.fullmatch(r"(?:recall|r|hit)@(\d+)", metric.lower())
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"(?:recall|r|hit)@(\d+)", metric.lower())
+    return int(match[1]) if match else None
 
 
 def measure_words(metric: str) -> tuple[str, str]:
@@ -163,16 +154,16 @@ def measure_words(metric: str) -> tuple[str, str]:
     k = recall_at(metric)
     if k is not None:
         name = "Found first" if k == 1 else f"Found in the top {k}"
-        where = "is the first result" if k == 1 else f"is among the first {k} results"
-        return name, f"share of questions whose right answer {where}"
+        place = "is the first result" if k == 1 else f"is among the first {k} results"
+        return name, f"share of questions whose right answer {place}"
     if metric.lower() in MEASURES:
         return MEASURES[metric.lower()]
     ending = next((end for end in OF_LABEL if metric.endswith(f"_{end}")), None)
     if ending is None:
         return capital(metric.replace("_", " ")), ""
     label = metric.removesuffix(f"_{ending}").replace("_", " ")
-    name, told = OF_LABEL[ending]
-    return capital(name.format(label)), told.format(label)
+    name, explanation = OF_LABEL[ending]
+    return capital(name.format(label)), explanation.format(label)
 
 
 def is_rank(metric: str) -> bool:
@@ -200,9 +191,9 @@ def in_units(metric: str) -> bool:
 def part_name(part: str) -> str:
     """Name of a column of the training history; 'Prediction.accuracy.kind' -> 'Kind: accuracy'."""
     term, _, rest = part.partition(".")
-    what, of, label = rest.partition(".")
-    if of:
-        return capital(f"{label}: {what}") + (f" ({term})" if "-" in term else "")
+    measure, dot, label = rest.partition(".")
+    if dot:
+        return capital(f"{label}: {measure}") + (f" ({term})" if "-" in term else "")
     return PARTS.get(part, capital(part.replace("_", " ")))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from bouba.errors import DataError, UsageError, nearest
-from bouba.search.columns import Column, plain
+from bouba.search.columns import IndexColumn, as_plain
 
 ROW, VIEW, PATH, VECTOR = "_row", "_view", "_path", "_vector"
 
@@ -15,8 +15,8 @@ _AT_ONCE = 65_536  # vectors scaled in float64 at a time
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows that passed the door: arrays of one length, every mask and row number filled in."""
+class IndexRows:
+    """Rows to be stored, checked: arrays of one length, every mask and row number filled in."""
 
     embeddings: Mapping[str, np.ndarray]
     present: Mapping[str, np.ndarray]
@@ -32,7 +32,7 @@ class Rows:
         """The first row number above these and above `next_row - 1`."""
         return max(next_row, int(self.rows.max()) + 1) if len(self.rows) else next_row
 
-    def cells(self, columns: Sequence[Column], *, unit: bool) -> pa.Table:
+    def cells(self, columns: Sequence[IndexColumn], *, unit: bool) -> pa.Table:
         """One table row a present cell; `unit` scales each vector to length one (zeros stay zeros)."""
         n = len(self.rows)
         metadata = {c.stored: c.encode(self.columns.get(c.name, [None] * n)) for c in columns}
@@ -40,15 +40,15 @@ class Rows:
         for view, array in self.embeddings.items():
             keep = np.flatnonzero(self.present[view])
             vectors = as_stored(array[keep], unit=unit)  # (cells, d)
-            paths = _column(self.paths[view]) if view in self.paths else [None] * n
-            own = {
+            paths = _listed(self.paths[view]) if view in self.paths else [None] * n
+            location = {
                 ROW: pa.array(self.rows[keep]),
                 VIEW: pa.array([view] * len(keep), pa.string()),
                 PATH: pa.array([_text(paths[i]) for i in keep], pa.string()),
                 VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self.width),
             }
-            taken = {name: values.take(pa.array(keep)) for name, values in metadata.items()}
-            parts.append(pa.table(own | taken))
+            selected = {name: values.take(pa.array(keep)) for name, values in metadata.items()}
+            parts.append(pa.table(location | selected))
         return pa.concat_tables(parts)
 
 
@@ -60,8 +60,8 @@ def check(
     rows: np.ndarray | None,
     *,
     next_row: int = 0,
-) -> Rows:
-    """The one door for embeddings: refuses shapes that disagree, NaN in a present cell, doubled rows."""
+) -> IndexRows:
+    """Checked rows: refuses shapes that disagree, NaN in a present cell, doubled row numbers."""
     if not embeddings:
         raise UsageError("an index needs one view or more, got none; give {'image': embeddings}")
     arrays = {view: np.asarray(values) for view, values in embeddings.items()}
@@ -75,12 +75,12 @@ def check(
             raise UsageError(f"views must agree in rows and width: {first!r} is {shape}, {view!r} {array.shape}")
     n = shape[0]
     _check_lengths("columns", columns, n)
-    _check_lengths("paths", paths, n, known=arrays)
+    _check_lengths("paths", paths, n, views=arrays)
     masks = _masks(present or {}, arrays, n)
     for view, array in arrays.items():
         _check_finite(view, array, masks[view])
-    listed = {name: _column(values) for name, values in columns.items()}
-    return Rows(arrays, masks, listed, paths, _row_numbers(rows, n, next_row))
+    listed = {name: _listed(values) for name, values in columns.items()}
+    return IndexRows(arrays, masks, listed, paths, _row_numbers(rows, n, next_row))
 
 
 def as_stored(vectors: np.ndarray, *, unit: bool) -> np.ndarray:
@@ -97,31 +97,32 @@ def as_stored(vectors: np.ndarray, *, unit: bool) -> np.ndarray:
     return stored
 
 
-def _column(values: Sequence) -> list:
+def _listed(values: Sequence) -> list:
     """By position: a pandas Series would answer values[3] by label."""
     return list(values)
 
 
 def _text(value: object) -> str | None:
-    value = plain(value)
+    value = as_plain(value)
     return None if value is None else str(value)
 
 
-def _masks(given: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
-    _check_lengths("present", given, n, known=arrays)
-    masks = {view: np.asarray(given.get(view, np.ones(n, dtype=bool))) for view in arrays}
+def _masks(present: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    _check_lengths("present", present, n, views=arrays)
+    masks = {view: np.asarray(present.get(view, np.ones(n, dtype=bool))) for view in arrays}
     for view, mask in masks.items():
         if mask.shape != (n,) or mask.dtype != bool:
             raise UsageError(f"present[{view!r}] needs bool of shape ({n},), got {mask.dtype} {mask.shape}")
     return masks
 
 
-def _check_lengths(what: str, given: Mapping, n: int, known: Mapping | None = None) -> None:
-    for name, values in given.items():
-        if known is not None and name not in known:
-            raise UsageError(f"{what} names the view {name!r}, which has no embeddings{nearest(name, known)}")
+def _check_lengths(argument: str, columns: Mapping, n: int, views: Mapping | None = None) -> None:
+    """One value a row in every column; where `views` are given, columns are named by them."""
+    for name, values in columns.items():
+        if views is not None and name not in views:
+            raise UsageError(f"{argument} names the view {name!r}, which has no embeddings{nearest(name, views)}")
         if len(values) != n:
-            raise UsageError(f"{what}[{name!r}] has {len(values)} values for {n} rows; give one a row")
+            raise UsageError(f"{argument}[{name!r}] has {len(values)} values for {n} rows; give one a row")
 
 
 def _check_finite(view: str, array: np.ndarray, mask: np.ndarray) -> None:
@@ -134,14 +135,14 @@ def _check_finite(view: str, array: np.ndarray, mask: np.ndarray) -> None:
         )
 
 
-def _row_numbers(given: np.ndarray | None, n: int, next_row: int) -> np.ndarray:
-    if given is None:
+def _row_numbers(numbers: np.ndarray | None, n: int, next_row: int) -> np.ndarray:
+    if numbers is None:
         return np.arange(next_row, next_row + n, dtype=np.int64)
-    rows = np.asarray(given)
+    rows = np.asarray(numbers)
     if rows.shape != (n,) or (n and rows.dtype.kind not in "iu"):
         raise UsageError(f"rows needs {n} whole numbers, got {rows.dtype} {rows.shape}")
     rows = rows.astype(np.int64)
-    numbers, counts = np.unique(rows, return_counts=True)
+    distinct, counts = np.unique(rows, return_counts=True)
     if (counts > 1).any():
-        raise UsageError(f"row number {numbers[counts > 1][0]} comes twice in rows; each row needs its own")
+        raise UsageError(f"row number {distinct[counts > 1][0]} comes twice in rows; each row needs its own")
     return rows

@@ -1,4 +1,4 @@
-"""Metadata columns: what a stranger's values become in the table, and what they look like in a filter."""
+"""Metadata columns: what values of any type become in the table, and what they look like in a filter."""
 
 import math
 import os
@@ -16,8 +16,8 @@ _ARROW = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": 
 
 
 @dataclass(frozen=True)
-class Column:
-    """One metadata column: the name its owner knows, the name in the table, and str, int, float or bool."""
+class IndexColumn:
+    """One metadata column: the name its owner gave it, the name in the table, and str, int, float or bool."""
 
     name: str
     stored: str
@@ -29,7 +29,7 @@ class Column:
 
     def fit(self, value: object) -> Plain:
         """The value as this column's kind; a number column refuses what is not that number."""
-        value = plain(value)
+        value = as_plain(value)
         if value is None:
             return None
         if self.kind == "str":
@@ -63,7 +63,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def plain(value: object) -> Plain:
+def as_plain(value: object) -> Plain:
     """str, int, float, bool or None, whatever came; NaN and pandas' NA and NaT mean missing."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -85,12 +85,12 @@ def _is_int64(value: float) -> bool:
     return -(2**63) < value < 2**63 and int(value) == value
 
 
-def describe(columns: Mapping[str, Sequence[object]]) -> tuple[Column, ...]:
+def describe(columns: Mapping[str, Sequence[object]]) -> tuple[IndexColumn, ...]:
     """Each column's kind and the name it gets in the table."""
-    described: list[Column] = []
+    described: list[IndexColumn] = []
     for name, values in columns.items():
         taken = {column.stored for column in described}
-        described.append(Column(name, _stored_name(name, taken), _kind(values)))
+        described.append(IndexColumn(name, _stored_name(name, taken), _kind(values)))
     return tuple(described)
 
 
@@ -105,7 +105,7 @@ def _stored_name(name: str, taken: set[str]) -> str:
 
 
 def _kind(values: Sequence[object]) -> str:
-    types = {type(plain(value)) for value in values} - {type(None)}
+    types = {type(as_plain(value)) for value in values} - {type(None)}
     if len(types) == 1:
         return types.pop().__name__
     return "float" if types == {int, float} else "str"

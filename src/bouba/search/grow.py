@@ -7,7 +7,7 @@ from typing import Any
 
 from bouba.errors import UsageError, nearest, require
 from bouba.search import store
-from bouba.search.cells import ROW, VECTOR, Rows
+from bouba.search.cells import ROW, VECTOR, IndexRows
 from bouba.search.query import METRIC
 from bouba.search.store import State
 
@@ -16,25 +16,25 @@ _DELETE_AT_ONCE = 10_000  # row numbers in one SQL condition
 _FRAGMENTS = 64  # small files, one an addition, before they are merged
 
 
-def add_rows(path: Path, table: Any, state: State, given: Rows) -> State:
-    """Append the rows; those whose number is there already leave first, in the same step."""
-    known = [column.name for column in state.columns]
-    for name in given.columns:
-        if name not in known:
-            raise UsageError(f"the index has no column {name!r}{nearest(name, known)}")
-    if given.width != state.dim:
-        raise UsageError(f"the index is {state.dim} wide, got embeddings {given.width} wide")
-    cells = given.cells(state.columns, unit=state.similarity == "cosine")
-    old = given.rows[given.rows < state.next_row]
-    views = tuple(dict.fromkeys([*state.views, *given.embeddings]))
+def add_rows(path: Path, table: Any, state: State, rows: IndexRows) -> State:
+    """Append the rows; stored ones of the same number leave first, in the same step."""
+    names = [column.name for column in state.columns]
+    for name in rows.columns:
+        if name not in names:
+            raise UsageError(f"the index has no column {name!r}{nearest(name, names)}")
+    if rows.width != state.dim:
+        raise UsageError(f"the index is {state.dim} wide, got embeddings {rows.width} wide")
+    cells = rows.cells(state.columns, unit=state.similarity == "cosine")
+    replaced = rows.rows[rows.rows < state.next_row]
+    views = tuple(dict.fromkeys([*state.views, *rows.embeddings]))
 
     def write() -> State:
-        for start in range(0, len(old), _DELETE_AT_ONCE):
-            numbers = ", ".join(map(str, old[start : start + _DELETE_AT_ONCE].tolist()))
+        for start in range(0, len(replaced), _DELETE_AT_ONCE):
+            numbers = ", ".join(map(str, replaced[start : start + _DELETE_AT_ONCE].tolist()))
             table.delete(f"{ROW} IN ({numbers})")
         if len(cells):
             table.add(cells)
-        return replace(state, views=views, next_row=given.after(state.next_row))
+        return replace(state, views=views, next_row=rows.after(state.next_row))
 
     return _change(path, table, state, write)
 

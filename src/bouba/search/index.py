@@ -12,7 +12,7 @@ from bouba.errors import UsageError, nearest, require
 from bouba.search import grow, store
 from bouba.search.cells import check
 from bouba.search.columns import describe
-from bouba.search.query import METRIC, Filter, answer, as_question
+from bouba.search.query import METRIC, Filter, as_queries, nearest_hits
 from bouba.search.query import Hit as Hit
 
 Similarity = Literal["cosine", "dot", "euclidean"]
@@ -67,9 +67,9 @@ class Index:
         require("lancedb", "search")
         if similarity not in METRIC:
             raise UsageError(f"no similarity {similarity!r}{nearest(str(similarity), METRIC)}")
-        given = check(embeddings, present, columns, paths, rows)
+        checked = check(embeddings, present, columns, paths, rows)
         described = describe(columns)
-        data = given.cells(described, unit=similarity == "cosine")
+        data = checked.cells(described, unit=similarity == "cosine")
         if not len(data):
             raise UsageError("every cell is absent, so there is nothing to index; check present=")
         path = Path(path)
@@ -78,11 +78,11 @@ class Index:
             table=table.name,
             version=table.version,
             similarity=similarity,
-            dim=given.width,
-            views=tuple(given.embeddings),
+            dim=checked.width,
+            views=tuple(checked.embeddings),
             columns=described,
             cells=len(data),
-            next_row=given.after(0),
+            next_row=checked.after(0),
         )
         try:
             store.commit(path, state)
@@ -123,8 +123,8 @@ class Index:
         Raises:
             UsageError: another width, NaN, k < 1, an unknown view or column, a condition that is not SQL.
         """
-        one = as_question(self._state, vector, ndim=1)
-        return answer(self._table, self._state, one, k=k, exact=exact, asked=Filter(view, where, equals))[0]
+        queries = as_queries(self._state, vector, ndim=1)
+        return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))[0]
 
     def search_many(
         self,
@@ -137,8 +137,8 @@ class Index:
         exact: bool = True,
     ) -> list[list[Hit]]:
         """`search` for each of vectors (q, d): q lists of hits."""
-        many = as_question(self._state, vectors, ndim=2)
-        return answer(self._table, self._state, many, k=k, exact=exact, asked=Filter(view, where, equals))
+        queries = as_queries(self._state, vectors, ndim=2)
+        return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))
 
     def add(
         self,
@@ -154,8 +154,8 @@ class Index:
         and a column that is left out is None. A new view is welcome, a new column is refused.
         """
         self._reload()
-        given = check(embeddings, present, columns, paths, rows, next_row=self._state.next_row)
-        self._state = grow.add_rows(self._path, self._table, self._state, given)
+        checked = check(embeddings, present, columns, paths, rows, next_row=self._state.next_row)
+        self._state = grow.add_rows(self._path, self._table, self._state, checked)
         self._state = grow.merge_files(self._path, self._table, self._state)
 
     def build_ann(self, *, partitions: int | None = None, probes: int | None = None) -> None:
@@ -172,8 +172,8 @@ class Index:
         """
         self._reload()
         clusters = max(1, math.isqrt(len(self))) if partitions is None else partitions
-        looks = min(clusters, max(20, clusters // 10)) if probes is None else probes
-        self._state = grow.add_ann(self._path, self._table, self._state, partitions=clusters, probes=looks)
+        probed = min(clusters, max(20, clusters // 10)) if probes is None else probes
+        self._state = grow.add_ann(self._path, self._table, self._state, partitions=clusters, probes=probed)
 
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""

@@ -1,4 +1,4 @@
-"""A question becomes a filter and a vector; LanceDB's distances become similarities."""
+"""A query becomes a filter and a vector; LanceDB's distances become similarities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -54,27 +54,29 @@ class Filter:
         return " AND ".join(conditions) or None
 
 
-def answer(table: Any, state: State, vectors: np.ndarray, *, k: int, exact: bool, asked: Filter) -> list[list[Hit]]:
-    """The k nearest cells to each of vectors (q, d), as `as_question` made them."""
+def nearest_hits(
+    table: Any, state: State, queries: np.ndarray, *, k: int, exact: bool, filters: Filter
+) -> list[list[Hit]]:
+    """The k nearest cells to each of queries (q, d), as `as_queries` made them."""
     if k < 1:
         raise UsageError(f"k must be 1 or more, got {k}")
     if not exact and state.probes is None:
         raise UsageError("exact=False needs an approximate index; call index.build_ann() first")
-    condition = asked.sql(state)
+    condition = filters.sql(state)
     try:
-        found = [_nearest_cells(table, state, v, k=k, condition=condition, exact=exact) for v in vectors]
+        cells = [_nearest_cells(table, state, query, k=k, condition=condition, exact=exact) for query in queries]
     except Exception as error:
-        raise _blame(error, table, state, vectors[0], asked) from error
-    return [_hits(state, *one) for one in found]
+        raise _failure(error, table, state, queries[0], filters) from error
+    return [_hits(state, *found) for found in cells]
 
 
-def as_question(state: State, vectors: np.ndarray, *, ndim: int) -> np.ndarray:
+def as_queries(state: State, vectors: np.ndarray, *, ndim: int) -> np.ndarray:
     """Vectors as the table's are stored, (q, d) float32; refuses another width, NaN and no direction."""
     array = np.asarray(vectors)
     if array.ndim != ndim or array.shape[-1] != state.dim or array.dtype.kind not in "fiu":
-        wanted = f"({state.dim},)" if ndim == 1 else f"(questions, {state.dim})"
+        expected = f"({state.dim},)" if ndim == 1 else f"(questions, {state.dim})"
         raise UsageError(
-            f"the index needs numbers of shape {wanted}, got {array.dtype} {array.shape}; "
+            f"the index needs numbers of shape {expected}, got {array.dtype} {array.shape}; "
             f"embed the question with the model that made the index"
         )
     array = array.reshape(-1, state.dim)
@@ -97,19 +99,19 @@ def _nearest_cells(
     kth = min(k, state.cells) - 1
     limit = kth + 2
     while True:
-        found = _ask(table, state, scaled, limit, condition, exact)
-        distance = found["_distance"].to_numpy()
-        order = np.lexsort((found[VIEW].to_numpy(zero_copy_only=False), found[ROW].to_numpy(), distance))
-        # LanceDB cuts a tie anywhere: ask on until the kth score's whole tie is in hand
+        cells = _run(table, state, scaled, limit, condition, exact)
+        distance = cells["_distance"].to_numpy()
+        order = np.lexsort((cells[VIEW].to_numpy(zero_copy_only=False), cells[ROW].to_numpy(), distance))
+        # LanceDB cuts a tie anywhere: fetch more until the whole tie of the kth score has come
         cut = exact and len(order) == limit and distance[order[-1]] == distance[order[kth]]
         if not cut or limit > state.cells:
             break
         limit = min(4 * limit, state.cells + 1)
     order = order[:k]
-    return found.take(pa.array(order)), _similarity(state, distance[order].astype(np.float64), scale)
+    return cells.take(pa.array(order)), _similarity(state, distance[order].astype(np.float64), scale)
 
 
-def _ask(table: Any, state: State, vector: np.ndarray, limit: int, condition: str | None, exact: bool) -> pa.Table:
+def _run(table: Any, state: State, vector: np.ndarray, limit: int, condition: str | None, exact: bool) -> pa.Table:
     builder = table.search(vector, vector_column_name=VECTOR).distance_type(METRIC[state.similarity])
     builder = builder.bypass_vector_index() if exact else _approximate(builder, state)
     if condition is not None:
@@ -123,7 +125,7 @@ def _approximate(builder: Any, state: State) -> Any:
 
 
 def _scale(state: State, vector: np.ndarray) -> float:
-    """LanceDB's dot distance is 1 - dot in float32, which rounds small products away; a question of
+    """LanceDB's dot distance is 1 - dot in float32, which rounds small products away; a query of
     size 2**40 makes the 1 vanish instead. A power of two scales every product without rounding."""
     largest = float(np.abs(vector).max())
     if METRIC[state.similarity] != "dot" or largest == 0:
@@ -138,30 +140,29 @@ def _similarity(state: State, distance: np.ndarray, scale: float) -> np.ndarray:
     return np.clip(score, -1, 1) if state.similarity == "cosine" else score
 
 
-def _hits(state: State, found: pa.Table, scores: np.ndarray) -> list[Hit]:
-    named = [(column.name, column.stored) for column in state.columns]
+def _hits(state: State, cells: pa.Table, scores: np.ndarray) -> list[Hit]:
     return [
-        Hit(float(score), cell[ROW], cell[VIEW], cell[PATH], {name: cell[own] for name, own in named})
-        for score, cell in zip(scores, found.to_pylist(), strict=True)
+        Hit(float(score), cell[ROW], cell[VIEW], cell[PATH], {c.name: cell[c.stored] for c in state.columns})
+        for score, cell in zip(scores, cells.to_pylist(), strict=True)
     ]
 
 
-def _blame(error: Exception, table: Any, state: State, vector: np.ndarray, asked: Filter) -> UsageError:
-    """Whose fault a failed search is: the caller's SQL if the same search works without it."""
-    lost = DataError(f"the index was replaced or damaged after it was opened ({_first(error)}); open it again")
-    if asked.where is None:
-        return lost
+def _failure(error: Exception, table: Any, state: State, query: np.ndarray, filters: Filter) -> UsageError:
+    """What to raise for a search that failed: a fault of the caller's SQL if the same search works without it."""
+    damaged = DataError(f"the index was replaced or damaged after it was opened ({_first_line(error)}); open it again")
+    if filters.where is None:
+        return damaged
     try:
-        _ask(table, state, vector, 1, replace(asked, where=None).sql(state), True)
+        _run(table, state, query, 1, replace(filters, where=None).sql(state), True)
     except Exception:
-        return lost
+        return damaged
     names = ", ".join(f"`{column.stored}` ({column.kind})" for column in state.columns) or "none"
     return UsageError(
-        f"where={asked.where!r} is not a filter over this index ({_first(error)}); its columns are {names}; "
+        f"where={filters.where!r} is not a filter over this index ({_first_line(error)}); its columns are {names}; "
         f"text goes in single quotes"
     )
 
 
-def _first(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return text.split(", /")[0].removeprefix("Invalid input, ")[:200]

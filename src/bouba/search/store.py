@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from bouba.errors import DataError, require
-from bouba.search.columns import Column
+from bouba.search.columns import IndexColumn
 
 _POINTER = "index.json"
 _FORMAT = "bouba search index 1"
@@ -31,14 +31,14 @@ class State:
     similarity: str
     dim: int
     views: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[IndexColumn, ...]
     cells: int
     next_row: int
     probes: int | None = None  # of the approximate index, None without one
 
 
 def write_table(path: Path, data: pa.Table) -> Any:
-    """A new table beside whatever is there; seen by nobody until a State that names it is committed."""
+    """A new table in the folder; no reader sees it until a State that names it is committed."""
     lancedb = require("lancedb", "search")
     if path.exists() and not path.is_dir():
         raise DataError(f"{path} is a file; an index is a folder, name another path")
@@ -97,17 +97,17 @@ def load(path: Path) -> State:
     if not (path / _POINTER).is_file():
         raise DataError(f"{path} {'is not a search index' if path.exists() else 'does not exist'}; {remedy}")
     try:
-        said = json.loads((path / _POINTER).read_text(encoding="utf-8"))
-        if said.pop("format") != _FORMAT:
+        record = json.loads((path / _POINTER).read_text(encoding="utf-8"))
+        if record.pop("format") != _FORMAT:
             raise ValueError("another format")
-        return _state(said)
+        return _state(record)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path / _POINTER} is not the record of a search index; {remedy}") from error
 
 
-def _state(said: Mapping[str, Any]) -> State:
-    columns = tuple(Column(**column) for column in said["columns"])
-    return State(**{**said, "views": tuple(said["views"]), "columns": columns})
+def _state(record: Mapping[str, Any]) -> State:
+    columns = tuple(IndexColumn(**column) for column in record["columns"])
+    return State(**{**record, "views": tuple(record["views"]), "columns": columns})
 
 
 def drop_table(path: Path, name: str) -> None:
@@ -116,7 +116,7 @@ def drop_table(path: Path, name: str) -> None:
 
 
 def drop_others(path: Path, name: str) -> None:
-    """Remove what older or interrupted writers left beside the committed table."""
+    """Remove what older or interrupted writers left, all but the committed table."""
     for other in path.glob("cells-*.lance"):
         if other.name != f"{name}.lance":
             drop_table(path, other.stem)
