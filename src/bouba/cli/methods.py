@@ -18,10 +18,11 @@ def command(
 ) -> None:
     """The table of methods: name, what it needs of a table, and when to use it."""
     if as_json:
-        rows = [{**vars(method), "needs": method.needs} for method in METHODS.values()]
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        typer.echo(json.dumps([{**vars(m), "needs": m.needs} for m in METHODS.values()], ensure_ascii=False))
         return
-    rows = [["method", "needs", "use it when"], *([m.name, m.needs, m.use_when] for m in METHODS.values())]
-    if markdown:
-        rows = [rows[0], ["---"] * len(rows[0]), *([f"`{name}`", *cells] for name, *cells in rows[1:])]
-    typer.echo("\n".join(f"| {' | '.join(row)} |" for row in rows) if markdown else text_columns(rows))
+    table = [["method", "needs", "use it when"], *([m.name, m.needs, m.use_when] for m in METHODS.values())]
+    if not markdown:
+        typer.echo(text_columns(table))
+        return
+    lines = [table[0], ["---"] * 3, *([f"`{name}`", *cells] for name, *cells in table[1:])]
+    typer.echo("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
