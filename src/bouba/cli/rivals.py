@@ -13,7 +13,6 @@ from bouba.data.target import source_only
 from bouba.data.views import Views
 from bouba.fuse import FusionClassifier
 from bouba.learner import BaseLearner
-from bouba.terms import Prediction
 from bouba.transfer import RegressionTranslator, Translator
 
 SOURCE_ONLY = "source_only"
@@ -31,8 +30,7 @@ def trained(model: Any, training: Views, said: Mapping[str, Any], *, aloud: bool
         _say("a classifier of the source alone is trained beside", aloud)
         rival = _like(model, FusionClassifier(calibration=0.0, alone=0.0))
         return {SOURCE_ONLY: rival.fit(source_only(training, said["target"]), validation=validation)}
-    reads = [term.reads_fused for _, term in model._objective() if not isinstance(term, Prediction)]
-    if model.fusion is None or len(model.kinds_) < 2 or any(reads):  # what reads the fused vector needs one
+    if model.fusion is None or len(model.kinds_) < 2 or model._objective().requires_fusion:
         return {}
     _say("late fusion, the baseline, is trained beside", aloud)
     late = clone(model).set_params(fusion=None)

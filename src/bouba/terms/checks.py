@@ -79,6 +79,15 @@ def check_pairs(term: str, pairs: Iterable[tuple[str, str]] | None, space: Space
         check_views(f"{term} pairs name", pair, space.dims)
 
 
+def check_domains(term: str, space: Space) -> None:
+    """UsageError unless there are two domains or more."""
+    if len(space.domains) < 2:
+        raise UsageError(
+            f"{term} needs two domains or more, got {len(space.domains)}; name the domain column (domain=...) and the "
+            "target (fit(..., target=...))"
+        )
+
+
 def check_twins(term: str, batch: Batch) -> None:
     """UsageError for a batch without twins."""
     if not batch.twin:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError, nearest
 from bouba.nn.mmd import gaussian_mmd
-from bouba.terms.checks import check_finite, check_tile, check_views
-from bouba.terms.rows import by_domain, nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.checks import check_domains, check_finite, check_tile, check_views
+from bouba.terms.rows import averaged, by_domain
+from bouba.terms.term import Needs, Parts, Space, Term
 
 KERNELS = ("linear", "rbf", "multi")
 SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the median squared distance, one kernel each
@@ -185,32 +184,28 @@ class MMD(Term):
     MMD(views=None, kernel='rbf', bandwidths=None, unbiased=True)
     """
 
-    validates: ClassVar[bool] = False
-
     views: tuple[str, ...] | None = None
     kernel: str = "multi"
     bandwidths: tuple[float, ...] | None = None
     unbiased: bool = True
 
+    def needs(self) -> Needs:
+        return Needs(validates=False)
+
     def state(self, space: Space) -> nn.Module:
         check_views("MMD names", self.views, space.dims)
         check_kernel(self.kernel, self.bandwidths)
-        if len(space.domains) < 2:
-            raise UsageError(
-                f"MMD needs two domains or more, got {len(space.domains)}; name the domain column (domain=...) and the "
-                "target (fit(..., target=...))"
-            )
+        check_domains("MMD", space)
         return nn.Module()
 
     def loss(self, batch, state):
-        total = nothing(batch, state)
-        parts: Parts = {}
+        costs, parts = [], Parts()
         for view in self.views or batch.z:
             pairs = [
                 mmd(z_p, z_q, kernel=self.kernel, bandwidths=self.bandwidths, unbiased=self.unbiased)
                 for z_p, z_q in itertools.combinations(by_domain(batch, view), 2)
             ]
             if pairs:
-                value = torch.stack(pairs).mean()
-                total, parts[f"squared.{view}"] = total + value, value.detach()
-        return total / max(len(parts), 1), parts
+                costs.append(torch.stack(pairs).mean())
+                parts[f"squared.{view}"] = costs[-1].detach()
+        return averaged(costs), parts
