@@ -41,7 +41,7 @@ def test_definition_by_rows():
     loss, parts = conditional_gan(x, c, both, r1=0.7, pull=0.4, mismatched=True)
     torch.manual_seed(5)
     made = both.draw(c)
-    score = lambda item, told: both.critic(item[None], told[None]).item()  # noqa: E731
+    score = lambda item, conditions: both.critic(item[None], conditions[None]).item()  # noqa: E731
     judged = sum(cost(score(x[i], c[i])) for i in range(4)) / 4
     judged += sum(cost(-score(made[i], c[i])) + cost(-score(x[i], c[i - 1])) for i in range(4)) / 8
     fooled = sum(cost(score(made[i], c[i])) for i in range(4)) / 4
@@ -65,16 +65,16 @@ def test_law_each_player_pays_for_its_own_part_only():
     of_generator = [p.grad.clone() for p in both.generator.parameters()]
     assert c.grad is None
     torch.manual_seed(1)
-    told = c.detach()
-    made = both.draw(told)
-    fooled = F.softplus(-both.critic(made, told)).mean()
+    conditions = c.detach()
+    made = both.draw(conditions)
+    fooled = F.softplus(-both.critic(made, conditions)).mean()
     torch.testing.assert_close(of_generator, list(torch.autograd.grad(fooled, list(both.generator.parameters()))))
     fixed = made.detach()
-    wrong = F.softplus(both.critic(fixed, told)).mean() + F.softplus(both.critic(x, told.roll(1, 0))).mean()
+    wrong = F.softplus(both.critic(fixed, conditions)).mean() + F.softplus(both.critic(x, conditions.roll(1, 0))).mean()
     real = x.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(both.critic(real, told)[:2].sum(), real, create_graph=True)
+    (slope,) = torch.autograd.grad(both.critic(real, conditions)[:2].sum(), real, create_graph=True)
     penalty = slope.square().sum() / 2  # of the first two rows, a quarter of six rounded up
-    judged = F.softplus(-both.critic(x, told)).mean() + wrong / 2 + 0.25 * penalty
+    judged = F.softplus(-both.critic(x, conditions)).mean() + wrong / 2 + 0.25 * penalty
     torch.testing.assert_close(of_critic, list(torch.autograd.grad(judged, list(both.critic.parameters()))))
 
 

@@ -21,7 +21,7 @@ def batch_of(z, x, present=None):
 
 
 class Given(nn.Module):
-    """A field that keeps what it was asked, and says W x + t + c."""
+    """A field that keeps its inputs and gives W x + t + c where conditioned."""
 
     def forward(self, x, t, c, conditioned):
         self.inputs = x, t, c, conditioned
@@ -44,7 +44,7 @@ def test_definition_by_rows():
 
 
 def test_definition_of_jitter():
-    """Conditions are told with noise of the deviation asked for, drawn anew, and keep their gradients."""
+    """Conditions get new noise of the given deviation and keep their gradients."""
     c = drawn(4000, 3, seed=1).requires_grad_()
     torch.manual_seed(3)
     value = flow_matching(drawn(4000, 3), c, field := Given(), jitter=0.5)
@@ -99,8 +99,10 @@ def test_recovery_flow_finds_both_modes_and_regression_their_middle():
         off = field.draw(c, 1, steps=20) - c
         assert (off.abs() - 2).abs().median() < 1
         assert 0.4 < (off > 0).float().mean() < 0.6
-        untold = field.draw(c, 1, steps=20, guidance=0)
-    assert torch.corrcoef(torch.cat([c, untold], 1).T)[0, 1].abs() < 0.2, "without a condition nothing follows it"
+        unconditional = field.draw(c, 1, steps=20, guidance=0)
+    assert torch.corrcoef(torch.cat([c, unconditional], 1).T)[0, 1].abs() < 0.2, (
+        "without a condition nothing follows it"
+    )
     assert torch.corrcoef(torch.cat([c, c + off], 1).T)[0, 1] > 0.3
 
 
@@ -110,8 +112,8 @@ def test_regression_explains_what_it_says():
     z, x = drawn(6, 2), drawn(6, 3, seed=1)
     present = torch.tensor([1, 1, 0, 1, 1, 0], dtype=torch.bool)
     value, parts = term.loss(batch_of(z, x, present), state)
-    told = z[present] / z[present].norm(dim=1, keepdim=True) * 2**0.5
-    error = (state(told) - x[present]).square().mean().item()
+    conditions = z[present] / z[present].norm(dim=1, keepdim=True) * 2**0.5
+    error = (state(conditions) - x[present]).square().mean().item()
     assert value.item() == pytest.approx(error, rel=1e-5)
     spread = (x[present] - x[present].mean(0)).square().mean().item()
     assert parts["explained"].item() == pytest.approx(1 - error / spread, rel=1e-4)

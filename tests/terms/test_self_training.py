@@ -50,9 +50,9 @@ def a_batch(predicted, twin, y, present):
     rows = len(present)
     z = {"a": torch.randn(rows, 4, requires_grad=True)}
     twins = {"a": torch.randn(rows, 4, requires_grad=True)}
-    said = {"predicted": {"kind": predicted}, "predicted_twin": {"kind": twin}}
+    columns = {"predicted": {"kind": predicted}, "predicted_twin": {"kind": twin}}
     here = {"a": torch.tensor(present)}
-    return Batch({}, here, torch.arange(rows), z=z, twin=twins, y={"kind": torch.tensor(y)}, **said)
+    return Batch({}, here, torch.arange(rows), z=z, twin=twins, y={"kind": torch.tensor(y)}, **columns)
 
 
 @pytest.mark.parametrize("twins", [True, False])
