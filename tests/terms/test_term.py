@@ -13,9 +13,11 @@ from bouba.terms import (
     Needs,
     Objective,
     Prediction,
+    PseudoPairs,
     Reconstruction,
     Regression,
     Space,
+    SupervisedContrastive,
     Term,
 )
 
@@ -92,6 +94,13 @@ def test_needs_of_an_objective_are_those_of_its_terms_together():
     assert not Objective.of(Hinder()).judges().terms
     assert Objective.of(Reconstruction(fused=True)).requires_fusion
     assert not Objective.of(Prediction()).requires_fusion
+
+
+def test_terms_align_that_bring_views_near_each_other():
+    """A decoder from one view to another does not, though it needs pairs; pseudo-pairs do, though they need none."""
+    assert not (Prediction() + Regression("a", "b")).needs().aligns
+    assert (Prediction() + PseudoPairs()).needs().aligns
+    assert (Prediction() + SupervisedContrastive()).needs().aligns
 
 
 def test_rows_that_fit():

@@ -32,7 +32,7 @@ class Across(Term):
     raw: bool = False
 
     def needs(self) -> Needs:
-        return Needs(pairs=True, unpaired=False, raw=True, aligns=True, embeddings=() if self.raw else (self.source,))
+        return Needs(pairs=True, unpaired=False, raw=True, embeddings=() if self.raw else (self.source,))
 
     def widths(self, space: Space) -> tuple[int, tuple[int, ...]]:
         """The width of a condition and the shape of an item.

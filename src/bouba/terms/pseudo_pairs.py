@@ -107,7 +107,7 @@ class PseudoPairs(Term):
     twins: bool = True
 
     def needs(self) -> Needs:
-        return Needs(twins=self.twins, validates=False)
+        return Needs(twins=self.twins, validates=False, aligns=True)
 
     def state(self, space: Space) -> nn.Module:
         check_pairs("PseudoPairs", self.pairs, space)
