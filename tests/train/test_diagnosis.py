@@ -51,6 +51,6 @@ def test_training_on_what_cannot_be_told_apart_says_so(caplog):
     with caplog.at_level(logging.WARNING, logger="bouba"):
         model = CLIP({"a": MLP(dropout=0.0), "b": MLP(dropout=0.0)}, epochs=60, batch_size=64, lr=0.02).fit(views)
     assert model.history_[-1]["InfoNCE.of_chance"] == pytest.approx(1, abs=0.02)
-    said = [record.getMessage() for record in caplog.records]
-    assert sum("the embeddings of 'b' have collapsed" in line for line in said) == 1, "once, not every epoch"
-    assert any("nothing is learnt yet" in line for line in said)
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("the embeddings of 'b' have collapsed" in line for line in messages) == 1, "once, not every epoch"
+    assert any("nothing is learnt yet" in line for line in messages)
