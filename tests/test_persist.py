@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bouba.align import Moments
 from bouba.errors import RecipeError
-from bouba.persist import pack, read_model, unpack, write_model
+from bouba.persist import pack, read_arrays, read_model, unpack, write_model
 
 plain = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text()
 nested = st.recursive(
@@ -28,8 +28,8 @@ class Mine:
 
 
 def through_json(attributes):
-    facts, tensors = pack(attributes)
-    return unpack(json.loads(json.dumps(facts)), tensors)
+    facts, arrays = pack(attributes)
+    return unpack(json.loads(json.dumps(facts)), arrays)
 
 
 @given(value=nested)
@@ -63,20 +63,20 @@ def test_names_with_dots_stay_apart():
 def test_dataclasses_of_arrays_survive_the_disk(tmp_path):
     x = np.random.default_rng(0).normal(size=(20, 3))
     moments = Moments.of({"a": x, "b": x[:, :2]})
-    facts, tensors = pack({"moments_": moments, "k": 3})
-    write_model(tmp_path / "m", {"fitted": facts}, tensors)
-    facts, tensors = read_model(tmp_path / "m")
-    found = unpack(facts["fitted"], tensors)
+    facts, arrays = pack({"moments_": moments, "k": 3})
+    write_model(tmp_path / "m", {"fitted": facts}, arrays)
+    facts, file = read_model(tmp_path / "m")
+    found = unpack(facts["fitted"], read_arrays(file))
     assert found["k"] == 3
     assert (found["moments_"].names, found["moments_"].widths) == (("a", "b"), (3, 2))
     np.testing.assert_array_equal(found["moments_"].products, moments.products)
 
 
 def test_refusals():
-    facts, tensors = pack({"it": Mine(np.ones(2))})
+    facts, arrays = pack({"it": Mine(np.ones(2))})
     with pytest.raises(RecipeError, match=r"custom=\[Mine\]"):
-        unpack(facts, tensors)
-    np.testing.assert_array_equal(unpack(facts, tensors, [Mine])["it"].numbers, [1, 1])
+        unpack(facts, arrays)
+    np.testing.assert_array_equal(unpack(facts, arrays, [Mine])["it"].numbers, [1, 1])
     with pytest.raises(RecipeError, match="cannot save a function; use plain values and frozen dataclasses"):
         pack({"it": pack})
     with pytest.raises(RecipeError, match="cannot save it, an array of object; use an array of numbers"):

@@ -132,14 +132,14 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         members = ((name, member) for cls in type(self).__mro__ for name, member in vars(cls).items())
         lazy = [name for name, member in members if isinstance(member, cached_property)]
-        fitted, tensors = persist.pack({name: getattr(self, name) for name in _fitted([*vars(self), *lazy])})
+        fitted, arrays = persist.pack({name: getattr(self, name) for name in _fitted([*vars(self), *lazy])})
         arguments = {name: persist.describe(value) for name, value in self.get_params(deep=False).items()}
         facts = {"class": persist.name_of(type(self)), "arguments": arguments, "fitted": fitted}
-        persist.write_model(Path(path), facts, tensors)
+        persist.write_model(Path(path), facts, arrays)
 
-    def _restore(self, facts: dict, tensors: Mapping, custom: Sequence[type]) -> None:
+    def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.__dict__.update(persist.unpack(facts["fitted"], tensors, custom))
+        self.__dict__.update(persist.unpack(facts["fitted"], persist.read_arrays(file), custom))
 
     @property
     def _n_features_out(self) -> int:
