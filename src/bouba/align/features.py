@@ -12,7 +12,6 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.errors import DataError
-from bouba.towers.image import fit_on_white
 
 SIDE = 16
 VOCABULARY = 20_000
@@ -152,5 +151,5 @@ def _plain(kind: str, cells: Sequence) -> np.ndarray:
     """Cells as rows of numbers (n, d)."""
     if kind == "vector":
         return np.stack([decode.vector(cell) for cell in cells])
-    pixels = [np.asarray(fit_on_white(decode.image(cell), SIDE), np.float32).ravel() for cell in cells]
+    pixels = [np.asarray(decode.fit_on_white(decode.image(cell), SIDE), np.float32).ravel() for cell in cells]
     return np.stack(pixels) / 255

@@ -77,7 +77,7 @@ def _example(column) -> str | None:
     if row is None:
         return None
     cell = column[int(row)]
-    return f"{len(cell)} numbers" if column.kind == "vector" else decode.told(column.kind, cell)[:60]
+    return f"{len(cell)} numbers" if column.kind == "vector" else decode.summary(column.kind, cell)[:60]
 
 
 def _page(views: Views, found: dict[str, Any]) -> str:

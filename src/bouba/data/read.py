@@ -13,6 +13,7 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.guess import guess
+from bouba.data.readable import check
 from bouba.data.tables import Table, open_table
 from bouba.data.views import KINDS, Column, Views, as_array, is_missing
 from bouba.errors import DataError, nearest
@@ -204,7 +205,7 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     column = Column.of(values, kind)
     there = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(pool.map(lambda i: decode.check(kind, values[i]), there))
+        reasons = list(pool.map(lambda i: check(kind, values[i]), there))
     broken = np.zeros(len(column), bool)
     for i, reason in zip(there, reasons, strict=True):
         if reason is not None:
