@@ -139,7 +139,7 @@ def test_the_export_of_the_new_term_is_like_the_others():
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_recipes_build(number, here, monkeypatch):
     import bouba
-    from bouba.cli.recipe import build, check_recipe
+    from bouba.runs.recipe import build, check_recipe
 
     recipe = tomllib.loads(blocks("docs/recipes.md", "toml")[number])
     check_recipe(recipe)
@@ -161,7 +161,7 @@ def test_the_recipes_build(number, here, monkeypatch):
 @pytest.mark.slow  # 134 million weights, for six steps: 60 CPU-seconds, 4 GB
 def test_resnet50_and_bert_learn_from_scratch(here):
     import bouba
-    from bouba.cli.recipe import build
+    from bouba.runs.recipe import build
 
     recipe = tomllib.loads(blocks("docs/recipes.md", "toml")[3])
     views = bouba.read("things.csv", **recipe["read"])[:16]

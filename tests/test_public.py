@@ -37,7 +37,7 @@ def test_the_public_surface():
         "FusionClassifier", "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner",
         "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner",
         "NGrams", "NTXent", "NearestTranslator", "Onnx", "Prediction", "Pretrained", "PseudoPairs", "Reconstruction",
-        "Regression", "RegressionTranslator", "ResNet", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR",
+        "Regression", "RegressionTranslator", "ResNet", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR",
         "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer", "Triplet",
         "VGG", "Views", "WordVectors", "ZeroShotClassifier", "__version__", "diagnose", "evaluate", "explain",
         "explain_match", "fine_tune", "impute", "linear_probe", "load", "match_saliency", "read", "saliency",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bouba import fuse as fuse
     from bouba import metrics as metrics
     from bouba import report as report
+    from bouba import runs as runs
     from bouba import search as search
     from bouba import terms as terms
     from bouba import towers as towers
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from bouba.nn.fusion import LowRankFusion as LowRankFusion
     from bouba.nn.fusion import SumFusion as SumFusion
     from bouba.persist import load as load
+    from bouba.runs import Run as Run
     from bouba.terms import CORAL as CORAL
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial

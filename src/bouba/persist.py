@@ -190,16 +190,21 @@ def swap_folders(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def model_folder(folder: Path) -> Path:
+    """The model folder: itself, or the one in a run folder. DataError where there is none."""
+    for place in (folder, folder / "model"):
+        if (place / "model.json").exists():
+            return place
+    raise DataError(f"no model in {folder}; make one: bouba fit TABLE -o {folder}, or model.save({str(folder)!r})")
+
+
 def read_model(folder: Path) -> tuple[dict, Path]:
     """(facts, file of the numbers) of a model folder, or of the run folder around it.
 
     Raises:
         DataError: no model there, or one of a later format.
     """
-    if not (folder / "model.json").exists() and (folder / "model" / "model.json").exists():
-        folder = folder / "model"
-    if not (folder / "model.json").exists():
-        raise DataError(f"no model in {folder}; make one: bouba fit TABLE -o {folder}, or model.save({str(folder)!r})")
+    folder = model_folder(folder)
     facts = json.loads((folder / "model.json").read_text())
     if facts["format"] > FORMAT:
         raise DataError(f"{folder} is of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba")

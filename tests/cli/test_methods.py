@@ -9,7 +9,7 @@ import pytest
 
 import bouba
 from bouba.cli import main
-from bouba.cli.recipe import METHODS
+from bouba.runs.methods import METHODS
 
 pytest.importorskip("lancedb")
 pytest.importorskip("plotly")
@@ -55,7 +55,7 @@ def test_arrays(method, sides, run):
     ours = found[method, "X->Y"]
     assert ours["value"] > ours["chance"]
     model = bouba.load(folder)
-    assert type(model).__name__ == METHODS[method]
+    assert type(model).__name__ == METHODS[method].cls.__name__
     assert model.embed(bouba.Views({"X": np.load(sides / "X.npy")}))["X"].shape == (120, 3)
     assert (folder / "report.html").stat().st_size > 10_000
 

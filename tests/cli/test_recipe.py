@@ -6,9 +6,11 @@ import tomllib
 import pytest
 
 from bouba import CLIP, ConvNet, DomainAdversarial, Frames, InfoNCE, Learner, ResNet, SameAs
-from bouba.cli.recipe import METHODS, build, to_toml
 from bouba.data.augment import Augment
 from bouba.errors import RecipeError
+from bouba.runs.methods import METHODS
+from bouba.runs.recipe import build
+from bouba.runs.toml import to_toml
 from bouba.terms import Objective
 
 
@@ -39,7 +41,7 @@ views = ["photo"]
 def test_every_method_builds(method):
     said = {"method": method} | ({"objective": [{"term": "InfoNCE"}]} if method == "learner" else {})
     model = build(said, dim=7)
-    assert type(model).__name__ == METHODS[method]
+    assert type(model).__name__ == METHODS[method].cls.__name__
     assert 7 in (model.get_params().get("dim"), model.get_params().get("n_components"))
     assert build({**said, "arguments": {"dim": 7}}).get_params().keys() == model.get_params().keys()
 

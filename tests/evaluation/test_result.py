@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import sys
 from dataclasses import FrozenInstanceError, replace
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -95,6 +97,51 @@ def test_recovery_a_reader_finds_each_number_in_the_table():
     assert "-" in (grid() + Result([replace(BASE, method="one", seed=9)])).format().splitlines()[-1]
     assert Result([]).format() == "no records"
     assert "0.310 [0.290, 0.330] (0.010)" in Result([BASE]).format()
+
+
+class Cells(HTMLParser):
+    """The rows of the tables in a piece of HTML, and the text outside them."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows, self.text, self.inside = [], "", False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.inside = tag in ("td", "th")
+        if tag == "tr":
+            self.rows.append([])
+        if self.inside:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data
+        else:
+            self.text += data
+
+
+def test_a_notebook_shows_the_same_table_escaped():
+    result = grid()
+    page = Cells(result._repr_html_())
+    above, table = result.format().split("\n\n")
+    assert [word for row in page.rows for cell in row for word in cell.split()][:4] == table.split()[:4]
+    assert {cell for row in page.rows for cell in row} == {cell for line in table.splitlines() for cell in spaced(line)}
+    assert "".join(page.text.split()) == "".join(above.split())
+    assert len(page.rows) == len(table.splitlines())
+    evil = Result([replace(BASE, method="<script>alert(1)</script>", split="a&b"), BASE])._repr_html_()
+    assert "<script>" not in evil
+    assert Cells(evil).rows[1][0] == "<script>alert(1)</script>"
+    assert Cells(evil).rows[1][1] == "a&b"
+    assert "no records" in Result([])._repr_html_()
+
+
+def spaced(line):
+    """The cells of a line, which stand two blanks or more apart."""
+    return re.split(r" {2,}", line.strip())
 
 
 def test_environment_reads_versions_without_importing():

@@ -148,7 +148,7 @@ def test_pictures_are_decoded_into_cells_that_a_tower_reads():
 def test_what_was_imputed_is_the_truth_of_nothing(model, tmp_path):
     """A wrong filling changes no number of retrieval; hits of a search say what was filled in."""
     pytest.importorskip("lancedb")
-    from bouba.cli.index import build_index
+    from bouba.runs.indexing import build_index
 
     views = related(60)
     holes = without(views, b=np.arange(60) < 20)

@@ -8,8 +8,8 @@ import pytest
 from bouba.data import Views, decode
 from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, UsageError
-from bouba.learner import load
 from bouba.metrics import diversity, frechet_distance
+from bouba.persist import load
 from bouba.towers import MLP, ConvNet, NGrams
 from bouba.transfer import ConditionalGAN, FlowTranslator, NearestTranslator, RegressionTranslator
 

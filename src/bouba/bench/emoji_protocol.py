@@ -19,10 +19,11 @@ from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.evaluation import Result, evaluate
+from bouba.runs import methods
 from bouba.towers import EncoderSpec, NGrams, ResNet
 
 TARGET = "openmoji"
-METHODS = ("clip", "clip_dann", "linear_cca")
+METHODS = (methods.CLIP.name, methods.ADAPTED_CLIP.name, methods.LINEAR_CCA.name)
 EPOCHS = 26
 
 
@@ -64,11 +65,11 @@ def fit(
     on_epoch: Callable[[dict], None] | None = None,
 ) -> Any:
     """One of METHODS, fitted on what the protocol lets it see."""
-    if method == "linear_cca":
+    if method == methods.LINEAR_CCA.name:
         return LinearBaseline(random_state=seed).fit(protocol.source)
     towers = towers or {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
     training: dict[str, Any] = {"epochs": EPOCHS if epochs is None else epochs, "random_state": seed}
-    if method == "clip":
+    if method == methods.CLIP.name:
         return CLIP(towers, **training).fit(protocol.source, on_epoch=on_epoch)
     model = AdaptedCLIP(towers, adapt=("image",), **training)
     return model.fit(protocol.training, target=target, on_epoch=on_epoch)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
-COMMANDS = {  # command -> what it says in `bouba --help`; each lives in the file of its name
+COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of its name
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
     "inspect": "What a table holds, as bouba understands it: kinds, labels, domains, missing and bad cells.",
+    "methods": "The methods that fit takes: what each needs, and when to use it.",
     "fit": "Train a model on a table and write a run folder.",
     "predict": "Predict labels for the rows of a table, from whichever views each row has.",
     "explain": "What each view of a row contributed to what is predicted.",
@@ -32,21 +36,34 @@ def main() -> None:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    asked = next((a for a in sys.argv[1:] if not a.startswith("-")), None)
-    for name, said in COMMANDS.items():
-        if name == "bench" == asked:
-            app.add_typer(importlib.import_module("bouba.cli.bench").group(), name=name, help=said)
-        elif name == asked:  # only the command that is asked for is imported
-            app.command(name, help=said)(importlib.import_module(f"bouba.cli.{name}").command)
+    chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name == "bench" == chosen:
+            app.add_typer(importlib.import_module("bouba.cli.bench").group(), name=name, help=summary)
+        elif name == chosen:  # only the command that was chosen is imported
+            app.command(name, help=summary)(importlib.import_module(f"bouba.cli.{name}").command)
         else:
-            app.command(name, help=said)(_not_imported)
+            app.command(name, help=summary)(_not_imported)
+    with _warnings_on_stderr():
+        try:
+            app()
+        except BoubaError as error:
+            sys.stderr.write(f"bouba: {error}\n")
+            sys.last_value = error  # for what runs at exit: this process died of an error
+            sys.exit(2)
+
+
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    """What the library warns of, as plain lines."""
+    log, handler = logging.getLogger("bouba"), logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    log.addHandler(handler)
     try:
-        app()
-    except BoubaError as error:
-        sys.stderr.write(f"bouba: {error}\n")
-        sys.last_value = error  # for what runs at exit: this process died of an error
-        sys.exit(2)
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _not_imported() -> None:
-    """Stands for a command that was not asked for."""
+    """Stands for a command that was not chosen."""

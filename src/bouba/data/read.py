@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,12 +14,15 @@ import numpy as np
 from bouba.data import decode
 from bouba.data.guess import guess
 from bouba.data.readable import check
+from bouba.data.schema import ROLES, Schema
 from bouba.data.tables import Table, open_table
+from bouba.data.uses import Names, Uses, listed
 from bouba.data.views import KINDS, Column, Views, as_array, is_missing
-from bouba.errors import DataError, nearest
+from bouba.errors import DataError, ModalityError, nearest
 
 log = logging.getLogger("bouba")
-Names = str | Iterable[str] | None
+BLOCK_NAMES = {"vector": "numbers", "table": "table"}
+"""Kind -> the view that its columns make side by side when no pattern names it."""
 
 
 def as_views(data) -> Views:
@@ -73,99 +76,171 @@ def read(
     >>> read({"photo": np.zeros((3, 4)), "title": ["a cat", "a dog", None]})
     Views(3 rows, {photo: vector, title: text (1 missing)})
     """
-    opened = open_table(source)
+    uses = Uses(open_table(source))
     named = {"image": image, "text": text, "audio": audio, "video": video, "vector": vector, "table": table}
     named |= {"label": label, "domain": domain, "key": key, "group": group, "ignore": ignore}
-    said = {kind: _listed(names) for kind, names in named.items()}
-    blocks: dict[str, str] = {}
-    for kind in ("vector", "table"):
-        found = _blocks(opened, said[kind])
-        said[kind] = [name for name in said[kind] if name not in set(found.values())] + list(found)
-        blocks |= found
-    what = _understand(opened, said)
-    log.info("understood: %s", ", ".join(f"{name} = {kind}" for name, kind in what.items()))
-    views = _assemble(opened, what, blocks, told=bool(said["vector"]))
+    columns = {use: listed(names) for use, names in named.items()}
+    uses.name(columns)
+    uses.guess_rest()
+    uses.of = {name: uses.of[name] for name in uses.table.columns}
+    log.info("understood: %s", ", ".join(f"{name} = {use}" for name, use in uses.of.items() if use != "ignore"))
+    return _checked(_assemble(uses, gaps_are_blank=bool(columns["vector"])), strict)
+
+
+def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -> Views:
+    """Read a table as an earlier one was read: the views of its schema that this one has, and every row.
+
+    Columns are matched by name, in whatever order they stand; those that the schema does not know are kept for filters.
+    A view of several numbers of which a column is missing is left out, with a warning.
+
+    Args:
+        source, strict: as in `read`.
+        schema: of the earlier table. What it does not say of labels and roles is guessed.
+        **named: columns of a kind or role, as in `read`; they overrule the schema's of that kind or role.
+
+    Raises:
+        ModalityError: no column is a view of the schema, one that is named is none, or it is of another kind.
+        DataError: as in `read`.
+    """
+    uses = Uses(open_table(source))
+    overruled = {use: listed(names) for use, names in named.items() if names not in (None, [])}
+    uses.name({use: names for use, names in overruled.items() if use in KINDS})
+    for view, kind in schema.kinds.items():
+        if kind not in overruled:
+            _name_again(uses, view, kind, schema)
+    known_roles = {"label": schema.labels or ()} | {role: (name,) for role, name in (schema.roles or {}).items()}
+    roles = {use: [n for n in names if n in uses.table.columns] for use, names in known_roles.items()} | overruled
+    uses.name({use: names for use, names in roles.items() if use not in KINDS})
+    if schema.labels is None:
+        uses.guess_rest()
+    else:
+        uses.keep_rest()
+    if not any(use in KINDS for use in uses.of.values()):
+        _refuse_strange_table(schema, uses.table.columns)
+    views = _assemble(uses, gaps_are_blank=True)
+    for name in (name for kind in KINDS for name in overruled.get(kind, ())):
+        if name in views.columns and name not in schema.kinds:
+            raise ModalityError(f"the model has no view {name!r}{nearest(name, schema.kinds)}")
+    matching = [view for view in schema.kinds if view in views.columns]
+    if not matching:
+        _refuse_strange_table(schema, views.columns)
+    for view in matching:
+        if views[view].kind != schema.kinds[view]:
+            raise ModalityError(
+                f"view {view!r} is {schema.kinds[view]} in the model and {views[view].kind} in the table"
+            )
+    return _checked(views.select(*matching), strict)
+
+
+def _name_again(uses: Uses, view: str, kind: str, schema: Schema) -> None:
+    """Name the columns that stand behind one view of a schema, as far as the table has them."""
+    table = uses.table
+    if view not in schema.columns:
+        if view in table.columns and view not in uses.of:
+            uses.name({kind: [view]})
+        return
+    columns = _expanded(schema.columns[view], table) if schema.columns[view] else _free_numbers(uses)
+    lacking = [name for name in columns if name not in table.columns]
+    present = [name for name in columns if name in table.columns and name not in uses.of]
+    if kind == "vector" and lacking and present:
+        log.warning("%s needs %s, and the table has no %s: left out", view, ", ".join(columns), ", ".join(lacking))
+        uses.name({"ignore": present})
+        return
+    uses.name_block(kind, view, present)
+
+
+def _expanded(names: Collection[str], table: Table) -> list[str]:
+    """Columns, patterns among them as the columns that fit."""
+    fitting = {name: fnmatch.filter(table.columns, name) if "*" in name else [name] for name in names}
+    return list(dict.fromkeys(column for columns in fitting.values() for column in columns))
+
+
+def _free_numbers(uses: Uses) -> list[str]:
+    """The columns of single numbers that have no use yet."""
+    table = uses.table
+    free = {name: values for name, values in table.columns.items() if name not in uses.of}
+    numeric = [name for name, values in free.items() if guess(name, values, table.kinds, table.base) == "vector"]
+    return [name for name in numeric if _single_numbers(table.columns[name]) is not None]
+
+
+def _refuse_strange_table(schema: Schema, columns: Collection[str]) -> None:
+    raise ModalityError(
+        f"the model has {', '.join(schema.kinds)}, the table {', '.join(columns)}; name columns or files as they were "
+        "named in training"
+    )
+
+
+def _checked(views: Views, strict: bool) -> Views:
+    """The views. DataError naming the first cell that cannot be read, where `strict`."""
     if strict and views.bad_rows:
         bad = views.bad_rows[0]
-        where = f"row {bad['row']}" + (f", column {bad['column']!r}" if bad["column"] else "")
-        raise DataError(f"{len(views.bad_rows)} cells or rows cannot be read, the first is {where}: {bad['reason']}")
+        place = f"row {bad['row']}" + (f", column {bad['column']!r}" if bad["column"] else "")
+        raise DataError(f"{len(views.bad_rows)} cells or rows cannot be read, the first is {place}: {bad['reason']}")
     return views
 
 
-def _listed(names: Names) -> list[str]:
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
+def _assemble(uses: Uses, *, gaps_are_blank: bool) -> Views:
+    """Views of a table by what its columns are used as, rows without any cell left out.
 
-
-def _blocks(table: Table, vectors: list[str]) -> dict[str, str]:
-    """column -> the pattern that it fits, for names of vectors with a * in them."""
-    found: dict[str, str] = {}
-    for pattern in vectors:
-        if "*" in pattern and pattern not in table.columns:
-            fitting = fnmatch.filter(table.columns, pattern)
-            if not fitting:
-                raise DataError(f"no column like {pattern!r}{nearest(pattern, table.columns)}")
-            found |= dict.fromkeys(fitting, pattern)
-    return found
-
-
-def _understand(table: Table, named: dict[str, list[str]]) -> dict[str, str]:
-    """column -> kind or role: what the caller says, and guesses for the rest."""
-    what: dict[str, str] = {}
-    for kind, names in named.items():
-        for name in names:
-            if name not in table.columns:
-                raise DataError(f"no column {name!r}{nearest(name, table.columns)}")
-            if name in what and what[name] in KINDS and kind not in (*KINDS, "ignore"):
-                table.columns[f"{name} ({kind})"] = table.columns[name]  # a caption may be its own key
-                what[f"{name} ({kind})"] = kind
-                continue
-            if name in what:
-                raise DataError(f"column {name!r} is named as {what[name]} and as {kind}; give it one of them")
-            what[name] = kind
-    for name, values in table.columns.items():
-        if name not in what:
-            kind = guess(name, values, table.kinds, table.base)
-            single = kind in ("domain", "key") and kind in what.values()
-            what[name] = "meta" if single or named.get(kind) else kind
-    return {name: what[name] for name in table.columns if what[name] != "ignore"}
-
-
-def _assemble(table: Table, what: dict[str, str], blocks: dict[str, str], *, told: bool) -> Views:
-    """Columns by what they are; single numbers and columns of tables side by side. `told`: vectors were asked for."""
-    of = lambda kind: [name for name, k in what.items() if k == kind]  # noqa: E731
+    `gaps_are_blank`: rows that lack some numbers of a vector lack the vector, and are listed; else such numbers, which
+    nobody named, are a table.
+    """
+    table = uses.table
     bad = list(table.bad_rows)
     n = len(next(iter(table.columns.values())))
     rows = np.arange(n) if table.rows is None else table.rows
-    columns: dict[str, Any] = {}
-    kinds: dict[str, str] = {}
-    beside = {name: values for name in of("vector") if (values := _singles(table.columns[name])) is not None}
-    beside |= {name: values for name in of("table") if not _holds_mappings(values := table.columns[name])}
-    for name, kind in what.items():
-        if kind in KINDS and name not in beside:
-            columns[name], kinds[name] = _column(kind, name, table, rows, bad), kind
-    for kind, pattern in dict.fromkeys((what[name], blocks.get(name, "")) for name in beside):
-        view = pattern.replace("*", "").strip("_-. ") or {"vector": "numbers", "table": "table"}[kind]
-        view = f"all {view}" if view in columns else view
-        block = {name: v for name, v in beside.items() if (what[name], blocks.get(name, "")) == (kind, pattern)}
-        kinds[view] = "table" if kind == "vector" and not told and _has_gaps(block) else kind
-        columns[view] = _numbers(view, block, rows, bad) if kinds[view] == "vector" else _records(block, n)
+    columns, kinds, sources = _modalities(uses, rows, bad, gaps_are_blank=gaps_are_blank)
     if not columns:
-        raise DataError(f"no column of a modality among {list(what)}; name one, for example text=...")
-    cells = {name: _names(table.columns[name], n) for name, k in what.items() if k not in KINDS}
-    role = lambda kind: next((cells[name] for name in of(kind)), None)  # noqa: E731
+        raise DataError(f"no column of a modality among {list(uses.of)}; name one, for example text=...")
+    cells = {name: _row_names(table.columns[name], n) for name, use in uses.of.items() if use not in (*KINDS, "ignore")}
+    by_role = {role: name for role in ROLES for name in uses.columns(role)[:1]}
+    roles: dict[str, Any] = {role: cells[name] for role, name in by_role.items()}
+    sources |= {role: (uses.originals.get(name, name),) for role, name in by_role.items()}
+    sources |= {name: (uses.originals[name],) for name in uses.columns("label") if name in uses.originals}
     views = Views(
         columns,
         kinds=kinds,
-        y={name: cells[name] for name in of("label")},
-        domain=role("domain"),
-        key=role("key"),
-        group=role("group"),
-        meta={name: cells[name] for name in of("meta")},
+        y={name: cells[name] for name in uses.columns("label")},
+        **roles,
+        meta={name: cells[name] for name in uses.columns("meta")},
         rows=rows,
+        sources=sources,
     )
+    return _without_empty_rows(views, bad)
+
+
+def _modalities(
+    uses: Uses, rows: np.ndarray, bad: list[dict], *, gaps_are_blank: bool
+) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[str, ...]]]:
+    """The columns of each view, its kind, and the columns of the table behind those that are made of several."""
+    table = uses.table
+    numbers = {name: _single_numbers(table.columns[name]) for name in uses.columns("vector")}
+    parts: dict[str, Any] = {name: values for name, values in numbers.items() if values is not None}
+    parts |= {name: v for name in uses.columns("table") if not _holds_mappings(v := table.columns[name])}
+    columns: dict[str, Any] = {}
+    kinds: dict[str, str] = {}
+    sources: dict[str, tuple[str, ...]] = {}
+    for name, use in uses.of.items():
+        if use in KINDS and name not in parts:
+            columns[name], kinds[name] = _column(use, name, table, rows, bad), use
+    block_of = {name: (use, uses.blocks.get(name, "")) for name, use in uses.of.items() if name in parts}
+    for kind, block in dict.fromkeys(block_of.values()):
+        values = {name: parts[name] for name, its_block in block_of.items() if its_block == (kind, block)}
+        view = block.replace("*", "").strip("_-. ") or BLOCK_NAMES[kind]
+        view = f"all {view}" if view in columns else view
+        kinds[view] = "table" if kind == "vector" and not gaps_are_blank and _has_gaps(values) else kind
+        columns[view] = (
+            _number_rows(view, values, rows, bad) if kinds[view] == "vector" else _records(values, len(rows))
+        )
+        sources[view] = tuple(values)
+    return columns, kinds, sources
+
+
+def _without_empty_rows(views: Views, bad: list[dict]) -> Views:
+    """The rows that have a cell, the others listed among those that cannot be read."""
     some = np.asarray(np.any(list(views.present.values()), axis=0))
-    listed = {entry["row"] for entry in bad}
-    empty = [int(row) for row in rows[~some] if row not in listed]
+    listed_rows = {entry["row"] for entry in bad}
+    empty = [int(row) for row in views.rows[~some] if row not in listed_rows]
     bad += [{"row": row, "column": None, "value": None, "reason": "every cell is empty"} for row in empty]
     bad.sort(key=lambda entry: entry["row"])
     if not some.any():
@@ -173,17 +248,18 @@ def _assemble(table: Table, what: dict[str, str], blocks: dict[str, str], *, tol
     return (views if some.all() else views[some]).replace(bad_rows=bad)
 
 
-def _names(values, n: int) -> np.ndarray:
+def _row_names(values, n: int) -> np.ndarray:
     """Cells about rows. Whole numbers with gaps stay whole: 3 is class "3" in every table, not "3.0" in some."""
     cells = as_array([values[i] for i in range(n)])
     if cells.dtype.kind != "f":
         return cells
-    gone = np.isnan(cells)
-    whole = bool((cells[~gone] == np.round(cells[~gone])).all()) and bool(np.isfinite(cells[~gone]).all())
+    missing = np.isnan(cells)
+    numbers = cells[~missing]
+    whole = bool((numbers == np.round(numbers)).all()) and bool(np.isfinite(numbers).all())
     return as_array([None if is_missing(c) else int(c) for c in cells]) if whole else cells
 
 
-def _singles(values) -> np.ndarray | None:
+def _single_numbers(values) -> np.ndarray | None:
     """Float (n,), NaN where missing, of a column with one number a row; None when its cells are vectors."""
     if getattr(values, "ndim", 1) > 1:
         return None
@@ -203,15 +279,15 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     if base is not None:
         values = [decode.resolved(values[i], base) for i in range(len(values))]
     column = Column.of(values, kind)
-    there = np.flatnonzero(column.present)
+    present = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(pool.map(lambda i: check(kind, values[i]), there))
+        reasons = list(pool.map(lambda i: check(kind, values[i]), present))
     broken = np.zeros(len(column), bool)
-    for i, reason in zip(there, reasons, strict=True):
+    for i, reason in zip(present, reasons, strict=True):
         if reason is not None:
             broken[i] = True
-            where = decode.path_of(values[i])
-            bad.append({"row": int(rows[i]), "column": name, "value": where, "reason": reason})
+            path = decode.path_of(values[i])
+            bad.append({"row": int(rows[i]), "column": name, "value": path, "reason": reason})
     return column.without(broken) if broken.any() else column
 
 
@@ -232,7 +308,7 @@ def _records(columns: dict[str, Any], n: int) -> list[dict]:
     return [{name: None if is_missing(v := values[i]) else v for name, values in columns.items()} for i in range(n)]
 
 
-def _numbers(view: str, columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:
+def _number_rows(view: str, columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:
     """Single numbers side by side, (n,) of (d,) or None where a row lacks some of them."""
     block = np.stack(list(columns.values()), axis=1)
     blank = np.isnan(block)

@@ -113,6 +113,8 @@ class Views:
         rows: (n,) row numbers in the table the views came from.
         bad_rows: what could not be read: dicts with "row", "column", "value", "reason".
         imputed: view -> bool (n,), True where a cell was not observed but filled in (`bouba.transfer.imputation`).
+        sources: the columns of the table that stand behind a view, a label or a role ("domain", "key", "group"), in
+            their order, where they are not the one column of its name; see `data.schema`.
 
     Raises:
         DataError: no column, unequal lengths, an unknown kind, cells that are no vectors, NaN inside a vector.
@@ -136,6 +138,7 @@ class Views:
         rows=None,
         bad_rows: Sequence[dict] = (),
         imputed: Mapping[str, Any] | None = None,
+        sources: Mapping[str, Sequence[str]] | None = None,
     ):
         if not columns:
             raise DataError("Views need one column of a modality or more, got none; name one, for example image=...")
@@ -149,9 +152,10 @@ class Views:
         self.group = None if group is None else as_array(group)
         self.bad_rows = list(bad_rows)
         self._imputed = {name: np.asarray(mask, bool) for name, mask in (imputed or {}).items() if name in self.columns}
-        for name, rows_of in self._lengths():
-            if rows_of != n:
-                raise DataError(f"column {name!r} has {rows_of} rows, the others have {n}; give every column all rows")
+        self.sources = {name: tuple(origin) for name, origin in (sources or {}).items()}
+        for name, length in self._lengths():
+            if length != n:
+                raise DataError(f"column {name!r} has {length} rows, the others have {n}; give every column all rows")
 
     def _lengths(self) -> Iterator[tuple[str, int]]:
         """Every column and every array about rows: its name in messages and its length."""
@@ -219,7 +223,7 @@ class Views:
 
     def replace(self, **changes) -> Views:
         """A copy with some constructor arguments changed."""
-        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows", "imputed")
+        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows", "imputed", "sources")
         return Views(**{name: changes.get(name, getattr(self, name)) for name in names})
 
     def select(self, *names: str) -> Views:
@@ -262,8 +266,8 @@ class Views:
     def _not_observed(self, name: str) -> str:
         """' (2 missing, 3 imputed)', as far as it applies."""
         counts = {"missing": int((~self[name].present).sum()), "imputed": int(self.imputed[name].sum())}
-        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        return f" ({told})" if told else ""
+        listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return f" ({listed})" if listed else ""
 
 
 def as_array(values) -> np.ndarray:
@@ -311,7 +315,7 @@ def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
     if has is None:
         return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
-    cells = {row: _numbers(name, row, values[row]) for row in np.flatnonzero(has).tolist()}
+    cells = {row: _vector_cell(name, row, values[row]) for row in np.flatnonzero(has).tolist()}
     widths = {len(cell) for cell in cells.values()}
     if len(widths) != 1:
         raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
@@ -321,7 +325,8 @@ def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     return block
 
 
-def _numbers(name: str, row: int, cell) -> np.ndarray:
+def _vector_cell(name: str, row: int, cell) -> np.ndarray:
+    """One cell as float32 (d,). DataError naming view and row where it is no list of numbers."""
     try:
         numbers: np.ndarray | None = np.asarray(cell, np.float32)
     except (TypeError, ValueError):

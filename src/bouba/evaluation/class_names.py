@@ -1,17 +1,15 @@
-"""Classes said in words, as embeddings: what zero-shot classification compares with."""
+"""Class names as embeddings: what zero-shot classification compares with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bouba.data.views import Column, Views
 from bouba.errors import UsageError
-
-if TYPE_CHECKING:
-    from bouba.evaluation.evaluate import Embeds
+from bouba.evaluation.model import Embeds
 
 
 def class_embeddings(
@@ -44,12 +42,11 @@ def class_embeddings(
     for template in templates:
         if "{}" not in template:
             raise UsageError(f"a template needs {{}} where the class name goes, got {template!r}")
-    said = [(names or {}).get(c, str(c).replace("-", " ").replace("_", " ")) for c in classes]
+    words = [(names or {}).get(c, str(c).replace("-", " ").replace("_", " ")) for c in classes]
     total: Any = 0.0
     for template in templates:
-        z = np.asarray(
-            model.embed(Views({view: Column.of([template.replace("{}", name) for name in said], "text")}))[view]
-        )
+        sentences = Column.of([template.replace("{}", name) for name in words], "text")
+        z = np.asarray(model.embed(Views({view: sentences}))[view])
         length = np.linalg.norm(z, axis=1, keepdims=True)
         total = total + (z / np.maximum(length, 1e-12) if len(templates) > 1 else z)
     return np.asarray(total) / len(templates)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from itertools import permutations
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from bouba.errors import DataError
 from bouba.evaluation.class_names import class_embeddings
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap
-from bouba.evaluation.predictions import PredictsLabels, domains, evaluate_predictions, predicts
+from bouba.evaluation.model import Embeds, Fuses, Model, PredictsLabels, Reconstructs, as_model
+from bouba.evaluation.predictions import domains, evaluate_predictions
 from bouba.evaluation.reconstructions import evaluate_reconstructions
 from bouba.evaluation.result import Record, Result
 from bouba.metrics import (
@@ -25,13 +27,6 @@ from bouba.metrics import (
     retrieval,
     zero_shot,
 )
-
-
-class Embeds(Protocol):
-    """What is judged: anything that turns Views into embeddings in one space, ours or not."""
-
-    def embed(self, X: Views) -> Mapping[str, np.ndarray]:
-        """view -> (n, d)."""
 
 
 def evaluate(
@@ -52,7 +47,7 @@ def evaluate(
         model: fitted. With `embed(views)` retrieval and classes are judged; it may say in `compared_by` how its
             embeddings are compared, and in `aligns` that its views share no space, so that only the classes in each
             are. Where it predicts labels these are judged too, see `evaluate_predictions`; where it gives views back,
-            see `evaluate_reconstructions`.
+            see `evaluate_reconstructions`; `as_model` has the defaults of a model that is not bouba's.
         views: held-out rows. Rows with equal keys count as the same thing. Imputed cells are read for predictions, and
             are the truth of nothing: retrieval and reconstruction leave them out.
         method, split, seed: names for the records.
@@ -74,64 +69,63 @@ def evaluate(
     """
     if len(views) < 2:
         raise DataError(f"evaluation needs two rows or more, got {len(views)}")
+    abilities = as_model(model)
     labels = list(views.y if labels is None else labels)
-    said: dict[str, Any] = {"method": method, "split": split, "by_domain": by_domain, "seed": seed}
+    fields: dict[str, Any] = {"method": method, "split": split, "by_domain": by_domain, "seed": seed}
     result = Result([], environment(seed))
-    if hasattr(model, "embed"):
-        result += _embeddings(model, views.observed(), probe, labels, templates, **said)
-    if predicts(model):
-        result += evaluate_predictions(model, views, labels=labels, **said)  # type: ignore[arg-type]
-    if hasattr(model, "explained"):
-        result += evaluate_reconstructions(model, views.observed(), **said)  # type: ignore[arg-type]
+    if isinstance(model, Embeds):
+        result += _embeddings(abilities, views.observed(), probe, labels, templates, **fields)
+    if abilities.predicts:
+        result += evaluate_predictions(cast(PredictsLabels, model), views, labels=labels, **fields)
+    if abilities.reconstructs:
+        result += evaluate_reconstructions(cast(Reconstructs, model), views.observed(), **fields)
     return result
 
 
 def _embeddings(
-    model: Any,
+    model: Model,
     views: Views,
     probe: Views | None,
     labels: Sequence[str],
     templates: Sequence[str],
     *,
     by_domain: bool,
-    **said: Any,
+    **fields: Any,
 ) -> Result:
     """Retrieval and the classes in the embeddings."""
-    compared_by = getattr(model, "compared_by", "cosine")
-    aligned = getattr(model, "aligns", True)  # else each view has a space of its own, and directions mean nothing
-    spoken = _spoken(model, views, labels, templates) if aligned else {}
-    fused = not aligned and getattr(model, "fusion", None) is not None and not predicts(model)
-    views, embedded = _embedded(model, views, fused)
+    named = _named_classes(model, views, labels, templates) if model.aligns else {}
+    views, embedded = _embedded(model, views)
     probe_z: dict[str, np.ndarray] = {}
     if probe is not None and labels:
-        probe, probe_z = _embedded(model, probe, fused)
+        probe, probe_z = _embedded(model, probe)
     records: list[Record] = []
     for domain, rows in domains(views, by_domain):
         part = views[rows]
         z = {name: values[rows] for name, values in embedded.items()}
-        where = {**said, "domain": domain}
-        records += _directions(part, z, compared_by, where) if aligned else []
+        of_domain = {**fields, "domain": domain}
+        if model.aligns:  # else each view has a space of its own, and directions mean nothing
+            records += _directions(part, z, model.compared_by, of_domain)
         for label in labels:
             for name in (name for name in z if part.modalities[name] != "text"):
                 truth = _Truth(part, name, label)
-                if truth.ok.sum() < 2:
+                if len(truth.y) < 2:
                     continue
                 if name in probe_z and probe is not None and label in probe.y:
-                    records += _probed(truth, z[name], probe, probe_z[name], where)
-                if label in spoken:
-                    classes, class_z = spoken[label]
-                    guessed = zero_shot(z[name][truth.ok], class_z, classes, compared_by)
-                    records.append(truth.record(where, "zero_shot", guessed, 1 / len(classes)))
+                    records += _probed(truth, z[name], probe, probe_z[name], of_domain)
+                if label in named:
+                    classes, class_z = named[label]
+                    guess = zero_shot(z[name][truth.labelled], class_z, classes, model.compared_by)
+                    records.append(truth.record(of_domain, "zero_shot", guess, 1 / len(classes)))
     return Result(records)
 
 
-def _embedded(model: Any, views: Views, fused: bool) -> tuple[Views, dict[str, np.ndarray]]:
-    """Views and their embeddings; where asked, with the fused vector of each row as one more view, "all"."""
-    z = dict(model.embed(views))
-    if fused:
-        z["all"] = np.asarray(model.fuse(views))
-        some = np.any(list(views.present.values()), axis=0)
-        views = views.replace(columns={**views.columns, "all": Column.of(z["all"], "vector", some)})
+def _embedded(model: Model, views: Views) -> tuple[Views, dict[str, np.ndarray]]:
+    """Views and their embeddings; of a model that only fuses, the fused vector of each row as one more view, "all"."""
+    z = {name: np.asarray(values) for name, values in model.embed(views).items()}
+    if model.fuses and not model.aligns and not model.predicts:
+        z["all"] = np.asarray(cast(Fuses, model).fuse(views))
+        present = np.any(list(views.present.values()), axis=0)
+        views = views.replace(columns={**views.columns, "all": Column.of(z["all"], "vector", present)})
     return views, z
 
 
@@ -140,37 +134,37 @@ class _Truth:
 
     def __init__(self, part: Views, view: str, label: str):
         self.view, self.label = view, label
-        self.ok = _labelled(part, view, label)
-        self.y = part.y[label][self.ok].astype(str)
-        self.keys = part.things[self.ok]
+        self.labelled = _labelled(part, view, label)
+        self.y = part.y[label][self.labelled].astype(str)
+        self.keys = part.things[self.labelled]
 
-    def record(self, where: dict[str, Any], kind: str, guessed: np.ndarray, chance: float) -> Record:
+    def record(self, of_domain: dict[str, Any], kind: str, guess: np.ndarray, chance: float) -> Record:
         """The accuracy of a guess."""
-        low, high = _interval((np.asarray(guessed) == self.y).astype(float), "mean", self.keys)
-        metric, value = f"{self.label}_{kind}", accuracy(self.y, guessed)
-        said: dict[str, Any] = {
-            "direction": self.view,
-            "metric": metric,
-            "value": value,
-            "low": low,
-            "high": high,
-            "chance": chance,
-        }
-        return Record(**where, **said, n=len(self.y))
+        low, high = _interval((np.asarray(guess) == self.y).astype(float), "mean", self.keys)
+        return Record(
+            **of_domain,
+            direction=self.view,
+            metric=f"{self.label}_{kind}",
+            value=accuracy(self.y, guess),
+            low=low,
+            high=high,
+            chance=chance,
+            n=len(self.y),
+        )
 
 
 def _labelled(views: Views, view: str, label: str) -> np.ndarray:
     return views[view].present & ~np.array([is_missing(v) for v in views.y[label]], bool)
 
 
-def _probed(truth: _Truth, z: np.ndarray, probe: Views, probe_z: np.ndarray, where: dict[str, Any]) -> list[Record]:
+def _probed(truth: _Truth, z: np.ndarray, probe: Views, probe_z: np.ndarray, of_domain: dict[str, Any]) -> list[Record]:
     """Accuracy of a linear probe fitted on the labelled rows of `probe`; nothing where it has one class only."""
     rows = _labelled(probe, truth.view, truth.label)
     train_y = probe.y[truth.label][rows].astype(str)
     if len(set(train_y)) < 2:
         return []
-    guessed = linear_probe(probe_z[rows], train_y, z[truth.ok])
-    return [truth.record(where, "accuracy", guessed, majority_chance(train_y, truth.y))]
+    guess = linear_probe(probe_z[rows], train_y, z[truth.labelled])
+    return [truth.record(of_domain, "accuracy", guess, majority_chance(train_y, truth.y))]
 
 
 def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[float | None, float | None]:
@@ -178,38 +172,35 @@ def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[flo
     return bootstrap(values, statistic, groups=keys) if len(set(keys)) > 1 else (None, None)  # type: ignore[arg-type]
 
 
-def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, where: dict[str, Any]) -> list[Record]:
+def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, of_domain: dict[str, Any]) -> list[Record]:
     """Every ordered pair of views among one domain's rows."""
     records = []
-    key = part.things
-    for a in z:
-        for b in z:
-            both = part[a].present & part[b].present
-            if a == b or both.sum() < 2:
-                continue
-            found = retrieval(z[a][both], z[b][both], key[both], key[both], similarity=compared_by)  # type: ignore[arg-type]
-            chance = chance_level(key[both], key[both])
-            where_to = {**where, "direction": f"{a}->{b}", "n": int(both.sum())}
-            for metric, (values, statistic) in RETRIEVAL_METRICS.items():
-                low, high = _interval(found[values], statistic, key[both])
-                value = float(getattr(np, statistic)(found[values]))
-                records.append(
-                    Record(**where_to, metric=metric, value=value, low=low, high=high, chance=chance[metric])
-                )
-            if a < b:
-                gap = modality_gap(z[a][both], z[b][both])
-                records.append(Record(**where_to, metric="modality_gap", value=gap, low=None, high=None, chance=None))
+    for a, b in permutations(z, 2):
+        both = part[a].present & part[b].present
+        if both.sum() < 2:
+            continue
+        key = part.things[both]
+        per_query = retrieval(z[a][both], z[b][both], key, key, similarity=compared_by)
+        chance = chance_level(key, key)
+        of_pair = {**of_domain, "direction": f"{a}->{b}", "n": int(both.sum())}
+        for metric, (column, statistic) in RETRIEVAL_METRICS.items():
+            low, high = _interval(per_query[column], statistic, key)
+            value = float(getattr(np, statistic)(per_query[column]))
+            records.append(Record(**of_pair, metric=metric, value=value, low=low, high=high, chance=chance[metric]))
+        if a < b:
+            gap = modality_gap(z[a][both], z[b][both])
+            records.append(Record(**of_pair, metric="modality_gap", value=gap, low=None, high=None, chance=None))
     return records
 
 
-def _spoken(
-    model, views: Views, labels: Sequence[str], templates: Sequence[str]
+def _named_classes(
+    model: Embeds, views: Views, labels: Sequence[str], templates: Sequence[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """label -> (class names, their embeddings), where the model reads text that can say the class names."""
     text = next((name for name, kind in views.modalities.items() if kind == "text"), "")
-    out = {}
+    named = {}
     for label in labels if text else ():
         classes = np.array(sorted({str(v) for v in views.y[label] if not is_missing(v)}))
         if len(classes) > 1:
-            out[label] = (classes, class_embeddings(model, classes.tolist(), view=text, templates=templates))
-    return out
+            named[label] = (classes, class_embeddings(model, classes.tolist(), view=text, templates=templates))
+    return named

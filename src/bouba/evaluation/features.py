@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from bouba.data.views import Views
 
 CHUNK = 512
+
+
+@runtime_checkable
+class HasTowers(Protocol):
+    """A trained model: `module_.towers` is view -> tower."""
+
+    module_: Any
 
 
 def raw_features(model: Any, views: Views, view: str) -> np.ndarray | None:
@@ -21,7 +28,7 @@ def raw_features(model: Any, views: Views, view: str) -> np.ndarray | None:
         float32 (m, p): standardised numbers, pixels, log energies or which words are said, as a decoder would have to
         give them back; None where the tower has no such form, or the model no towers.
     """
-    towers = getattr(getattr(model, "module_", None), "towers", {})
+    towers = model.module_.towers if isinstance(model, HasTowers) else {}
     if view not in towers or not towers[view].encoder.raw_width:
         return None
     import torch

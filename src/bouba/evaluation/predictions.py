@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, nearest
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap, bootstrap_weighted
+from bouba.evaluation.model import PredictsLabels, as_model
 from bouba.evaluation.result import Record, Result
 from bouba.metrics.calibration import bin_of, confidence_and_hits
 from bouba.metrics.regression import r_squared
@@ -20,19 +21,9 @@ BINS = 15  # of the calibration error
 Interval = tuple[float | None, float | None]
 
 
-class PredictsLabels(Protocol):
-    """What is judged: anything that predicts label columns from any subset of the views."""
-
-    def outputs(self, X: Views, subsets: Sequence[Iterable[str]] | None = None) -> Mapping[str, np.ndarray]:
-        """label -> (n, subsets, C) log probabilities, or (n, subsets) numbers; a prior where a row has no view."""
-
-    def classes(self, label: str) -> np.ndarray:
-        """The classes (C,) of a label."""
-
-
 def predicts(model: Any) -> bool:
-    """Whether a fitted model predicts label columns, see PredictsLabels; it says so itself in `predicts`."""
-    return bool(getattr(model, "predicts", False))
+    """Whether a fitted model predicts label columns, see PredictsLabels."""
+    return as_model(model).predicts
 
 
 def evaluate_predictions(
@@ -68,24 +59,27 @@ def evaluate_predictions(
     if missing is not None:
         raise DataError(f"no label column {missing!r}{nearest(missing, views.y)}")
     subsets = view_subsets(list(views.columns))
-    found = model.outputs(views, [*subsets.values(), ()])
-    judged = [name for name in found if name in views.y and (labels is None or name in labels)]
+    outputs = model.outputs(views, [*subsets.values(), ()])
+    judged = [name for name in outputs if name in views.y and (labels is None or name in labels)]
     records: list[Record] = []
     for domain, rows in domains(views, by_domain):
         part = views[rows]
         for label in judged:
-            known = ~np.array([is_missing(v) for v in part.y[label]], bool)
-            values = found[label][rows]
+            labelled = ~np.array([is_missing(v) for v in part.y[label]], bool)
+            values = outputs[label][rows]
             classes = model.classes(label) if values.ndim == 3 else None
             for place, (direction, subset) in enumerate(subsets.items()):
-                asked = subset if direction.startswith("only ") else part.columns
-                ok = known & np.any([part[name].present for name in asked], axis=0)
-                where = {"method": method, "split": split, "domain": domain, "direction": direction, "seed": seed}
-                if ok.sum() > 1:
-                    given = part.y[label][ok], values[ok, place], values[ok, -1]
-                    keys = part.things[ok]
-                    measured = _numbers(*given, keys) if classes is None else _classes(*given, keys, classes)
-                    records += _records(measured, label, where, int(ok.sum()))
+                needed = subset if direction.startswith("only ") else part.columns
+                mask = labelled & np.any([part[name].present for name in needed], axis=0)
+                fields = {"method": method, "split": split, "domain": domain, "direction": direction, "seed": seed}
+                if mask.sum() < 2:
+                    continue
+                y, guess, prior = part.y[label][mask], values[mask, place], values[mask, -1]
+                if classes is None:
+                    scores = _number_scores(y, guess, prior, part.things[mask])
+                else:
+                    scores = _class_scores(y, guess, prior, part.things[mask], classes)
+                records += _records(scores, label, fields, int(mask.sum()))
     return Result(records, environment(seed))
 
 
@@ -108,44 +102,44 @@ def domains(views: Views, by_domain: bool) -> list[tuple[str, np.ndarray]]:
     return [(domain, rows) for domain in views.domains if len(rows := everything[names == domain]) > 1]
 
 
-Measured = Iterator[tuple[str, float, Interval, float | None]]  # metric, value, interval, chance
+Scores = Iterator[tuple[str, float, Interval, float | None]]  # metric, value, interval, chance
 
 
-def _records(measured: Measured, label: str, where: dict[str, Any], n: int) -> Iterator[Record]:
-    for metric, value, (low, high), chance in measured:
-        yield Record(**where, metric=f"{label}_{metric}", value=value, low=low, high=high, chance=chance, n=n)
+def _records(scores: Scores, label: str, fields: dict[str, Any], n: int) -> Iterator[Record]:
+    for metric, value, (low, high), chance in scores:
+        yield Record(**fields, metric=f"{label}_{metric}", value=value, low=low, high=high, chance=chance, n=n)
 
 
-def _classes(y: np.ndarray, log_p: np.ndarray, prior: np.ndarray, keys: np.ndarray, classes: np.ndarray) -> Measured:
-    """Of log probabilities (n, C), beside those without any view."""
+def _class_scores(y: np.ndarray, log_p: np.ndarray, prior: np.ndarray, keys: np.ndarray, classes: np.ndarray) -> Scores:
+    """Of log probabilities (n, C); `prior` (n, C) is what the model gives without any view."""
     codes = class_codes(y, classes)
-    guess, blind = log_p.argmax(1), prior.argmax(1)
-    right = (guess == codes).astype(float)
-    yield "accuracy", right.mean(), _mean_interval(right, keys), float((blind == codes).mean())
+    guess, prior_guess = log_p.argmax(1), prior.argmax(1)
+    correct = (guess == codes).astype(float)
+    yield "accuracy", correct.mean(), _mean_interval(correct, keys), float((prior_guess == codes).mean())
     score = partial(_macro_f1, codes, guess, len(classes) + 1)
-    chance = _macro_f1(codes, blind, len(classes) + 1, np.ones(len(y)))
+    chance = _macro_f1(codes, prior_guess, len(classes) + 1, np.ones(len(y)))
     yield "macro_f1", score(np.ones(len(y))), _interval(score, keys), chance
-    known = codes >= 0
-    if known.any():
-        loss = -log_p[known, codes[known]].astype(float)
-        chance = -prior[known, codes[known]].mean()
-        yield "log_loss", loss.mean(), _mean_interval(loss, keys[known]), float(chance)
+    trained = codes >= 0
+    if trained.any():
+        loss = -log_p[trained, codes[trained]].astype(float)
+        chance = -prior[trained, codes[trained]].mean()
+        yield "log_loss", loss.mean(), _mean_interval(loss, keys[trained]), float(chance)
     gap = partial(_calibration_error, *_binned(codes, np.exp(log_p.astype(float))))
     value = gap(np.ones(len(y)))
     low, high = _interval(gap, keys, centre=value)
     yield "calibration_error", value, (None if low is None else max(low, 0.0), high), None
 
 
-def _numbers(y: np.ndarray, guess: np.ndarray, prior: np.ndarray, keys: np.ndarray) -> Measured:
-    """Of numbers (n,), beside those without any view."""
+def _number_scores(y: np.ndarray, guess: np.ndarray, prior: np.ndarray, keys: np.ndarray) -> Scores:
+    """Of numbers (n,); `prior` (n,) is what the model gives without any view."""
     y = y.astype(float)
     score = lambda w: r_squared(y, guess, weights=w)  # noqa: E731
     yield "r2", score(np.ones(len(y))), _interval(score, keys), r_squared(y, prior)
-    error, blind = abs(y - guess), abs(y - prior)
+    error, prior_error = abs(y - guess), abs(y - prior)
     low, high = _mean_interval(error**2, keys)
     ends = (None if low is None else low**0.5, None if high is None else high**0.5)
-    yield "rmse", float((error**2).mean() ** 0.5), ends, float((blind**2).mean() ** 0.5)
-    yield "mae", error.mean(), _mean_interval(error, keys), blind.mean()
+    yield "rmse", float((error**2).mean() ** 0.5), ends, float((prior_error**2).mean() ** 0.5)
+    yield "mae", error.mean(), _mean_interval(error, keys), prior_error.mean()
 
 
 def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -164,12 +158,12 @@ def _macro_f1(true: np.ndarray, guess: np.ndarray, classes: int, weights: np.nda
 
 def _binned(codes: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The bin of each row, and how much accuracy exceeds confidence in it."""
-    sure, right = confidence_and_hits(codes, proba)
-    return bin_of(sure, BINS), right - sure
+    confidence, correct = confidence_and_hits(codes, proba)
+    return bin_of(confidence, BINS), correct - confidence
 
 
-def _calibration_error(place: np.ndarray, excess: np.ndarray, weights: np.ndarray) -> float:
-    return float(abs(np.bincount(place, weights * excess, BINS)).sum() / weights.sum())
+def _calibration_error(bins: np.ndarray, excess: np.ndarray, weights: np.ndarray) -> float:
+    return float(abs(np.bincount(bins, weights * excess, BINS)).sum() / weights.sum())
 
 
 def _mean_interval(values: np.ndarray, keys: np.ndarray) -> Interval:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
 import numpy as np
 
 from bouba.data.views import Views
 from bouba.evaluation.environment import environment
+from bouba.evaluation.model import Reconstructs
 from bouba.evaluation.predictions import domains
 from bouba.evaluation.result import Record, Result
 
 
-class Decodes(Protocol):
-    """What is judged: anything that says how much of its views it gives back."""
-
-    def explained(self, X: Views, truth: Views | None = None) -> Mapping[str, float]:
-        """view -> 1 - squared error / variance of the views in `truth`, from those in X."""
-
-
 def evaluate_reconstructions(
-    model: Decodes,
+    model: Reconstructs,
     views: Views,
     *,
     method: str = "model",
@@ -39,22 +30,29 @@ def evaluate_reconstructions(
     for domain, rows in domains(views, by_domain):
         for name in views.columns:
             others = [other for other in views.columns if other != name]
-            for source, asked in (("all", [*views.columns]), (f"without {name}", others)):
-                part = _with(views[rows], name, asked)
-                found = model.explained(part.select(*asked), part.select(name)) if asked and len(part) > 1 else {}
-                if name in found:
-                    where: dict[str, Any] = {
-                        "method": method,
-                        "split": split,
-                        "domain": domain,
-                        "direction": f"{source}->{name}",
-                    }
-                    where |= {"metric": "variance_explained", "seed": seed, "n": len(part)}
-                    records.append(Record(**where, value=found[name], low=None, high=None, chance=0.0))
+            for source, inputs in (("all", [*views.columns]), (f"without {name}", others)):
+                part = _rows_with(views[rows], name, inputs)
+                explained = model.explained(part.select(*inputs), part.select(name)) if inputs and len(part) > 1 else {}
+                if name in explained:
+                    records.append(
+                        Record(
+                            method=method,
+                            split=split,
+                            domain=domain,
+                            direction=f"{source}->{name}",
+                            metric="variance_explained",
+                            value=explained[name],
+                            low=None,
+                            high=None,
+                            chance=0.0,
+                            n=len(part),
+                            seed=seed,
+                        )
+                    )
     return Result(records, environment(seed))
 
 
-def _with(views: Views, name: str, asked: list[str]) -> Views:
-    """The rows that have a view, and one of those asked."""
-    some = np.any([views[other].present for other in asked], axis=0) if asked else False
-    return views[np.flatnonzero(views[name].present & some)]
+def _rows_with(views: Views, name: str, inputs: list[str]) -> Views:
+    """The rows that have a view, and one of the inputs or more."""
+    any_input = np.any([views[other].present for other in inputs], axis=0) if inputs else False
+    return views[np.flatnonzero(views[name].present & any_input)]

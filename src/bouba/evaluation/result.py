@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from bouba.errors import DataError, UsageError, nearest
 from bouba.evaluation.intervals import seeds_interval
-from bouba.evaluation.table import text_table
+from bouba.evaluation.table import html_table, text_table
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Record:
     """One measured number.
 
     Args:
-        method, split, domain, direction, metric: where it comes from, e.g. "clip", "test", "openmoji",
+        method, split, domain, direction, metric: where it comes from, e.g. "mine", "test", "openmoji",
             "text->image", "recall@10".
         value: the number. low, high: its interval. chance: what guessing gives. None where there is none.
         n: rows it was measured on.
@@ -40,7 +41,18 @@ class Record:
 
 
 FIELDS = tuple(f.name for f in fields(Record))
-LABELS = ("method", "split", "domain", "direction", "seed", "metric")
+ROWS = ("method", "split", "domain", "direction", "seed")
+LABELS = (*ROWS, "metric")
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A table of records: what all share, the header, and lines whose first `labels` columns are labels."""
+
+    caption: str
+    header: list[str]
+    lines: list[list[str]]
+    labels: int
 
 
 @dataclass(frozen=True)
@@ -89,15 +101,15 @@ class Result:
         Raises:
             UsageError: none does, or several; the message names what there is to choose from.
         """
-        found = self.where(**filters)
-        if len(found) == 1:
-            return found.records[0]
-        asked = ", ".join(f"{k}={v!r}" for k, v in filters.items()) or "no filter"
-        if len(found) == 0:
-            raise UsageError(f"no record has {asked}; there is {self._choices(tuple(filters) or LABELS)}")
-        varying = tuple(name for name in LABELS if len(found._distinct(name)) > 1)
-        told = f"add one of {found._choices(varying)}" if varying else "they are twins: same labels throughout"
-        raise UsageError(f"{len(found)} records have {asked}; {told}")
+        matches = self.where(**filters)
+        if len(matches) == 1:
+            return matches.records[0]
+        query = ", ".join(f"{k}={v!r}" for k, v in filters.items()) or "no filter"
+        if len(matches) == 0:
+            raise UsageError(f"no record has {query}; there is {self._choices(tuple(filters) or LABELS)}")
+        varying = tuple(name for name in LABELS if len(matches._distinct(name)) > 1)
+        advice = f"add one of {matches._choices(varying)}" if varying else "they are twins: same labels throughout"
+        raise UsageError(f"{len(matches)} records have {query}; {advice}")
 
     def mean_over_seeds(self) -> Result:
         """One record for all seeds of the same method, split, domain, direction and metric.
@@ -116,14 +128,14 @@ class Result:
 
     def format(
         self,
-        rows: Sequence[str] = ("method", "split", "domain", "direction", "seed"),
+        rows: Sequence[str] = ROWS,
         columns: str = "metric",
         *,
         digits: int = 3,
     ) -> str:
         """A table for the terminal: each cell is `value [low, high] (chance)`.
 
-        Labels that are the same in all records are told once, above. Labels that vary and are neither in
+        Labels that are the same in all records stand once, above. Labels that vary and are neither in
         `rows` nor `columns` become rows too, so no cell hides a record.
 
         Raises:
@@ -134,23 +146,36 @@ class Result:
                 raise UsageError(f"{name!r} is no label of a record{nearest(name, LABELS)}")
         if not self.records:
             return "no records"
+        grid = self._grid(rows, columns, digits)
+        table = text_table(grid.header, grid.lines, labels=grid.labels)
+        return f"{grid.caption}\nvalue [low, high] (chance)\n\n{table}".lstrip()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table of `format()`."""
+        if not self.records:
+            return "<p>no records</p>"
+        grid = self._grid(ROWS, "metric", 3)
+        caption = escape(grid.caption)
+        return f"<p>{caption}<br>value [low, high] (chance)</p>\n{html_table(grid.header, grid.lines)}"
+
+    def _grid(self, rows: Sequence[str], columns: str, digits: int) -> _Grid:
+        """Every record in a cell, by the labels that vary."""
         varying = [name for name in LABELS if name != columns and len(self._distinct(name)) > 1]
-        shown = [name for name in rows if name in varying]
-        shown += [name for name in varying if name not in shown]
-        shown = shown or [name for name in rows if name != columns][:1] or ["method"]
+        labels = [name for name in rows if name in varying]
+        labels += [name for name in varying if name not in labels]
+        labels = labels or [name for name in rows if name != columns][:1] or ["method"]
         heads = self._distinct(columns)
-        lines: dict[tuple, dict[Any, list[str]]] = {}
+        cells: dict[tuple, dict[Any, list[str]]] = {}
         for record in self.records:
-            line = lines.setdefault(tuple(getattr(record, name) for name in shown), {})
+            line = cells.setdefault(tuple(getattr(record, name) for name in labels), {})
             line.setdefault(getattr(record, columns), []).append(_cell(record, digits))
-        body = [
-            [*map(_text, labels), *(" | ".join(line.get(head, ["-"])) for head in heads)]
-            for labels, line in lines.items()
+        lines = [
+            [*map(_text, values), *(" | ".join(line.get(head, ["-"])) for head in heads)]
+            for values, line in cells.items()
         ]
-        fixed = [n for n in (*LABELS, "n") if n not in (*shown, columns) and len(self._distinct(n)) == 1]
-        told = "  ".join(f"{n}={v}" for n in fixed if (v := _text(getattr(self.records[0], n))))
-        table = text_table([*shown, *map(_text, heads)], body, labels=len(shown))
-        return f"{told}\nvalue [low, high] (chance)\n\n{table}".lstrip()
+        fixed = [n for n in (*LABELS, "n") if n not in (*labels, columns) and len(self._distinct(n)) == 1]
+        caption = "  ".join(f"{n}={v}" for n in fixed if (v := _text(getattr(self.records[0], n))))
+        return _Grid(caption, [*labels, *map(_text, heads)], lines, len(labels))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the records as a flat JSON list, and `meta` beside it as `<stem>_meta.json`.
@@ -181,8 +206,8 @@ class Result:
             raise DataError(
                 f"{path} is no list of records ({error}); expected JSON as written by Result.to_json"
             ) from error
-        beside = _meta_path(path)
-        return cls(records, json.loads(beside.read_text("utf-8")) if beside.exists() else {})
+        meta = _meta_path(path)
+        return cls(records, json.loads(meta.read_text("utf-8")) if meta.exists() else {})
 
     def _distinct(self, name: str) -> list[Any]:
         return list(dict.fromkeys(getattr(record, name) for record in self.records))

@@ -1,6 +1,7 @@
-"""Plain text tables for the terminal."""
+"""Tables as plain text for the terminal, and as HTML for a notebook."""
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,26 +14,43 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
 
     A label equal to the one above it is left blank while all labels before it are equal too.
 
-    >>> print(text_table(["method", "r@1"], [["clip", "0.310"], ["cca", "0.2"]], labels=1))
+    >>> print(text_table(["method", "r@1"], [["mine", "0.310"], ["yours", "0.2"]], labels=1))
     method    r@1
-    clip    0.310
-    cca       0.2
+    mine    0.310
+    yours     0.2
     """
-    shown = [list(header)]
+    rows = [list(header)]
     for above, line in zip([None, *lines], lines):
         blank = 0
         while above is not None and blank < labels - 1 and line[blank] == above[blank]:
             blank += 1
-        shown.append([""] * blank + list(line[blank:]))
-    widths = [max(len(line[column]) for line in shown) for column in range(len(header))]
+        rows.append([""] * blank + list(line[blank:]))
+    widths = [max(len(line[column]) for line in rows) for column in range(len(header))]
     padded = (
         "  ".join(
             cell.ljust(width) if column < labels else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths))
         )
-        for line in shown
+        for line in rows
     )
     return "\n".join(line.rstrip() for line in padded)
+
+
+def html_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table as HTML, every cell escaped.
+
+    >>> print(html_table(["method"], [["a<b"]]))
+    <table>
+    <thead><tr><th>method</th></tr></thead>
+    <tbody><tr><td>a&lt;b</td></tr></tbody>
+    </table>
+    """
+    body = "".join(_html_row("td", line) for line in lines)
+    return f"<table>\n<thead>{_html_row('th', header)}</thead>\n<tbody>{body}</tbody>\n</table>"
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def with_interval(values: ArrayLike, digits: int = 1) -> str:

@@ -1,9 +1,8 @@
-"""Are made items right, like real ones, various and new? In the space of a judge that was trained apart."""
+"""Are made items right, like real ones, various and new? In the space of a judge that was trained separately."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,8 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError
 from bouba.evaluation.environment import environment
 from bouba.evaluation.intervals import bootstrap
-from bouba.evaluation.predictions import Interval, Measured, domains
+from bouba.evaluation.model import Embeds, Translates, as_model
+from bouba.evaluation.predictions import Interval, Scores, domains
 from bouba.evaluation.result import Record, Result
 from bouba.metrics import diversity, frechet_distance, novelty, r_precision
 from bouba.metrics.similarity import unit_rows
@@ -19,31 +19,11 @@ from bouba.metrics.similarity import unit_rows
 K = 10  # of R-precision
 
 
-class Translates(Protocol):
-    """What is judged: anything that makes items of one view, told another."""
-
-    source_: str
-    target_: str
-
-    def translate(self, X: Views, n: int = 1, *, random_state: int = 0) -> np.ndarray:
-        """n items for each row, (rows, n, ...)."""
-
-    def truth(self, X: Views) -> np.ndarray:
-        """The target of each row in the same form, (rows, ...)."""
-
-
-class Judges(Protocol):
-    """Whose space counts: anything that embeds the target."""
-
-    def embed(self, X: Views) -> Mapping[str, np.ndarray]:
-        """view -> (n, d)."""
-
-
 def evaluate_translations(
     model: Translates,
     views: Views,
     *,
-    judge: Judges,
+    judge: Embeds,
     training: Views | None = None,
     made: np.ndarray | None = None,
     method: str = "model",
@@ -79,22 +59,22 @@ def evaluate_translations(
     """
     views, made = _paired(model, views.observed(), made)
     random = np.random.default_rng(seed or 0)
-    where: dict[str, Any] = {"method": method, "split": split, "direction": f"{model.source_}->{model.target_}"}
+    fields: dict[str, Any] = {"method": method, "split": split, "direction": f"{model.source_}->{model.target_}"}
     if made is None:
         made = model.translate(views.select(model.source_), n, random_state=seed or 0)
     space = _Space(judge, model.target_)
     z, true = space.of(made), space.of(model.truth(views))
-    known, of_domain = None, {}
+    train_z, train_rows = None, {}
     if training is not None:
         training = _paired(model, training.observed(), None)[0]
-        known, of_domain = space.of(model.truth(training)), dict(domains(training, by_domain))
+        train_z, train_rows = space.of(model.truth(training)), dict(domains(training, by_domain))
     records = []
     for domain, rows in domains(views, by_domain):
-        alike = None if known is None else known[of_domain.get(domain, [])]
-        measured = _measured(z[rows], true[rows], known, alike, views.things[rows], space.compared_by, random)
-        for metric, value, (low, high), chance in measured:
-            said: dict[str, Any] = {"metric": metric, "value": value, "low": low, "high": high, "chance": chance}
-            records.append(Record(**where, domain=domain, **said, n=len(rows), seed=seed))
+        of_domain = None if train_z is None else train_z[train_rows.get(domain, [])]
+        fields |= {"domain": domain, "n": len(rows), "seed": seed}
+        scores = _scores(z[rows], true[rows], train_z, of_domain, views.things[rows], space.compared_by, random)
+        for metric, value, (low, high), chance in scores:
+            records.append(Record(**fields, metric=metric, value=value, low=low, high=high, chance=chance))
     if not records:
         raise DataError("no domain has two rows with source and target; judge them together: by_domain=False")
     return Result(records, environment(seed) | {"judge": type(judge).__name__})
@@ -116,11 +96,11 @@ def _paired(model: Translates, views: Views, made: np.ndarray | None) -> tuple[V
 
 
 class _Space:
-    """Items of one view, seen by a judge."""
+    """Items of one view, embedded by a judge."""
 
-    def __init__(self, judge: Judges, view: str):
+    def __init__(self, judge: Embeds, view: str):
         self.judge, self.view = judge, view
-        self.compared_by: str = getattr(judge, "compared_by", "cosine")
+        self.compared_by = as_model(judge).compared_by
 
     def of(self, items: np.ndarray) -> np.ndarray:
         """(rows, ...) pictures or vectors, or (rows, n, ...) of them -> (rows, d) or (rows, n, d)."""
@@ -132,32 +112,32 @@ class _Space:
         return z.reshape(*items.shape[:-width], -1)
 
 
-def _measured(
+def _scores(
     z: np.ndarray,
     true: np.ndarray,
-    known: np.ndarray | None,
-    alike: np.ndarray | None,
+    training: np.ndarray | None,
+    of_domain: np.ndarray | None,
     keys: np.ndarray,
     compared_by: str,
     random: np.random.Generator,
-) -> Measured:
-    """Of what was made (rows, n, d), beside the truth (rows, d), training items (m, d) and those of its domain."""
+) -> Scores:
+    """Of made items (rows, n, d) against true ones (rows, d), training items (m, d) and those of the domain (k, d)."""
     if len(true) > K:
-        right = r_precision(z, true, k=K, similarity=compared_by)
-        yield f"r_precision@{K}", float(right.mean()), _interval(right, keys), K / len(true)
-    real = None
-    if alike is not None:
-        others = alike[random.permutation(len(alike))[: len(true)]]
-        real = frechet_distance(others, true) if len(others) > 1 else None
-    yield "frechet_distance", frechet_distance(z[:, 0], true), (None, None), real
+        precision = r_precision(z, true, k=K, similarity=compared_by)
+        yield f"r_precision@{K}", float(precision.mean()), _interval(precision, keys), K / len(true)
+    chance = None
+    if of_domain is not None:
+        others = of_domain[random.permutation(len(of_domain))[: len(true)]]
+        chance = frechet_distance(others, true) if len(others) > 1 else None
+    yield "frechet_distance", frechet_distance(z[:, 0], true), (None, None), chance
     try:
         spread = diversity(z, true)
         yield "diversity", float(spread.mean()), _interval(spread, keys), None
     except DataError:  # one item a row, or real items that are all alike
         pass
     try:
-        if known is not None:
-            new = novelty(z, known, true)
+        if training is not None:
+            new = novelty(z, training, true)
             yield "novelty", float(new.mean()), _interval(new, keys), None
     except DataError:  # the held-out items stand in the training
         pass

@@ -7,6 +7,5 @@ from bouba.lazy import attach
 if TYPE_CHECKING:
     from bouba.learner.base import BaseLearner as BaseLearner
     from bouba.learner.learner import Learner as Learner
-    from bouba.persist import load as load
 else:
     __all__ = attach(__name__)

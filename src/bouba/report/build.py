@@ -13,6 +13,7 @@ import numpy as np
 from bouba.data import decode
 from bouba.data.video import ANIMATED, moves, video
 from bouba.data.views import Views, is_missing
+from bouba.evaluation.model import as_model
 from bouba.metrics.similarity import similarities
 from bouba.report.content import EmbeddingMap, Gallery, Item, Picture, Query
 
@@ -82,10 +83,10 @@ def galleries(
     out = []
     for method in methods:
         z = method.model.embed(views.select(ask, answer))
-        compare = getattr(method.model, "compared_by", "cosine")
+        compared_by = as_model(method.model).compared_by
         queries = []
         for row in rows:
-            scores = similarities(z[ask][row : row + 1], z[answer][there], compare)[0]
+            scores = similarities(z[ask][row : row + 1], z[answer][there], compared_by)[0]
             order = np.argsort(-scores, kind="stable")
             right = keys[there[order]] == keys[row]
             rank = int(np.argmax(right)) + 1 if right.any() else None

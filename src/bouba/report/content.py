@@ -219,3 +219,4 @@ class Report:
     galleries: Sequence[Gallery] = ()
     maps: Sequence[EmbeddingMap] = ()
     notes: Sequence[str] = ()
+    methods: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A run folder: recipe.toml, model/, metrics.json, history.jsonl, bad_rows.jsonl, report.html, index/.
+"""A run folder: recipe.toml, run.json, model/, metrics.json, history.jsonl, bad_rows.jsonl, report.html, index/.
 
 It grows in `<name>.part` beside and is renamed when everything is there, so that a run is whole or not there.
 """
@@ -9,13 +9,18 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from bouba.errors import UsageError
+from bouba.errors import DataError, UsageError
 from bouba.persist import swap_folders
 
 
+FORMAT = 2
+"""Of the folder as a whole. 1 had no run.json; it is still read."""
+
+
 def begin(out: Path, *, resume: bool, overwrite: bool) -> Path:
-    """The folder to work in. Only finished runs are ever replaced, and only when told.
+    """The folder to work in. Only finished runs are ever replaced, and only when asked to.
 
     Raises:
         UsageError: `out` holds something, a cut-off run stands beside it, or there is nothing to resume.
@@ -23,8 +28,10 @@ def begin(out: Path, *, resume: bool, overwrite: bool) -> Path:
     out = out.resolve()
     part = out.with_name(out.name + ".part")
     if out.exists() and not (overwrite and _is_run(out)):
-        how = "choose another -o, or say --overwrite" if _is_run(out) else "it is no run of bouba's; choose another -o"
-        raise UsageError(f"{out} exists; {how}")
+        remedy = (
+            "choose another -o, or say --overwrite" if _is_run(out) else "it is no run of bouba's; choose another -o"
+        )
+        raise UsageError(f"{out} exists; {remedy}")
     if resume and not part.exists():
         raise UsageError(f"nothing to resume at {part}; leave --resume out to start anew")
     if (part / "checkpoint").exists() and not resume and not overwrite:
@@ -48,3 +55,24 @@ def finish(part: Path, out: Path) -> None:
 def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
     """One JSON object a line."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """The objects of a file of JSON lines; none where there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def write_facts(folder: Path, **facts: Any) -> None:
+    """run.json: the format, and what was found out about the table."""
+    (folder / "run.json").write_text(json.dumps({"format": FORMAT, **facts}, ensure_ascii=False, indent=1))
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What `write_facts` wrote; empty where there is no such file. DataError for a later format."""
+    file = folder / "run.json"
+    if not file.exists():
+        return {}
+    facts = json.loads(file.read_text())
+    if facts["format"] > FORMAT:
+        raise DataError(f"{folder} is a run of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba")
+    return facts

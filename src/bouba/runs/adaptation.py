@@ -1,4 +1,4 @@
-"""What bouba fit tells of a model that adapts: its target, and how far source and target lie apart."""
+"""How far the target domain lies from the source, for the report of a model that adapts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bouba.adapt import Diagnosis, diagnose
-from bouba.cli.rivals import SOURCE_ONLY
 from bouba.data.target import Target, name_of
 from bouba.data.views import Views
 from bouba.errors import DataError
 from bouba.learner import BaseLearner
+from bouba.runs.methods import SOURCE_ONLY
 
 
-class Adapted(NamedTuple):
+class Adaptation(NamedTuple):
     """What a report says of adaptation; all empty where there was none."""
 
     target: str | None = None
@@ -23,15 +23,19 @@ class Adapted(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def adapted(
+NOT_ADAPTED = Adaptation()
+
+
+def diagnosed(
     folder: Path, model: Any, held_out: Views | None, rivals: Mapping[str, BaseLearner], target: Target | None
-) -> Adapted:
+) -> Adaptation:
     """How far source and target lie apart on held-out rows, written to diagnosis.json; or why it is not known."""
     if target is None or held_out is None:
-        return Adapted(None if target is None else name_of(target))
+        return Adaptation(None if target is None else name_of(target))
     try:
-        found = diagnose(model, held_out, target=target, before=rivals.get(SOURCE_ONLY))
+        diagnosis = diagnose(model, held_out, target=target, before=rivals.get(SOURCE_ONLY.name))
     except DataError as error:  # too few rows of either to compare
-        return Adapted(name_of(target), None, (f"How far source and target lie apart was not measured: {error}.",))
-    (folder / "diagnosis.json").write_text(json.dumps(found.to_dict(), indent=1))
-    return Adapted(name_of(target), found)
+        remark = f"How far source and target lie apart was not measured: {error}."
+        return Adaptation(name_of(target), None, (remark,))
+    (folder / "diagnosis.json").write_text(json.dumps(diagnosis.to_dict(), indent=1))
+    return Adaptation(name_of(target), diagnosis)

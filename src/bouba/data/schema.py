@@ -1,0 +1,69 @@
+"""What the columns of a table were taken for, so that another table is read in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bouba.data.views import Views
+
+ROLES = ("domain", "key", "group")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Views without their rows.
+
+    Args:
+        kinds: view -> kind.
+        columns: view -> the columns it is made of, in order. A view that is not in it is the one column of its name; an
+            empty tuple stands for all columns of single numbers, a pattern ("left_*") for the columns that fit it.
+        labels: columns of labels. roles: "domain", "key" and "group" -> column. None for both: guess them.
+
+    >>> import numpy as np
+    >>> Schema.of(Views({"numbers": np.eye(2)}, domain=["a", "b"], sources={"numbers": ("x", "y")}))
+    Schema(kinds={'numbers': 'vector'}, columns={'numbers': ('x', 'y')}, labels=(), roles={'domain': 'domain'})
+    """
+
+    kinds: Mapping[str, str]
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None
+    roles: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, views: Views) -> Schema:
+        """What was understood of the table that views came from."""
+        sources = views.sources
+        return cls(
+            dict(views.modalities),
+            {view: sources[view] for view in views.columns if view in sources},
+            tuple(sources.get(label, (label,))[0] for label in views.y),
+            {role: sources.get(role, (role,))[0] for role in ROLES if getattr(views, role) is not None},
+        )
+
+    def columns_of(self, view: str) -> tuple[str, ...]:
+        """The columns behind a view."""
+        return self.columns.get(view, (view,))
+
+    def select(self, views: Mapping[str, Any]) -> Schema:
+        """The same for some of the views."""
+        kinds = {view: kind for view, kind in self.kinds.items() if view in views}
+        columns = {view: names for view, names in self.columns.items() if view in views}
+        return Schema(kinds, columns, self.labels, self.roles)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {
+            "kinds": dict(self.kinds),
+            "columns": {view: list(names) for view, names in self.columns.items()},
+            "labels": None if self.labels is None else list(self.labels),
+            "roles": None if self.roles is None else dict(self.roles),
+        }
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Schema:
+        """The inverse of `to_dict`."""
+        columns = {view: tuple(names) for view, names in facts["columns"].items()}
+        labels = None if facts["labels"] is None else tuple(facts["labels"])
+        return cls(dict(facts["kinds"]), columns, labels, facts["roles"])

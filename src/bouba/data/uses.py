@@ -1,0 +1,95 @@
+"""What each column of a table is used as: named by a person, known from an earlier table, or guessed."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bouba.data.guess import guess
+from bouba.data.tables import Table
+from bouba.data.views import KINDS
+from bouba.errors import DataError, nearest
+
+USES = (*KINDS, "label", "domain", "key", "group", "ignore")
+"""What a column can be named as; columns that are nothing of it are "meta", kept for filters."""
+BLOCKS = ("vector", "table")  # kinds of which several columns may make one view
+SINGLE = ("domain", "key")  # roles that one column at most is guessed to have
+Names = str | Iterable[str] | None
+
+
+def listed(names: Names) -> list[str]:
+    """One name, several or none, as a list."""
+    return [] if names is None else [names] if isinstance(names, str) else list(names)
+
+
+@dataclass
+class Uses:
+    """Column by column.
+
+    Args:
+        table: the columns. A column that has two uses (a caption that is its own key) is copied in it.
+        of: column -> one of USES, or "meta".
+        blocks: column -> the pattern or the view that it is a part of, for columns side by side.
+        originals: copied column -> the column that it was copied from.
+    """
+
+    table: Table
+    of: dict[str, str] = field(default_factory=dict)
+    blocks: dict[str, str] = field(default_factory=dict)
+    originals: dict[str, str] = field(default_factory=dict)
+
+    def name(self, named: Mapping[str, Iterable[str]]) -> None:
+        """Use -> columns, or patterns of columns for one of BLOCKS.
+
+        Raises:
+            DataError: no such column, or one that is named twice.
+        """
+        for use in USES:
+            patterns = []
+            for name in named.get(use, ()):
+                if use in BLOCKS and "*" in name and name not in self.table.columns:
+                    patterns.append(name)
+                else:
+                    self._name(use, name)
+            for pattern in patterns:
+                fitting = fnmatch.filter(self.table.columns, pattern)
+                if not fitting:
+                    raise DataError(f"no column like {pattern!r}{nearest(pattern, self.table.columns)}")
+                self.name_block(use, pattern, fitting)
+
+    def name_block(self, kind: str, block: str, columns: Iterable[str]) -> None:
+        """Columns that make one view, in their order."""
+        for name in columns:
+            self._name(kind, name)
+            self.blocks[name] = block
+
+    def _name(self, use: str, name: str) -> None:
+        if name not in self.table.columns:
+            raise DataError(f"no column {name!r}{nearest(name, self.table.columns)}")
+        before = self.of.get(name)
+        if before is None:
+            self.of[name] = use
+        elif before in KINDS and use not in (*KINDS, "ignore"):  # a caption may be its own key
+            copy = f"{name} ({use})"
+            self.table.columns[copy] = self.table.columns[name]
+            self.of[copy], self.originals[copy] = use, name
+        else:
+            raise DataError(f"column {name!r} is named as {before} and as {use}; give it one of them")
+
+    def guess_rest(self) -> None:
+        """Guess what nobody named; once a kind or role is named, nothing else is guessed to be of it."""
+        named = set(self.of.values())
+        for name, values in self.table.columns.items():
+            if name not in self.of:
+                use = guess(name, values, self.table.kinds, self.table.base)
+                second = use in SINGLE and use in self.of.values()
+                self.of[name] = "meta" if second or use in named else use
+
+    def keep_rest(self) -> None:
+        """Keep what nobody named for filters."""
+        self.of |= {name: "meta" for name in self.table.columns if name not in self.of}
+
+    def columns(self, use: str) -> list[str]:
+        """The columns of one use, as they stand in the table."""
+        return [name for name in self.table.columns if self.of.get(name) == use]

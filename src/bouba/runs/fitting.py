@@ -1,0 +1,256 @@
+"""From a table to a run folder: read, hold out, train, measure, report, index."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bouba.data.schema import Schema
+from bouba.data.split import split
+from bouba.data.target import Target, source_only
+from bouba.data.views import Views
+from bouba.errors import DataError, UsageError, require
+from bouba.evaluation import Result
+from bouba.report.translations import Watch
+from bouba.runs import folder as run_folder
+from bouba.runs import translation
+from bouba.runs.adaptation import diagnosed
+from bouba.runs.indexing import build_index
+from bouba.runs.measuring import measure
+from bouba.runs.methods import DEFAULT, METHODS, MULTITASK, Method, method_named
+from bouba.runs.reading import named_as_read, read_table, repeated_text
+from bouba.runs.recipe import build, fusion_named
+from bouba.runs.reporting import Story, watched, write_report
+from bouba.runs.rivals import trained_rivals
+from bouba.runs.toml import to_toml
+
+HOLDOUT = 0.1
+FEWEST_HELD_OUT = 10  # rows below which nothing is measured
+EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
+UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
+log = logging.getLogger("bouba")
+Say = Callable[[str], None]
+
+
+def completed(recipe: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """A recipe with what a caller says besides; options that are None leave it as it is.
+
+    Args:
+        recipe: as `load_recipe` gives it.
+        **options: `method`; `fusion`, a name; `read`, `fit` and `arguments`, mappings that overrule its sections.
+
+    Raises:
+        UsageError: no such method or fusion, or a fusion that nothing would read.
+    """
+    method = method_named(options.get("method") or recipe.get("method", DEFAULT.name))
+    whole = {**recipe, "method": method.name}
+    for section in ("read", "fit", "arguments"):
+        overruling = {name: v for name, v in options.get(section, {}).items() if v not in (None, [], False)}
+        whole[section] = {**recipe.get(section, {}), **overruling}
+    if options.get("fusion") is not None:
+        whole["fusion"] = fusion_named(options["fusion"])
+    if "fusion" in whole and not method.takes_fusion:
+        fusing = ", ".join(name for name, row in METHODS.items() if row.takes_fusion)
+        raise UsageError(f"{method.name} keeps views apart and takes no fusion; it is for {fusing}")
+    return whole
+
+
+@dataclass
+class Fitting:
+    """One run while it is made: `prepare` a table, then `write` the folder.
+
+    Args:
+        method, model: what is fitted. recipe: complete, as it will be saved.
+        views: the rows that the method learns from and is judged on; `training` and `held_out` are parts of them, the
+            latter None where there are too few rows to measure.
+        schema: of the table. remarks: sentences for the report.
+        say: takes each sentence on what happens.
+    """
+
+    method: Method
+    model: Any
+    recipe: dict[str, Any]
+    views: Views
+    training: Views
+    held_out: Views | None
+    schema: Schema
+    remarks: list[str]
+    say: Say
+
+    @classmethod
+    def prepare(
+        cls,
+        table: Any,
+        recipe: dict[str, Any],
+        *,
+        named: Mapping[str, str | None],
+        resume: bool = False,
+        say: Say = log.info,
+    ) -> Fitting:
+        """Read the table and refuse what could not be fitted, before anything is written.
+
+        Args:
+            table: as in `read_table`. recipe: from `completed`.
+            named: "source" and "target" of a translator, None where they are not named.
+
+        Raises:
+            UsageError: a recipe and a table that do not fit together. MissingExtraError: an extra that the run needs.
+        """
+        method = method_named(recipe["method"])
+        model = build(recipe)
+        _refuse_unread(method, recipe["fit"], model, resume=resume)
+        views = read_table(table, recipe["read"])
+        schema = Schema.of(views)
+        recipe["read"] = {**recipe["read"], **named_as_read(views, recipe["read"])}
+        _refuse_table(method, recipe, views)
+        views, remarks = _rows_of_method(method, recipe, model, views, named)
+        for module, extra in EXTRAS:
+            require(module, extra)  # before hours of training, not after
+        seed = model.get_params(deep=False).get("random_state") or 0
+        training, held_out = _held_out(views, recipe["fit"].get("holdout", HOLDOUT), seed)
+        return cls(method, model, recipe, views, training, held_out, schema, remarks, say)
+
+    @property
+    def target(self) -> Target | None:
+        """The domain whose labels and pairs stay hidden."""
+        return self.recipe["fit"].get("target")
+
+    def write(self, out: Path, *, baseline: bool, resume: bool, overwrite: bool, verbose: bool) -> None:
+        """Train, measure, report and index into a run folder; see Run.fit."""
+        part = run_folder.begin(out, resume=resume, overwrite=overwrite)
+        run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)
+        (part / "recipe.toml").write_text(to_toml(self.recipe))
+        run_folder.write_facts(part, rows=len(self.views), schema=self.schema.to_dict())
+        for sentence in self._announcements(out):
+            self.say(sentence)
+        watch = watched(self.method, self.model, self.training if self.held_out is None else self.held_out)
+        self._train(part, resume=resume, verbose=verbose, watch=watch)
+        self.model.save(part / "model")
+        rivals = {}
+        if baseline and self.held_out is not None and (self.model.predicts or self.model.translates):
+            rivals = trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say)
+        story = self._measured(part, rivals)
+        write_report(replace(story, watch=watch), part / "report.html")
+        if self.model.searchable:
+            build_index(self.model, self.views, part / "index")
+        run_folder.finish(part, out)
+
+    def _announcements(self, out: Path) -> Iterator[str]:
+        """What a person should know before training starts."""
+        method, views, aligns = self.method, self.views, self.model.aligns
+        if not aligns and not method.takes_fusion and not method.translates and len(views.columns) > 1:
+            yield f"{method.name} learns each view by itself; it cannot find one by another"
+        yield str(views)
+        if views.bad_rows:
+            yield f"{len(views.bad_rows)} cells cannot be read; they will be listed in {out / 'bad_rows.jsonl'}"
+        hint = repeated_text(views) if aligns else None
+        if hint:
+            yield hint
+        if self.held_out is None:
+            yield "fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows"
+        yield from self.remarks
+
+    def _train(self, part: Path, *, resume: bool, verbose: bool, watch: Watch | None) -> None:
+        if self.method.solved:
+            self.model.fit(self.training)
+            return
+        self.model.set_params(verbose=verbose)
+        options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
+        self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=watch)
+
+    def _measured(self, part: Path, rivals: Mapping[str, Any]) -> Story:
+        """The numbers, written to metrics.json, and what the report tells of them."""
+        adaptation = diagnosed(part, self.model, self.held_out, rivals, self.target)
+        own = [view for view in self.views.columns if view in self.model.kinds_]
+        story = Story(self.method, self.model, self.views.select(*own), None, None, rivals, self.remarks, adaptation)
+        if self.held_out is None:
+            return replace(story, remarks=[*self.remarks, UNMEASURED])
+        held_out = self.held_out.select(*own)
+        # neither probe nor baseline sees the target
+        training = self.training if self.target is None else source_only(self.training, self.target)
+        result, notes = self._result(part, training.select(*own), held_out, rivals)
+        if result is not None:
+            result.to_json(part / "metrics.json")
+        return replace(story, held_out=held_out, result=result, remarks=[*self.remarks, *notes])
+
+    def _result(
+        self, part: Path, training: Views, held_out: Views, rivals: Mapping[str, Any]
+    ) -> tuple[Result | None, list[str]]:
+        """The numbers, None where there is no judge; and sentences on how they were taken."""
+        if not self.method.translates:
+            return measure(self.method, self.model, training, held_out, rivals), []
+        translators = {self.method.name: self.model, **rivals}
+        result, judged_by = translation.judged(translators, training, held_out, part, self.say)
+        return result, [judged_by]
+
+
+def _rows_of_method(
+    method: Method, recipe: dict[str, Any], model: Any, views: Views, named: Mapping[str, str | None]
+) -> tuple[Views, list[str]]:
+    """The rows that a method learns from, and a sentence on the others: all, but of a translator those with both views,
+    which are then named in model and recipe."""
+    if not method.translates:
+        if any(name is not None for name in named.values()):
+            translators = " and ".join(name for name, row in METHODS.items() if row.translates)
+            raise UsageError(f"{method.name} makes no view from another; --from and --to are for {translators}")
+        return views, []
+    arguments = recipe["arguments"]
+    source, target = (named.get(side) or arguments.get(side) for side in ("source", "target"))
+    both = translation.named_views(method.name, views, source, target)
+    model.set_params(**both)
+    recipe["arguments"] = arguments | both
+    return translation.paired_rows(views, **both)
+
+
+def _refuse_unread(method: Method, fit_options: Mapping[str, Any], model: Any, *, resume: bool) -> None:
+    """UsageError for what would be ignored in silence, or do harm."""
+    options = [f"--{name}" for name in ("target", "validation") if name in fit_options]
+    if method.solved and (options or resume):
+        option = [*options, "--resume"][0]
+        raise UsageError(f"{method.name} is solved, not trained, and takes no {option}; leave it out")
+    if method.translates and "target" in fit_options:
+        raise UsageError(
+            f"{method.name} learns from pairs alone and takes no --target; leave the rows of that domain out"
+        )
+    if not method.judges_epochs:
+        chosen_by = [o for o in options if o == "--validation"] + ["--patience"] * (model.patience is not None)
+        if chosen_by:
+            raise UsageError(
+                f"{method.name} has no loss that says which epoch was best and takes no {chosen_by[0]}; leave it out"
+            )
+
+
+def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> None:
+    """DataError or UsageError for a table that lacks what the method needs."""
+    if method.needs_views > len(views.columns):
+        name, kind = next(iter(views.modalities.items()))
+        others = [*views.meta, *views.y]
+        raise DataError(
+            f"one modality only: {name!r} ({kind}); aligning needs two. Name another column, for example --text COLUMN"
+            + (f" (there is {', '.join(others)})" if others else "")
+        )
+    if method.needs_label and not views.y:
+        columns = f" (there is {', '.join(views.meta)})" if views.meta else ""
+        raise UsageError(f"{method.name} needs --label COLUMN, what to predict{columns}")
+    several = len(views.y) > 1 and "label" not in recipe["arguments"]
+    if method.needs_label and several and not method.several_labels:
+        labels = ", ".join(views.y)
+        raise UsageError(f"{method.name} predicts one label, and there is {labels}; say --label, or {MULTITASK.name}")
+    if method.needs_target and "target" not in recipe["fit"]:
+        there = f"the table has {', '.join(views.domains)}" if views.domains else "name the column with --domain"
+        raise UsageError(f"{method.name} needs --target, the domain to adapt to; {there}")
+
+
+def _held_out(views: Views, share: float, random_state: int) -> tuple[Views, Views | None]:
+    """Training rows and judged rows. Below ten held-out rows there is nothing to measure: all rows train."""
+    if not 0 <= share < 1:
+        raise UsageError(f"--holdout is a share between 0 and 1, got {share:g}")
+    if len(views) < 2:
+        raise DataError(f"the table has {len(views)} row that can be used; training needs two or more")
+    if len(views) * share < FEWEST_HELD_OUT:
+        return views, None
+    parts = split(views, {"train": 1 - share, "test": share}, random_state=random_state)
+    return parts["train"], parts["test"]

@@ -1,0 +1,68 @@
+"""From a model and a table to a search index: which columns can be filtered, what stands with a hit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bouba.data import decode
+from bouba.data.views import Views, is_missing
+
+if TYPE_CHECKING:
+    from bouba.search import Index
+
+FUSED = "fused"
+FILES = ("image", "audio", "video")  # kinds of cells that may be files
+
+
+def found_as_rows(model: Any) -> bool:
+    """Whether a model's rows are found as a whole, because its views share no space but fuse into one vector."""
+    return not model.aligns and model.fuses
+
+
+def build_index(model: Any, views: Views, path: Path) -> Index:
+    """Embed every cell and index it with labels, domain, key, other columns, texts and original paths.
+
+    A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
+    """
+    from bouba.search import Index
+
+    embedded = views.select(*(name for name in views.columns if name in model.searchable))
+    paths = {
+        name: [decode.path_of(cell) if present else None for cell, present in zip(column, column.present)]
+        for name, column in embedded.columns.items()
+        if column.kind in FILES
+    }
+    if found_as_rows(model):
+        vectors = {FUSED: model.fuse(embedded)}
+        present = {FUSED: np.any(list(embedded.present.values()), axis=0)}
+        paths = {FUSED: next(iter(paths.values()))} if paths else {}
+    else:
+        vectors, present = model.embed(embedded), embedded.present
+    return Index.create(
+        path,
+        vectors,
+        present=present,
+        similarity=model.compared_by,
+        columns=_filters(views),
+        paths=paths,
+        rows=np.asarray(views.rows),
+    )
+
+
+def _filters(views: Views) -> dict[str, list]:
+    """Name -> a value a row, of all that rows can be filtered by or shown with."""
+    roles = {"domain": views.domain, "key": views.key, "group": views.group}
+    columns: dict[str, Any] = {name: values for name, values in roles.items() if values is not None}
+    columns |= {**views.meta, **views.y}
+    for name, column in views.columns.items():
+        if column.kind == "text":
+            columns[name] = [decode.text(cell) if present else None for cell, present in zip(column, column.present)]
+        if column.kind == "table":
+            records = [decode.record(cell) if present else {} for cell, present in zip(column, column.present)]
+            for key in dict.fromkeys(key for record in records for key in record):
+                columns.setdefault(key, [record.get(key) for record in records])
+    columns |= {f"{name} imputed": marks.tolist() for name, marks in views.imputed.items() if marks.any()}
+    return {name: [None if is_missing(v) else v for v in values] for name, values in columns.items()}

@@ -1,0 +1,119 @@
+"""The table of a run: one file or object, or several files of numbers, one a view."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bouba.data.read import read, read_like
+from bouba.data.schema import Schema
+from bouba.data.views import Views
+from bouba.errors import DataError
+
+BLOCK = "numbers"  # what `read` calls columns of single numbers side by side
+
+
+def read_table(table: Any, named: Mapping[str, Any]) -> Views:
+    """The views of a table.
+
+    Args:
+        table: Views as they are; anything that `bouba.read` takes; or several paths, of files that each hold one view
+            of numbers, paired row by row and named as the files.
+        named: keywords of `bouba.read`: columns of a kind or role, `strict`.
+    """
+    if isinstance(table, Views):
+        return table
+    return read(_joined(table), **_without_blanks(named))
+
+
+def read_table_like(table: Any, schema: Schema, named: Mapping[str, Any]) -> Views:
+    """The same for a table of later rows, read as the schema says; see `data.read.read_like`."""
+    if isinstance(table, Views):
+        return table
+    return read_like(_joined(table), schema, **_without_blanks(named))
+
+
+def _without_blanks(named: Mapping[str, Any]) -> dict[str, Any]:
+    return {use: names for use, names in named.items() if names not in (None, [])}
+
+
+def _joined(table: Any) -> Any:
+    """One source for `read`: several files of numbers as columns by the names of the files."""
+    if not isinstance(table, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in table):
+        return table
+    if len(table) == 1:
+        return table[0]
+    columns: dict[str, Any] = {}
+    for path in table:
+        part = read(path)
+        _refuse_more_than_numbers(path, part)
+        (column,) = part.columns.values()
+        name = Path(path).stem
+        columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(column))
+    return columns
+
+
+def _refuse_more_than_numbers(path: str | os.PathLike, part: Views) -> None:
+    """DataError unless a file is one view of numbers without gaps: files are paired row by row, and nothing else."""
+    if list(part.modalities.values()) != ["vector"] or part.bad_rows:
+        first = f"; row {part.bad_rows[0]['row']}: {part.bad_rows[0]['reason']}" if part.bad_rows else ""
+        raise DataError(f"of several files each is one view of numbers without gaps; {path} holds {part}{first}")
+    roles = [*part.y, *part.meta, *(name for name in ("domain", "key", "group") if getattr(part, name) is not None)]
+    if roles:
+        raise DataError(
+            f"several files are paired row by row, but {path} also has {', '.join(roles)}; join them into one table "
+            "and say --vector 'a_*' --vector 'b_*'"
+        )
+
+
+def named_as_read(views: Views, named: Mapping[str, Any]) -> dict[str, Any]:
+    """What [read] of a recipe must name so that numbers side by side are the same again; nothing where patterns do."""
+    if BLOCK not in views.sources or views.modalities.get(BLOCK) != "vector":
+        return {}
+    if any("*" in name for name in named.get("vector", ())):
+        return {}
+    own = [name for name in named.get("vector", ()) if name in views.columns]
+    return {"vector": [*own, *views.sources[BLOCK]]}
+
+
+def repeated_text(views: Views) -> str | None:
+    """A hint when rows share their text and no key says that they are the same thing."""
+    for name, column in views.columns.items():
+        if column.kind == "text" and views.key is None:
+            texts = [str(cell) for cell, present in zip(column, column.present) if present]
+            shared = len(texts) - sum(1 for count in Counter(texts).values() if count == 1)
+            if shared > len(texts) / 20:
+                return (
+                    f"{shared:,} of {len(texts):,} rows share their {name!r} with another row and count as wrong "
+                    f"answers to one another; if equal means the same thing, say --text {name} --key {name}"
+                )
+    return None
+
+
+def schema_of_model(model: Any, recipe: Mapping[str, Any]) -> Schema:
+    """The schema of a run that kept none, as early ones did not, or of a model saved by itself: views by their names,
+    the columns that its recipe and its towers know, labels and roles to be guessed."""
+    from bouba.learner import BaseLearner
+
+    columns: dict[str, Sequence[str]] = {}
+    named = recipe.get("read", {})
+    for view, kind in model.kinds_.items():
+        patterns = [name for name in named.get(kind, ()) if "*" in name and name.replace("*", "").strip("_-. ") == view]
+        if patterns:
+            columns[view] = patterns
+        elif view == BLOCK:
+            columns[view] = [name for name in named.get(kind, ()) if "*" not in name and name not in model.kinds_]
+        elif kind == "table":
+            learned = model.learned_[view] if isinstance(model, BaseLearner) else {}
+            columns[view] = [name for part in ("numbers", "classes", "silent") for name in learned.get(part, ())]
+    return Schema(dict(model.kinds_), {view: tuple(names) for view, names in columns.items()})
+
+
+def roles_of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The labels and roles that a recipe names."""
+    return {use: names for use, names in recipe.get("read", {}).items() if use in ("label", "domain", "key", "group")}

@@ -1,0 +1,168 @@
+"""Recipe files: TOML that maps onto constructors one to one. An unknown key is an error that names the nearest.
+
+method = "learner"          # a name in runs/methods.py
+[arguments]                 # of its constructor
+dim = 128
+[towers.photo]              # an encoder of bouba.towers and its arguments
+encoder = "ConvNet"
+size = 48
+[[objective]]               # terms of bouba.terms, for method = "learner"
+term = "InfoNCE"
+[[objective]]
+term = "DomainAdversarial"
+weight = 0.3
+[fusion]                    # a fusion of bouba.nn.fusion, or "late": each view predicts alone
+kind = "GatedFusion"
+drop = 0.3
+[read]                      # which column is what, as for bouba.read
+image = "file"
+[fit]                       # as for .fit: target, validation; and holdout, the share that is judged
+target = "sketches"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bouba.errors import DataError, RecipeError, UsageError, nearest
+from bouba.runs.methods import DEFAULT, LEARNER, method_named
+
+FUSIONS = {  # what --fusion takes -> the class in a recipe; LATE is none at all
+    "sum": "SumFusion",
+    "gated": "GatedFusion",
+    "concat": "ConcatFusion",
+    "attention": "AttentionFusion",
+    "low-rank": "LowRankFusion",
+    "late": "late",
+}
+LATE = "late"
+NONE = "none"  # None, which TOML has not, as the value of an argument of a tower or term
+DROP = 0.3  # how often a fusion asked for by name hides a view in training
+SYNONYMS = {"dim": "n_components"}  # what closed forms call the width of the shared space
+SECTIONS = ("method", "arguments", "towers", "objective", "fusion", "read", "fit")
+FIT = ("target", "validation", "holdout")
+
+
+def load_recipe(path: Path) -> dict[str, Any]:
+    """The file's content, its keys checked.
+
+    Raises:
+        DataError: no such file, or not TOML. RecipeError: a key that no constructor has.
+    """
+    if not path.exists():
+        raise DataError(f"no such recipe: {path}")
+    try:
+        recipe = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path} is not TOML: {error}") from error
+    check_recipe(recipe)
+    return recipe
+
+
+def check_recipe(recipe: Mapping[str, Any]) -> None:
+    """RecipeError for the first key nobody would read."""
+    from bouba.data import read
+
+    _refuse_unknown("recipe", recipe, SECTIONS)
+    _refuse_unknown("[fit]", recipe.get("fit", {}), FIT)
+    keywords = [p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    _refuse_unknown("[read]", recipe.get("read", {}), keywords)
+
+
+def build(recipe: Mapping[str, Any], **overrides):
+    """The estimator a recipe describes; `overrides` that are not None replace its arguments."""
+    from bouba import terms, towers
+    from bouba.nn import fusion
+
+    check_recipe(recipe)
+    method = method_named(recipe.get("method", DEFAULT.name))
+    if method is LEARNER and "objective" not in recipe:
+        raise RecipeError(f'method "{LEARNER.name}" needs a recipe with an [[objective]], for example term = "InfoNCE"')
+    parameters = method.cls().get_params(deep=False)
+    settings = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
+    arguments = {str(k if k in parameters else SYNONYMS.get(k, k)): v for k, v in settings.items()}
+    if "towers" in recipe:
+        arguments["towers"] = {
+            view: _described(spec, "encoder", towers, (towers.EncoderSpec, towers.SameAs))
+            for view, spec in recipe["towers"].items()
+        }
+    if "objective" in recipe:
+        weighted = [
+            (entry.get("weight", 1.0), {k: v for k, v in entry.items() if k != "weight"})
+            for entry in recipe["objective"]
+        ]
+        parts = [(float(weight), _described(entry, "term", terms, (terms.Term,))) for weight, entry in weighted]
+        arguments["objective"] = terms.Objective(tuple(parts))
+    if "fusion" in recipe:
+        late = recipe["fusion"] == {"kind": LATE}
+        arguments["fusion"] = None if late else _described(recipe["fusion"], "kind", fusion, (fusion.Fusion,))
+    _refuse_unknown(f"[arguments] of {method.name}", arguments, parameters)
+    return method.cls(**arguments)
+
+
+def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]):
+    """One term, encoder or fusion: its class by name, its fields checked."""
+    classes: dict[str, Any] = {
+        name: cls for name in dir(room) if inspect.isclass(cls := getattr(room, name)) and issubclass(cls, kinds)
+    }
+    names = [name for name, cls in classes.items() if not inspect.isabstract(cls)]
+    name = str(entry.get(key))
+    if name not in names:
+        raise RecipeError(f"no {key} {name!r}{nearest(name, names)}")
+    return _built(f"{key} {name}", classes[name], {k: v for k, v in entry.items() if k != key})
+
+
+def _built(section: str, cls, values: Mapping[str, Any]):
+    """A frozen dataclass from the values of its fields; a table within changes what stands there by default."""
+    declared = {f.name: f for f in dataclasses.fields(cls)}
+    _refuse_unknown(section, values, declared)
+    absent = dataclasses.MISSING
+    required = [n for n, f in declared.items() if f.default is absent and f.default_factory is absent]
+    lacking = [n for n in required if n not in values]
+    if lacking:
+        raise RecipeError(f"{section} lacks {', '.join(map(repr, lacking))}")
+    fields = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            value = _nested(section, declared[name], value)
+        fields[name] = None if value == NONE and not isinstance(declared[name].default, str) else _tuples(value)
+    return cls(**fields)
+
+
+def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):
+    """A table within a table: an encoder by its name, a mapping, or changes to what the field holds by default."""
+    from bouba import towers
+
+    default: Any = None if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if isinstance(default, towers.EncoderSpec) and "encoder" in values:
+        return _described(values, "encoder", towers, (towers.EncoderSpec,))
+    if "Mapping" in str(field.type):
+        return values
+    if not dataclasses.is_dataclass(default):
+        raise RecipeError(f"{field.name!r} in {section} is no table")
+    _refuse_unknown(f"{field.name} of {section}", values, (f.name for f in dataclasses.fields(default)))
+    return dataclasses.replace(default, **{name: _tuples(value) for name, value in values.items()})  # type: ignore[type-var]
+
+
+def _tuples(value):
+    """Lists as tuples, at any depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _refuse_unknown(section: str, keys: Iterable[str], valid: Iterable[str]) -> None:
+    valid = list(valid)
+    for key in keys:
+        if key not in valid:
+            raise RecipeError(f"unknown key {key!r} in {section}{nearest(key, valid)}")
+
+
+def fusion_named(name: str) -> dict[str, Any]:
+    """What --fusion NAME stands for in a recipe. UsageError for a name that does not exist."""
+    if name not in FUSIONS:
+        raise UsageError(f"no fusion {name!r}{nearest(name, FUSIONS)}")
+    return {"kind": LATE} if name == LATE else {"kind": FUSIONS[name], "drop": DROP}

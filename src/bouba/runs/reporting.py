@@ -1,0 +1,157 @@
+"""report.html of a run: from a model, its rows and its numbers to a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bouba.data.views import Views
+from bouba.evaluation import Result
+from bouba.report import EmbeddingMap, Gallery, Picture, Report, build, write
+from bouba.report.build import Method as NamedModel
+from bouba.report.content import Made
+from bouba.report.predictions import judged
+from bouba.report.translations import Watch, made
+from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
+from bouba.runs.indexing import found_as_rows
+from bouba.runs.methods import Method, wording
+
+QUERIES = 8  # rows whose search or translation is shown
+SAMPLES = 12  # things of which pictures are shown
+FEWEST_ON_A_MAP = 20
+PICTURES = ("image", "video")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a page tells.
+
+    Args:
+        method: of the model. model: fitted.
+        views: rows that the data are shown by. held_out: those that were kept out of training, if any.
+        result: the numbers, if rows were held out. rivals: what they are compared with, fitted.
+        remarks: sentences for the end of the page.
+        adaptation: of a model that adapts. watch: what followed a translator's training.
+    """
+
+    method: Method
+    model: Any
+    views: Views
+    held_out: Views | None
+    result: Result | None
+    rivals: Mapping[str, Any] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    adaptation: Adaptation = NOT_ADAPTED
+    watch: Watch | None = None
+
+    @property
+    def shown(self) -> Views:
+        """The rows of galleries and maps."""
+        return self.views if self.held_out is None else self.held_out
+
+    @property
+    def picture_view(self) -> str | None:
+        """The first view of pictures or clips."""
+        return next((view for view, kind in self.shown.modalities.items() if kind in PICTURES), None)
+
+    @property
+    def words_first(self) -> list[str]:
+        """The views, those of text first."""
+        kinds = self.shown.modalities
+        return sorted(kinds, key=lambda view: kinds[view] != "text")
+
+
+def write_report(story: Story, path: Path) -> Path:
+    """Write the page of one run and return its path."""
+    name, model = story.method.name, story.model
+    records = [] if story.result is None else [vars(record) for record in story.result]
+    page = Report(
+        title=f"bouba: {name}",
+        facts=build.facts(story.views, len(story.views.bad_rows)),
+        samples=_samples(story),
+        curves=build.curves({name: history_of(model)}),
+        judged=judged(NamedModel(name, model), story.held_out) if story.held_out is not None and model.predicts else [],
+        records=records,
+        made=_translations(story),
+        target=story.adaptation.target,
+        diagnosis=story.adaptation.diagnosis,
+        galleries=_galleries(story),
+        maps=_maps(story),
+        notes=[*story.remarks, *story.adaptation.remarks],
+        methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
+    )
+    return write(page, path)
+
+
+def history_of(model: Any) -> list[dict]:
+    """A row an epoch; none for what is solved."""
+    from bouba.learner import BaseLearner
+
+    return model.history_ if isinstance(model, BaseLearner) else []
+
+
+def watched(method: Method, model: Any, views: Views) -> Watch | None:
+    """What draws the first of the rows that the report will show; nothing for what makes no pictures."""
+    if not method.translates or views.modalities[str(model.target)] != "image":
+        return None
+    return Watch(model, views[np.asarray(_translated_rows(str(model.source), str(model.target), views))])
+
+
+def _translated_rows(source: str, target: str, views: Views) -> list[int]:
+    return build.pick_queries(views, ask=source, answer=target, n=QUERIES)
+
+
+def _translations(story: Story) -> Sequence[Made]:
+    """What a translator and its rivals make of a few rows."""
+    model = story.model
+    if not model.translates:
+        return []
+    rows = _translated_rows(model.source_, model.target_, story.shown)
+    translators = [NamedModel(name, each) for name, each in {story.method.name: model, **story.rivals}.items()]
+    return made(translators, story.shown, rows, stages=[] if story.watch is None else story.watch.stages())
+
+
+def _galleries(story: Story) -> list[Gallery]:
+    """Queries by up to two views, where one view finds another."""
+    kinds, queries = story.shown.modalities, story.words_first[:2]
+    if len(kinds) < 2 or not story.model.aligns:
+        return []
+    galleries = []
+    for ask in queries:
+        answer = next(view for view in (story.picture_view, *kinds) if view is not None and view != ask)
+        rows = build.pick_queries(story.shown, ask=ask, answer=answer, n=QUERIES)
+        galleries += build.galleries(
+            [NamedModel(story.method.name, story.model)],
+            story.shown,
+            ask=ask,
+            answer=answer,
+            rows=rows,
+            title=f"{ask} -> {answer}",
+        )
+    return galleries
+
+
+def _samples(story: Story) -> list[Picture]:
+    """A look at the data."""
+    views, image = story.views, story.picture_view
+    if image is None:
+        return []
+    things = views.things[np.flatnonzero(views[image].present)[:SAMPLES]]
+    caption = next((view for view, kind in views.modalities.items() if kind == "text"), None)
+    return build.samples(views, image=image, caption=caption, keys=list(dict.fromkeys(things)))
+
+
+def _maps(story: Story) -> list[EmbeddingMap]:
+    """Where rows lie, by the first view that rows can be found by."""
+    model, searchable = story.model, story.model.searchable
+    if len(story.shown) < FEWEST_ON_A_MAP or not searchable:
+        return []
+    whole = found_as_rows(model)
+    views = [story.picture_view] if story.picture_view else []
+    view = next(view for view in [*views, *story.words_first] if view in searchable)
+    title = "Where each row lies, all its views together" if whole else f"Where each {view} lies"
+    return [build.embedding_map(NamedModel(story.method.name, model), story.shown, view=view, title=title, fused=whole)]

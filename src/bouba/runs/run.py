@@ -1,0 +1,396 @@
+"""A run: what came of fitting a table, as an object. On disk it is the run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bouba.errors import DataError, UsageError
+from bouba.persist import model_folder
+from bouba.runs.folder import read_facts, read_jsonl
+from bouba.runs.methods import Method, method_named, method_of
+
+if TYPE_CHECKING:
+    from bouba.data.schema import Schema
+    from bouba.data.views import Views
+    from bouba.evaluation import Result
+    from bouba.runs.predicting import Translation
+    from bouba.search import Hit, Index
+
+log = logging.getLogger("bouba")
+Names = str | Sequence[str] | None
+
+
+class Run:
+    """A fitted table: its model, numbers, report and index, each loaded when it is asked for.
+
+    Make one with `Run.fit`, or open the folder that it, `bouba fit` or `bouba demo` wrote with `Run.open`.
+
+    Attributes:
+        path: the run folder, or a model folder by itself.
+        method: the row of its method in the table of methods. recipe: what it was made by, section by section.
+        model: fitted. result: the measured numbers; None where no row was held out.
+        history: a row an epoch. bad_rows: cells and rows that could not be read.
+        schema: which columns its views were read from. index: for search.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        """Use `Run.fit` or `Run.open`."""
+        self.path = Path(path)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """The run in a folder. Nothing is loaded yet.
+
+        Args:
+            path: a run folder, its `model` folder, or a folder that `model.save` wrote, which has no numbers, no report
+                and no index.
+
+        Raises:
+            DataError: no model there.
+        """
+        folder = Path(path)
+        model_folder(folder)
+        inside = folder.name == "model" and (folder.parent / "recipe.toml").exists()
+        return cls(folder.parent if inside else folder)
+
+    @classmethod
+    def fit(
+        cls,
+        table: Any,
+        *,
+        out: str | os.PathLike[str],
+        method: Any = None,
+        recipe: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        read: Mapping[str, Any] | None = None,
+        target: Any = None,
+        validation: float | None = None,
+        holdout: float | None = None,
+        translate: tuple[str | None, str | None] = (None, None),
+        fusion: str | None = None,
+        baseline: bool = True,
+        resume: bool = False,
+        overwrite: bool = False,
+        verbose: bool = False,
+        say: Callable[[str], None] = log.info,
+        **arguments: Any,
+    ) -> Run:
+        """Train on a table, measure on rows held out, and write a run folder: what `bouba fit` does.
+
+        Args:
+            table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view.
+            out: the folder to write. It is there whole or not at all.
+            method: a name of the table of methods (`bouba methods`), "clip" when neither it nor the recipe says; or an
+                estimator, `Learner(towers, InfoNCE() + 0.3 * DomainAdversarial())`, whose parameters become the recipe.
+            recipe: a TOML file or its content; all other arguments overrule it.
+            read: which column is what, and `strict`, as keywords of `bouba.read`: {"image": "picture"}.
+            target: the domain whose labels, captions and pairings stay hidden.
+            validation: share of the training rows that chooses the best epoch. holdout: share of all things that is
+                kept out and judged at the end, a tenth when None.
+            translate: the view that a translator is given and the one it makes; chosen by kind where None.
+            fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late.
+            baseline: also fit what a model that predicts or translates is compared with.
+            resume: continue a run that was cut off. overwrite: replace a finished one.
+            verbose: show progress bars. say: takes each sentence on what happens.
+            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, ...
+
+        Returns:
+            The run.
+
+        Raises:
+            UsageError: a table, a method and settings that do not fit together; nothing was written.
+            MissingExtraError: an extra that the run needs.
+        """
+        from bouba.runs.describing import recipe_of
+        from bouba.runs.fitting import Fitting, completed
+        from bouba.runs.recipe import load_recipe
+
+        base = recipe if isinstance(recipe, Mapping) else load_recipe(Path(recipe)) if recipe is not None else {}
+        if method is not None and not isinstance(method, str):
+            base, method = {**base, **recipe_of(method)}, None
+        whole = completed(
+            base,
+            method=method,
+            fusion=fusion,
+            read=read or {},
+            fit={"target": target, "validation": validation, "holdout": holdout},
+            arguments=arguments,
+        )
+        source, made = translate
+        fitting = Fitting.prepare(
+            table,
+            whole,
+            named={"source": source, "target": made},
+            resume=resume,
+            say=say,
+        )
+        fitting.write(Path(out), baseline=baseline, resume=resume, overwrite=overwrite, verbose=verbose)
+        run = cls(out)
+        run.model = fitting.model  # the same to the bit as what would be loaded
+        return run
+
+    @cached_property
+    def model(self) -> Any:
+        """The fitted estimator."""
+        from bouba.persist import load
+
+        return load(self.path)
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """What the run was made by; empty for a model by itself."""
+        from bouba.runs.recipe import load_recipe
+
+        file = self.path / "recipe.toml"
+        return load_recipe(file) if file.exists() else {}
+
+    @cached_property
+    def method(self) -> Method | None:
+        """The row of its method; None for an estimator that is no method."""
+        return method_named(self.recipe["method"]) if "method" in self.recipe else method_of(self.model)
+
+    @cached_property
+    def name(self) -> str:
+        """What its records are called: the method's name."""
+        return type(self.model).__name__.lower() if self.method is None else self.method.name
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What run.json holds: `rows` that were read, and `schema`; empty for early runs and for a model by itself."""
+        return read_facts(self.path)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Which columns the views of the model were read from."""
+        from bouba.data.schema import Schema
+        from bouba.runs.reading import schema_of_model
+
+        if "schema" not in self.facts:
+            return schema_of_model(self.model, self.recipe)
+        return Schema.from_dict(self.facts["schema"]).select(self.model.kinds_)
+
+    @cached_property
+    def result(self) -> Result | None:
+        """The numbers measured when it was fitted."""
+        from bouba.evaluation import Result
+
+        file = self.path / "metrics.json"
+        return Result.from_json(file) if file.exists() else None
+
+    @cached_property
+    def history(self) -> list[dict]:
+        """A row an epoch; empty for what is solved."""
+        return read_jsonl(self.path / "history.jsonl")
+
+    @cached_property
+    def bad_rows(self) -> list[dict]:
+        """Cells and rows of the table that could not be read."""
+        return read_jsonl(self.path / "bad_rows.jsonl")
+
+    @cached_property
+    def index(self) -> Index:
+        """The search index. UsageError where the run has none."""
+        from bouba.search import Index
+
+        return Index.open(self.path / "index")
+
+    def read(self, table: Any, /, **named: Any) -> Views:
+        """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
+
+        Args:
+            table: as in `fit`; Views as they are.
+            **named: columns of a kind or role, `label="kind"`, which overrule what was so in training; and `strict`.
+
+        Raises:
+            ModalityError: the table has none of the model's views. DataError: a table that cannot be read.
+        """
+        from bouba.runs.reading import read_table_like, roles_of_recipe
+
+        if self.schema.labels is None:  # the schema was not kept: the recipe names roles
+            named = roles_of_recipe(self.recipe) | named
+        return read_table_like(table, self.schema, named)
+
+    def search(
+        self,
+        query: Any,
+        *,
+        k: int = 10,
+        where: str | None = None,
+        equals: Mapping[str, Any] = MappingProxyType({}),
+        view: str | None = None,
+        domain: str | None = None,
+    ) -> list[Hit]:
+        """The k rows of the index that fit a query best.
+
+        Args:
+            query: words; a Path of a picture, sound or clip, a PIL picture, an array of pixels or numbers, (samples,
+                rate); an embedding (dim,) of this model; or several at once, {"caption": "red", "picture": path}, by
+                view or kind.
+            k: how many.
+            where: an SQL condition over the columns. equals: column -> value it must have.
+            view: the view to search; those of another kind than the query's when None.
+            domain: the domain the query comes from, if known.
+
+        Raises:
+            UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
+        """
+        from bouba.runs.asking import places, question, vector_of
+
+        index = self.index
+        if isinstance(query, np.ndarray) and query.shape == (index.dim,) and not self._reads_numbers(index.dim):
+            vector, views = query, (view,) if view is not None else index.views
+        else:
+            asked = question(self.model, query, domain=domain)
+            views = places(self.model, list(asked.columns), view, index.views)
+            vector = vector_of(self.model, asked)
+        hits = [hit for name in views for hit in index.search(vector, k=k, view=name, where=where, equals=equals)]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
+
+    def _reads_numbers(self, width: int) -> bool:
+        """Whether an array of so many numbers is a cell of a view, not an embedding."""
+        vectors = [view for view, kind in self.model.kinds_.items() if kind == "vector"]
+        return any(len(self.schema.columns_of(view)) == width for view in vectors)
+
+    def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
+        """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
+
+        Args:
+            table, **named: as in `read`. templates: sentences for zero-shot classes, {} for the name.
+
+        Raises:
+            DataError: no row has a label that the model predicts. UsageError: a translator without a judge.
+        """
+        from bouba.evaluation import evaluate
+        from bouba.runs.translation import judged_again
+
+        views = self.read(table, **named)
+        if self.model.translates:
+            return judged_again(self.model, self.name, self.path, views)
+        result = evaluate(self.model, views, method=self.name, split="test", templates=templates)
+        if not len(result) and self.model.predicts:
+            raise DataError(f"no row has a label that the model predicts; the table has {views}; name it with --label")
+        return result
+
+    def predict(self, table: Any, /, *, proba: bool = False, level: float = 0.9, **named: Any) -> list[dict[str, Any]]:
+        """One record a row: its number, each label's guess with its probability or interval, the views it has.
+
+        Args:
+            table, **named: as in `read`; a row may lack any view.
+            proba: also the probability of every class. level: probability that an interval holds the truth.
+
+        Raises:
+            UsageError: a model that predicts nothing.
+        """
+        from bouba.runs.predicting import predictions
+
+        self.refuse_unless("predicts")
+        return predictions(self.model, self.read(table, **named), proba=proba, level=level)
+
+    def explain(
+        self,
+        table: Any,
+        /,
+        *,
+        row: int | None = None,
+        label: str | None = None,
+        of: str = "predicted",
+        page: str | os.PathLike[str] | None = None,
+        **named: Any,
+    ) -> dict[str, Any]:
+        """Label -> Explanation: what each view of a row added to what is predicted (Shapley values).
+
+        Args:
+            table, **named: as in `read`.
+            row: one row only, by its number in the table. label: one label only.
+            of: "predicted", "truth", or a class by name.
+            page: also write the averages and the first rows, with pixels and words, to this HTML file.
+
+        Raises:
+            UsageError: a model that predicts nothing, no such row or label.
+        """
+        from bouba.runs.predicting import explanations, write_explanations
+
+        self.refuse_unless("predicts")
+        views, explained = explanations(self.model, self.read(table, **named), row=row, label=label, of=of)
+        if page is not None:
+            write_explanations(Path(page), self.model, views, explained)
+        return explained
+
+    def translate(
+        self,
+        table: Any,
+        /,
+        *,
+        draws: int = 1,
+        random_state: int = 0,
+        out: str | os.PathLike[str] | None = None,
+        **named: Any,
+    ) -> Translation:
+        """What a translator makes of each row that has its source.
+
+        Args:
+            table, **named: as in `read`. draws: how many a row. random_state: seed of what is drawn.
+            out: also write pictures or numbers, named by row, into this new folder.
+
+        Raises:
+            UsageError: a model that makes no view, or `out` is there already. DataError: no row has the source.
+        """
+        from bouba.runs.predicting import Translation
+
+        self.refuse_unless("translates")
+        folder = None if out is None else Path(out)
+        if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} exists; choose another -o")
+        translation = Translation.of(self.model, self.read(table, **named), draws, random_state)
+        return translation if folder is None else replace(translation, files=translation.write(folder))
+
+    def report(self, table: Any = None, /, *, out: str | os.PathLike[str] | None = None, **named: Any) -> Path:
+        """The path of the report. With a table: of a new one, on its rows, at `out`.
+
+        Args:
+            table, **named: as in `read`. out: an HTML file; report.html beside the table's numbers is never replaced.
+
+        Raises:
+            UsageError: the run has no report, or `out` is missing.
+        """
+        if table is None:
+            file = self.path / "report.html"
+            if not file.exists():
+                raise UsageError(f"{self.path} holds no report; make one: run.report(TABLE, out=FILE)")
+            return file
+        if out is None or self.method is None:
+            raise UsageError("a report on a table needs a method's model and out=FILE, where to write it")
+        from bouba.runs.reporting import Story, write_report
+
+        views = self.read(table, **named)
+        result = self.evaluate(views)
+        return write_report(Story(self.method, self.model, views, views, result), Path(out))
+
+    def refuse_unless(self, ability: str) -> None:
+        """UsageError for a model that lacks an ability, "predicts" or "translates", with the command that gives it."""
+        from bouba.runs.predicting import refuse_unless_predicts, refuse_unless_translates
+
+        {"predicts": refuse_unless_predicts, "translates": refuse_unless_translates}[ability](self.model)
+
+    def commands(self) -> list[str]:
+        """What can be done with the run on the command line, a line each."""
+        from bouba.runs.showing import commands_of
+
+        return commands_of(self)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """A notebook's table: what it is, and the numbers that are best known."""
+        from bouba.runs.showing import as_html
+
+        return as_html(self)

@@ -1,0 +1,32 @@
+"""A run in a few lines: what can be done with it, and what it is, for a terminal and a notebook."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from bouba.runs.measuring import best_known
+
+if TYPE_CHECKING:
+    from bouba.runs.run import Run
+
+
+def commands_of(run: Run) -> list[str]:
+    """What can be done with a run on the command line, a line each."""
+    model, path = run.model, run.path
+    kinds = {model.kinds_[view] for view in model.searchable}
+    query = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
+    lines = [f"report: {path / 'report.html'}"]
+    lines += [f"predict: bouba predict {path} TABLE"] * model.predicts
+    lines += [f"translate: bouba translate {path} TABLE -o FOLDER"] * model.translates
+    return lines + ([f"search: bouba search {path} {query}"] if query else [])
+
+
+def as_html(run: Run) -> str:
+    """What a run is and the numbers that are best known, as HTML tables."""
+    title = run.name if run.method is None else f"{run.method.title} ({run.method.name})"
+    views = ", ".join(f"{view} ({kind})" for view, kind in run.model.kinds_.items())
+    facts = {"run": str(run.path), "method": title, "views": views, "cells not read": str(len(run.bad_rows))}
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    numbers = "" if run.result is None else best_known(run.result)._repr_html_()
+    return f"<table>{rows}</table>{numbers}"
