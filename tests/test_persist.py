@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +87,15 @@ def test_refusals():
 def test_keys_that_are_no_text_come_back_as_they_were():
     given = {"weights": {0: 1.0, 1: (2.0, {"a": True})}}
     assert unpack(*pack(given)) == given
+
+
+def test_arrays_are_written_as_torch_would_write_them(tmp_path):
+    arrays = {"wide": np.asfortranarray(np.arange(12.0).reshape(3, 4)), "one": np.array(3), "yes": np.array([True])}
+    arrays |= {"none": np.zeros((0, 2), np.float32)}
+    write_model(tmp_path / "arrays", {}, arrays)
+    write_model(tmp_path / "tensors", {}, {name: torch.tensor(array) for name, array in arrays.items()})
+    one, other = (read_model(tmp_path / name)[1] for name in ("arrays", "tensors"))
+    assert one.read_bytes() == other.read_bytes()
+    for name, array in read_arrays(one).items():
+        np.testing.assert_array_equal(array, arrays[name])
+        assert array.shape == arrays[name].shape

@@ -172,7 +172,8 @@ def _write_numbers(numbers: Mapping[str, Any], file: Path) -> None:
     if all(isinstance(array, np.ndarray) for array in numbers.values()):
         import safetensors.numpy
 
-        safetensors.numpy.save_file(dict(numbers), file)
+        in_order = {name: np.asarray(array, order="C") for name, array in numbers.items()}  # it writes memory as it lies
+        safetensors.numpy.save_file(in_order, file)
     else:
         import safetensors.torch
 
