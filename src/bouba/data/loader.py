@@ -145,10 +145,10 @@ class Rows(Dataset[Batch]):
         column = self.views[name]
         cells = [column[int(row)] for row in rows[present]]
         if not cells:  # shapes come from any cell that is present
-            some = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
-            if some is None:
+            first = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
+            if first is None:
                 return {}  # the inputs of a view that no row has are never read
-            prepared = self.encoders[name].prepare([column[some]])
+            prepared = self.encoders[name].prepare([column[first]])
             return {part: tensor.new_zeros((len(rows), *tensor.shape[1:])) for part, tensor in prepared.items()}
         prepared = self.encoders[name].prepare(cells)
         if bool(present.all()):
