@@ -1,4 +1,4 @@
-"""Models on disk: JSON for what they are, safetensors for what they learnt. No pickle anywhere.
+"""Models on disk: JSON for what they are, safetensors for their fitted numbers. No pickle anywhere.
 
 A model folder holds `model.json` (format, class, constructor arguments, fitted facts) and `model.safetensors`.
 Descriptions (terms, encoder specs, augmentations, objectives) are stored as {"is": "bouba.terms:InfoNCE", ...};
@@ -172,8 +172,8 @@ def _write_numbers(numbers: Mapping[str, Any], file: Path) -> None:
     if all(isinstance(array, np.ndarray) for array in numbers.values()):
         import safetensors.numpy
 
-        in_order = {name: np.asarray(array, order="C") for name, array in numbers.items()}  # it writes memory as it lies
-        safetensors.numpy.save_file(in_order, file)
+        arrays = {name: np.asarray(array, order="C") for name, array in numbers.items()}  # memory is written as it lies
+        safetensors.numpy.save_file(arrays, file)
     else:
         import safetensors.torch
 

@@ -121,8 +121,8 @@ class SimpleFeatures:
 
         plain = _plain(kind, cells)
         pca = PCA(min(self.width, len(plain) - 1, plain.shape[1]), random_state=self.random_state).fit(plain)
-        learnt = Reduced(kind, pca.mean_, np.ascontiguousarray(pca.components_))  # a loaded model multiplies alike
-        return learnt, (plain - learnt.mean) @ learnt.components.T
+        reduced = Reduced(kind, pca.mean_, np.ascontiguousarray(pca.components_))  # a loaded model multiplies alike
+        return reduced, (plain - reduced.mean) @ reduced.components.T
 
     def _grams(self, cells: Sequence) -> tuple[Features, Any]:
         from sklearn.decomposition import TruncatedSVD
@@ -141,10 +141,10 @@ class SimpleFeatures:
         return CharacterGrams(vocabulary, vectorizer.idf_, components), grams @ components.T
 
 
-def _tf_idf(**how):
+def _tf_idf(**settings):
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, **how)
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, **settings)
 
 
 def _plain(kind: str, cells: Sequence) -> np.ndarray:
