@@ -353,10 +353,7 @@ class Run:
         return translation if folder is None else replace(translation, files=translation.write(folder))
 
     def report(self, table: Any = None, /, *, out: str | os.PathLike[str] | None = None, **named: Any) -> Path:
-        """The path of the report. With a table: of a new one, on its rows, at `out`.
-
-        Args:
-            table, **named: as in `read`. out: an HTML file; report.html beside the table's numbers is never replaced.
+        """The path of the report; with a table, of a new one on its rows, written to `out`.
 
         Raises:
             UsageError: the run has no report, or `out` is missing.

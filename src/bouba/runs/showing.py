@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
 from bouba.runs.measuring import best_known
 
-if TYPE_CHECKING:
-    from bouba.runs.run import Run
 
-
-def commands_of(run: Run) -> list[str]:
-    """What can be done with a run on the command line, a line each."""
+def commands_of(run: Any) -> list[str]:
+    """What can be done with a Run on the command line, a line each."""
     model, path = run.model, run.path
     kinds = {model.kinds_[view] for view in model.searchable}
     query = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
@@ -22,8 +19,8 @@ def commands_of(run: Run) -> list[str]:
     return lines + ([f"search: bouba search {path} {query}"] if query else [])
 
 
-def as_html(run: Run) -> str:
-    """What a run is and the numbers that are best known, as HTML tables."""
+def as_html(run: Any) -> str:
+    """What a Run is and the numbers that are best known, as HTML tables."""
     title = run.name if run.method is None else f"{run.method.title} ({run.method.name})"
     views = ", ".join(f"{view} ({kind})" for view, kind in run.model.kinds_.items())
     facts = {"run": str(run.path), "method": title, "views": views, "cells not read": str(len(run.bad_rows))}
