@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from bouba.data.tables import READERS
+
 Run = Annotated[Path, typer.Argument(help="A run folder or model folder.")]
-Table = Annotated[list[str], typer.Argument(help="CSV, TSV, JSONL, Parquet, .npy arrays or a folder.")]
+Table = Annotated[list[str], typer.Argument(help=f"A file ({', '.join(READERS)}) or a folder.")]
 Image = Annotated[list[str] | None, typer.Option(help="Column of pictures; repeat for several.")]
 Text = Annotated[list[str] | None, typer.Option(help="Column of text.")]
 Vector = Annotated[

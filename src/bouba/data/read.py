@@ -15,7 +15,8 @@ from bouba.data import decode
 from bouba.data.guess import guess
 from bouba.data.readable import check
 from bouba.data.schema import ROLES, Schema
-from bouba.data.tables import Table, open_table
+from bouba.data.table import Table
+from bouba.data.tables import open_table
 from bouba.data.uses import Names, Uses, listed
 from bouba.data.views import KINDS, Column, Views, as_array, is_missing
 from bouba.errors import DataError, ModalityError, nearest

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bouba.data.guess import guess
-from bouba.data.tables import Table
+from bouba.data.table import Table
 from bouba.data.views import KINDS
 from bouba.errors import DataError, nearest
 
