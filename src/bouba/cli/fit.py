@@ -19,6 +19,7 @@ from bouba.runs.run import Run
 ROWS = ("split", "domain", "direction", "method")
 
 
+@options.names_columns
 def command(
     table: options.Table,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
@@ -51,17 +52,8 @@ def command(
     ] = True,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
-    image: options.Image = None,
-    text: options.Text = None,
-    audio: options.Audio = None,
-    video: options.Video = None,
-    vector: options.Vector = None,
-    mixed: options.Mixed = None,
-    label: options.Label = None,
-    domain: options.Domain = None,
-    key: options.Key = None,
-    ignore: options.Ignore = None,
-    strict: options.Strict = False,
+    *,
+    columns: options.Columns,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was cut off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
     as_json: options.Json = False,
@@ -72,7 +64,7 @@ def command(
         out=out,
         method=method,
         recipe=recipe,
-        read=options.columns(locals()),
+        read=columns,
         target=target,
         validation=validation,
         holdout=holdout,

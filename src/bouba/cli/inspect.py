@@ -18,26 +18,18 @@ OVERRULE = (
 )
 
 
+@options.names_columns
 def command(
     table: options.Table,
-    image: options.Image = None,
-    text: options.Text = None,
-    audio: options.Audio = None,
-    video: options.Video = None,
-    vector: options.Vector = None,
-    mixed: options.Mixed = None,
-    label: options.Label = None,
-    domain: options.Domain = None,
-    key: options.Key = None,
-    ignore: options.Ignore = None,
-    strict: options.Strict = False,
+    *,
+    columns: options.Columns,
     as_json: options.Json = False,
 ) -> None:
     """What a table holds, as bouba understands it."""
     from bouba.runs.inspecting import understood
     from bouba.runs.reading import read_table
 
-    facts = understood(read_table(table, options.columns(locals())))
+    facts = understood(read_table(table, columns))
     typer.echo(json.dumps(facts, ensure_ascii=False, indent=1) if as_json else _page(facts))
 
 

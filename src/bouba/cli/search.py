@@ -8,19 +8,19 @@ from typing import Annotated
 
 import typer
 
-from bouba.cli.options import Json
+from bouba.cli.options import Files, Json, names_files
 from bouba.cli.printing import text_columns
 from bouba.errors import UsageError
 
 CODES = ("key", "group")  # columns that say little to a person
 
 
+@names_files
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder written by bouba fit or bouba demo.")],
     words: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
-    image: Annotated[Path | None, typer.Option("--image", help="Look for what resembles this picture.")] = None,
-    audio: Annotated[Path | None, typer.Option("--audio", help="Look for what goes with this sound.")] = None,
-    video: Annotated[Path | None, typer.Option("--video", help="Look for what goes with this clip.")] = None,
+    *,
+    files: Files,
     domain: Annotated[str | None, typer.Option(help="The domain the file comes from, if known.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many to show.")] = 10,
     view: Annotated[str | None, typer.Option(help="Which view to search; those of another kind by default.")] = None,
@@ -31,10 +31,10 @@ def command(
     """Find the rows that fit a sentence or a file. Where a model fuses views: rows like one that has only these."""
     from bouba.runs.run import Run
 
-    parts = {"text": words, "image": image, "audio": audio, "video": video}
-    query = {kind: cell for kind, cell in parts.items() if cell is not None}
+    query = {kind: cell for kind, cell in {"text": words, **files}.items() if cell is not None}
     if len(query) != 1:
-        raise UsageError("say what to look for, one thing: words, --image FILE, --audio FILE or --video FILE")
+        *first, last = (f"--{kind} FILE" for kind in files)
+        raise UsageError(f"say what to look for, one thing: words, {', '.join(first)} or {last}")
     opened = Run.open(run)
     equals = dict(_equality(condition, opened.index.columns) for condition in column or [])
     hits = opened.search(query, k=k, view=view, where=where, equals=equals, domain=domain)

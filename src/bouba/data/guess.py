@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bouba.data.decode import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS, resolved
+from bouba.data.decode import resolved
+from bouba.data.kinds import FILES
+from bouba.data.missing import is_missing
 from bouba.data.video import moves
-from bouba.data.views import is_missing
 
 ROLES = ("label", "domain", "key", "group", "meta")
 NAMES = {
@@ -32,7 +33,6 @@ NAMES = {
     },
     "key": {"key", "id", "concept", "item", "item_id", "product_id"},
 }
-ENDINGS = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS, "video": VIDEO_ENDINGS}
 LOOKED_AT = 200
 OPENED = 8  # pictures, until one says whether it moves
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -54,7 +54,7 @@ def guess(name: str, values, said: Mapping[str, str], base: Path | None = None) 
     kind = _by_cells(cells)
     if kind == "image" and first_moves([resolved(cell, base) for cell in cells[:OPENED]]):
         return "video"
-    if kind in ("image", "audio", "video"):
+    if kind in FILES:
         return kind
     return _by_name(name, len(values), cells) or kind or _words(cells, len(values))
 
@@ -78,7 +78,7 @@ def _by_cells(cells: list) -> str | None:
         return "vector"  # one number a row; numbers of a table are put side by side as one vector
     if not isinstance(first, str):
         return "meta"
-    for kind, endings in ENDINGS.items():
+    for kind, endings in FILES.items():
         if sum(cell.lower().endswith(endings) for cell in cells) > len(cells) / 2:
             return kind
     return None

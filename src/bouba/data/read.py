@@ -13,17 +13,16 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.guess import guess
-from bouba.data.readable import check
+from bouba.data.kinds import BLOCKS, KINDS
+from bouba.data.missing import is_missing
 from bouba.data.schema import ROLES, Schema
 from bouba.data.table import Table
 from bouba.data.tables import open_table
 from bouba.data.uses import Names, Uses, listed
-from bouba.data.views import KINDS, Column, Views, as_array, is_missing
+from bouba.data.views import Column, Views, as_array
 from bouba.errors import DataError, ModalityError, nearest
 
 log = logging.getLogger("bouba")
-BLOCK_NAMES = {"vector": "numbers", "table": "table"}
-"""Kind -> the view that its columns make side by side when no pattern names it."""
 
 
 def as_views(data) -> Views:
@@ -227,7 +226,7 @@ def _modalities(
     block_of = {name: (use, uses.blocks.get(name, "")) for name, use in uses.of.items() if name in parts}
     for kind, block in dict.fromkeys(block_of.values()):
         values = {name: parts[name] for name, its_block in block_of.items() if its_block == (kind, block)}
-        view = block.replace("*", "").strip("_-. ") or BLOCK_NAMES[kind]
+        view = block.replace("*", "").strip("_-. ") or BLOCKS[kind]
         view = f"all {view}" if view in columns else view
         kinds[view] = "table" if kind == "vector" and not gaps_are_blank and _has_gaps(values) else kind
         columns[view] = (
@@ -272,7 +271,7 @@ def _single_numbers(values) -> np.ndarray | None:
 
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
     values = table.columns[name]
-    if kind in ("vector", "table"):
+    if kind in BLOCKS:
         return values if getattr(values, "ndim", 0) == 2 else [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
@@ -282,7 +281,7 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     column = Column.of(values, kind)
     present = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(pool.map(lambda i: check(kind, values[i]), present))
+        reasons = list(pool.map(lambda i: KINDS[kind].fault(values[i]), present))
     broken = np.zeros(len(column), bool)
     for i, reason in zip(present, reasons, strict=True):
         if reason is not None:

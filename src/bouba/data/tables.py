@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from bouba.data.formats import csv, jsonl, npy, parquet
-from bouba.data.guess import ENDINGS, first_moves
+from bouba.data.guess import first_moves
+from bouba.data.kinds import FILES
 from bouba.data.table import Table
 from bouba.data.video import ANIMATED
 from bouba.errors import DataError
@@ -143,7 +144,7 @@ def _from_folder(folder: Path) -> Table:
             f"no picture, sound or clip and no {MANIFESTS[0]} in {folder}; give a table that names the files"
         )
     columns: dict[str, Any] = {}
-    for kind in ENDINGS:
+    for kind in FILES:
         if any(kind in row for row in rows):
             columns[kind] = [str(row[kind].relative_to(folder)) if kind in row else None for row in rows]
     kinds = {kind: kind for kind in columns}
@@ -163,7 +164,7 @@ def _from_folder(folder: Path) -> Table:
 
 def _paired(folder: Path) -> list[dict[str, Path]]:
     """kind -> file, for each name in each folder; a second file of one kind is a row of its own."""
-    kind_of = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
+    kind_of = {ending: kind for kind, endings in FILES.items() for ending in endings}
     files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in kind_of]
     if first_moves(file for file in files if file.suffix.lower() in ANIMATED):
         kind_of |= dict.fromkeys(ANIMATED, "video")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.kinds import FILES
 from bouba.data.views import Views, is_missing
 
 if TYPE_CHECKING:
     from bouba.search import Index
 
 FUSED = "fused"
-FILES = ("image", "audio", "video")  # kinds of cells that may be files
 
 
 def found_as_rows(model: Any) -> bool:

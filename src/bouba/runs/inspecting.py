@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from bouba.data import decode
+from bouba.data.kinds import KINDS
 from bouba.data.views import Column, Views, is_missing
 from bouba.runs.reading import repeated_text
 
@@ -45,4 +45,4 @@ def _example(column: Column) -> str | None:
     if row is None:
         return None
     cell = column[int(row)]
-    return f"{len(cell)} numbers" if column.kind == "vector" else decode.summary(column.kind, cell)[:60]
+    return f"{len(cell)} numbers" if column.kind == "vector" else KINDS[column.kind].summary(cell)[:60]
