@@ -133,7 +133,7 @@ def test_the_new_term_works(tmp_path, monkeypatch):
 def test_the_export_of_the_new_term_is_like_the_others():
     lines = re.sub("Uniformity", "InfoNCE", blocks("docs/new-term.md", "text")[0]).replace("uniformity", "info_nce")
     exports = (HOME / "src/bouba/terms/__init__.py").read_text(encoding="utf-8")
-    assert set(lines.splitlines()) <= set(exports.splitlines())
+    assert set(lines.splitlines()) <= set(map(str.strip, exports.splitlines()))
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
