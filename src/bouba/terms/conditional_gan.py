@@ -80,7 +80,7 @@ def conditional_gan(
     References: Goodfellow et al. 2014, Generative Adversarial Nets, section 3 (the non-saturating loss); Reed et al.
     2016, Generative Adversarial Text to Image Synthesis, algorithm 1 (mismatched); Mescheder et al. 2018 (R1); Isola
     et al. 2017 (pull); Wang et al. 2023, Diffusion-GAN (instance_noise). Departures: one step for both players at once;
-    the penalty is measured on a quarter of the rows; the critic is not told how strong the noise is.
+    the penalty is measured on a quarter of the rows; the critic does not see how strong the noise is.
     """
     critic, fixed = players.critic, {name: p.detach() for name, p in players.critic.named_parameters()}
     c = c.detach()

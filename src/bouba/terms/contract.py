@@ -52,7 +52,7 @@ def check_description(term: Term, space: Space) -> None:
     again = eval(repr(term), {type(term).__name__: type(term)})
     _require(again == term and hash(again) == hash(term), f"{term!r} is not what its repr makes")
     needs = term.needs()
-    _require(isinstance(needs, Needs) and needs == again.needs(), f"{term!r} needs something else when asked again")
+    _require(isinstance(needs, Needs) and needs == again.needs(), f"{term!r} needs something else the second time")
     _require(not (needs.pairs and needs.unpaired), f"{term!r} needs pairs and reads unpaired rows; set unpaired=False")
 
 

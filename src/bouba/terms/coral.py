@@ -73,7 +73,7 @@ class CORAL(Term):
 
     Every two domains are compared and all pairs count the same, whatever the domains' shares of the batch; V are the
     views that two domains or more have. Rows without the view, or of an unknown domain, are left out, and a domain
-    with one row, of which no covariance can be told.
+    with one row, which has no covariance.
 
     Use it when a source with pairs or labels must carry over to a target without them. It is the cheapest term for
     this and has nothing to tune but its weight, and it sees least: domains that differ in their means alone are alike

@@ -104,7 +104,7 @@ class Correlation(Term):
         L = 1/|P| sum over pairs (a, b) in P of 1 - correlation(z_a, z_b) / d,   over the rows that have both views
 
     Divided by the width d it is 1 without any correlation and 0 with a full one, whatever the width, so that a weight
-    beside other terms keeps its meaning; the direction of the gradient is the paper's.
+    among other terms keeps its meaning; the direction of the gradient is the paper's.
 
     It leaves embeddings free up to an invertible map of each view: canonical variates come out of a linear CCA on
     top, which DeepCCA fits. Batches of 10 d rows or more; see `correlation`.

@@ -80,7 +80,7 @@ class DomainAdversarial(Term):
 
     With `condition` the classifier sees z_i p_i', the products with the predicted class probabilities (CDAN), so that
     the domains must agree class by class and not only as a whole: better where there are several classes and
-    predictions on the target are right more often than not. It needs a Prediction of that label beside it.
+    predictions on the target are right more often than not. It needs a Prediction of that label in the objective.
 
     Args:
         views: which views to adapt; all views in which two domains or more occur by default.

@@ -68,7 +68,7 @@ class Entropy(Term):
 
         L = mean over the label columns of entropy(log p of the rows that have a view and no known class)
 
-    Use it beside a Prediction where a target has rows and no labels: the boundary between classes then moves to where
+    Use it with a Prediction where a target has rows and no labels: the boundary between classes then moves to where
     few of them lie. It needs no twins and costs nothing, and it believes whatever is predicted first, so let something
     else bring source and target together before (DomainAdversarial, MMD, domain-wise BatchNorm). `SelfTraining` learns
     from the sure rows only.
@@ -81,7 +81,7 @@ class Entropy(Term):
     Logs `unsure.<label>`, the mean entropy of a row, and `diverse.<label>`, the entropy of the mean, both as shares of
     ln C: towards 0 and 1.
 
-    Reference: Liang, Hu and Feng 2020, SHOT, equation 3. Departures: 0 is the least value; it works beside source rows.
+    Reference: Liang, Hu and Feng 2020, SHOT, equation 3. Departure: 0 is the least value.
 
     >>> Entropy(diversity=0.5)
     Entropy(labels=None, diversity=0.5)

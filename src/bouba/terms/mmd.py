@@ -117,7 +117,7 @@ def _linear(z_a: Tensor, z_b: Tensor, unbiased: bool) -> Tensor:
 
 
 def _side(tile: int | None, z: Tensor) -> int:
-    """The tile asked for, or one whose buffers about fit into a CPU's second cache, or that fills a GPU."""
+    """`tile`, or where it is None one whose buffers about fit into a CPU's second cache, or that fills a GPU."""
     if tile is not None:
         return tile
     return 512 if z.device.type == "cpu" else 4096
@@ -155,12 +155,12 @@ class MMD(Term):
 
     Every two domains are compared and all pairs count the same, whatever the domains' shares of the batch; V are the
     views that two domains or more have. Rows without the view, or of an unknown domain, are left out, and a domain
-    with one row, of which no distribution can be told.
+    with one row, which has no distribution to compare.
 
     Use it when a source with pairs or labels must carry over to a target without them. It learns nothing of its own and
     has no adversary to keep in balance, unlike `DomainAdversarial`; that one sees also a short shift along a direction
     of little variance, which a kernel hardly does. Neither is always better: measure both on your own data. It needs
-    other terms beside it, as embeddings that are all alike cost it nothing, and some 50 rows a domain: in 64 dimensions
+    other terms with it, as embeddings that are all alike cost it nothing, and some 50 rows a domain: in 64 dimensions
     n rows a domain measure 0 with a standard deviation of 0.09 / n, and one standard deviation's shift of one
     coordinate as 0.004.
 

@@ -63,7 +63,7 @@ class SelfTraining(Term):
             known class
 
     The twin is the same row after another random change (crop, colour, dropped words), so the term asks for one answer
-    whatever the change. Use it beside a Prediction where a target has rows and no labels, with towers that vary their
+    whatever the change. Use it with a Prediction where a target has rows and no labels, with towers that vary their
     inputs: it spreads what is predicted rightly to rows that look alike after a change, and repeats its mistakes where
     sure predictions are wrong. Entropy is the cheaper neighbour, which pushes every row and needs no twins; where
     nothing varies the inputs it moves borders further.
