@@ -1,4 +1,4 @@
-"""The one thing that flows through training: some rows, what is known of them, and their embeddings."""
+"""The one thing that flows through training: some rows, their labels, domains and keys, and their embeddings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Batch:
         twin: view -> float (B, d), the same cells embedded once more after another random change (crop, dropped
             words, ...); filled where a term reads twins.
         raw: view -> float (B, p), what a decoder of that view must give back; filled where a term reads raw views.
-        predicted: label column of classes -> (B, C) log probabilities by the heads of the first Prediction that has the
-            label, with gradients; filled where a term reads predictions. What stands in rows without any view is the
-            share of each class in training.
+        predicted: label column of classes -> (B, C) log probabilities by the first term that predicts the label, with
+            gradients; filled where a term reads predictions. Rows without any view hold the share of each class in
+            training.
         predicted_twin: the same from the twins; filled where twins are.
         y: label column -> (B,) class codes (int64, -1 = missing) or standardised numbers (float, NaN = missing).
         domain: int64 (B,) domain codes, or None without domains.
@@ -54,9 +54,21 @@ class Batch:
         return len(self.rows)
 
     @property
+    def view_counts(self) -> Tensor:
+        """int64 (B,), how many views each row has."""
+        return sum(self.present.values(), start=self.rows.new_zeros(len(self)))
+
+    @property
     def any_present(self) -> Tensor:
         """bool (B,), True where the row has a view or more."""
-        return sum(self.present.values(), start=self.rows.new_zeros(len(self))) > 0  # type: ignore[return-value]
+        return self.view_counts > 0
+
+    def labelled(self, label: str) -> Tensor:
+        """bool (B,), True where the row has a value in this label column; nowhere if the batch lacks the column."""
+        y = self.y.get(label)
+        if y is None:
+            return self.rows.new_zeros(len(self)).bool()
+        return ~y.isnan() if y.is_floating_point() else y >= 0
 
     def map(self, function) -> Batch:
         """A copy with `function` applied to every tensor (to a device, gathered over processes, ...)."""

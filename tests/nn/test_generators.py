@@ -121,3 +121,15 @@ def test_vectors_are_generated_by_three_normalised_layers():
         h = nn.functional.gelu(h * norm.weight + norm.bias)
     torch.testing.assert_close(made(told), h @ made.layers[9].weight.T + made.layers[9].bias)
     assert generator_for(4, (3, 8, 8), hidden=16, depth=3)(told).shape == (5, 192)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 8, 8)])
+def test_a_velocity_saved_under_its_former_names_loads(shape):
+    new = Velocity(2, shape, hidden=16)
+    saved = {
+        name.replace("modulations.", "told.").replace("modulation.", "tell."): tensor + 1
+        for name, tensor in new.state_dict().items()
+    }
+    assert set(saved) != set(new.state_dict())
+    new.load_state_dict(saved)
+    assert all(torch.equal(a, b) for a, b in zip(saved.values(), new.state_dict().values()))

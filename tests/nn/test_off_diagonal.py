@@ -59,7 +59,7 @@ KEYS = {"no key": None, "unknown": [-1] * 7, "some alike": [0, 1, 0, -1, -1, 1, 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
 @pytest.mark.parametrize("kept", [0, 10, 10**6])
 def test_is_the_double_loop_for_any_tile(key, tile, euclidean, kept, monkeypatch):
-    monkeypatch.setattr(off_diagonal, "KEPT", kept)
+    monkeypatch.setattr(off_diagonal, "CACHED", kept)
     leaves, outer = problem()
     key = None if key is None else torch.tensor(key)
     expected = values_and_gradients(lambda a, b, s: by_loops(a, b, s, key, euclidean), leaves, outer)

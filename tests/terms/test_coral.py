@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bouba import MLP, Learner, Views, persist
 from bouba.batch import Batch
 from bouba.errors import DataError, ModalityError, UsageError
-from bouba.terms import CORAL, Prediction, Space, coral
+from bouba.terms import CORAL, Objective, Prediction, Space, coral
 
 SPACE = Space({"a": 4, "b": 4}, domains=("here", "there", "yonder"))
 
@@ -120,12 +120,12 @@ def test_a_domain_with_one_row_and_a_view_of_one_domain_are_left_out():
     assert float(value.detach()) == pytest.approx(float(coral(units[:2], units[2:4]).detach()), rel=1e-5)
     value.backward()
     assert not z["a"].grad[4].count_nonzero()
-    assert not z["b"].grad.count_nonzero()
+    assert z["b"].grad is None
 
 
 @pytest.mark.parametrize(("size", "seed"), [(1, 0), (2, 1), (12, 2), (12, 3), (40, 4)])
 def test_missing_cells_have_no_say_and_get_no_gradient(size, seed):
-    term, whole = CORAL(), a_batch(size, seed)
+    term, whole = Objective.of(CORAL()), a_batch(size, seed)
     z = {v: torch.where(whole.present[v][:, None], z.detach(), torch.nan).requires_grad_() for v, z in whole.z.items()}
     value, parts = term.loss(whole, term.state(SPACE))
     again, parts_again = term.loss(whole.replace(z=z), term.state(SPACE))

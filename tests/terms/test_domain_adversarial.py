@@ -106,7 +106,7 @@ def test_a_view_that_only_one_domain_has_is_left_alone():
     term = DomainAdversarial()
     state = term.state(Space({"a": 3}, domains=("here", "there")))
     value, parts = term.loss(batch(z, torch.tensor([0, 0, 1, 1]), torch.tensor([True, True, False, False])), state)
-    assert float(value) == 0
+    assert value is None
     assert "accuracy.a" not in parts
 
 

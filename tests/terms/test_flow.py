@@ -23,23 +23,23 @@ def batch_of(z, x, present=None):
 class Given(nn.Module):
     """A field that keeps what it was asked, and says W x + t + c."""
 
-    def forward(self, x, t, c, known):
-        self.asked = x, t, c, known
-        return 0.5 * x + t[:, None] + torch.where(known[:, None], c, 0.0)
+    def forward(self, x, t, c, conditioned):
+        self.inputs = x, t, c, conditioned
+        return 0.5 * x + t[:, None] + torch.where(conditioned[:, None], c, 0.0)
 
 
 def test_definition_by_rows():
     x, c, field = drawn(7, 3), drawn(7, 3, seed=1), Given()
     torch.manual_seed(3)
     value = flow_matching(x, c, field, drop=0.5)
-    at, t, told, known = field.asked
-    assert torch.equal(told, c)
-    assert 0 < known.sum() < 7
+    at, t, condition, conditioned = field.inputs
+    assert torch.equal(condition, c)
+    assert 0 < conditioned.sum() < 7
     total = 0.0
     for i in range(7):
         noise = (at[i] - t[i] * x[i]) / (1 - t[i])  # where the straight line began
-        said = 0.5 * at[i] + t[i] + (c[i] if known[i] else 0)
-        total += (said - (x[i] - noise)).square().sum().item() / 21
+        velocity = 0.5 * at[i] + t[i] + (c[i] if conditioned[i] else 0)
+        total += (velocity - (x[i] - noise)).square().sum().item() / 21
     assert value.item() == pytest.approx(total, rel=1e-4)
 
 
@@ -48,7 +48,7 @@ def test_definition_of_jitter():
     c = drawn(4000, 3, seed=1).requires_grad_()
     torch.manual_seed(3)
     value = flow_matching(drawn(4000, 3), c, field := Given(), jitter=0.5)
-    off = (field.asked[2] - c).detach()
+    off = (field.inputs[2] - c).detach()
     assert off.std().item() == pytest.approx(0.5, abs=0.02)
     assert off.mean().abs() < 0.02
     value.backward()
@@ -57,7 +57,7 @@ def test_definition_of_jitter():
 
 def test_law_a_field_of_zero_costs_the_spread_of_noise_and_items():
     torch.manual_seed(0)
-    zero = lambda x, t, c, known: torch.zeros_like(x)  # noqa: E731
+    zero = lambda x, t, c, conditioned: torch.zeros_like(x)  # noqa: E731
     assert flow_matching(drawn(4000, 5), drawn(4000, 2), zero).item() == pytest.approx(2, abs=0.1)
 
 
@@ -130,14 +130,14 @@ def test_refusals(term):
         term("words", "drawing", hidden=0)
     nobody = torch.zeros(4, dtype=torch.bool)
     state = term("words", "drawing", hidden=8).state(space)
-    value, parts = term("words", "drawing", hidden=8).loss(batch_of(drawn(4, 4), drawn(4, 192), nobody), state)
-    assert (value.item(), parts) == (0, {})
+    batch = batch_of(drawn(4, 4), drawn(4, 192), nobody)
+    assert term("words", "drawing", hidden=8).loss(batch, state) == (None, {})
 
 
 @pytest.mark.parametrize("term", [FlowMatching, Regression, Adversarial])
-def test_only_the_embedding_that_is_told_is_read(term):
-    assert set(term("words", "drawing").embeds(["words", "drawing"])) == {"words"}
-    assert not term("words", "drawing", raw=True).embeds(["words", "drawing"])
+def test_only_the_embedding_of_the_condition_is_read(term):
+    assert term("words", "drawing").needs().embeddings == ("words",)
+    assert term("words", "drawing", raw=True).needs().embeddings == ()
 
 
 def test_conditions_are_spoiled_in_training_only():

@@ -64,7 +64,7 @@ def test_term_reads_rows_with_a_view_and_without_a_class(twins):
     rows = [0, 1, 3]
     assert value.item() == pytest.approx(by_the_book((two if twins else one)[rows], one[rows], 0.5), abs=1e-6)
     assert parts["used.kind"].item() == pytest.approx(np.mean((one[rows].exp().max(1).values >= 0.5).numpy()))
-    assert term.reads_twins is twins
+    assert term.needs().twins is twins
 
 
 def arms(seed, n=300):

@@ -12,7 +12,7 @@ from bouba.data.loader import Codes, Rows
 from bouba.data.views import Column
 from bouba.errors import UsageError
 from bouba.nn.domain_norm import batch_norms
-from bouba.terms import Term
+from bouba.terms import Needs, Term
 from bouba.towers import MLP, ConvNet, NGrams, SameAs
 
 
@@ -20,9 +20,10 @@ from bouba.towers import MLP, ConvNet, NGrams, SameAs
 class Reader(Term):
     """Keeps the last batch it saw."""
 
-    reads_twins: ClassVar[bool] = True
-    reads_raw: ClassVar[bool] = True
     seen: ClassVar[list] = []
+
+    def needs(self):
+        return Needs(twins=True, raw=True)
 
     def loss(self, batch, state):
         self.seen.append(batch)
@@ -51,9 +52,8 @@ def test_twins_are_other_changes_of_the_same_cells_and_raw_is_what_was_put_in():
 class Listener(Reader):
     """Keeps the last batch too, and lets gradients through what was predicted."""
 
-    reads_raw: ClassVar[bool] = False
-    reads_predictions: ClassVar[bool] = True
-    validates: ClassVar[bool] = False
+    def needs(self):
+        return Needs(twins=True, predictions=True, validates=False)
 
     def loss(self, batch, state):
         self.seen.append(batch)
@@ -64,10 +64,8 @@ class Listener(Reader):
 class Aside(Reader):
     """Reads the numbers' embedding and the pictures' raw form."""
 
-    reads_twins: ClassVar[bool] = False
-
-    def embeds(self, views):
-        return ("numbers",)
+    def needs(self):
+        return Needs(embeddings=("numbers",), raw=True)
 
     def loss(self, batch, state):
         self.seen.append(batch)
@@ -102,10 +100,10 @@ def test_predictions_are_those_of_the_first_prediction_with_the_label(fusion):
     model.module_(Rows(labelled(), model._encoders(), model.codes_).batch(torch.arange(24)))
     batch, (first, second, _) = Listener.seen[-1], model.module_.state
     assert {name: value.shape for name, value in batch.predicted.items()} == {"kind": (24, 3), "side": (24, 2)}
-    for z, said in ((batch.z, batch.predicted), (batch.twin, batch.predicted_twin)):
+    for z, predicted in ((batch.z, batch.predicted), (batch.twin, batch.predicted_twin)):
         seen = batch.replace(z=z) if fusion is None or z is batch.z else model.module_.fuse(batch.replace(z=z))
-        assert torch.equal(said["kind"], objective.terms[0][1].predict(seen, first)["kind"])
-        assert torch.equal(said["side"], objective.terms[1][1].predict(seen, second)["side"])
+        assert torch.equal(predicted["kind"], objective.terms[0][1].predict(seen, first)["kind"])
+        assert torch.equal(predicted["side"], objective.terms[1][1].predict(seen, second)["side"])
     assert not torch.equal(batch.predicted["kind"], batch.predicted_twin["kind"])
     batch.predicted["kind"].sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in first.heads.parameters())

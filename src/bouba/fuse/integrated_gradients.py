@@ -88,14 +88,13 @@ def saliency(
     views = _one(X, view)
     outputs = model.outputs(views)
     label = only_label(outputs, label)
-    terms = model._predictions()
     if outputs[label].ndim == 2:
         if not isinstance(of, str) or of != PREDICTED:
             raise UsageError(f"label {label!r} is a number, which is explained as it is; leave of={of!r} out")
         mean, scale = model.codes_.numbers[label]
-        return _integrated(model, views, view, lambda batch: mean + scale * model._first(terms, batch)[label], steps)
+        return _integrated(model, views, view, lambda batch: mean + scale * model.module_.predict(batch)[label], steps)
     [code] = codes_of(views, label, model.classes(label), outputs[label][:, 0], of)
-    return _integrated(model, views, view, lambda batch: model._first(terms, batch)[label][:, code], steps)
+    return _integrated(model, views, view, lambda batch: model.module_.predict(batch)[label][:, code], steps)
 
 
 def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> Saliency:

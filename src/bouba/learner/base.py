@@ -154,14 +154,14 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         if target is not None:
             held_out = None if held_out is None else source_only(held_out, target)
             views, is_target = hide(views, target, random_state=self.random_state)
-            if not any(term.reads_unpaired for _, term in self._objective()):
+            if not self._objective().needs().unpaired:
                 views, is_target = views[~is_target], is_target[~is_target]
         if held_out is not None and not len(held_out):
             raise DataError("validation has no rows; give it some, or a share of the training rows")
-        judges = [term for _, term in self._objective() if term.validates]
-        if held_out is not None and not judges:  # every epoch would cost 0, and the first be kept
+        judges = self._objective().judges()
+        if held_out is not None and not judges.terms:  # every epoch would cost 0, and the first be kept
             raise UsageError(f"no term of {self._objective()!r} judges held-out rows; leave validation out")
-        if held_out is not None and all(term.needs_pairs for term in judges):
+        if held_out is not None and judges.needs().pairs:
             _refuse_unjudging(held_out)
         if len(views) < 2:
             raise DataError(f"training needs two rows or more, got {len(views)}")
@@ -232,7 +232,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         )
         self.module_ = Network(towers, self._objective(), space, fusion=self.fusion, chunk_size=self.chunk_size)
         learns = self.module_.fusion is not None and any(True for _ in self.module_.fusion.parameters())
-        if learns and not any(term.reads_fused for _, term in self._objective()):
+        if learns and not self._objective().needs().fused:
             raise UsageError(f"nothing in {self._objective()!r} would teach {self.fusion!r}; leave fusion out")
 
     def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
@@ -315,8 +315,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
     @property
     def compared_by(self) -> str:
         """How this model's embeddings are to be compared: what its contrastive term used, else cosine."""
-        named = [getattr(term, "similarity", None) for _, term in self._objective()]
-        return next((name for name in named if name is not None), "cosine")
+        return self._objective().needs().similarity or "cosine"
 
     @property
     def temperature_(self) -> float | None:

@@ -12,7 +12,7 @@ from bouba import persist
 from bouba.data.read import as_views
 from bouba.errors import UsageError
 from bouba.learner.predicts import Predicts
-from bouba.terms import Objective, SupervisedContrastive, Term
+from bouba.terms import Objective, Term
 from bouba.towers import EncoderSpec
 
 
@@ -71,8 +71,8 @@ class Learner(Predicts):
     @property
     def aligns(self) -> bool:  # type: ignore[override]
         """Whether one view finds another: not where labels are all that is learnt."""
-        terms = [term for _, term in self._objective()]
-        return not self.predicts or any(t.needs_pairs or isinstance(t, SupervisedContrastive) for t in terms)
+        needs = self._objective().needs()
+        return needs.aligns or not needs.predicts
 
     def score(self, X, y=None) -> float:
         """Mean reciprocal rank of the true partner; accuracy or R^2, averaged over labels, where nothing aligns."""

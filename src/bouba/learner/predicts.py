@@ -18,7 +18,6 @@ from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.learner.base import BaseLearner
 from bouba.metrics import r_squared
-from bouba.terms.prediction import Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +47,8 @@ class Predicts(BaseLearner):
             UsageError: the objective predicts nothing. ModalityError: a view the model was not trained on.
         """
         check_is_fitted(self, "module_")
-        terms = self._predictions()
+        if not self.module_.predicted_labels:
+            raise UsageError("the objective predicts nothing; add a Prediction() to it")
         views = as_views(X)
         chosen = [set(self.kinds_)] if subsets is None else [set(subset) for subset in subsets]
         for name in set().union(*chosen) - set(self.kinds_):
@@ -62,7 +62,7 @@ class Predicts(BaseLearner):
             for subset in chosen:
                 present = {name: here & (name in subset) for name, here in batch.present.items()}
                 seen = self.module_.fuse(batch.replace(present=present))
-                for label, value in self._first(terms, seen).items():
+                for label, value in self.module_.predict(seen).items():
                     found.setdefault(label, []).append(value)
             return {label: torch.stack(values, 1) for label, values in found.items()}
 
@@ -77,8 +77,7 @@ class Predicts(BaseLearner):
 
     def _prior(self, rows: int, subsets: int) -> dict[str, np.ndarray]:
         """Outputs of rows that have no view at all."""
-        every = (*(self.codes_.classes or {}), *self.codes_.numbers)
-        labels = dict.fromkeys(label for _, term in self._predictions() for label in term.labels or every)
+        labels = self.module_.predicted_labels
         given = {label: np.log(self.codes_.shares[label]) for label in labels if label in self.codes_.shares}
         known = {label: given.get(label, np.zeros(())) for label in labels}
         return {label: np.broadcast_to(v, (rows, subsets, *v.shape)).copy() for label, v in known.items()}
@@ -93,22 +92,8 @@ class Predicts(BaseLearner):
 
     @property
     def predicts(self) -> bool:  # type: ignore[override]
-        """Whether there is a Prediction in the objective."""
-        return any(isinstance(term, Prediction) for _, term in self._objective())
-
-    def _predictions(self) -> list[tuple[int, Prediction]]:
-        """The Predictions in the objective, each with its place."""
-        found = [(place, term) for place, (_, term) in enumerate(self._objective()) if isinstance(term, Prediction)]
-        if not found:
-            raise UsageError("the objective predicts nothing; add a Prediction() to it")
-        return found
-
-    def _first(self, terms: list[tuple[int, Prediction]], batch: Batch) -> dict[str, Tensor]:
-        """label -> output, by the first term that predicts it."""
-        out: dict[str, Tensor] = {}
-        for place, term in terms:
-            out = term.predict(batch, self.module_.state[place]) | out  # type: ignore[index, operator]
-        return out
+        """Whether a term of the objective predicts label columns."""
+        return self._objective().needs().predicts
 
     def classes(self, label: str) -> np.ndarray:
         """The classes of a label column (C,), as they stood in the training cells."""

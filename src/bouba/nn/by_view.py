@@ -10,8 +10,8 @@ from torch import nn
 class ByView(nn.Module):
     """view -> module, in order; any text is a name, and two views may share a module.
 
-    >>> found = ByView({"file.path": nn.Identity(), "values": nn.Identity()})
-    >>> list(found), found["values"]
+    >>> modules = ByView({"file.path": nn.Identity(), "values": nn.Identity()})
+    >>> list(modules), modules["values"]
     (['file.path', 'values'], Identity())
     """
 

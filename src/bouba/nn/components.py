@@ -1,4 +1,4 @@
-"""Items as few numbers that count: coefficients of their principal components."""
+"""Items as few numbers: coefficients of their principal components."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Components(nn.Module):
     def __init__(self, measured: Mapping[str, Any]):
         super().__init__()
         k = len(measured["scale"])
-        read = {"mean": _unpack(measured["mean"]), "basis": _unpack(measured["basis"]).reshape(k, -1)}
-        read["scale"] = np.array(measured["scale"], np.float32)
-        for name, numbers in read.items():
-            self.register_buffer(name, torch.from_numpy(numbers), persistent=False)  # they are saved as `measured`
+        arrays = {"mean": _unpack(measured["mean"]), "basis": _unpack(measured["basis"]).reshape(k, -1)}
+        arrays["scale"] = np.array(measured["scale"], np.float32)
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)  # they are saved as `measured`
 
     def __len__(self) -> int:
         return len(self.scale)
@@ -73,8 +73,8 @@ def measure(rows: NDArray[np.float32], most: int, *, random_state: int = 0) -> d
         raise DataError(f"components are the ways in which cells differ, and these {len(rows)} are all alike")
     _, singular, basis = randomized_svd(rows - mean, k, random_state=random_state)
     deviation = singular / np.sqrt(len(rows))
-    there = deviation > LEAST * deviation[0]
-    deviation, basis = deviation[there], basis[there]
+    distinct = deviation > LEAST * deviation[0]
+    deviation, basis = deviation[distinct], basis[distinct]
     scale = np.sqrt(deviation * deviation.mean())
     return {"mean": _pack(mean), "basis": _pack(basis), "scale": scale.tolist()}
 

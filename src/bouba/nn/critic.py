@@ -44,7 +44,7 @@ class Critic(nn.Module):
         return self.features(x.view(len(x), *self.shape))
 
     def judge(self, f: Tensor, c: Tensor) -> Tensor:
-        """Scores (B,) of what was looked at, (B, h)."""
+        """Scores (B,) of features f(x) (B, h) under conditions (B, d)."""
         return self.score(f)[:, 0] + self.scale * (self.match(c) * f).sum(1)
 
 

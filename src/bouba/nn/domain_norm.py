@@ -1,4 +1,4 @@
-"""BatchNorm statistics of each domain, kept beside the network's running ones.
+"""BatchNorm statistics of each domain, in addition to the network's running ones.
 
 In training each domain is normalised by its own batch. Running statistics are then a mixture that belongs to no
 domain; afterwards the statistics of each are measured once over its training rows and used for its rows. It takes
@@ -49,7 +49,7 @@ class DomainStatistics(nn.Module):
         return bool(self._layers)
 
     def measure(self, code: int, forwards: Iterable) -> None:
-        """Run a domain's batches through the network and keep what its layers saw.
+        """Run a domain's batches through the network and keep the statistics of its layers.
 
         Args:
             code: which domain. forwards: each call passes one batch through the network.
@@ -78,8 +78,8 @@ class DomainStatistics(nn.Module):
             return
         before = [(layer.running_mean, layer.running_var) for layer in self._layers]
         widths = [layer.num_features for layer in self._layers]
-        own = zip(*(row.split(widths) for row in self.values[code]), strict=True)
-        self._exchange(own)  # tensors change places, none is overwritten: a backward pass may still need it
+        measured = zip(*(row.split(widths) for row in self.values[code]), strict=True)
+        self._exchange(measured)  # tensors change places, none is overwritten: a backward pass may still need it
         try:
             yield
         finally:
@@ -91,7 +91,7 @@ class DomainStatistics(nn.Module):
 
     def _read(self) -> Tensor:
         buffers = [dict(layer.named_buffers()) for layer in self._layers]
-        return torch.stack([torch.cat([held[name] for held in buffers]) for name in ("running_mean", "running_var")])
+        return torch.stack([torch.cat([layer[name] for layer in buffers]) for name in ("running_mean", "running_var")])
 
     def _write(self, values: Tensor) -> None:
         start = 0

@@ -1,4 +1,4 @@
-"""What is told -> an item."""
+"""Condition and noise -> an item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bouba.nn.decoder import decoder_for
 
 
 class VectorGenerator(nn.Module):
-    """Told numbers (B, dim) -> vectors (B, width): `depth` hidden layers, each normalised."""
+    """Conditions and noise (B, dim) -> vectors (B, width): `depth` hidden layers, each normalised."""
 
     def __init__(self, dim: int, width: int, *, hidden: int, depth: int):
         super().__init__()
@@ -21,8 +21,8 @@ class VectorGenerator(nn.Module):
             layers += [nn.Linear(inside, outside), nn.LayerNorm(outside), nn.GELU()]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden, width))
 
-    def forward(self, told: Tensor) -> Tensor:
-        return self.layers(told)
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.layers(inputs)
 
 
 def generator_for(dim: int, shape: Sequence[int], *, hidden: int, depth: int) -> nn.Module:

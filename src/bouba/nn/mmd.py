@@ -34,7 +34,7 @@ SMALLEST = 1e-30  # s^2, whose inverse is finite in float32
 
 
 def gaussian_mmd(a: Tensor, b: Tensor, variances: Iterable[float], *, unbiased: bool = True, tile: int = 512) -> Tensor:
-    """V as in the head of this file, with gradients to a and b; UsageError where a second derivative is asked for.
+    """V as in the head of this file, with gradients to a and b; UsageError for a second derivative.
 
     Args:
         a, b: float32 or float64 (n, D) and (m, D), n and m at least 1.

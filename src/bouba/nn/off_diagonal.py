@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.autograd.function import Function
 
 from bouba.nn.first_order import refuse_second
+from bouba.nn.tiles import pair_codes, slices
 
-KEPT = 6 * 2**20  # logits kept for the way back: all of a batch of 2,508, which so needs three products, not four
+CACHED = 6 * 2**20  # logits kept for the way back: all of a batch of 2,508, which so needs three products, not four
 
 
 class _Reach(NamedTuple):
@@ -42,7 +43,7 @@ _REACH = {
 
 
 class _Side(NamedTuple):
-    """What the way back knows of a tile's rows, or of its columns: each (I,)."""
+    """Of a tile's rows, or of its columns, for the way back: each (I,)."""
 
     total: Tensor  # the log-sum-exp over the whole row; -inf where empty
     floor: Tensor
@@ -81,20 +82,18 @@ def off_diagonal_logsumexp(
     symmetric = a is b and not euclidean
     if euclidean:  # distances ignore a common shift; a centred cloud loses fewer digits
         a, b = a - a.detach().mean(0), b - a.detach().mean(0)
-    own = -1 - torch.arange(len(a), device=a.device)  # an unknown key: unlike all others
-    known = key is not None and bool((key >= 0).any())
-    codes = own if key is None else torch.where(key < 0, own, key)
-    return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, known, euclidean, symmetric, tile)
+    codes, has_keys = pair_codes(len(a), key, a.device)
+    return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, has_keys, euclidean, symmetric, tile)
 
 
 class _OffDiagonal(Function):
     @staticmethod
-    def forward(ctx, a, b, scale, floor, codes, known, euclidean, symmetric, tile):
-        kept: dict | None = {} if any(ctx.needs_input_grad) else None
+    def forward(ctx, a, b, scale, floor, codes, has_keys, euclidean, symmetric, tile):
+        cache: dict | None = {} if any(ctx.needs_input_grad) else None
         rows = torch.full_like(floor, -math.inf)
         cols = rows if symmetric else rows.clone()
         work = a.new_empty(min(len(a), tile) ** 2)
-        for i, j, logits, exclude, _ in _tiles(a, b, scale, codes, known, euclidean, symmetric, tile, kept):
+        for i, j, logits, exclude, _ in _tiles(a, b, scale, codes, has_keys, euclidean, symmetric, tile, cache):
             # what the sums hold already is a floor too: a negligible tile need not be exact
             floors = floor[i].maximum(rows[i]), floor[j].maximum(cols[j])
             row, col = _sums(logits, exclude, *floors, work[: logits.numel()].view_as(logits))
@@ -102,15 +101,15 @@ class _OffDiagonal(Function):
             if not (symmetric and i == j):
                 cols[j] = cols[j].logaddexp(col)
         cols = cols.clone() if symmetric else cols
-        ctx.options = known, euclidean, symmetric, tile, list(kept or ())
-        ctx.save_for_backward(a, b, scale, floor, codes, rows, cols, *(kept or {}).values())
+        ctx.options = has_keys, euclidean, symmetric, tile, list(cache or ())
+        ctx.save_for_backward(a, b, scale, floor, codes, rows, cols, *(cache or {}).values())
         return rows, cols
 
     @staticmethod
     def backward(ctx, grad_rows, grad_cols):
         refuse_second("a sum of exponentials over tiles")
-        a, b, scale, floor, codes, rows, cols, *kept = ctx.saved_tensors
-        known, euclidean, symmetric, tile, places = ctx.options
+        a, b, scale, floor, codes, rows, cols, *cache = ctx.saved_tensors
+        has_keys, euclidean, symmetric, tile, places = ctx.options
         if symmetric:
             grad_rows = grad_cols = grad_rows + grad_cols
         # a solved batch has gradients near exp(-70): without a common factor G would be denormal
@@ -120,7 +119,7 @@ class _OffDiagonal(Function):
         grad_a, grad_b, grad_scale = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(scale)
         grad_b = grad_a if symmetric else grad_b
         work = a.new_empty(2, min(len(a), tile) ** 2)
-        walk = _tiles(a, b, scale, codes, known, euclidean, symmetric, tile, dict(zip(places, kept)))
+        walk = _tiles(a, b, scale, codes, has_keys, euclidean, symmetric, tile, dict(zip(places, cache)))
         for i, j, logits, exclude, distance in walk:
             sides = _Side(rows[i], floor[i], outer[i]), _Side(cols[j], floor[j], outer_cols[j])
             gradient = _gradient(logits, exclude, *sides, work[:, : logits.numel()].view(2, *logits.shape))
@@ -151,29 +150,29 @@ class _OffDiagonal(Function):
         )
 
 
-def _tiles(a, b, scale, codes, known, euclidean, symmetric, tile, kept) -> Iterator:
+def _tiles(a, b, scale, codes, has_keys, euclidean, symmetric, tile, cache) -> Iterator:
     """Per tile i, j, logits (I, J), exclude (fills what is no negative with a number), distance (or None).
-    Tiles that have no room in `kept` share one buffer: use one before asking for the next."""
+    Tiles that have no room in `cache` share one buffer: use one before asking for the next."""
     buffer = a.new_empty(min(len(a), tile) ** 2)
-    slices = [slice(start, min(start + tile, len(a))) for start in range(0, len(a), tile)]
-    for number, i in enumerate(slices):
+    stretches = slices(len(a), tile)
+    for number, i in enumerate(stretches):
         left = a[i] if euclidean else scale * a[i]
-        for j in slices[number:] if symmetric else slices:
-            exclude = _exclusion(codes[i, None], codes[j], known, i == j)
+        for j in stretches[number:] if symmetric else stretches:
+            exclude = _exclusion(codes[i, None], codes[j], has_keys, i == j)
             shape = i.stop - i.start, j.stop - j.start
-            made = None if kept is None else kept.get((i.start, j.start))
-            if made is None:
-                room = kept is not None and sum(map(torch.numel, kept.values())) + math.prod(shape) <= KEPT
-                made = a.new_empty(shape) if room else buffer[: math.prod(shape)].view(shape)
-                _distances(left, b[j], exclude, out=made) if euclidean else torch.mm(left, b[j].T, out=made)
-                if room:
-                    kept[i.start, j.start] = made
-            yield (i, j, -scale * made, exclude, made) if euclidean else (i, j, made, exclude, None)
+            table = None if cache is None else cache.get((i.start, j.start))
+            if table is None:
+                has_room = cache is not None and sum(map(torch.numel, cache.values())) + math.prod(shape) <= CACHED
+                table = a.new_empty(shape) if has_room else buffer[: math.prod(shape)].view(shape)
+                _distances(left, b[j], exclude, out=table) if euclidean else torch.mm(left, b[j].T, out=table)
+                if has_room:
+                    cache[i.start, j.start] = table
+            yield (i, j, -scale * table, exclude, table) if euclidean else (i, j, table, exclude, None)
 
 
-def _exclusion(codes_i, codes_j, known, diagonal) -> Callable[[Tensor, float], Tensor]:
+def _exclusion(codes_i, codes_j, has_keys, diagonal) -> Callable[[Tensor, float], Tensor]:
     """In place, a tile with a number where the codes are equal; without known keys that is the diagonal."""
-    if known:
+    if has_keys:
         same = codes_i == codes_j  # (I, J)
         return lambda tile, number: tile.masked_fill_(same, number)
     return Tensor.fill_diagonal_ if diagonal else lambda tile, number: tile

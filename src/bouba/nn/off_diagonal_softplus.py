@@ -34,13 +34,13 @@ def off_diagonal_softplus(
     >>> off_diagonal_softplus(a, a, torch.tensor(1.0), torch.tensor(0.0))  # six logits of 0: 6 log 2
     tensor(4.1589)
     """
-    codes, known = pair_codes(len(a), key, a.device)
-    return _OffDiagonalSoftplus.apply(a, b, scale, bias, codes, known, tile)
+    codes, has_keys = pair_codes(len(a), key, a.device)
+    return _OffDiagonalSoftplus.apply(a, b, scale, bias, codes, has_keys, tile)
 
 
 class _OffDiagonalSoftplus(Function):
     @staticmethod
-    def forward(ctx, a, b, scale, bias, codes, known, tile):
+    def forward(ctx, a, b, scale, bias, codes, has_keys, tile):
         total, learns = torch.zeros_like(scale), any(ctx.needs_input_grad)
         grad_a, grad_b, grad_bias = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(bias)
         buffers = a.new_empty(2, min(len(a), tile) ** 2)
@@ -51,7 +51,7 @@ class _OffDiagonalSoftplus(Function):
                 shape = len(codes[i]), len(codes[j])
                 x, work = (buffer[: shape[0] * shape[1]].view(shape) for buffer in buffers)
                 torch.addmm(bias, left, b[j].T, out=x).clamp_(min=LOWEST[a.dtype])
-                if known or i == j:
+                if has_keys or i == j:
                     x.masked_fill_(codes[i, None] == codes[j], -torch.inf)  # (I, J)
                 total += _softplus_sum(x, work)
                 if learns:

@@ -1,4 +1,4 @@
-"""Changes that a critic sees all its items through, real and generated, so that few do not get known by heart.
+"""Random changes of a critic's items, real and generated alike, so that it does not learn few items by heart.
 
 Each item draws its own numbers, and gradients pass through. Pictures are centred at 0, so what moves into view or is
 cut out is of middling grey.
@@ -36,12 +36,12 @@ def colour(x: Tensor) -> Tensor:
 
 def translation(x: Tensor, share: float = 0.125) -> Tensor:
     """Moved by whole pixels, up to a share of each side either way."""
-    rows, seen_rows = _moved(len(x), x.shape[2], share, x.device)
-    columns, seen_columns = _moved(len(x), x.shape[3], share, x.device)
+    rows, inside_rows = _moved(len(x), x.shape[2], share, x.device)
+    columns, inside_columns = _moved(len(x), x.shape[3], share, x.device)
     picture = torch.arange(len(x), device=x.device)[:, None, None]
     moved = x.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
-    seen = seen_rows[:, :, None] & seen_columns[:, None, :]
-    return (moved * seen[..., None]).permute(0, 3, 1, 2)
+    inside = inside_rows[:, :, None] & inside_columns[:, None, :]
+    return (moved * inside[..., None]).permute(0, 3, 1, 2)
 
 
 def _moved(n: int, side: int, share: float, device) -> tuple[Tensor, Tensor]:

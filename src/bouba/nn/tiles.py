@@ -20,6 +20,6 @@ def pair_codes(rows: int, key: Tensor | None, device) -> tuple[Tensor, bool]:
 
     Rows of equal keys share a code. A negative key is unknown: such a row is like no other.
     """
-    own = -1 - torch.arange(rows, device=device)
-    known = key is not None and bool((key >= 0).any())
-    return (own if key is None else torch.where(key < 0, own, key)), known
+    unique = -1 - torch.arange(rows, device=device)
+    has_keys = key is not None and bool((key >= 0).any())
+    return (unique if key is None else torch.where(key < 0, unique, key)), has_keys

@@ -16,7 +16,7 @@ class Velocity(nn.Module):
     """v(x, t, c): x (B, p) at times t (B,) in [0, 1] under conditions c (B, d) -> (B, p).
 
     Pictures pass a small U-Net, vectors a stack of residual layers; time and condition shift and scale every layer. A
-    row of `known` that is False is moved without its condition.
+    row of `conditioned` that is False is moved without its condition.
 
     Args:
         dim: d. shape: of an item, (channels, height, width) or (width,).
@@ -35,12 +35,12 @@ class Velocity(nn.Module):
         self.mixed = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.layers = _UNet(self.shape, hidden) if len(shape) == 3 else _Residuals(math.prod(shape), hidden)
 
-    def forward(self, x: Tensor, t: Tensor, c: Tensor, known: Tensor | None = None) -> Tensor:
-        said = self.condition(c)
-        if known is not None:
-            said = said.where(known[:, None], self.unknown.to(said.dtype))
-        told = self.mixed(self.time(waves(t)) + said)  # (B, hidden)
-        return self.layers(x.view(len(x), *self.shape), told).flatten(1)
+    def forward(self, x: Tensor, t: Tensor, c: Tensor, conditioned: Tensor | None = None) -> Tensor:
+        condition = self.condition(c)
+        if conditioned is not None:
+            condition = condition.where(conditioned[:, None], self.unknown.to(condition.dtype))
+        context = self.mixed(self.time(waves(t)) + condition)  # (B, hidden)
+        return self.layers(x.view(len(x), *self.shape), context).flatten(1)
 
 
 def waves(t: Tensor) -> Tensor:
@@ -55,31 +55,40 @@ class _Residuals(nn.Module):
     def __init__(self, width: int, hidden: int):
         super().__init__()
         self.first, self.last = nn.Linear(width, hidden), nn.Linear(hidden, width)
-        self.told = nn.ModuleList(nn.Linear(hidden, 2 * hidden) for _ in range(4))
+        self.modulations = nn.ModuleList(nn.Linear(hidden, 2 * hidden) for _ in range(4))
         self.paths = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(4))
+        self.register_load_state_dict_pre_hook(_take_former_names)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
         h = self.first(x)
-        for tell, path in zip(self.told, self.paths):
-            scale, shift = tell(told).chunk(2, 1)
+        for modulation, path in zip(self.modulations, self.paths):
+            scale, shift = modulation(context).chunk(2, 1)
             h = h + path(F.silu(F.layer_norm(h, h.shape[1:]) * (1 + scale) + shift))
         return self.last(F.silu(h))
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, told the time and the condition in between."""
+    """Two 3 x 3 convolutions and a shortcut; time and condition scale and shift the maps in between."""
 
     def __init__(self, inside: int, outside: int, hidden: int):
         super().__init__()
         self.before, self.after = nn.Conv2d(inside, outside, 3, padding=1), nn.Conv2d(outside, outside, 3, padding=1)
         self.norms = nn.ModuleList([nn.GroupNorm(1, inside), nn.GroupNorm(1, outside)])
-        self.tell = nn.Linear(hidden, 2 * outside)
+        self.modulation = nn.Linear(hidden, 2 * outside)
         self.shortcut = nn.Identity() if inside == outside else nn.Conv2d(inside, outside, 1)
+        self.register_load_state_dict_pre_hook(_take_former_names)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        scale, shift = self.tell(told)[:, :, None, None].chunk(2, 1)
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        scale, shift = self.modulation(context)[:, :, None, None].chunk(2, 1)
         h = self.before(F.silu(self.norms[0](x)))
         return self.shortcut(x) + self.after(F.silu(self.norms[1](h) * (1 + scale) + shift))
+
+
+def _take_former_names(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_) -> None:
+    """Models that were saved under format 1 call the modulations `told` and `tell`."""
+    for former, name in (("told.", "modulations."), ("tell.", "modulation.")):
+        for key in [key for key in state_dict if key.startswith(prefix + former)]:
+            state_dict[prefix + name + key.removeprefix(prefix + former)] = state_dict.pop(key)
 
 
 class _UNet(nn.Module):
@@ -97,14 +106,14 @@ class _UNet(nn.Module):
         self.last = nn.Conv2d(narrow, 4 * shape[0], 3, padding=1)
         nn.init.zeros_(self.last.weight)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
         down, right = self.spare
         large = self.first(F.pixel_unshuffle(F.pad(x, (0, right, 0, down)), 2))
-        large = self.blocks[0](large, told)
-        half = self.blocks[1](F.avg_pool2d(large, 2), told)
-        small = self.blocks[2](F.avg_pool2d(half, 2), told)
-        half = self.blocks[3](torch.cat([F.interpolate(small, scale_factor=2.0), half], 1), told)
-        large = self.blocks[4](torch.cat([F.interpolate(half, scale_factor=2.0), large], 1), told)
+        large = self.blocks[0](large, context)
+        half = self.blocks[1](F.avg_pool2d(large, 2), context)
+        small = self.blocks[2](F.avg_pool2d(half, 2), context)
+        half = self.blocks[3](torch.cat([F.interpolate(small, scale_factor=2.0), half], 1), context)
+        large = self.blocks[4](torch.cat([F.interpolate(half, scale_factor=2.0), large], 1), context)
         return F.pixel_shuffle(self.last(F.silu(large)), 2)[:, :, : x.shape[2], : x.shape[3]]
 
 
@@ -118,9 +127,9 @@ def flow(velocity: Callable[[Tensor, Tensor], Tensor], x: Tensor, *, steps: int,
     """
     at = lambda time: x.new_full((len(x),), time)  # noqa: E731
     for step in range(steps):
-        here = velocity(x, at(step / steps))
-        there = x + here / steps
+        v = velocity(x, at(step / steps))
+        end = x + v / steps
         if heun:
-            there = x + (here + velocity(there, at((step + 1) / steps))) / (2 * steps)
-        x = there
+            end = x + (v + velocity(end, at((step + 1) / steps))) / (2 * steps)
+        x = end
     return x

@@ -14,7 +14,6 @@ from bouba.errors import DataError
 from bouba.fuse import FusionClassifier
 from bouba.learner import BaseLearner
 from bouba.runs.methods import LATE_FUSION, REGRESSION, SOURCE_ONLY, Method
-from bouba.terms import Prediction
 from bouba.transfer import RegressionTranslator
 
 Rival = TypeVar("Rival", bound=BaseLearner)
@@ -57,8 +56,7 @@ def linear_baseline(model: Any, training: Views) -> LinearBaseline | None:
 
 def _could_fuse_late(model: Any) -> bool:
     """Whether the model would also work without a fusion: nothing but its predictions reads the fused vector."""
-    others = [term.reads_fused for _, term in model._objective() if not isinstance(term, Prediction)]
-    return model.predicts and model.fuses and len(model.kinds_) > 1 and not any(others)
+    return model.predicts and model.fuses and len(model.kinds_) > 1 and not model._objective().requires_fusion
 
 
 def _with_parameters_of(model: BaseLearner, rival: Rival) -> Rival:

@@ -32,6 +32,7 @@ from bouba.terms.sigmoid_pairs import SigmoidPairs as SigmoidPairs
 from bouba.terms.sigmoid_pairs import sigmoid_pairs as sigmoid_pairs
 from bouba.terms.supervised_contrastive import SupervisedContrastive as SupervisedContrastive
 from bouba.terms.supervised_contrastive import supervised_contrastive as supervised_contrastive
+from bouba.terms.term import Needs as Needs
 from bouba.terms.term import Objective as Objective
 from bouba.terms.term import Parts as Parts
 from bouba.terms.term import Space as Space

@@ -1,10 +1,10 @@
-"""What terms share that give one view from another."""
+"""The base of terms that generate one view from another."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from bouba.errors import ModalityError, UsageError
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_views
-from bouba.terms.term import Space, Term
+from bouba.terms.term import Needs, Space, Term
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -20,29 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Across(Term):
-    """A term that gives one view from another.
+    """A term that generates one view from another.
 
     Args:
-        source: the view that is told. target: the view that is to be given; it needs a raw form.
-        raw: tell the source's raw numbers instead of its embedding.
+        source: the view that is the condition. target: the view to generate; it needs a raw form.
+        raw: condition on the source's raw numbers instead of its embedding.
     """
-
-    reads_raw: ClassVar[bool] = True
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
 
     source: str
     target: str
     raw: bool = False
 
-    def embeds(self, views):
-        return () if self.raw else (self.source,)
+    def needs(self) -> Needs:
+        return Needs(pairs=True, unpaired=False, raw=True, aligns=True, embeddings=() if self.raw else (self.source,))
 
     def widths(self, space: Space) -> tuple[int, tuple[int, ...]]:
-        """The width of a condition and the shape of what is to be given.
+        """The width of a condition and the shape of an item.
 
         Raises:
-            ModalityError: a view that is not there, or has no raw form. UsageError: a view that is to give itself.
+            ModalityError: a view that does not exist, or has no raw form. UsageError: source and target are one view.
         """
         term = type(self).__name__
         check_views(f"{term} names", (self.source, self.target), space.dims)
@@ -57,20 +53,20 @@ class Across(Term):
         return math.prod(space.raw[self.source]) if self.raw else space.dims[self.source], space.raw[self.target]
 
     def pairs(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Conditions (m, d) and targets (m, p) of the m rows that have both views, in at least float32."""
+        """Conditions (m, d), in at least float32, and items (m, p) of the m rows that have both views."""
         both = batch.present[self.source] & batch.present[self.target]
-        told, x = (batch.raw if self.raw else batch.z)[self.source][both], batch.raw[self.target][both]
-        check_finite(self.source, told)
+        source, x = (batch.raw if self.raw else batch.z)[self.source][both], batch.raw[self.target][both]
+        check_finite(self.source, source)
         check_finite(self.target, x)
-        return condition(told, raw=self.raw), x
+        return condition(source, raw=self.raw), x
 
 
-def condition(told: Tensor, *, raw: bool) -> Tensor:
-    """What a generator is told: raw numbers (B, d) as they are; of an embedding its direction, of length sqrt(d)."""
-    told = told.to(torch.promote_types(told.dtype, torch.float32))
-    return told if raw else unit_rows(told) * math.sqrt(told.shape[1])
+def condition(source: Tensor, *, raw: bool) -> Tensor:
+    """A generator's condition: raw numbers (B, d) as they are; of an embedding its direction, of length sqrt(d)."""
+    source = source.to(torch.promote_types(source.dtype, torch.float32))
+    return source if raw else unit_rows(source) * math.sqrt(source.shape[1])
 
 
 def jittered(c: Tensor, deviation: float) -> Tensor:
-    """Conditions with noise on them, so that near ones are told apart less. They keep their gradients."""
+    """Conditions with noise on them, so that near ones are harder to tell apart. They keep their gradients."""
     return c + deviation * torch.randn_like(c) if deviation else c

@@ -1,4 +1,4 @@
-"""What the terms do at their doors: refuse what makes no sense, and settle the precision and the tile."""
+"""What terms check before they compute, with the messages of their refusals; and the precision and tile they take."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def check_tile(tile: int | None) -> None:
         raise UsageError(f"tile must be at least 1, got {tile}; leave it out to have one picked")
 
 
-def check_views(who: str, views: Iterable[str] | None, known: Iterable[str]) -> None:
+def check_views(subject: str, views: Iterable[str] | None, existing: Iterable[str]) -> None:
     """UsageError for a name where a tuple of names belongs, ModalityError for an unknown view.
 
-    `who` begins the message: 'InfoNCE pairs name'.
+    `subject` begins the message: 'InfoNCE pairs name'.
     """
     if isinstance(views, str):
-        raise UsageError(f"{who} {views!r} where a tuple of views is expected; write ({views!r},)")
+        raise UsageError(f"{subject} {views!r} where a tuple of views is expected; write ({views!r},)")
     for view in views or ():
-        if view not in known:
-            raise ModalityError(f"{who} {view!r}, but no such view{nearest(view, known)}")
+        if view not in existing:
+            raise ModalityError(f"{subject} {view!r}, but no such view{nearest(view, existing)}")
 
 
 def check_pairs(term: str, pairs: Iterable[tuple[str, str]] | None, space: Space) -> None:
@@ -77,6 +77,15 @@ def check_pairs(term: str, pairs: Iterable[tuple[str, str]] | None, space: Space
         if isinstance(pair, str) or len(pair) != 2:
             raise UsageError(f"{term} pairs holds {pair!r}, which is no pair; write pairs=(('image', 'text'),)")
         check_views(f"{term} pairs name", pair, space.dims)
+
+
+def check_domains(term: str, space: Space) -> None:
+    """UsageError unless there are two domains or more."""
+    if len(space.domains) < 2:
+        raise UsageError(
+            f"{term} needs two domains or more, got {len(space.domains)}; name the domain column (domain=...) and the "
+            "target (fit(..., target=...))"
+        )
 
 
 def check_twins(term: str, batch: Batch) -> None:
@@ -104,16 +113,16 @@ def check_predicted(term: str, labels: Iterable[str] | None, space: Space) -> tu
 def precise(temperature: float | Tensor, *z: Tensor) -> tuple[Tensor, ...]:
     """The scale 1 / temperature, and the embeddings, all in one precision of at least float32."""
     dtype = torch.float32
-    for some in z:
-        dtype = torch.promote_types(dtype, some.dtype)
+    for tensor in z:
+        dtype = torch.promote_types(dtype, tensor.dtype)
     temperature = torch.as_tensor(temperature, dtype=dtype, device=z[0].device)
     if temperature.numel() != 1 or not 0 < temperature < torch.inf:
         raise UsageError(f"temperature must be one finite number above 0, got {temperature.tolist()}")
-    return 1 / temperature.reshape(()), *(some.to(dtype) for some in z)
+    return 1 / temperature.reshape(()), *(tensor.to(dtype) for tensor in z)
 
 
 def side(tile: int | None, z: Tensor) -> int:
-    """The tile asked for, or one that stays in a CPU's cache, or fills a GPU (measured by `bouba bench info-nce`)."""
+    """`tile`, or for None one that stays in a CPU's cache, or fills a GPU (measured by `bouba bench info-nce`)."""
     if tile is not None:
         return tile
     return 1024 if z.device.type == "cpu" else 4096

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,7 @@ from bouba.nn.generator import generator_for
 from bouba.nn.moving_average import MovingAverage
 from bouba.nn.same_change import change, noisy
 from bouba.terms.across import Across
-from bouba.terms.rows import nothing
-from bouba.terms.term import Space
+from bouba.terms.term import Needs, Space
 
 PENALISED = 4  # one row in so many shows how steep the critic is
 
@@ -38,12 +36,12 @@ class Players(nn.Module):
 
     def draw(self, c: Tensor, *, averaged: bool = False) -> Tensor:
         """An item (B, p) for each condition c (B, d), of new noise."""
-        told = torch.cat([c, torch.randn(len(c), self.noise, device=c.device, dtype=c.dtype)], 1)
-        return self.average.run(self.generator, told) if averaged else self.generator(told)
+        inputs = torch.cat([c, torch.randn(len(c), self.noise, device=c.device, dtype=c.dtype)], 1)
+        return self.average.run(self.generator, inputs) if averaged else self.generator(inputs)
 
-    def seen(self, x: Tensor, augment: bool) -> Tensor:
-        """What the critic is shown of items (B, p)."""
-        return change(x.view(len(x), *self.shape)).flatten(1) if augment and len(self.shape) == 3 else x
+    def augmented(self, x: Tensor) -> Tensor:
+        """Items (B, p) after a random change, if they are pictures."""
+        return change(x.view(len(x), *self.shape)).flatten(1) if len(self.shape) == 3 else x
 
 
 def conditional_gan(
@@ -57,13 +55,13 @@ def conditional_gan(
     augment: bool = True,
     instance_noise: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What generator and critic pay, as one scalar of which each can lower its own part only.
+    """The losses of generator and critic, as one scalar of which each can lower its own part only.
 
         L_D = mean softplus(-D(x, c)) + mean softplus(D(G(n, c), c)) + r1 / 2 mean |grad_x D(x, c)|^2
         L_G = mean softplus(-D(G(n, c), c)) + pull mean (x - G(n, c))^2
         L   = L_D + L_G
 
-    with noise n ~ N(0, 1). With `mismatched` the second mean of L_D is also over real items beside the condition of
+    with noise n ~ N(0, 1). With `mismatched` the second mean of L_D is also over real items under the condition of
     another row: the critic learns sooner what goes with what, and the generator keeps away from what goes with others
     too, so that its items are no longer distributed as the real ones. In L_D generated items are constants, in L_G the
     critic's weights are; conditions always are. softplus(-D) = -log sigmoid(D), the non-saturating loss.
@@ -82,28 +80,28 @@ def conditional_gan(
     References: Goodfellow et al. 2014, Generative Adversarial Nets, section 3 (the non-saturating loss); Reed et al.
     2016, Generative Adversarial Text to Image Synthesis, algorithm 1 (mismatched); Mescheder et al. 2018 (R1); Isola
     et al. 2017 (pull); Wang et al. 2023, Diffusion-GAN (instance_noise). Departures: one step for both players at once;
-    the penalty is measured on a quarter of the rows; the critic is not told how strong the noise is.
+    the penalty is measured on a quarter of the rows; the critic does not see how strong the noise is.
     """
     critic, fixed = players.critic, {name: p.detach() for name, p in players.critic.named_parameters()}
-    told = c.detach()
-    drawn = players.draw(told)
-    real, fake = (noisy(players.seen(items, augment), instance_noise) for items in (x, drawn))
+    c = c.detach()
+    drawn = players.draw(c)
+    real, fake = (noisy(players.augmented(items) if augment else items, instance_noise) for items in (x, drawn))
     features = critic.look(real)
-    of_real, of_fake = critic.judge(features, told), critic(fake.detach(), told)
-    wrong = [F.softplus(of_fake).mean()]
-    other = told.roll(1, 0)
-    strange = (other != told).any(1)  # a condition that several rows share goes with the items of each
-    if mismatched and strange.any():
-        wrong.append(F.softplus(critic.judge(features[strange], other[strange])).mean())
-    judged = F.softplus(-of_real).mean() + torch.stack(wrong).mean()
-    some = -(-len(x) // PENALISED)  # twice the work a row, and few rows tell how steep it is
-    penalty = gradient_penalty(critic, real[:some], told[:some]) if r1 else x.new_zeros(())
-    fooled = F.softplus(-functional_call(critic, fixed, (fake, told))).mean()
-    loss = judged + r1 / 2 * penalty + fooled
+    score_real, score_fake = critic.judge(features, c), critic(fake.detach(), c)
+    negatives = [F.softplus(score_fake).mean()]
+    other = c.roll(1, 0)
+    differs = (other != c).any(1)  # a condition that several rows share goes with the items of each
+    if mismatched and differs.any():
+        negatives.append(F.softplus(critic.judge(features[differs], other[differs])).mean())
+    critic_loss = F.softplus(-score_real).mean() + torch.stack(negatives).mean()
+    sample = -(-len(x) // PENALISED)  # twice the work a row, and few rows tell how steep it is
+    penalty = gradient_penalty(critic, real[:sample], c[:sample]) if r1 else x.new_zeros(())
+    generator_loss = F.softplus(-functional_call(critic, fixed, (fake, c))).mean()
+    loss = critic_loss + r1 / 2 * penalty + generator_loss
     if pull:
         loss = loss + pull * (x - drawn).square().mean()
-    right = torch.cat([of_real > 0, of_fake < 0]).float().mean()
-    parts = {"critic": judged, "generator": fooled, "penalty": penalty, "right": right}
+    right = torch.cat([score_real > 0, score_fake < 0]).float().mean()
+    parts = {"critic": critic_loss, "generator": generator_loss, "penalty": penalty, "right": right}
     return loss, {name: part.detach() for name, part in parts.items()}
 
 
@@ -114,16 +112,16 @@ class Adversarial(Across):
         min_D L_D, min_G L_G  as one scalar, see conditional_gan
 
     Items are sharp and differ from draw to draw, where Regression gives their mean; FlowMatching trains more steadily
-    and takes more steps to draw. Neither player steers the towers: they would agree on telling nothing, since one item
-    that looks real is enough. Another term has to teach what is told: Regression, InfoNCE.
+    and takes more steps to draw. Neither player trains the towers: embeddings without any information would suit both,
+    since one item that looks real is enough. Another term has to teach the source's tower: Regression, InfoNCE.
 
     Args:
-        source: the view that is told. target: the view that is to be given; it needs a raw form, as Reconstruction.
-        raw: tell the source's raw numbers instead of its embedding.
+        source: the view that is the condition. target: the view to generate; it needs a raw form, as Reconstruction.
+        raw: condition on the source's raw numbers instead of its embedding.
         noise: numbers drawn for each item.
         hidden: width of generator and critic, as in Reconstruction.
         r1: weight of the gradient penalty on real items. pull: weight of the squared error to the row's own item.
-        mismatched: let the critic also learn from real items beside another row's condition.
+        mismatched: let the critic also learn from real items under another row's condition.
         decay: of the generator's moving average, which draws once trained.
         augment: change pictures at random before the critic sees them, real and generated alike.
         instance_noise: largest deviation of noise that the critic sees items through, each by a strength of its own:
@@ -137,8 +135,6 @@ class Adversarial(Across):
     >>> Adversarial("text", "image", hidden=64).noise
     64
     """
-
-    validates: ClassVar[bool] = False
 
     noise: int = 64
     hidden: int = 256
@@ -161,6 +157,9 @@ class Adversarial(Across):
                 f"{self.decay}"
             )
 
+    def needs(self) -> Needs:
+        return replace(super().needs(), validates=False)
+
     def state(self, space: Space) -> Players:
         dim, shape = self.widths(space)
         return Players(dim, shape, noise=self.noise, hidden=self.hidden, decay=self.decay, depth=self.depth)
@@ -168,7 +167,14 @@ class Adversarial(Across):
     def loss(self, batch, state):
         c, x = self.pairs(batch)
         if not len(x):
-            return nothing(batch, state), {}
-        given = {name: getattr(self, name) for name in ("r1", "pull", "mismatched", "augment", "instance_noise")}
-        value, parts = conditional_gan(x, c, state, **given)
-        return nothing(batch, state) + value, parts
+            return None, {}
+        return conditional_gan(
+            x,
+            c,
+            state,
+            r1=self.r1,
+            pull=self.pull,
+            mismatched=self.mismatched,
+            augment=self.augment,
+            instance_noise=self.instance_noise,
+        )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
-from bouba.terms.checks import check_finite, check_views
-from bouba.terms.rows import by_domain, nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.checks import check_domains, check_finite, check_views
+from bouba.terms.rows import averaged, by_domain
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def coral(z_a: Tensor, z_b: Tensor) -> Tensor:
@@ -74,7 +73,7 @@ class CORAL(Term):
 
     Every two domains are compared and all pairs count the same, whatever the domains' shares of the batch; V are the
     views that two domains or more have. Rows without the view, or of an unknown domain, are left out, and a domain
-    with one row, of which no covariance can be told.
+    with one row, which has no covariance.
 
     Use it when a source with pairs or labels must carry over to a target without them. It is the cheapest term for
     this and has nothing to tune but its weight, and it sees least: domains that differ in their means alone are alike
@@ -97,25 +96,22 @@ class CORAL(Term):
     100 * CORAL(views=('image',))
     """
 
-    validates: ClassVar[bool] = False
-
     views: tuple[str, ...] | None = None
+
+    def needs(self) -> Needs:
+        return Needs(validates=False)
 
     def state(self, space: Space) -> nn.Module:
         check_views("CORAL names", self.views, space.dims)
-        if len(space.domains) < 2:
-            raise UsageError(
-                f"CORAL needs two domains or more, got {len(space.domains)}; name the domain column (domain=...) and "
-                "the target (fit(..., target=...))"
-            )
+        check_domains("CORAL", space)
         return nn.Module()
 
     def loss(self, batch, state):
-        total, parts = nothing(batch, state), Parts()
+        costs, parts = [], Parts()
         for view in self.views or batch.z:
             covariances = [_covariance(z * math.sqrt(z.shape[1])) for z in by_domain(batch, view)]
             pairs = [_distance(*pair) for pair in itertools.combinations(covariances, 2)]
             if pairs:
-                value = torch.stack(pairs).mean()
-                total, parts[f"distance.{view}"] = total + value, value.detach()
-        return total / max(len(parts), 1), parts
+                costs.append(torch.stack(pairs).mean())
+                parts[f"distance.{view}"] = costs[-1].detach()
+        return averaged(costs), parts

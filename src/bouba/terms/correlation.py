@@ -1,17 +1,16 @@
-"""Correlation: what the views say of a row should move together in every direction. The objective of Deep CCA."""
+"""Correlation: the embeddings of a row's views vary together in every direction. The objective of Deep CCA."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
 from bouba.terms.checks import check_finite, check_pairs
-from bouba.terms.rows import nothing, paired
-from bouba.terms.term import Space, Term
+from bouba.terms.rows import averaged, paired
+from bouba.terms.term import Needs, Space, Term
 
 FLOOR = 1e-8  # variance below which an embedding counts as constant; its gradient then is of order 1 / sqrt(FLOOR)
 
@@ -59,13 +58,13 @@ def correlation(z_a: Tensor, z_b: Tensor, *, ridge: float = 0.1) -> Tensor:
     0.0
     """
     _check(z_a, z_b, ridge)
-    kept = torch.promote_types(torch.promote_types(z_a.dtype, z_b.dtype), torch.float32)
+    dtype = torch.promote_types(torch.promote_types(z_a.dtype, z_b.dtype), torch.float32)
     with torch.autocast(z_a.device.type, enabled=False):
         a, b = _centred(z_a), _centred(z_b)
         between = a.T @ b / len(a)  # (d_a, d_b)
         half = torch.linalg.solve_triangular(_factor(a, ridge), between, upper=False)
         whitened = torch.linalg.solve_triangular(_factor(b, ridge), half.T, upper=False)  # (d_b, d_a)
-        return torch.linalg.svdvals(whitened).sum().to(z_a.device, kept)
+        return torch.linalg.svdvals(whitened).sum().to(z_a.device, dtype)
 
 
 def _centred(z: Tensor) -> Tensor:
@@ -105,7 +104,7 @@ class Correlation(Term):
         L = 1/|P| sum over pairs (a, b) in P of 1 - correlation(z_a, z_b) / d,   over the rows that have both views
 
     Divided by the width d it is 1 without any correlation and 0 with a full one, whatever the width, so that a weight
-    beside other terms keeps its meaning; the direction of the gradient is the paper's.
+    among other terms keeps its meaning; the direction of the gradient is the paper's.
 
     It leaves embeddings free up to an invertible map of each view: canonical variates come out of a linear CCA on
     top, which DeepCCA fits. Batches of 10 d rows or more; see `correlation`.
@@ -124,11 +123,11 @@ class Correlation(Term):
     Correlation(ridge=0.1, pairs=None) + 0.1 * Correlation(ridge=0.5, pairs=(('image', 'text'),))
     """
 
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
-
     ridge: float = 0.1
     pairs: tuple[tuple[str, str], ...] | None = None
+
+    def needs(self) -> Needs:
+        return Needs(pairs=True, unpaired=False, aligns=True)
 
     def state(self, space: Space) -> nn.Module:
         check_pairs("Correlation", self.pairs, space)
@@ -136,9 +135,12 @@ class Correlation(Term):
         return nn.Module()
 
     def loss(self, batch, state):
-        total, used, sums = nothing(batch, state), 0, nothing(batch, state).detach()
+        total: Tensor | float = 0.0
+        sums = []
         for z_a, z_b, _ in paired(batch, self.pairs, least=2):
             value = correlation(z_a, z_b, ridge=self.ridge)
-            total, used = total + 1 - value / min(z_a.shape[1], z_b.shape[1]), used + 1
-            sums = sums + value.detach()
-        return total / max(used, 1), {"sum": sums / used} if used else {}
+            total = total + 1 - value / min(z_a.shape[1], z_b.shape[1])
+            sums.append(value.detach())
+        if not sums:
+            return None, {}
+        return total / len(sums), {"sum": averaged(sums)}

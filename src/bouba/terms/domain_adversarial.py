@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +14,9 @@ from bouba.nn.by_view import ByView
 from bouba.nn.domain_classifier import DomainClassifier
 from bouba.nn.reversal import reverse_gradient
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_predicted, check_views
-from bouba.terms.rows import nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.checks import check_domains, check_predicted, check_views
+from bouba.terms.rows import averaged
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def adaptation_strength(progress: float, gamma: float = 10.0) -> float:
@@ -52,8 +51,8 @@ def domain_adversarial(
         The scalar loss, and the classifier's logits (B, K).
     """
     direction = unit_rows(z) * math.sqrt(z.shape[1])  # unit variance a coordinate
-    seen = reverse_gradient(direction, strength)
-    logits = (classifier(seen) if given is None else classifier(seen, given.detach())).float()
+    direction = reverse_gradient(direction, strength)
+    logits = (classifier(direction) if given is None else classifier(direction, given.detach())).float()
     weight = torch.ones_like(logits[:, 0]) if weight is None else weight.detach().to(logits.dtype)
     share = weight.new_zeros(logits.shape[1]).index_add(0, domain, weight)  # of the weight, (K,)
     cost = F.cross_entropy(logits, domain, reduction="none") * weight / share[domain]
@@ -81,7 +80,7 @@ class DomainAdversarial(Term):
 
     With `condition` the classifier sees z_i p_i', the products with the predicted class probabilities (CDAN), so that
     the domains must agree class by class and not only as a whole: better where there are several classes and
-    predictions on the target are right more often than not. It needs a Prediction of that label beside it.
+    predictions on the target are right more often than not. It needs a Prediction of that label in the objective.
 
     Args:
         views: which views to adapt; all views in which two domains or more occur by default.
@@ -102,25 +101,18 @@ class DomainAdversarial(Term):
     DomainAdversarial(views=None, hidden=64, gamma=10.0, condition=None, entropy_weight=False)
     """
 
-    validates: ClassVar[bool] = False
-
     views: tuple[str, ...] | None = None
     hidden: int = 256
     gamma: float = 10.0
     condition: str | None = None
     entropy_weight: bool = False
 
-    @property
-    def reads_predictions(self) -> bool:  # type: ignore[override]
-        return self.condition is not None
+    def needs(self) -> Needs:
+        return Needs(predictions=self.condition is not None, validates=False)
 
     def state(self, space: Space) -> nn.Module:
         check_views("DomainAdversarial names", self.views, space.dims)
-        if len(space.domains) < 2:
-            raise UsageError(
-                f"DomainAdversarial needs two domains or more, got {len(space.domains)}; name the domain column "
-                "(domain=...) and the target (fit(..., target=...))"
-            )
+        check_domains("DomainAdversarial", space)
         classes = None
         if self.condition is not None:
             check_predicted("DomainAdversarial", (self.condition,), space)
@@ -136,22 +128,22 @@ class DomainAdversarial(Term):
         )
 
     def loss(self, batch, state):
-        total, parts = nothing(batch, state), Parts()
+        costs, parts = [], Parts()
         strength = adaptation_strength(batch.progress, self.gamma)
         for view, classifier in state.items():
-            known = batch.present[view] & (batch.domain >= 0)
-            domain = batch.domain[known]
+            rows = batch.present[view] & (batch.domain >= 0)
+            domain = batch.domain[rows]
             if len(domain.unique()) < 2:  # nothing to tell apart: a view the target does not have
                 continue
-            log_p = None if self.condition is None else batch.predicted[self.condition][known].detach()
+            log_p = None if self.condition is None else batch.predicted[self.condition][rows].detach()
             value, logits = domain_adversarial(
-                batch.z[view][known],
+                batch.z[view][rows],
                 domain,
                 classifier,
                 strength=strength,
                 given=None if log_p is None else log_p.exp(),
                 weight=certainty(log_p) if log_p is not None and self.entropy_weight else None,
             )
-            total = total + value
+            costs.append(value)
             parts[f"accuracy.{view}"] = (logits.argmax(1) == domain).float().mean()
-        return total / max(len(parts), 1), parts | {"strength": strength}
+        return averaged(costs), parts | {"strength": strength}

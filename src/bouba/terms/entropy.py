@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
 from bouba.terms.checks import check_finite, check_predicted
-from bouba.terms.rows import nothing, unlabelled
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.rows import summed, unlabelled
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def entropy(log_p: Tensor, *, diversity: float = 0.0) -> Tensor:
@@ -69,7 +68,7 @@ class Entropy(Term):
 
         L = mean over the label columns of entropy(log p of the rows that have a view and no known class)
 
-    Use it beside a Prediction where a target has rows and no labels: the boundary between classes then moves to where
+    Use it with a Prediction where a target has rows and no labels: the boundary between classes then moves to where
     few of them lie. It needs no twins and costs nothing, and it believes whatever is predicted first, so let something
     else bring source and target together before (DomainAdversarial, MMD, domain-wise BatchNorm). `SelfTraining` learns
     from the sure rows only.
@@ -82,17 +81,17 @@ class Entropy(Term):
     Logs `unsure.<label>`, the mean entropy of a row, and `diverse.<label>`, the entropy of the mean, both as shares of
     ln C: towards 0 and 1.
 
-    Reference: Liang, Hu and Feng 2020, SHOT, equation 3. Departures: 0 is the least value; it works beside source rows.
+    Reference: Liang, Hu and Feng 2020, SHOT, equation 3. Departure: 0 is the least value.
 
     >>> Entropy(diversity=0.5)
     Entropy(labels=None, diversity=0.5)
     """
 
-    validates: ClassVar[bool] = False
-    reads_predictions: ClassVar[bool] = True
-
     labels: tuple[str, ...] | None = None
     diversity: float = 1.0
+
+    def needs(self) -> Needs:
+        return Needs(predictions=True, validates=False)
 
     def state(self, space: Space) -> nn.Module:
         check_predicted("Entropy", self.labels, space)
@@ -100,15 +99,15 @@ class Entropy(Term):
         return nn.Module()
 
     def loss(self, batch, state):
-        total, parts = nothing(batch, state), Parts()
+        costs, parts = [], Parts()
         labels = self.labels or tuple(batch.predicted)
         for label in labels:
             log_p = batch.predicted[label][unlabelled(batch, label)]
             if not len(log_p):
                 continue
-            total = total + entropy(log_p, diversity=self.diversity)
+            costs.append(entropy(log_p, diversity=self.diversity))
             p, most = log_p.detach().exp(), math.log(log_p.shape[1])
             parts[f"unsure.{label}"] = _entropy(p, log_p.detach()).mean() / most
             mean = p.mean(0)
             parts[f"diverse.{label}"] = _entropy(mean, mean.clamp(min=1e-12).log()) / most
-        return total / len(labels), parts
+        return summed(costs) / len(labels) if costs else None, parts

@@ -1,9 +1,8 @@
-"""Explicit negatives: pick the right caption among wrong ones that somebody wrote down."""
+"""Explicit negatives: pick the right caption among wrong ones that stand in columns of their own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,8 +23,7 @@ from bouba.terms.checks import (
     precise,
     side,
 )
-from bouba.terms.rows import nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def explicit_negatives(
@@ -70,7 +68,7 @@ def explicit_negatives(
 
     Raises:
         UsageError: a shape, temperature, similarity or tile that makes no sense.
-        DataError: NaN or infinity in an embedding that is there; names the argument and the row.
+        DataError: NaN or infinity in an embedding that is present; names the argument and the row.
 
     Reference: Karpukhin et al. 2020, Dense Passage Retrieval, equation 2; with `in_batch` also Henderson et al. 2017,
     Efficient Natural Language Response Suggestion. Departures: `present`, `key`; the other rows' explicit negatives
@@ -151,9 +149,6 @@ class ExplicitNegatives(Term):
     ExplicitNegatives(anchor='image', positive='caption', negatives=('wrong caption',), temperature=0.07, ...)
     """
 
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
-
     anchor: str
     positive: str
     negatives: tuple[str, ...]
@@ -162,6 +157,9 @@ class ExplicitNegatives(Term):
     similarity: str = "cosine"
     in_batch: bool = False
     tile: int | None = None
+
+    def needs(self) -> Needs:
+        return Needs(pairs=True, unpaired=False, aligns=True, similarity=self.similarity)
 
     def state(self, space: Space) -> Temperature:
         check_views("ExplicitNegatives names", self.negatives, space.dims)
@@ -176,14 +174,14 @@ class ExplicitNegatives(Term):
         return Temperature(self.temperature, learnt=self.learn)
 
     def loss(self, batch, state):
-        tau, total = state(), nothing(batch, state)
+        tau = state()
         parts: Parts = {"temperature": tau.detach()}
         present = torch.stack([batch.present[name] for name in self.negatives], 1)  # (B, J)
         rows = batch.present[self.anchor] & batch.present[self.positive] & (present.any(1) | self.in_batch)
         rivals = present[rows].sum(1) + (int(rows.sum()) - 1 if self.in_batch else 0)
         if not rivals.any():
-            return total, parts
-        total = total + explicit_negatives(
+            return None, parts
+        value = explicit_negatives(
             batch.z[self.anchor][rows],
             batch.z[self.positive][rows],
             torch.stack([batch.z[name][rows] for name in self.negatives], 1),
@@ -194,4 +192,4 @@ class ExplicitNegatives(Term):
             key=None if batch.key is None else batch.key[rows],
             tile=self.tile,
         )
-        return total, parts | {"of_chance": total.detach() / rivals.float().log1p().mean()}
+        return value, parts | {"of_chance": value.detach() / rivals.float().log1p().mean()}

@@ -1,4 +1,4 @@
-"""Conditional flow matching: noise is carried along straight lines to one view, told another."""
+"""Conditional flow matching: noise is carried along straight lines to one view, under the condition of another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from bouba.errors import UsageError
 from bouba.nn.moving_average import MovingAverage
 from bouba.nn.velocity import Velocity, flow
 from bouba.terms.across import Across, jittered
-from bouba.terms.rows import nothing
 from bouba.terms.term import Space
 
 
@@ -22,8 +21,8 @@ def flow_matching(x: Tensor, c: Tensor, velocity: nn.Module, *, drop: float = 0.
 
     Args:
         x: (B, p) items of order 1 a coordinate. c: (B, d) their conditions.
-        velocity: v, maps (B, p), times (B,), conditions (B, d) and which of these are told, bool (B,), to (B, p).
-        drop: share of conditions that are not told, so that v also knows where items lie without one.
+        velocity: v, maps (B, p), times (B,), conditions (B, d) and which of these count, bool (B,), to (B, p).
+        drop: share of conditions that are left out, so that v also learns where items lie without one.
         jitter: deviation of noise that is added to conditions: near ones share their items.
 
     Returns:
@@ -35,9 +34,9 @@ def flow_matching(x: Tensor, c: Tensor, velocity: nn.Module, *, drop: float = 0.
     c = jittered(c, jitter)
     t = torch.rand(len(x), device=x.device, dtype=x.dtype)
     noise = torch.randn_like(x)
-    known = torch.rand(len(x), device=x.device) >= drop
-    at = (1 - t[:, None]) * noise + t[:, None] * x
-    return (velocity(at, t, c, known) - (x - noise)).square().mean()
+    conditioned = torch.rand(len(x), device=x.device) >= drop
+    x_t = (1 - t[:, None]) * noise + t[:, None] * x
+    return (velocity(x_t, t, c, conditioned) - (x - noise)).square().mean()
 
 
 class Field(nn.Module):
@@ -58,22 +57,22 @@ class Field(nn.Module):
         v = v(x, t) + guidance (v(x, t, c) - v(x, t)): 1 draws what was learnt, above 1 what goes with c more surely and
         varies less.
         """
-        untold = torch.zeros(len(c), dtype=torch.bool, device=c.device)
+        nowhere = torch.zeros(len(c), dtype=torch.bool, device=c.device)
 
-        def toward(x: Tensor, t: Tensor) -> Tensor:
-            told = self.average.run(self.velocity, x, t, c)
+        def velocity(x: Tensor, t: Tensor) -> Tensor:
+            conditional = self.average.run(self.velocity, x, t, c)
             if guidance == 1:
-                return told
-            free = self.average.run(self.velocity, x, t, c, untold)
-            return free + guidance * (told - free)
+                return conditional
+            unconditional = self.average.run(self.velocity, x, t, c, nowhere)
+            return unconditional + guidance * (conditional - unconditional)
 
         noise = torch.randn(len(c), width, device=c.device, dtype=c.dtype)
-        return flow(toward, noise, steps=steps, heun=heun)
+        return flow(velocity, noise, steps=steps, heun=heun)
 
 
 @dataclass(frozen=True)
 class FlowMatching(Across):
-    """A field that carries noise to one view, told another: conditional flow matching.
+    """A field that carries noise to one view, under the condition of another: conditional flow matching.
 
         L = flow_matching(raw_target, condition_source, v)
 
@@ -81,10 +80,10 @@ class FlowMatching(Across):
     field; items differ from draw to draw, as those of Adversarial, but each takes several passes of the network.
 
     Args:
-        source: the view that is told. target: the view that is to be given; it needs a raw form, as Reconstruction.
-        raw: tell the source's raw numbers instead of its embedding.
+        source: the view that is the condition. target: the view to generate; it needs a raw form, as Reconstruction.
+        raw: condition on the source's raw numbers instead of its embedding.
         hidden: width of the field; of pictures, four times the channels of its widest maps.
-        drop: share of rows whose condition is not told, which guidance needs.
+        drop: share of rows whose condition is left out, which guidance needs.
         decay: of the field's moving average, which draws once trained.
         jitter: noise on conditions while training, in deviations of their numbers; for few rows, see flow_matching.
 
@@ -113,6 +112,6 @@ class FlowMatching(Across):
     def loss(self, batch, state):
         c, x = self.pairs(batch)
         if not len(x):
-            return nothing(batch, state), {}
-        spoiled = {"drop": self.drop, "jitter": self.jitter} if state.training else {"drop": 0.0}
-        return nothing(batch, state) + flow_matching(x, c, state.velocity, **spoiled), {}
+            return None, {}
+        drop, jitter = (self.drop, self.jitter) if state.training else (0.0, 0.0)
+        return flow_matching(x, c, state.velocity, drop=drop, jitter=jitter), {}

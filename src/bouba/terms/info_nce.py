@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,8 +23,8 @@ from bouba.terms.checks import (
     precise,
     side,
 )
-from bouba.terms.rows import nothing, paired
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.rows import averaged, paired, summed
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def info_nce(
@@ -129,14 +128,14 @@ class InfoNCE(Term):
     InfoNCE(temperature=0.07, learn=True, ...) + 0.3 * InfoNCE(temperature=0.5, learn=False, ...)
     """
 
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
-
     temperature: float = 0.07
     learn: bool = True
     similarity: str = "cosine"
     pairs: tuple[tuple[str, str], ...] | None = None
     tile: int | None = None
+
+    def needs(self) -> Needs:
+        return Needs(pairs=True, unpaired=False, aligns=True, similarity=self.similarity)
 
     def state(self, space: Space) -> Temperature:
         check_pairs("InfoNCE", self.pairs, space)
@@ -144,12 +143,11 @@ class InfoNCE(Term):
         return Temperature(self.temperature, learnt=self.learn)
 
     def loss(self, batch, state):
-        tau = state()
-        total, used, chance = nothing(batch, state), 0, 0.0
+        tau, costs, chance = state(), [], 0.0
         for z_a, z_b, key in paired(batch, self.pairs, least=2):
-            total = total + info_nce(z_a, z_b, temperature=tau, similarity=self.similarity, key=key, tile=self.tile)
-            used, chance = used + 1, chance + math.log(len(z_a))
+            costs.append(info_nce(z_a, z_b, temperature=tau, similarity=self.similarity, key=key, tile=self.tile))
+            chance += math.log(len(z_a))  # the cost of rows that all look alike
         parts: Parts = {"temperature": tau.detach()}
-        if not used:
-            return total, parts
-        return total / used, parts | {"of_chance": total.detach() / chance}
+        if costs:
+            parts["of_chance"] = summed(costs).detach() / chance
+        return averaged(costs), parts

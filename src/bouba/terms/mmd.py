@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError, nearest
 from bouba.nn.mmd import gaussian_mmd
-from bouba.terms.checks import check_finite, check_tile, check_views
-from bouba.terms.rows import by_domain, nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.checks import check_domains, check_finite, check_tile, check_views
+from bouba.terms.rows import averaged, by_domain
+from bouba.terms.term import Needs, Parts, Space, Term
 
 KERNELS = ("linear", "rbf", "multi")
 SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the median squared distance, one kernel each
@@ -118,7 +117,7 @@ def _linear(z_a: Tensor, z_b: Tensor, unbiased: bool) -> Tensor:
 
 
 def _side(tile: int | None, z: Tensor) -> int:
-    """The tile asked for, or one whose buffers about fit into a CPU's second cache, or that fills a GPU."""
+    """`tile`, or where it is None one whose buffers about fit into a CPU's second cache, or that fills a GPU."""
     if tile is not None:
         return tile
     return 512 if z.device.type == "cpu" else 4096
@@ -156,12 +155,12 @@ class MMD(Term):
 
     Every two domains are compared and all pairs count the same, whatever the domains' shares of the batch; V are the
     views that two domains or more have. Rows without the view, or of an unknown domain, are left out, and a domain
-    with one row, of which no distribution can be told.
+    with one row, which has no distribution to compare.
 
     Use it when a source with pairs or labels must carry over to a target without them. It learns nothing of its own and
     has no adversary to keep in balance, unlike `DomainAdversarial`; that one sees also a short shift along a direction
     of little variance, which a kernel hardly does. Neither is always better: measure both on your own data. It needs
-    other terms beside it, as embeddings that are all alike cost it nothing, and some 50 rows a domain: in 64 dimensions
+    other terms with it, as embeddings that are all alike cost it nothing, and some 50 rows a domain: in 64 dimensions
     n rows a domain measure 0 with a standard deviation of 0.09 / n, and one standard deviation's shift of one
     coordinate as 0.004.
 
@@ -185,32 +184,28 @@ class MMD(Term):
     MMD(views=None, kernel='rbf', bandwidths=None, unbiased=True)
     """
 
-    validates: ClassVar[bool] = False
-
     views: tuple[str, ...] | None = None
     kernel: str = "multi"
     bandwidths: tuple[float, ...] | None = None
     unbiased: bool = True
 
+    def needs(self) -> Needs:
+        return Needs(validates=False)
+
     def state(self, space: Space) -> nn.Module:
         check_views("MMD names", self.views, space.dims)
         check_kernel(self.kernel, self.bandwidths)
-        if len(space.domains) < 2:
-            raise UsageError(
-                f"MMD needs two domains or more, got {len(space.domains)}; name the domain column (domain=...) and the "
-                "target (fit(..., target=...))"
-            )
+        check_domains("MMD", space)
         return nn.Module()
 
     def loss(self, batch, state):
-        total = nothing(batch, state)
-        parts: Parts = {}
+        costs, parts = [], Parts()
         for view in self.views or batch.z:
             pairs = [
                 mmd(z_p, z_q, kernel=self.kernel, bandwidths=self.bandwidths, unbiased=self.unbiased)
                 for z_p, z_q in itertools.combinations(by_domain(batch, view), 2)
             ]
             if pairs:
-                value = torch.stack(pairs).mean()
-                total, parts[f"squared.{view}"] = total + value, value.detach()
-        return total / max(len(parts), 1), parts
+                costs.append(torch.stack(pairs).mean())
+                parts[f"squared.{view}"] = costs[-1].detach()
+        return averaged(costs), parts

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,8 +15,8 @@ from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise, side
-from bouba.terms.rows import nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.rows import averaged, summed
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def nt_xent(
@@ -96,12 +95,13 @@ class NTXent(Term):
     NTXent(temperature=0.5, learn=False, views=('image',), tile=None)
     """
 
-    reads_twins: ClassVar[bool] = True
-
     temperature: float = 0.5
     learn: bool = False
     views: tuple[str, ...] | None = None
     tile: int | None = None
+
+    def needs(self) -> Needs:
+        return Needs(twins=True)
 
     def state(self, space: Space) -> Temperature:
         check_views("NTXent names", self.views, space.dims)
@@ -109,18 +109,17 @@ class NTXent(Term):
 
     def loss(self, batch, state):
         check_twins("NTXent", batch)
-        tau = state()
-        total, used, chance = nothing(batch, state), 0, 0.0
+        tau, costs, chance = state(), [], 0.0
         for view in self.views or batch.z:
-            here = batch.present[view]
-            n = int(here.sum())
+            present = batch.present[view]
+            n = int(present.sum())
             if n < 2:
                 continue
-            key = None if batch.key is None else batch.key[here]
-            z, twin = batch.z[view][here], batch.twin[view][here]
-            total = total + nt_xent(z, twin, temperature=tau, key=key, tile=self.tile)
-            used, chance = used + 1, chance + math.log(2 * n - 1)
+            key = None if batch.key is None else batch.key[present]
+            z, twin = batch.z[view][present], batch.twin[view][present]
+            costs.append(nt_xent(z, twin, temperature=tau, key=key, tile=self.tile))
+            chance += math.log(2 * n - 1)  # the cost of rows that all look alike
         parts: Parts = {"temperature": tau.detach()}
-        if not used:
-            return total, parts
-        return total / used, parts | {"of_chance": total.detach() / chance}
+        if costs:
+            parts["of_chance"] = summed(costs).detach() / chance
+        return averaged(costs), parts

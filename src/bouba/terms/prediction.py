@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ from bouba.data.loader import class_name
 from bouba.errors import UsageError, nearest
 from bouba.nn.by_view import ByView
 from bouba.nn.decoder import Decoder
-from bouba.terms.rows import nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.rows import summed
+from bouba.terms.term import Needs, Parts, Space, Term
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -25,7 +25,7 @@ WEIGHTINGS = ("fixed", "uncertainty")
 
 
 class Heads(nn.Module):
-    """What Prediction learns: source -> label -> head, where a source is FUSED or a view; and log variances."""
+    """The parameters of a Prediction: source -> label -> head, where a source is FUSED or a view; log variances."""
 
     def __init__(self, heads: ByView, space: Space, labels: tuple[str, ...], weights: dict[str, Tensor]):
         super().__init__()
@@ -43,13 +43,14 @@ class Heads(nn.Module):
         """For each source: which rows have it, bool (B,), and all rows' outputs (B, C), or (B, 1) for a number."""
         for source, heads in self.heads.items():
             fused = self.space.fused is not None and source == FUSED
-            z, here = (batch.fused, batch.any_present) if fused else (batch.z[source], batch.present[source])
-            yield here, heads[label](z)  # type: ignore[index]
+            z, present = (batch.fused, batch.any_present) if fused else (batch.z[source], batch.present[source])
+            z = torch.where(present[:, None], z, 0)  # type: ignore[arg-type]  # missing cells are not read
+            yield present, heads[label](z)  # type: ignore[index]
 
 
 @dataclass(frozen=True)
 class Prediction(Term):
-    """Heads that give label columns: class probabilities, or numbers in standard deviations from their mean.
+    """Heads that predict label columns: class probabilities, or numbers in standard deviations from their mean.
 
         L = sum_j w_j mean over the rows i that have label j of L(y_ij, f_j(fused_i)),
         L = cross-entropy for classes, squared error for numbers
@@ -76,18 +77,12 @@ class Prediction(Term):
     'fixed'
     """
 
-    reads_unpaired: ClassVar[bool] = False
-
     labels: tuple[str, ...] | None = None
     apart: bool = False
     hidden: int | None = None
     class_weight: str | tuple[tuple[str, float], ...] | None = None
     smoothing: float = 0.0
     weighting: str = "fixed"
-
-    @property
-    def reads_fused(self) -> bool:  # type: ignore[override]
-        return not self.apart
 
     def __post_init__(self) -> None:
         if isinstance(self.labels, str):
@@ -97,23 +92,25 @@ class Prediction(Term):
         if not 0 <= self.smoothing < 1:
             raise UsageError(f"smoothing lies in [0, 1), got {self.smoothing}")
 
-    def columns(self, space: Space) -> tuple[str, ...]:
-        """The label columns it predicts."""
+    def needs(self) -> Needs:
+        return Needs(unpaired=False, fused=not self.apart, predicts=True)
+
+    def predicted_labels(self, space: Space) -> tuple[str, ...]:
         return (*(space.classes or {}), *space.numbers) if self.labels is None else self.labels
 
     def state(self, space: Space) -> Heads:
-        known = {**(space.classes or {}), **dict.fromkeys(space.numbers)}
-        labels = self.columns(space)
+        columns = {**(space.classes or {}), **dict.fromkeys(space.numbers)}  # label -> class names, None for a number
+        labels = self.predicted_labels(space)
         if not labels:
             raise UsageError("Prediction needs a label column; name one with label=..., or give y to fit")
         for label in labels:
-            if label not in known:
-                raise UsageError(f"Prediction names label {label!r}, but no such label column{nearest(label, known)}")
-            if label not in space.numbers and len(known[label] or ()) < 2:
-                raise UsageError(f"label {label!r} has {len(known[label] or ())} class in training; two are needed")
+            if label not in columns:
+                raise UsageError(f"Prediction names label {label!r}, but no such label column{nearest(label, columns)}")
+            if label not in space.numbers and len(columns[label] or ()) < 2:
+                raise UsageError(f"label {label!r} has {len(columns[label] or ())} class in training; two are needed")
         fused = space.fused is not None and not self.apart
         widths = {FUSED: space.fused} if fused else space.dims
-        outputs = {label: 1 if label in space.numbers else len(known[label] or ()) for label in labels}
+        outputs = {label: 1 if label in space.numbers else len(columns[label] or ()) for label in labels}
         heads = {s: ByView({la: self._head(w or 0, n) for la, n in outputs.items()}) for s, w in widths.items()}
         weights = {la: w for la in labels if la not in space.numbers and (w := self._weights(la, space)) is not None}
         return Heads(ByView(heads), space if fused else space.unfused(), labels, weights)
@@ -133,50 +130,49 @@ class Prediction(Term):
             return 1 / (len(names) * shares)
         if isinstance(self.class_weight, str):
             raise UsageError(f'class_weight is "balanced" or (class, weight) pairs, got {self.class_weight!r}')
-        given = {class_name(name): weight for name, weight in self.class_weight}
-        unknown = next((name for name in given if name not in names), None)
-        if unknown is not None or min(given.values(), default=1.0) < 0:
+        weights = {class_name(name): weight for name, weight in self.class_weight}
+        unknown = next((name for name in weights if name not in names), None)
+        if unknown is not None or min(weights.values(), default=1.0) < 0:
             raise UsageError(f"class_weight of {label!r} names {unknown!r}{nearest(str(unknown), names)}")
-        return torch.tensor([float(given.get(name, 1.0)) for name in names])
+        return torch.tensor([float(weights.get(name, 1.0)) for name in names])
 
     def loss(self, batch, state: Heads):
-        total = nothing(batch, state)
-        parts: Parts = {}
+        costs, parts = [], Parts()
         for place, label in enumerate(state.labels):
-            number = label in state.space.numbers
             value = self._label_loss(batch, state, label, parts)
             if value is None:
                 continue
             if self.weighting == "uncertainty":
                 s = state.log_variance[place]
-                value = (0.5 if number else 1.0) * torch.exp(-s) * value + s / 2
+                value = (0.5 if label in state.space.numbers else 1.0) * torch.exp(-s) * value + s / 2
                 parts[f"deviation.{label}"] = torch.exp(s.detach() / 2)
-            total = total + value
-        return total, parts
+            costs.append(value)
+        return summed(costs) if costs else None, parts
 
-    def _label_loss(self, batch: Batch, state: Heads, label: str, parts: dict) -> Tensor | None:
+    def _label_loss(self, batch: Batch, state: Heads, label: str, parts: Parts) -> Tensor | None:
         """Of one label, averaged over the sources that any labelled row has; None where there is none."""
-        y = batch.y[label]
-        known = ~y.isnan() if label in state.space.numbers else y >= 0
-        if (weight := state.weight(label)) is not None:
-            known = known & (weight[y.clamp(min=0)] > 0)  # of rows that weigh nothing alone there is no mean
+        if label not in batch.y:
+            return None
+        y, labelled, weight = batch.y[label], batch.labelled(label), state.weight(label)
+        is_number = label in state.space.numbers
+        if weight is not None:
+            labelled = labelled & (weight[y.clamp(min=0)] > 0)  # rows that all weigh nothing have no mean
         values, scores = [], []
-        for here, outputs in state.outputs(batch, label):
-            rows = here & known
+        for present, outputs in state.outputs(batch, label):
+            rows = present & labelled
             if not rows.any():
                 continue
-            target, given = y[rows], outputs[rows].float()
-            if label in state.space.numbers:
-                values.append(F.mse_loss(given[:, 0], target.float()))
+            target, output = y[rows], outputs[rows].float()
+            if is_number:
+                values.append(F.mse_loss(output[:, 0], target.float()))
                 variance = target.float().var(correction=0)
                 scores.append(1 - values[-1].detach() / variance.clamp(min=1e-12))
             else:
-                values.append(F.cross_entropy(given, target, state.weight(label), label_smoothing=self.smoothing))
-                scores.append((given.argmax(1) == target).float().mean())
+                values.append(F.cross_entropy(output, target, weight, label_smoothing=self.smoothing))
+                scores.append((output.argmax(1) == target).float().mean())
         if not values:
             return None
-        name = "explained" if label in state.space.numbers else "accuracy"
-        parts[f"{name}.{label}"] = torch.stack(scores).mean()
+        parts[f"{'explained' if is_number else 'accuracy'}.{label}"] = torch.stack(scores).mean()
         return torch.stack(values).mean()
 
     def predict(self, batch: Batch, state: Heads) -> dict[str, Tensor]:
@@ -184,15 +180,15 @@ class Prediction(Term):
 
         A row without any gets the shares of the classes in training, or the mean.
         """
-        out = {}
+        predictions = {}
         for label in state.labels:
-            number = label in state.space.numbers
+            is_number = label in state.space.numbers
             total = count = batch.rows.new_zeros((), dtype=torch.float32)
-            for here, outputs in state.outputs(batch, label):
-                value = outputs[:, 0].float() if number else outputs.float().softmax(1)
-                there = here.view(-1, *[1] * (value.dim() - 1))
-                total, count = total + torch.where(there, value, 0), count + there.float()
-            prior = total.new_zeros(()) if number else total.new_tensor(state.space.shares[label])
+            for present, outputs in state.outputs(batch, label):
+                value = outputs[:, 0].float() if is_number else outputs.float().softmax(1)
+                present = present.view(-1, *[1] * (value.dim() - 1))  # (B,) or (B, 1)
+                total, count = total + torch.where(present, value, 0), count + present.float()
+            prior = total.new_zeros(()) if is_number else total.new_tensor(state.space.shares[label])
             mean = torch.where(count > 0, total / count.clamp(min=1), prior)
-            out[label] = mean if number else mean.clamp(min=1e-12).log()
-        return out
+            predictions[label] = mean if is_number else mean.clamp(min=1e-12).log()
+        return predictions

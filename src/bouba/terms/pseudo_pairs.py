@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 from bouba.errors import UsageError
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_pairs, check_twins, precise
-from bouba.terms.rows import nothing
+from bouba.terms.rows import averaged
 from bouba.terms.self_training import check_threshold
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def pseudo_pairs(
@@ -55,11 +54,11 @@ def pseudo_pairs(
         shapes = f"{tuple(z.shape)}, {tuple(twin.shape)} and {tuple(candidates.shape)}"
         raise UsageError(f"pseudo_pairs needs cells (N, d), twins (N, d) and candidates (M, d), got {shapes}")
     check_threshold(threshold)
-    for name, some in (("z", z), ("twin", twin), ("candidates", candidates)):
-        check_finite(name, some)
+    for name, embeddings in (("z", z), ("twin", twin), ("candidates", candidates)):
+        check_finite(name, embeddings)
     scale, z, twin, candidates = precise(temperature, z, twin, candidates)
-    own = torch.arange(len(candidates), device=z.device)
-    groups = own if key is None else torch.where(key < 0, key.max() + 1 + own, key).unique(return_inverse=True)[1]
+    row = torch.arange(len(candidates), device=z.device)  # an unknown key is a group of its own
+    groups = row if key is None else torch.where(key < 0, key.max() + 1 + row, key).unique(return_inverse=True)[1]
     v = unit_rows(candidates)
     with torch.no_grad():
         logits = scale * unit_rows(z) @ v.T  # (N, M)
@@ -67,8 +66,8 @@ def pseudo_pairs(
         back = _by_group(logits.softmax(0), groups) / groups.bincount()  # (N, G)
         used = torch.minimum(sure, back.gather(1, group[:, None])[:, 0]) >= threshold
     log_p = (scale * unit_rows(twin) @ v.T).log_softmax(1)
-    own_group = groups == group[:, None]  # (N, M)
-    cost = -log_p.masked_fill(~own_group, -torch.inf).logsumexp(1)
+    matched = groups == group[:, None]  # (N, M)
+    cost = -log_p.masked_fill(~matched, -torch.inf).logsumexp(1)
     return (cost * used).mean(), used
 
 
@@ -102,16 +101,13 @@ class PseudoPairs(Term):
     PseudoPairs(pairs=(('image', 'text'),), temperature=0.07, threshold=0.5, twins=True)
     """
 
-    validates: ClassVar[bool] = False
-
     pairs: tuple[tuple[str, str], ...] | None = None
     temperature: float = 0.07
     threshold: float = 0.5
     twins: bool = True
 
-    @property
-    def reads_twins(self) -> bool:  # type: ignore[override]
-        return self.twins
+    def needs(self) -> Needs:
+        return Needs(twins=self.twins, validates=False)
 
     def state(self, space: Space) -> nn.Module:
         check_pairs("PseudoPairs", self.pairs, space)
@@ -127,19 +123,19 @@ class PseudoPairs(Term):
     def loss(self, batch, state):
         if self.twins:
             check_twins("PseudoPairs", batch)
-        total, parts = nothing(batch, state), Parts()
+        costs, parts = [], Parts()
         for a, b in self._directions(batch):
-            alone, there = batch.present[a] & ~batch.present[b], batch.present[b]
-            if not alone.any() or not there.any():
+            alone, candidates = batch.present[a] & ~batch.present[b], batch.present[b]
+            if not alone.any() or not candidates.any():
                 continue
             value, used = pseudo_pairs(
                 batch.z[a][alone],
-                batch.z[b][there],
+                batch.z[b][candidates],
                 twin=batch.twin[a][alone] if self.twins else None,
-                key=None if batch.key is None else batch.key[there],
+                key=None if batch.key is None else batch.key[candidates],
                 temperature=self.temperature,
                 threshold=self.threshold,
             )
-            total = total + value
+            costs.append(value)
             parts[f"used.{a}-{b}"] = used.float().mean()
-        return total / max(len(parts), 1), parts
+        return averaged(costs), parts

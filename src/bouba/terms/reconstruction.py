@@ -1,10 +1,10 @@
-"""Reconstruction: what an embedding says of its view has to be enough to draw the view again."""
+"""Reconstruction: a view has to be decodable from its embedding."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from bouba.errors import ModalityError, UsageError
 from bouba.nn.by_view import ByView
 from bouba.nn.decoder import decoder_for
 from bouba.terms.checks import check_finite, check_views
-from bouba.terms.rows import nothing
-from bouba.terms.term import Space, Term
+from bouba.terms.rows import averaged
+from bouba.terms.term import Needs, Space, Term
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -79,8 +79,6 @@ class Reconstruction(Term):
     0.1 * Reconstruction(views=None, hidden=64, cross=False, fused=False)
     """
 
-    reads_raw: ClassVar[bool] = True
-
     views: tuple[str, ...] | None = None
     hidden: int = 256
     cross: bool = False
@@ -90,9 +88,8 @@ class Reconstruction(Term):
         if self.cross and self.fused:
             raise UsageError("Reconstruction decodes from the other views (cross) or from the fused vector, not both")
 
-    @property
-    def reads_fused(self) -> bool:  # type: ignore[override]
-        return self.fused
+    def needs(self) -> Needs:
+        return Needs(raw=True, fused=self.fused)
 
     def state(self, space: Space) -> ByView:
         if self.fused and space.fused is None:
@@ -111,23 +108,23 @@ class Reconstruction(Term):
         return ByView({v: decoder_for(width or 0, space.raw[v], hidden=self.hidden) for v, width in widths.items()})
 
     def loss(self, batch, state):
-        total, used, parts = nothing(batch, state), 0, {}
+        costs, parts = [], {}
         for view, decoder in state.items():
             for source, z in self._sources(view, batch).items():
-                here = batch.present[view] & batch.present[source]
-                if not here.any():
+                rows = batch.present[view] & batch.present[source]
+                if not rows.any():
                     continue
-                raw = batch.raw[view][here]
-                value = reconstruction(z[here], raw, decoder)
-                total, used = total + value, used + 1
+                raw = batch.raw[view][rows]
+                value = reconstruction(z[rows], raw, decoder)
+                costs.append(value)
                 variance = raw.var(0, correction=0).mean()
                 if variance > 0:
                     name = f"explained.{view}" if source == view else f"explained.{view}.from.{source}"
                     parts[name] = 1 - value.detach() / variance
-        return total / max(used, 1), parts
+        return averaged(costs), parts
 
     def _sources(self, view: str, batch: Batch) -> Mapping[str, Tensor]:
-        """What a view is decoded from, by the view that must be there."""
+        """The embeddings a view is decoded from, by the view that has to be present for it."""
         if self.fused:
             return {} if batch.fused is None else {view: batch.fused}
         return batch.z if self.cross else {view: batch.z[view]}

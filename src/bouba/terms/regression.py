@@ -1,4 +1,4 @@
-"""Regression: the view that another one lets expect, on the average."""
+"""Regression: the mean of one view under the condition of another."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from bouba.errors import UsageError
 from bouba.nn.generator import generator_for
 from bouba.terms.across import Across
 from bouba.terms.reconstruction import reconstruction
-from bouba.terms.rows import nothing
 from bouba.terms.term import Space
 
 
 @dataclass(frozen=True)
 class Regression(Across):
-    """A decoder that gives one view from another by least squares.
+    """A decoder that predicts one view from another by least squares.
 
         L = reconstruction(condition_source, raw_target, g) = 1/(B p) sum_i | raw_i - g(c_i) |^2
 
@@ -25,8 +24,8 @@ class Regression(Across):
     from every other by shared decoders.
 
     Args:
-        source: the view that is told. target: the view that is to be given; it needs a raw form.
-        raw: tell the source's raw numbers instead of its embedding.
+        source: the view that is the condition. target: the view to generate; it needs a raw form.
+        raw: condition on the source's raw numbers instead of its embedding.
         hidden: width of the decoder, as in Reconstruction. depth: its hidden layers for vectors, as in Adversarial.
 
     Logs `explained`: 1 - error / variance of the batch.
@@ -49,7 +48,7 @@ class Regression(Across):
     def loss(self, batch, state):
         c, x = self.pairs(batch)
         if not len(x):
-            return nothing(batch, state), {}
+            return None, {}
         value = reconstruction(c, x, state)
         variance = x.var(0, correction=0).mean()
-        return nothing(batch, state) + value, {"explained": 1 - value.detach() / variance} if variance > 0 else {}
+        return value, {"explained": 1 - value.detach() / variance} if variance > 0 else {}

@@ -1,13 +1,13 @@
-"""Which rows of a batch a term reads."""
+"""Which rows of a batch a term reads, and sums and means of what they cost."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite
@@ -33,8 +33,8 @@ def paired(
 def by_domain(batch: Batch, view: str) -> list[Tensor]:
     """Directions z / |z| (B_d, D), of at least float32, of each domain that has two rows or more with the view."""
     assert batch.domain is not None, "the space has domains"
-    known = batch.present[view] & (batch.domain >= 0)
-    domain, z = batch.domain[known], batch.z[view][known]
+    rows = batch.present[view] & (batch.domain >= 0)
+    domain, z = batch.domain[rows], batch.z[view][rows]
     check_finite(view, z)
     z = unit_rows(z.to(torch.promote_types(z.dtype, torch.float32)))
     return [z[domain == code] for code in domain.unique() if (domain == code).sum() > 1]
@@ -42,14 +42,14 @@ def by_domain(batch: Batch, view: str) -> list[Tensor]:
 
 def unlabelled(batch: Batch, label: str) -> Tensor:
     """bool (B,), True where a row has a view or more and its class is not known."""
-    here = batch.any_present
-    return here & (batch.y[label] < 0) if label in batch.y else here
+    return batch.any_present & ~batch.labelled(label)
 
 
-def nothing(batch: Batch, state: nn.Module) -> Tensor:
-    """0, as a function of every embedding and of all that the term learns. A term that starts its sum here takes part
-    in the backward pass also when no row suits it; other processes wait for it there. What a cell holds is not read.
-    """
-    fused = [] if batch.fused is None else [batch.fused]
-    tensors = [*batch.z.values(), *fused, *batch.twin.values(), *state.parameters()]
-    return sum((t.flatten()[:0].sum() for t in tensors), start=batch.rows.new_zeros((), dtype=tensors[0].dtype))
+def summed(costs: Sequence[Tensor]) -> Tensor:
+    """The sum of one cost or more, added up in order."""
+    return sum(costs[1:], start=costs[0])
+
+
+def averaged(costs: Sequence[Tensor]) -> Tensor | None:
+    """The mean of the costs; None of none, which is what `Term.loss` returns where no row suits."""
+    return summed(costs) / len(costs) if costs else None

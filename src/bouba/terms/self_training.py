@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bouba.errors import UsageError
 from bouba.terms.checks import check_finite, check_predicted, check_twins
-from bouba.terms.rows import nothing, unlabelled
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.rows import summed, unlabelled
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def self_training(log_p: Tensor, teacher: Tensor, *, threshold: float = 0.95) -> tuple[Tensor, Tensor]:
@@ -64,7 +63,7 @@ class SelfTraining(Term):
             known class
 
     The twin is the same row after another random change (crop, colour, dropped words), so the term asks for one answer
-    whatever the change. Use it beside a Prediction where a target has rows and no labels, with towers that vary their
+    whatever the change. Use it with a Prediction where a target has rows and no labels, with towers that vary their
     inputs: it spreads what is predicted rightly to rows that look alike after a change, and repeats its mistakes where
     sure predictions are wrong. Entropy is the cheaper neighbour, which pushes every row and needs no twins; where
     nothing varies the inputs it moves borders further.
@@ -83,16 +82,12 @@ class SelfTraining(Term):
     SelfTraining(labels=None, threshold=0.9, twins=True)
     """
 
-    validates: ClassVar[bool] = False
-    reads_predictions: ClassVar[bool] = True
-
     labels: tuple[str, ...] | None = None
     threshold: float = 0.95
     twins: bool = True
 
-    @property
-    def reads_twins(self) -> bool:  # type: ignore[override]
-        return self.twins
+    def needs(self) -> Needs:
+        return Needs(twins=self.twins, predictions=True, validates=False)
 
     def state(self, space: Space) -> nn.Module:
         check_predicted("SelfTraining", self.labels, space)
@@ -102,7 +97,7 @@ class SelfTraining(Term):
     def loss(self, batch, state):
         if self.twins:
             check_twins("SelfTraining", batch)
-        total, parts = nothing(batch, state), Parts()
+        costs, parts = [], Parts()
         student = batch.predicted_twin if self.twins else batch.predicted
         labels = self.labels or tuple(batch.predicted)
         for label in labels:
@@ -110,6 +105,6 @@ class SelfTraining(Term):
             if not rows.any():
                 continue
             value, used = self_training(student[label][rows], batch.predicted[label][rows], threshold=self.threshold)
-            total = total + value
+            costs.append(value)
             parts[f"used.{label}"] = used.float().mean()
-        return total / len(labels), parts
+        return summed(costs) / len(labels) if costs else None, parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,8 @@ from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_tile, precise, side
-from bouba.terms.rows import nothing, paired
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.rows import averaged, paired
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def sigmoid_pairs(
@@ -114,14 +113,14 @@ class SigmoidPairs(Term):
     0.5 * SigmoidPairs(temperature=0.1, bias=-10.0, learn=True, pairs=None, tile=None)
     """
 
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
-
     temperature: float = 0.1
     bias: float = -10.0
     learn: bool = True
     pairs: tuple[tuple[str, str], ...] | None = None
     tile: int | None = None
+
+    def needs(self) -> Needs:
+        return Needs(pairs=True, unpaired=False, aligns=True)
 
     def state(self, space: Space) -> TemperatureAndBias:
         check_pairs("SigmoidPairs", self.pairs, space)
@@ -129,9 +128,9 @@ class SigmoidPairs(Term):
 
     def loss(self, batch, state):
         tau, bias = state.temperature(), state.bias
-        total, used = nothing(batch, state), 0
-        for z_a, z_b, key in paired(batch, self.pairs, least=1):
-            total = total + sigmoid_pairs(z_a, z_b, temperature=tau, bias=bias, key=key, tile=self.tile)
-            used += 1
+        costs = [
+            sigmoid_pairs(z_a, z_b, temperature=tau, bias=bias, key=key, tile=self.tile)
+            for z_a, z_b, key in paired(batch, self.pairs, least=1)
+        ]
         parts: Parts = {"temperature": tau.detach(), "bias": bias.detach()}
-        return total / max(used, 1), parts
+        return averaged(costs), parts

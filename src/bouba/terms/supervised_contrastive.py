@@ -14,8 +14,7 @@ from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise, side
-from bouba.terms.rows import nothing
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.term import Needs, Parts, Space, Term
 
 
 def supervised_contrastive(
@@ -111,9 +110,8 @@ class SupervisedContrastive(Term):
     learn: bool = False
     tile: int | None = None
 
-    @property
-    def reads_twins(self) -> bool:  # type: ignore[override]
-        return self.twins
+    def needs(self) -> Needs:
+        return Needs(twins=self.twins, aligns=True)
 
     def state(self, space: Space) -> Temperature:
         check_views("SupervisedContrastive names", self.views, space.dims)
@@ -135,27 +133,27 @@ class SupervisedContrastive(Term):
             raise UsageError(f"{who} names {self.label!r}, but no such label column{nearest(self.label, classes)}")
 
     def _codes(self, batch) -> Tensor:
-        """What a row is, int64 (B,); -1 where it is not known."""
+        """The class of each row, int64 (B,); -1 where it is not known."""
         if self.by == "label":
             classes = [y for name, y in batch.y.items() if self.label in (name, None) and not y.is_floating_point()]
             return classes[0] if classes else torch.full_like(batch.rows, -1)
-        own = torch.arange(len(batch), device=batch.rows.device)
-        return own if batch.key is None else torch.where(batch.key < 0, batch.key.max() + 1 + own, batch.key)
+        row = torch.arange(len(batch), device=batch.rows.device)  # an unknown key is a class of its own
+        return row if batch.key is None else torch.where(batch.key < 0, batch.key.max() + 1 + row, batch.key)
 
     def loss(self, batch, state):
         if self.twins:
             check_twins("SupervisedContrastive", batch)
         tau, code = state(), self._codes(batch)
-        kinds = [batch.z, batch.twin] if self.twins else [batch.z]
-        here = {view: batch.present[view] & (code >= 0) for view in self.views or batch.z}
-        z = torch.cat([kind[view][rows] for view, rows in here.items() for kind in kinds])  # (N, D)
-        label = torch.cat([code[rows] for rows in here.values() for _ in kinds])
+        copies = [batch.z, batch.twin] if self.twins else [batch.z]
+        coded = {view: batch.present[view] & (code >= 0) for view in self.views or batch.z}
+        z = torch.cat([copy[view][rows] for view, rows in coded.items() for copy in copies])  # (N, D)
+        label = torch.cat([code[rows] for rows in coded.values() for _ in copies])
         _, member, size = label.unique(return_inverse=True, return_counts=True)
         positives = size[member] - 1  # of each cell, (N,)
         parts: Parts = {"temperature": tau.detach()}
         if not positives.any():
-            return nothing(batch, state), parts
-        value = nothing(batch, state) + supervised_contrastive(z, label, temperature=tau, tile=self.tile)
+            return None, parts
+        value = supervised_contrastive(z, label, temperature=tau, tile=self.tile)
         parts["positives"] = positives.float().mean()
         if positives.min() < len(z) - 1:  # of one class alone nothing can be told apart
             alike, least = math.log(len(z) - 1), positives[positives > 0].log().mean()

@@ -1,16 +1,17 @@
 """Term and Objective: `InfoNCE() + 0.3 * DomainAdversarial()`.
 
-A term is a small frozen description: it prints, compares and saves as its own constructor call. What it learns
-(a temperature, a classifier) it makes in `state`; what it costs it computes in `loss`. It sees a Batch, never
+A term is a small frozen description: it prints, compares and saves as its own constructor call. `needs` says what it
+reads, `state` makes what it learns (a temperature, a classifier), `loss` computes what it costs. It sees a Batch, never
 the model, never the loader. A new term is one file: see docs/new-term.md.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ Parts = dict[str, Tensor | float]
 
 @dataclass(frozen=True)
 class Space:
-    """What a term may know before training: the embeddings' widths, and the codes that will come.
+    """What is fixed before training: the widths of embeddings, and the codes of domains and classes.
 
     Args:
         dims: view -> width of z.
@@ -35,7 +36,7 @@ class Space:
         fused: width of the fused vector; None where views are not fused.
         numbers: label columns that hold numbers, standardised by the training rows.
         shares: label column -> share of each class among the labelled training rows.
-        predicted: label columns of classes that a Prediction of the objective predicts.
+        predicted: label columns of classes that a term of the objective predicts.
     """
 
     dims: Mapping[str, int]
@@ -48,48 +49,82 @@ class Space:
     predicted: tuple[str, ...] = ()
 
     def unfused(self) -> Space:
-        """The same, for one who reads each view by itself."""
+        """The same without a fused vector, for a term that reads each view by itself."""
         return replace(self, fused=None)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a term reads of a batch, which rows teach it, and what its embeddings and its value are good for.
+
+    Args:
+        pairs: a row teaches and judges only where it has two views.
+        unpaired: a row with one view only, without label or key, teaches it too; never together with `pairs`.
+        embeddings: the views whose embeddings it reads, all when None. A view that no term reads is not in `batch.z`.
+        fused: it reads `batch.fused`, and so teaches what fuses the views.
+        twins: it reads `batch.twin`, a second embedding of each cell after another random change.
+        raw: it reads `batch.raw`, what a decoder must give back.
+        predictions: it reads `batch.predicted`, and with `twins` also `batch.predicted_twin`.
+        validates: a smaller value on held-out rows means a better model; False for min-max terms.
+        aligns: it brings cells that belong together near each other, whatever their view.
+        predicts: it predicts label columns, see `Term.predict`.
+        similarity: by what it compares embeddings ("cosine", "dot", "euclidean"); None where the user has no choice.
+    """
+
+    pairs: bool = False
+    unpaired: bool = True
+    embeddings: tuple[str, ...] | None = None
+    fused: bool = False
+    twins: bool = False
+    raw: bool = False
+    predictions: bool = False
+    validates: bool = True
+    aligns: bool = False
+    predicts: bool = False
+    similarity: str | None = None
+
+    def fitting_rows(self, batch: Batch) -> Tensor:
+        """bool (B,), True where a row has the views, labels or keys without which it teaches nothing."""
+        views = batch.view_counts
+        if self.pairs:
+            return views > 1
+        if self.unpaired:
+            return views > 0
+        known = batch.key >= 0 if batch.key is not None else views < 0
+        for label in batch.y:
+            known = known | batch.labelled(label)
+        return (views > 1) | ((views > 0) & known)
 
 
 class Term(ABC):
     """One summand of an objective. Subclasses are frozen dataclasses and final."""
 
-    validates: ClassVar[bool] = True
-    """Whether a smaller value on held-out rows means a better model; False for min-max terms."""
-
-    reads_unpaired: ClassVar[bool] = True
-    """Whether rows that have one view only, without label or key, can teach this term anything."""
-
-    needs_pairs: ClassVar[bool] = False
-    """Whether a row teaches and judges only where it has two views."""
-
-    reads_fused: ClassVar[bool] = False
-    """Whether it reads `batch.fused`, and so teaches what fuses the views."""
-
-    reads_twins: ClassVar[bool] = False
-    """Whether it needs `batch.twin`, a second embedding of each cell after another random change."""
-
-    reads_raw: ClassVar[bool] = False
-    """Whether it needs `batch.raw`, what a decoder must give back."""
-
-    reads_predictions: ClassVar[bool] = False
-    """Whether it needs `batch.predicted`, what a Prediction beside it says; with `reads_twins` also of the twins."""
-
-    def embeds(self, views: Collection[str]) -> Collection[str]:
-        """Those of the views whose embeddings it reads, by default all. What no term reads is not in `batch.z`."""
-        return views
+    def needs(self) -> Needs:
+        """What it reads and what it is good for. The default reads the embeddings of every view, paired or not."""
+        return Needs()
 
     def state(self, space: Space) -> nn.Module:
         """What this term learns. The default learns nothing. Raises UsageError if the space does not suit.
 
-        A module in it that has a method `after_step()` is told of each step: moving averages, clamped temperatures.
+        Where a module in it has a method `after_step()`, it is called after each step: moving averages, clamped
+        temperatures.
         """
         return nn.Module()
 
     @abstractmethod
-    def loss(self, batch: Batch, state) -> tuple[Tensor, Parts]:
-        """A scalar to minimise, and named parts to log. Rows without a needed view are masked out."""
+    def loss(self, batch: Batch, state) -> tuple[Tensor | None, Parts]:
+        """A scalar to minimise, None where no row suits; and named parts to log.
+
+        Rows without a needed view are masked out. It is not called for a batch without any of `Needs.fitting_rows`.
+        """
+
+    def predicted_labels(self, space: Space) -> tuple[str, ...]:
+        """The label columns that `predict` gives. None by default."""
+        return ()
+
+    def predict(self, batch: Batch, state) -> Mapping[str, Tensor]:
+        """label -> log probabilities (B, C), or standardised numbers (B,), of every row. None by default."""
+        return {}
 
     def __mul__(self, weight: float) -> Objective:
         return Objective(((float(weight), self),))
@@ -102,7 +137,11 @@ class Term(ABC):
 
 @dataclass(frozen=True)
 class Objective:
-    """A weighted sum of terms: L = sum_k weight_k * term_k."""
+    """A weighted sum of terms: L = sum_k weight_k * term_k.
+
+    A term that finds no row in a batch adds 0. The sum has a gradient, if only of zeros, to every embedding and every
+    parameter of the terms: an optimiser can step, and under several processes none waits for another.
+    """
 
     terms: tuple[tuple[float, Term], ...]
 
@@ -125,36 +164,87 @@ class Objective:
     def __repr__(self) -> str:
         return " + ".join(repr(term) if weight == 1 else f"{weight:g} * {term!r}" for weight, term in self)
 
-    def state(self, space: Space) -> nn.Module:
-        """One module holding what every term learns, in order."""
+    def needs(self) -> Needs:
+        """What its terms need together: `pairs` where all do, everything else where one does."""
+        each = [term.needs() for _, term in self]
+        views = [needs.embeddings for needs in each]
+        return Needs(
+            pairs=all(needs.pairs for needs in each),
+            unpaired=any(needs.unpaired for needs in each),
+            embeddings=None if None in views else tuple(dict.fromkeys(chain(*views))),  # type: ignore[arg-type]
+            fused=any(needs.fused for needs in each),
+            twins=any(needs.twins for needs in each),
+            raw=any(needs.raw for needs in each),
+            predictions=any(needs.predictions for needs in each),
+            validates=any(needs.validates for needs in each),
+            aligns=any(needs.aligns for needs in each),
+            predicts=any(needs.predicts for needs in each),
+            similarity=next((needs.similarity for needs in each if needs.similarity), None),
+        )
+
+    def judges(self) -> Objective:
+        """The terms whose smaller value on held-out rows means a better model."""
+        return Objective(tuple((weight, term) for weight, term in self if term.needs().validates))
+
+    @property
+    def requires_fusion(self) -> bool:
+        """Whether a term reads the fused vector and cannot do without; what predicts can read each view by itself."""
+        return any(needs.fused and not needs.predicts for needs in (term.needs() for _, term in self))
+
+    def state(self, space: Space) -> nn.ModuleList:
+        """What every term learns, in order."""
+        classes = (label for label in self.predicted_labels(space) if label not in space.numbers)
+        space = replace(space, predicted=tuple(dict.fromkeys((*space.predicted, *classes))))
         return nn.ModuleList(term.state(space) for _, term in self)
 
-    def loss(self, batch: Batch, state) -> tuple[Tensor, Parts]:
+    def loss(self, batch: Batch, state: nn.ModuleList) -> tuple[Tensor, Parts]:
         """The weighted sum, and every term's value and parts, by name."""
         return self._sum(batch, state, [True] * len(self.terms))
 
-    def validation_loss(self, batch: Batch, state) -> tuple[Tensor, Parts]:
+    def validation_loss(self, batch: Batch, state: nn.ModuleList) -> tuple[Tensor, Parts]:
         """The same over the terms whose smaller value means a better model."""
-        return self._sum(batch, state, [term.validates for _, term in self])
+        return self._sum(batch, state, [term.needs().validates for _, term in self])
 
-    def _sum(self, batch, state, wanted) -> tuple[Tensor, Parts]:
-        total = batch.rows.new_zeros((), dtype=next((z.dtype for z in batch.z.values()), torch.get_default_dtype()))
-        parts: Parts = {}
-        for name, (weight, term), learnt, use in zip(self.names(), self.terms, state, wanted, strict=True):
-            if not use:
+    def _sum(self, batch: Batch, state: nn.ModuleList, included: Sequence[bool]) -> tuple[Tensor, Parts]:
+        total, parts = _zero(batch, state), Parts()
+        for name, (weight, term), term_state, is_included in zip(
+            self.names(), self.terms, state, included, strict=True
+        ):
+            if not is_included:
                 continue
-            value, own = term.loss(batch, learnt)
+            has_rows = bool(term.needs().fitting_rows(batch).any())
+            value, term_parts = term.loss(batch, term_state) if has_rows else (None, Parts())
+            value = torch.zeros_like(total) if value is None else torch.as_tensor(value)
             total = total + weight * value
             parts[name] = value.detach()
-            parts.update({f"{name}.{part}": number for part, number in own.items()})
+            parts.update({f"{name}.{part}": number for part, number in term_parts.items()})
         return total, parts
+
+    def predicted_labels(self, space: Space) -> tuple[str, ...]:
+        """The label columns that `predict` gives."""
+        return tuple(dict.fromkeys(label for _, term in self for label in term.predicted_labels(space)))
+
+    def predict(self, batch: Batch, state: nn.ModuleList) -> dict[str, Tensor]:
+        """label -> log probabilities (B, C) or standardised numbers (B,), by the first term that predicts the label."""
+        outputs: dict[str, Tensor] = {}
+        for (_, term), term_state in zip(self.terms, state, strict=True):
+            outputs = {**term.predict(batch, term_state), **outputs}
+        return outputs
 
     def names(self) -> list[str]:
         """The terms' names as they are logged: 'InfoNCE', and 'InfoNCE-2' for a second one."""
-        seen: dict[str, int] = {}
+        counts: dict[str, int] = {}
         names = []
         for _, term in self:
             name = type(term).__name__
-            seen[name] = seen.get(name, 0) + 1
-            names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+            counts[name] = counts.get(name, 0) + 1
+            names.append(name if counts[name] == 1 else f"{name}-{counts[name]}")
         return names
+
+
+def _zero(batch: Batch, state: nn.Module) -> Tensor:
+    """0, as a function of every embedding and of all that the terms learn. What a cell holds is not read."""
+    fused = [] if batch.fused is None else [batch.fused]
+    tensors = [*batch.z.values(), *fused, *batch.twin.values(), *state.parameters()]
+    dtype = tensors[0].dtype if tensors else torch.get_default_dtype()
+    return sum((tensor.flatten()[:0].sum() for tensor in tensors), start=batch.rows.new_zeros((), dtype=dtype))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -16,8 +15,8 @@ from bouba.nn.similarity import row_similarity, similarity_table
 from bouba.nn.tiles import pair_codes, slices
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_similarity, check_tile, precise
-from bouba.terms.rows import nothing, paired
-from bouba.terms.term import Parts, Space, Term
+from bouba.terms.rows import averaged, paired, summed
+from bouba.terms.term import Needs, Space, Term
 
 MININGS = ("semi-hard", "hardest", "all")
 
@@ -162,24 +161,24 @@ class Triplet(Term):
     Triplet(margin=0.2, mining='hardest', similarity='cosine', pairs=None, tile=256)
     """
 
-    reads_unpaired: ClassVar[bool] = False
-    needs_pairs: ClassVar[bool] = True
-
     margin: float = 0.2
     mining: str = "semi-hard"
     similarity: str = "cosine"
     pairs: tuple[tuple[str, str], ...] | None = None
     tile: int = 256
 
-    def state(self, space: Space):
+    def needs(self) -> Needs:
+        return Needs(pairs=True, unpaired=False, aligns=True, similarity=self.similarity)
+
+    def state(self, space: Space) -> nn.Module:
         check_pairs("Triplet", self.pairs, space)
         _check_choices(self.margin, self.mining, self.similarity)
-        return super().state(space)
+        return nn.Module()
 
     def loss(self, batch, state):
-        total, used, alike = nothing(batch, state), 0, 0.0
+        costs, alike = [], 0.0
         for z_a, z_b, key in paired(batch, self.pairs, least=2):
-            total = total + triplet(
+            cost = triplet(
                 z_a,
                 z_b,
                 margin=self.margin,
@@ -188,6 +187,6 @@ class Triplet(Term):
                 key=key,
                 tile=self.tile,
             )
-            used, alike = used + 1, alike + self.margin * (len(z_a) - 1 if self.mining == "all" else 1)
-        parts: Parts = {"of_margin": total.detach() / alike} if used else {}
-        return total / max(used, 1), parts
+            costs.append(cost)
+            alike += self.margin * (len(z_a) - 1 if self.mining == "all" else 1)  # the cost of rows that all look alike
+        return averaged(costs), {"of_margin": summed(costs).detach() / alike} if costs else {}

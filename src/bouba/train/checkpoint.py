@@ -18,7 +18,7 @@ from bouba.errors import DataError
 
 
 def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict | None, facts: dict) -> None:
-    """Write weights, optimiser and random states after an epoch. Written beside and renamed: never half there.
+    """Write weights, optimiser and random states after an epoch, under another name, then rename: never half written.
 
     Args:
         folder: where it goes; an older checkpoint there is replaced.
@@ -26,25 +26,25 @@ def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict |
         best: the best state_dict so far under early stopping, if any.
         facts: JSON-able: epoch, step, history, what must match on resuming.
     """
-    beside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    save_file(_plain(changing(network)), beside / "network.safetensors")
+    partial = folder.with_name(folder.name + ".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(_plain(changing(network)), partial / "network.safetensors")
     if best is not None:
-        save_file(_plain(best), beside / "best.safetensors")
+        save_file(_plain(best), partial / "best.safetensors")
     state = optimizer.state_dict()
     tensors = {f"{i}.{k}": v for i, s in state["state"].items() for k, v in s.items() if isinstance(v, torch.Tensor)}
     tensors |= {"random.torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
-    save_file(_plain(tensors), beside / "optimizer.safetensors")
+    save_file(_plain(tensors), partial / "optimizer.safetensors")
     facts = facts | {"groups": state["param_groups"], "random": _random_states()}
-    (beside / "facts.json").write_text(json.dumps(facts))
+    (partial / "facts.json").write_text(json.dumps(facts))
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         os.replace(folder, old)
-    os.replace(beside, folder)
+    os.replace(partial, folder)
     shutil.rmtree(old, ignore_errors=True)
 
 

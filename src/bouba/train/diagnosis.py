@@ -1,4 +1,4 @@
-"""Is it learning? Numbers of each batch, and a plain sentence when they look wrong."""
+"""Is it learning? Numbers of each batch, and a sentence when they look wrong."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ def measure(batch: Batch) -> Parts:
         n = len(u)
         if n > 1:
             centres[name] = u.mean(0)
-            own = u.square().sum()  # cosines of cells with themselves
-            parts[f"similarity.{name}"] = (u.sum(0).square().sum() - own) / (n * (n - 1))
+            diagonal = u.square().sum()  # cosines of cells with themselves
+            parts[f"similarity.{name}"] = (u.sum(0).square().sum() - diagonal) / (n * (n - 1))
     gaps = [(centres[a] - centres[b]).norm() for a, b in itertools.combinations(centres, 2)]
     if gaps:
         parts["gap"] = torch.stack(gaps).mean()
     if batch.key is not None and bool((batch.key >= 0).any()):
-        known = batch.key[batch.key >= 0]
-        _, place, count = known.unique(return_inverse=True, return_counts=True)
+        keys = batch.key[batch.key >= 0]
+        _, place, count = keys.unique(return_inverse=True, return_counts=True)
         parts["repeats"] = (count[place] > 1).float().mean()
     return parts
 
 
 def verdicts(row: Mapping[str, float]) -> dict[str, str]:
-    """What looks wrong in a history row -> that in words; nothing where all is well. Early epochs may look bad."""
-    said = {}
+    """Problem -> warning, of what looks wrong in a history row; empty where all is well. Early epochs may look bad."""
+    warnings = {}
     for name, value in row.items():
         term, _, part = name.rpartition(".")
         if name.startswith("similarity.") and value > COLLAPSED:
-            said[f"collapsed {part}"] = (
+            warnings[f"collapsed {part}"] = (
                 f"the embeddings of {part!r} have collapsed: two of them at random have cosine {value:.2f}. "
                 "Lower lr, raise batch_size, or see whether its cells are all alike"
             )
         elif part == "of_chance" and value > AT_CHANCE:
-            said[f"{term} at chance"] = (
+            warnings[f"{term} at chance"] = (
                 f"{term} stands at {value:.2f} of what guessing costs: nothing is learnt yet. "
                 "See whether the pairs are right, then try another lr or more epochs"
             )
         elif part == "of_chance" and value < SOLVED:
-            said[f"{term} solved"] = (
+            warnings[f"{term} solved"] = (
                 f"{term} is solved: {value:.3f} of what guessing costs. More epochs teach nothing; raise batch_size, "
                 "and see whether one view gives the pair away, as a file name in a caption does"
             )
     if row.get("repeats", 0.0) > REPEATED:
-        said["repeats"] = (
+        warnings["repeats"] = (
             f"{row['repeats']:.0%} of a batch's rows show what another of its rows shows; "
             "these are no negatives of each other, so few are left: lower batch_size or name a finer key"
         )
-    return said
+    return warnings

@@ -56,7 +56,7 @@ class Schedule:
 
 @dataclass
 class Progress:
-    """Where training stands; what a checkpoint keeps besides tensors."""
+    """How far training has come, and its best weights so far."""
 
     epoch: int = 0
     best: float = math.inf
@@ -101,7 +101,7 @@ def _leave() -> None:
     does not wait, so that whoever started them sees it."""
     if not dist.is_initialized() or getattr(sys, "last_value", None) is not None:
         return
-    with contextlib.suppress(RuntimeError):  # another one has already failed, and says so itself
+    with contextlib.suppress(RuntimeError):  # another one has already failed and reports it
         dist.barrier()
     dist.destroy_process_group()
 
@@ -136,66 +136,62 @@ def train(
     """
     optimizer = optimizer_for(network, schedule)
     model, optimizer = fabric.prepare(network, optimizer)
-    where = Progress()
+    progress = Progress()
     shapes = {name: list(p.shape) for name, p in network.named_parameters()}
     same = {"schedule": vars(schedule), "data": fingerprint, "shapes": shapes}
     history: list[Row] = []
-    checkpoint = folder / "checkpoint" if folder else None
-    if resume and checkpoint and has_checkpoint(checkpoint):
-        facts, where.best_weights = load_checkpoint(
-            checkpoint, network=fabric.unwrap_model(model), optimizer=optimizer, same=same
+    if resume and folder and has_checkpoint(folder / "checkpoint"):
+        facts, progress.best_weights = load_checkpoint(
+            folder / "checkpoint", network=fabric.unwrap_model(model), optimizer=optimizer, same=same
         )
         history = facts["history"]
-        where.epoch, where.best, where.best_epoch = facts["epoch"], facts["best"], facts["best_epoch"]
-        log.info("resumed after epoch %d", where.epoch)
-    while where.epoch < schedule.epochs and not _tired(where, schedule):
+        progress.epoch, progress.best, progress.best_epoch = facts["epoch"], facts["best"], facts["best_epoch"]
+        log.info("resumed after epoch %d", progress.epoch)
+    while progress.epoch < schedule.epochs and not _out_of_patience(progress, schedule):
         started = time.perf_counter()
-        row = {"epoch": where.epoch + 1} | _epoch(fabric, model, optimizer, batches, schedule, where.epoch)
+        row = {"epoch": progress.epoch + 1} | _epoch(fabric, model, optimizer, batches, schedule, progress.epoch)
         if validation is not None:
             row["validation"] = validate(fabric, model, validation)
-            if row["validation"] < where.best:
-                where.best, where.best_epoch = row["validation"], where.epoch + 1
-                where.best_weights = {k: v.clone() for k, v in changing(fabric.unwrap_model(model)).items()}
+            _keep_best(progress, row["validation"], fabric.unwrap_model(model))
         row["seconds"] = round(time.perf_counter() - started, 3)
-        where.epoch += 1
-        if where.epoch >= max(3, schedule.epochs // 5):
-            _warn(row, where)
+        progress.epoch += 1
+        if progress.epoch >= max(3, schedule.epochs // 5):
+            _warn(row, progress)
         history.append(row)
-        if checkpoint and folder and fabric.is_main_process:
-            saved = {
-                "epoch": where.epoch,
-                "best": where.best,
-                "best_epoch": where.best_epoch,
-                "history": history,
-            }
-            saved |= same
+        if folder and fabric.is_main_process:
+            facts = {"epoch": progress.epoch, "best": progress.best, "best_epoch": progress.best_epoch}
+            facts |= {"history": history} | same
+            unwrapped = fabric.unwrap_model(model)
             save_checkpoint(
-                checkpoint,
-                network=fabric.unwrap_model(model),
-                optimizer=optimizer,
-                best=where.best_weights,
-                facts=saved,
+                folder / "checkpoint", network=unwrapped, optimizer=optimizer, best=progress.best_weights, facts=facts
             )
             (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
         on_epoch(row)
-    if where.best_weights is not None:
-        network.load_state_dict(where.best_weights, strict=False)
+    if progress.best_weights is not None:
+        network.load_state_dict(progress.best_weights, strict=False)
     network.eval()
     return history
 
 
-def _warn(row: Row, where: Progress) -> None:
-    """Say what looks wrong, each thing once."""
-    for what, said in verdicts(row).items():
-        if what not in where.warned:
-            where.warned.add(what)
-            log.warning("epoch %d: %s", where.epoch, said)
+def _keep_best(progress: Progress, validation: float, network: nn.Module) -> None:
+    """Note the weights of this epoch if they judge held-out rows better than those of any epoch before."""
+    if validation < progress.best:
+        progress.best, progress.best_epoch = validation, progress.epoch + 1
+        progress.best_weights = {name: tensor.clone() for name, tensor in changing(network).items()}
 
 
-def _tired(where: Progress, schedule: Schedule) -> bool:
-    return (
-        schedule.patience is not None and where.best_epoch > 0 and where.epoch - where.best_epoch >= schedule.patience
-    )
+def _warn(row: Row, progress: Progress) -> None:
+    """Log what looks wrong, each problem once."""
+    for problem, warning in verdicts(row).items():
+        if problem not in progress.warned:
+            progress.warned.add(problem)
+            log.warning("epoch %d: %s", progress.epoch, warning)
+
+
+def _out_of_patience(progress: Progress, schedule: Schedule) -> bool:
+    if schedule.patience is None or not progress.best_epoch:
+        return False
+    return progress.epoch - progress.best_epoch >= schedule.patience
 
 
 def _epoch(fabric: Accelerator, model, optimizer, batches: DataLoader, schedule: Schedule, epoch: int) -> Row:

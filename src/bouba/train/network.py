@@ -1,9 +1,8 @@
-"""All that is trained: the towers, and what the objective's terms learn."""
+"""All that is trained: the towers, the fusion, and the parameters of the objective's terms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -15,8 +14,7 @@ from bouba.data.loader import Rows
 from bouba.nn.by_view import ByView
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
-from bouba.terms.prediction import Prediction
-from bouba.terms.term import Objective, Parts, Space, Term
+from bouba.terms.term import Needs, Objective, Parts, Space
 from bouba.towers.tower import Tower
 from bouba.train.diagnosis import measure
 
@@ -38,31 +36,29 @@ class Network(nn.Module):
         self.drop = 0.0 if fusion is None else fusion.drop
         self.fusion = None if fusion is None or space.fused is None else fusion.build(len(towers), space.fused)
         self.objective = objective
-        fused = self.fusion is not None
-        self.read = [name for name in towers if fused or any(name in term.embeds(towers) for _, term in objective)]
-        heads = [term for _, term in objective if isinstance(term, Prediction)]
-        predicted = dict.fromkeys(label for term in heads for label in term.columns(space))
-        classes = tuple(label for label in predicted if label not in space.numbers)
-        self.state = objective.state(replace(space, predicted=classes))
+        read = objective.needs().embeddings
+        self.read = [name for name in towers if self.fusion is not None or read is None or name in read]
+        self.predicted_labels = objective.predicted_labels(space)
+        self.state = objective.state(space)
         self.chunk_size = chunk_size
 
     def embed(self, batch: Batch) -> Batch:
         """The batch with z of the views that are read, view -> (B, dim), zeros where the row lacks it; fused where
         views are fused, twin and raw where they are read. Inputs are varied in training; where twins are read without
         training too, else both would be equal."""
-        twins = any(term.reads_twins for term in self._at_work())
-        vary = self.training or twins
+        needs = self._needs()
+        vary = self.training or needs.twins
         batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.read}))
-        if twins:
+        if needs.twins:
             batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.read})
-        if any(term.reads_raw for _, term in self.objective):
-            asked = [name for name in self.towers if self._raw_width(name) and batch.inputs[name]]
-            batch = batch.replace(raw={name: self._raw(name, batch) for name in asked})
+        if needs.raw:
+            decodable = [name for name in self.towers if self._raw_width(name) and batch.inputs[name]]
+            batch = batch.replace(raw={name: self._raw(name, batch) for name in decodable})
         return batch
 
-    def _at_work(self) -> list[Term]:
-        """The terms that are computed: in training all, else those that judge."""
-        return [term for _, term in self.objective if self.training or term.validates]
+    def _needs(self) -> Needs:
+        """What the terms that are computed need: in training all of them, else those that judge."""
+        return (self.objective if self.training else self.objective.judges()).needs()
 
     def fuse(self, batch: Batch) -> Batch:
         """The batch with fused (B, dim) from z and present, where views are fused; some are hidden in training."""
@@ -84,9 +80,7 @@ class Network(nn.Module):
             return batch.rows.new_zeros((len(batch), width), dtype=next(tower.projection.parameters()).dtype)
         chunks = [rows] if self.chunk_size is None or not self.training else rows.split(self.chunk_size)
         forward = partial(self._embed_rows, tower, batch, name, vary=vary, features=features)
-        if (
-            len(chunks) > 1
-        ):  # gradient caching: nothing inside the tower is kept, each chunk is run again on the way back
+        if len(chunks) > 1:  # gradient caching: the tower's activations are dropped, each chunk is run again backward
             z = torch.cat([checkpoint(forward, chunk, use_reentrant=False) for chunk in chunks])
         else:
             z = forward(rows)
@@ -111,10 +105,11 @@ class Network(nn.Module):
         batch = self.embed(batch)
         fused = None if batch.fused is None else _precise({"": batch.fused})[""]
         batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin), fused=fused)
-        if any(term.reads_predictions for term in self._at_work()):
-            batch = batch.replace(predicted=self.predict(batch))
+        if self._needs().predictions:
+            batch = batch.replace(predicted=_classes(self.predict(batch)))
             if batch.twin:
-                batch = batch.replace(predicted_twin=self.predict(self.fuse(batch.replace(z=batch.twin))))
+                twins = self.fuse(batch.replace(z=batch.twin))
+                batch = batch.replace(predicted_twin=_classes(self.predict(twins)))
         batch = gather(batch) if self.training else batch
         if not self.training:
             return self.objective.validation_loss(batch, self.state)
@@ -122,12 +117,8 @@ class Network(nn.Module):
         return loss, parts | measure(batch)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """label -> log probabilities (B, C), of the labels of classes, by the first Prediction that has the label."""
-        found: dict[str, Tensor] = {}
-        for (_, term), learnt in zip(self.objective, self.state, strict=True):  # type: ignore[call-overload]
-            if isinstance(term, Prediction):
-                found = term.predict(batch, learnt) | found
-        return {label: value for label, value in found.items() if value.dim() == 2}
+        """label -> log probabilities (B, C) or standardised numbers (B,), by the first term that predicts the label."""
+        return self.objective.predict(batch, self.state)
 
     def measure_domains(self, rows: Rows, *, most: int = 4096, batch_size: int = 512) -> None:
         """Keep each domain's BatchNorm statistics, from up to `most` of its rows, without augmentation. They are drawn:
@@ -136,13 +127,13 @@ class Network(nn.Module):
         draw = torch.Generator().manual_seed(0)
         device = next(self.parameters()).device
         for tower in dict.fromkeys(self.towers.values()):  # one that views share is measured once, over all of them
-            views = [name for name, own in self.towers.items() if own is tower]
+            views = [name for name, other in self.towers.items() if other is tower]
             for code in range(len(tower.statistics.values)) if tower.statistics else ():  # type: ignore[arg-type]
                 forwards = []
                 for name in views:
-                    own = (rows.present[name] & (rows.domain == code)).nonzero(as_tuple=True)[0]
-                    own = own[torch.randperm(len(own), generator=draw)[:most]]
-                    chunks = own.tensor_split(max(1, round(len(own) / batch_size))) if len(own) > 1 else ()
+                    cells = (rows.present[name] & (rows.domain == code)).nonzero(as_tuple=True)[0]
+                    cells = cells[torch.randperm(len(cells), generator=draw)[:most]]
+                    chunks = cells.tensor_split(max(1, round(len(cells) / batch_size))) if len(cells) > 1 else ()
                     forwards += [partial(self._encode, name, rows, chunk, device) for chunk in chunks]
                 if forwards:
                     tower.statistics.measure(code, forwards)  # type: ignore[union-attr, operator]
@@ -151,12 +142,17 @@ class Network(nn.Module):
         self.towers[name].encoder(**rows.batch(chunk).to(device).inputs[name])  # type: ignore[operator, union-attr]
 
     def after_step(self) -> None:
-        """What the objective learns settles: temperatures go back into range, moving averages take in the step."""
+        """Temperatures go back into range, moving averages take in the step: whatever has a method `after_step`."""
         for module in self.state.modules():
-            if settle := getattr(module, "after_step", None):
-                settle()
+            if after_step := getattr(module, "after_step", None):
+                after_step()
 
 
 def _precise(z: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """In float32 or better."""
     return {name: value.float() if value.dtype.itemsize < 4 else value for name, value in z.items()}
+
+
+def _classes(predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of label columns of classes."""
+    return {label: value for label, value in predictions.items() if value.dim() == 2}

@@ -17,7 +17,7 @@ def progress_bar(label: str, epochs: int) -> Iterator[Callable[[dict], None]]:
         task = progress.add_task(label, total=epochs)
 
         def advance(row: dict) -> None:
-            shown = " ".join(f"{name} {row[name]:.3f}" for name in ("loss", "validation") if name in row)
-            progress.update(task, completed=row["epoch"], description=f"{label} {shown}")
+            losses = " ".join(f"{name} {row[name]:.3f}" for name in ("loss", "validation") if name in row)
+            progress.update(task, completed=row["epoch"], description=f"{label} {losses}")
 
         yield advance
