@@ -177,7 +177,7 @@ def test_saving_deletes_nothing_else(twins, tmp_path):
 
 
 def test_a_file_names_classes_only():
-    for name in ("bouba.learner:load", "bouba.persist:Path"):
+    for name in ("bouba.persist:load", "bouba.persist:Path"):
         with pytest.raises(RecipeError, match="which is no class of bouba's"):
             class_of(name)
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bouba.align import Moments
 from bouba.errors import RecipeError
-from bouba.persist import pack, read_model, unpack, write_model
+from bouba.persist import pack, read_arrays, read_model, unpack, write_model
 
 plain = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text()
 nested = st.recursive(
@@ -28,8 +29,8 @@ class Mine:
 
 
 def through_json(attributes):
-    facts, tensors = pack(attributes)
-    return unpack(json.loads(json.dumps(facts)), tensors)
+    facts, arrays = pack(attributes)
+    return unpack(json.loads(json.dumps(facts)), arrays)
 
 
 @given(value=nested)
@@ -63,20 +64,20 @@ def test_names_with_dots_stay_apart():
 def test_dataclasses_of_arrays_survive_the_disk(tmp_path):
     x = np.random.default_rng(0).normal(size=(20, 3))
     moments = Moments.of({"a": x, "b": x[:, :2]})
-    facts, tensors = pack({"moments_": moments, "k": 3})
-    write_model(tmp_path / "m", {"fitted": facts}, tensors)
-    facts, tensors = read_model(tmp_path / "m")
-    found = unpack(facts["fitted"], tensors)
+    facts, arrays = pack({"moments_": moments, "k": 3})
+    write_model(tmp_path / "m", {"fitted": facts}, arrays)
+    facts, file = read_model(tmp_path / "m")
+    found = unpack(facts["fitted"], read_arrays(file))
     assert found["k"] == 3
     assert (found["moments_"].names, found["moments_"].widths) == (("a", "b"), (3, 2))
     np.testing.assert_array_equal(found["moments_"].products, moments.products)
 
 
 def test_refusals():
-    facts, tensors = pack({"it": Mine(np.ones(2))})
+    facts, arrays = pack({"it": Mine(np.ones(2))})
     with pytest.raises(RecipeError, match=r"custom=\[Mine\]"):
-        unpack(facts, tensors)
-    np.testing.assert_array_equal(unpack(facts, tensors, [Mine])["it"].numbers, [1, 1])
+        unpack(facts, arrays)
+    np.testing.assert_array_equal(unpack(facts, arrays, [Mine])["it"].numbers, [1, 1])
     with pytest.raises(RecipeError, match="cannot save a function; use plain values and frozen dataclasses"):
         pack({"it": pack})
     with pytest.raises(RecipeError, match="cannot save it, an array of object; use an array of numbers"):
@@ -86,3 +87,15 @@ def test_refusals():
 def test_keys_that_are_no_text_come_back_as_they_were():
     given = {"weights": {0: 1.0, 1: (2.0, {"a": True})}}
     assert unpack(*pack(given)) == given
+
+
+def test_arrays_are_written_as_torch_would_write_them(tmp_path):
+    arrays = {"wide": np.asfortranarray(np.arange(12.0).reshape(3, 4)), "one": np.array(3), "yes": np.array([True])}
+    arrays |= {"none": np.zeros((0, 2), np.float32)}
+    write_model(tmp_path / "arrays", {}, arrays)
+    write_model(tmp_path / "tensors", {}, {name: torch.tensor(array) for name, array in arrays.items()})
+    one, other = (read_model(tmp_path / name)[1] for name in ("arrays", "tensors"))
+    assert one.read_bytes() == other.read_bytes()
+    for name, array in read_arrays(one).items():
+        np.testing.assert_array_equal(array, arrays[name])
+        assert array.shape == arrays[name].shape

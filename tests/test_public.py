@@ -4,11 +4,16 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
 import bouba
 
 
-def run(*arguments: str) -> str:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
+def run(*arguments: str, folder=None) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def worked() -> float:
@@ -37,7 +42,7 @@ def test_the_public_surface():
         "FusionClassifier", "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner",
         "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner",
         "NGrams", "NTXent", "NearestTranslator", "Onnx", "Prediction", "Pretrained", "PseudoPairs", "Reconstruction",
-        "Regression", "RegressionTranslator", "ResNet", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR",
+        "Regression", "RegressionTranslator", "ResNet", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR",
         "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer", "Triplet",
         "VGG", "Views", "WordVectors", "ZeroShotClassifier", "__version__", "diagnose", "evaluate", "explain",
         "explain_match", "fine_tune", "impute", "linear_probe", "load", "match_saliency", "read", "saliency",
@@ -50,10 +55,10 @@ def test_help_answers_at_once():
     spent = []
     for _ in range(3):
         started = worked()
-        said = run("-c", "import sys; sys.argv = ['bouba', '--help']; from bouba.cli import main; main()")
+        printed = run("-c", "import sys; sys.argv = ['bouba', '--help']; from bouba.cli import main; main()")
         spent.append(worked() - started)
-    assert "demo" in said
-    assert "search" in said
+    assert "demo" in printed
+    assert "search" in printed
     assert 0 < min(spent) < 0.5
 
 
@@ -68,3 +73,58 @@ except SystemExit:
     print(sorted({"torch", "sklearn", "numpy", "pandas"} & set(sys.modules)))
 """
     assert run("-c", code).strip().endswith("[]")
+
+
+WITHOUT_TORCH = """
+import sys
+import numpy as np
+import bouba
+from bouba.align import LinearBaseline
+random = np.random.default_rng(0)
+x = random.normal(size=(60, 4))
+blocks = {{"left": x, "right": x @ random.normal(size=(4, 3))}}
+{}
+assert "torch" not in sys.modules, "torch was imported"
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "bouba.CCA(2).fit(blocks).transform(blocks)",
+        "bouba.CCA(2).fit(blocks).predict({'left': x})",
+        "bouba.KernelCCA(2).fit(blocks).transform(blocks)",
+        "bouba.MatrixFreeCCA(2, max_iter=5, tol=9).fit(blocks).transform(blocks)",
+        "LinearBaseline(2).fit(blocks).embed(blocks)",
+        "bouba.CCA(2).fit(bouba.read('things.csv')).text_view('a word')",
+        "bouba.evaluate(bouba.CCA(2).fit(blocks), bouba.Views(blocks))",
+        "bouba.CCA(2).fit(blocks).save('model'); bouba.load('model').transform(blocks)",
+    ],
+)
+def test_what_is_solved_needs_no_torch(code, tmp_path):
+    (tmp_path / "things.csv").write_text(
+        "caption,width,height\n" + "".join(f"thing {'abc'[i % 3]} {i},{i},{i * i}\n" for i in range(40))
+    )
+    run("-c", WITHOUT_TORCH.format(code), folder=tmp_path)
+
+
+def test_a_loaded_model_does_not_load_what_trains(tmp_path):
+    views = bouba.Views({"a": ["red", "blue", "green"] * 8, "b": np.eye(24)}, kinds={"a": "text"})
+    bouba.CLIP(epochs=1, dim=4).fit(views).save(tmp_path / "model")
+    code = "import sys, bouba; bouba.load('model').embed(bouba.Views({'a': ['red']}, kinds={'a': 'text'}))\n"
+    unused = "{'accelerate', 'transformers', 'onnxruntime', 'torch._dynamo', 'sympy', 'tokenizers', 'PIL'}"
+    assert run("-c", f"{code}print(sorted({unused} & set(sys.modules)))", folder=tmp_path).strip() == "[]"
+
+
+def test_a_function_with_the_name_of_its_file_is_the_function():
+    code = "import bouba.terms.mmd; from bouba.terms import mmd; from bouba import terms; print(mmd is terms.mmd, mmd)"
+    assert run("-c", code).startswith("True <function mmd")
+
+
+def test_every_room_lists_its_names():
+    for name in ("adapt", "align", "evaluation", "fuse", "metrics", "report", "runs", "search", "terms", "towers"):
+        room = getattr(bouba, name)
+        assert room.__all__
+        assert {public for public in room.__all__ if getattr(room, public) is not None} <= set(dir(room))
+    with pytest.raises(AttributeError, match=r"module 'bouba.align' has no attribute 'CAC'"):
+        _ = bouba.align.CAC

@@ -6,13 +6,31 @@
 Importing bouba does no work: every name is imported when it is first used.
 """
 
-from __future__ import annotations
-
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bouba.lazy import attach
+
+# Threads that wait in a loop make training five times slower as soon as something else uses the processor
+# (docs/log.md). This only has an effect before torch is imported, and never overrules you.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from bouba import adapt as adapt
+    from bouba import align as align
+    from bouba import data as data
+    from bouba import errors as errors
+    from bouba import evaluation as evaluation
+    from bouba import fuse as fuse
+    from bouba import metrics as metrics
+    from bouba import report as report
+    from bouba import runs as runs
+    from bouba import search as search
+    from bouba import terms as terms
+    from bouba import towers as towers
+    from bouba import transfer as transfer
     from bouba.adapt import DANN as DANN
     from bouba.adapt import TCA as TCA
     from bouba.adapt import AdaptedCLIP as AdaptedCLIP
@@ -42,12 +60,12 @@ if TYPE_CHECKING:
     from bouba.fuse import match_saliency as match_saliency
     from bouba.fuse import saliency as saliency
     from bouba.learner import Learner as Learner
-    from bouba.learner import load as load
     from bouba.nn.fusion import AttentionFusion as AttentionFusion
     from bouba.nn.fusion import ConcatFusion as ConcatFusion
     from bouba.nn.fusion import GatedFusion as GatedFusion
     from bouba.nn.fusion import LowRankFusion as LowRankFusion
     from bouba.nn.fusion import SumFusion as SumFusion
+    from bouba.persist import load as load
     from bouba.runs import Run as Run
     from bouba.terms import CORAL as CORAL
     from bouba.terms import MMD as MMD
@@ -89,116 +107,5 @@ if TYPE_CHECKING:
     from bouba.transfer import fine_tune as fine_tune
     from bouba.transfer import impute as impute
     from bouba.transfer import linear_probe as linear_probe
-
-# Threads that wait in a loop make training five times slower as soon as something else uses the processor
-# (docs/log.md). This only has an effect before torch is imported, and never overrules you.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-_HOME = {
-    "AdaptedCLIP": "adapt",
-    "Adversarial": "terms",
-    "AttentionFusion": "nn.fusion",
-    "CCA": "align",
-    "CLIP": "align",
-    "CORAL": "terms",
-    "CORALAligner": "adapt",
-    "CRNN": "towers",
-    "ConcatFusion": "nn.fusion",
-    "ConditionalGAN": "transfer",
-    "ConvNet": "towers",
-    "Correlation": "terms",
-    "DANN": "adapt",
-    "DeepCCA": "align",
-    "DeepCORAL": "adapt",
-    "DomainAdversarial": "terms",
-    "Entropy": "terms",
-    "ExplicitNegatives": "terms",
-    "FlowMatching": "terms",
-    "FlowTranslator": "transfer",
-    "Frames": "towers",
-    "FusionClassifier": "fuse",
-    "FusionRegressor": "fuse",
-    "GatedFusion": "nn.fusion",
-    "InfoNCE": "terms",
-    "KernelCCA": "align",
-    "LSTM": "towers",
-    "Learner": "learner",
-    "LowRankFusion": "nn.fusion",
-    "MLP": "towers",
-    "MMD": "terms",
-    "MMDAdapter": "adapt",
-    "MatrixFreeCCA": "align",
-    "MultimodalAutoencoder": "fuse",
-    "MultitaskLearner": "fuse",
-    "NGrams": "towers",
-    "NTXent": "terms",
-    "NearestTranslator": "transfer",
-    "Onnx": "towers",
-    "Prediction": "terms",
-    "Pretrained": "towers",
-    "PseudoPairs": "terms",
-    "Reconstruction": "terms",
-    "Regression": "terms",
-    "RegressionTranslator": "transfer",
-    "ResNet": "towers",
-    "Run": "runs",
-    "SameAs": "towers",
-    "SelfTraining": "terms",
-    "SigmoidPairs": "terms",
-    "SimCLR": "align",
-    "SubspaceAligner": "adapt",
-    "SumFusion": "nn.fusion",
-    "SupervisedContrastive": "terms",
-    "TCA": "adapt",
-    "Tabular": "towers",
-    "Trained": "transfer",
-    "Transformer": "towers",
-    "Triplet": "terms",
-    "VGG": "towers",
-    "Views": "data",
-    "WordVectors": "towers",
-    "ZeroShotClassifier": "align",
-    "diagnose": "adapt",
-    "evaluate": "evaluation",
-    "explain": "fuse",
-    "explain_match": "fuse",
-    "fine_tune": "transfer",
-    "impute": "transfer",
-    "linear_probe": "transfer",
-    "load": "learner",
-    "match_saliency": "fuse",
-    "read": "data",
-    "saliency": "fuse",
-    "split": "data",
-}
-_ROOMS = (
-    "adapt",
-    "align",
-    "data",
-    "errors",
-    "evaluation",
-    "fuse",
-    "metrics",
-    "report",
-    "runs",
-    "search",
-    "terms",
-    "towers",
-    "transfer",
-)
-__all__ = ["__version__", "samples", *_HOME]
-__version__ = "0.1.0"
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"bouba.{_HOME[name]}"), name)
-    if name == "samples":
-        return importlib.import_module("bouba.data.samples")
-    if name in _ROOMS:
-        return importlib.import_module(f"bouba.{name}")
-    raise AttributeError(f"module 'bouba' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])
+else:
+    __all__ = ["__version__", *attach(__name__)]

@@ -1,4 +1,4 @@
-"""Models on disk: JSON for what they are, safetensors for what they learnt. No pickle anywhere.
+"""Models on disk: JSON for what they are, safetensors for their fitted numbers. No pickle anywhere.
 
 A model folder holds `model.json` (format, class, constructor arguments, fitted facts) and `model.safetensors`.
 Descriptions (terms, encoder specs, augmentations, objectives) are stored as {"is": "bouba.terms:InfoNCE", ...};
@@ -12,13 +12,16 @@ import importlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bouba.errors import DataError, RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 1
 MODEL_FILES = {"model.json", "model.safetensors"}
@@ -37,19 +40,19 @@ def describe(value, arrays: dict[str, np.ndarray] | None = None, at: str = "") -
         return value.item()
     if isinstance(value, PLAIN):
         return value
-    inside = lambda inner, step: describe(inner, arrays, f"{at}.{step}")  # noqa: E731
+    described = lambda inner, step: describe(inner, arrays, f"{at}.{step}")  # noqa: E731
     if isinstance(value, tuple):
-        return {"is": "tuple", "of": [inside(inner, i) for i, inner in enumerate(value)]}
+        return {"is": "tuple", "of": [described(inner, i) for i, inner in enumerate(value)]}
     if isinstance(value, list):
-        return [inside(inner, i) for i, inner in enumerate(value)]
+        return [described(inner, i) for i, inner in enumerate(value)]
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
-            return {"is": "items", "of": [inside([name, inner], i) for i, (name, inner) in enumerate(value.items())]}
-        return {"is": "dict", "of": {name: inside(inner, name) for name, inner in value.items()}}
+            return {"is": "items", "of": [described([name, inner], i) for i, (name, inner) in enumerate(value.items())]}
+        return {"is": "dict", "of": {name: described(inner, name) for name, inner in value.items()}}
     if isinstance(value, np.ndarray) and arrays is not None:
         return _describe_array(value, arrays, at)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: inside(getattr(value, f.name), f.name) for f in dataclasses.fields(value) if f.init}
+        fields = {f.name: described(getattr(value, f.name), f.name) for f in dataclasses.fields(value) if f.init}
         return {"is": name_of(type(value)), **fields}
     raise RecipeError(
         f"cannot save a {type(value).__name__}; use plain values and frozen dataclasses (terms, encoders) as arguments"
@@ -72,51 +75,48 @@ def rebuild(data, custom: Iterable[type] = (), arrays: Mapping[str, np.ndarray] 
     """The inverse of `describe`.
 
     Args:
-        data: what `describe` gave.
+        data: a description, from `describe`.
         custom: classes of yours that the description may name.
-        arrays: what `describe` put into its own.
+        arrays: those that `describe` took out of it.
     """
-    inside = lambda inner: rebuild(inner, custom, arrays)  # noqa: E731
+    rebuilt = lambda inner: rebuild(inner, custom, arrays)  # noqa: E731
     if isinstance(data, list):
-        return [inside(inner) for inner in data]
+        return [rebuilt(inner) for inner in data]
     if not isinstance(data, dict):
         return data
     if data["is"] == "tuple":
-        return tuple(inside(inner) for inner in data["of"])
+        return tuple(rebuilt(inner) for inner in data["of"])
     if data["is"] == "dict":
-        return {name: inside(inner) for name, inner in data["of"].items()}
+        return {name: rebuilt(inner) for name, inner in data["of"].items()}
     if data["is"] == "items":
-        return dict(map(inside, data["of"]))
+        return dict(map(rebuilt, data["of"]))
     if data["is"] == "strings":
         return np.array(data["of"], dtype=data["dtype"])
     if data["is"] == "array":
         return (arrays or {})[data["of"]]
-    fields = {name: inside(inner) for name, inner in data.items() if name != "is"}
+    fields = {name: rebuilt(inner) for name, inner in data.items() if name != "is"}
     return class_of(data["is"], custom)(**fields)
 
 
-def pack(attributes: Mapping[str, Any]) -> tuple[dict, dict[str, Any]]:
-    """What a closed form learnt, as JSON and tensors.
+def pack(attributes: Mapping[str, Any]) -> tuple[dict, dict[str, np.ndarray]]:
+    """The fitted attributes of a closed form, as JSON and arrays.
 
     Args:
         attributes: name -> numbers, text, arrays, and lists, tuples, mappings and frozen dataclasses of these.
 
     Returns:
-        (facts, tensors) for `write_model`; `unpack` restores them to the bit.
+        (facts, arrays) for `write_model`; `unpack` restores them to the bit.
 
     Raises:
         RecipeError: something else.
     """
-    import torch
-
     arrays: dict[str, np.ndarray] = {}
     facts = {name: describe(value, arrays, name) for name, value in attributes.items()}
-    return facts, {name: torch.tensor(array) for name, array in arrays.items()}
+    return facts, arrays
 
 
-def unpack(facts: Mapping[str, Any], tensors: Mapping[str, Any], custom: Iterable[type] = ()) -> dict[str, Any]:
+def unpack(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray], custom: Iterable[type] = ()) -> dict[str, Any]:
     """The inverse of `pack`."""
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     return {name: rebuild(value, custom, arrays) for name, value in facts.items()}
 
 
@@ -131,42 +131,54 @@ def class_of(name: str, custom: Iterable[type] = ()) -> type:
     Raises:
         RecipeError: a class of somebody else's that was not handed in, or one that bouba no longer has.
     """
-    known = {name_of(cls): cls for cls in custom}
-    if name in known:
-        return known[name]
+    custom_classes = {name_of(cls): cls for cls in custom}
+    if name in custom_classes:
+        return custom_classes[name]
     module, _, qualified = name.partition(":")
     if module.split(".")[0] != "bouba":
         raise RecipeError(f"this model uses {name}; hand the class in: bouba.load(path, custom=[{qualified}])")
     try:
-        found = getattr(importlib.import_module(module), qualified)
+        cls = getattr(importlib.import_module(module), qualified)
     except (ImportError, AttributeError) as error:
         raise RecipeError(f"this model uses {name}, which this version of bouba does not have") from error
-    if not isinstance(found, type) or found.__module__ != module:
+    if not isinstance(cls, type) or cls.__module__ != module:
         raise RecipeError(f"this model names {name}, which is no class of bouba's")
-    return found
+    return cls
 
 
-def write_model(folder: Path, facts: dict, tensors: Mapping[str, Any]) -> None:
-    """Write a model folder beside and rename it: it is there whole or not at all.
+def write_model(folder: Path, facts: dict, numbers: Mapping[str, Any]) -> None:
+    """Write a model folder under another name and rename it: it is there whole or not at all.
+
+    Args:
+        folder: of the model alone. facts: JSON. numbers: name -> array, or name -> tensor.
 
     Raises:
         UsageError: the folder holds something that is not a model.
     """
-    from safetensors.torch import save_file
-
     folder = folder.resolve()
     if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - MODEL_FILES):
         raise UsageError(f"{folder} holds other things than a model; save into a folder of its own")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    (beside / "model.json").write_text(json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False))
-    save_file(
-        {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()},
-        beside / "model.safetensors",
-    )
-    swap_folders(beside, folder)
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    (part / "model.json").write_text(json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False))
+    _write_numbers(numbers, part / "model.safetensors")
+    swap_folders(part, folder)
+
+
+def _write_numbers(numbers: Mapping[str, Any], file: Path) -> None:
+    """One safetensors file; arrays are written without torch, which gives the same bytes."""
+    if all(isinstance(array, np.ndarray) for array in numbers.values()):
+        import safetensors.numpy
+
+        arrays = {name: np.asarray(array, order="C") for name, array in numbers.items()}  # memory is written as it lies
+        safetensors.numpy.save_file(arrays, file)
+    else:
+        import safetensors.torch
+
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in numbers.items()}
+        safetensors.torch.save_file(tensors, file)
 
 
 def swap_folders(new: Path, folder: Path) -> None:
@@ -187,16 +199,45 @@ def model_folder(folder: Path) -> Path:
     raise DataError(f"no model in {folder}; make one: bouba fit TABLE -o {folder}, or model.save({str(folder)!r})")
 
 
-def read_model(folder: Path) -> tuple[dict, dict[str, Any]]:
-    """(facts, tensors) of a model folder, or of the run folder around it.
+def read_model(folder: Path) -> tuple[dict, Path]:
+    """(facts, file of the numbers) of a model folder, or of the run folder around it.
 
     Raises:
         DataError: no model there, or one of a later format.
     """
-    from safetensors.torch import load_file
-
     folder = model_folder(folder)
     facts = json.loads((folder / "model.json").read_text())
     if facts["format"] > FORMAT:
         raise DataError(f"{folder} is of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba")
-    return facts, load_file(folder / "model.safetensors")
+    return facts, folder / "model.safetensors"
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The numbers of a model that is solved; no torch."""
+    import safetensors.numpy
+
+    return safetensors.numpy.load_file(file)
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The numbers of a model that is trained."""
+    import safetensors.torch
+
+    return safetensors.torch.load_file(file)
+
+
+def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
+    """A saved model, from its folder or the run folder around it.
+
+    Args:
+        path: what `save` or `bouba fit -o` wrote.
+        custom: classes of yours (terms, encoders, methods) that the model uses.
+
+    Raises:
+        DataError: no model there. RecipeError: it uses a class that is not bouba's and not in `custom`.
+    """
+    facts, file = read_model(Path(path))
+    arguments = {name: rebuild(value, custom) for name, value in facts["arguments"].items()}
+    model = class_of(facts["class"], custom)(**arguments)
+    model._restore(facts, file, custom)
+    return model

@@ -23,7 +23,9 @@ from bouba.errors import DataError, ModalityError, RecipeError, UsageError
 
 def closed_forms():
     """One of every public class."""
-    found = [v for v in vars(bouba.align).values() if inspect.isclass(v) and issubclass(v, ClosedForm)]
+    found = [
+        v for name in dir(bouba.align) if inspect.isclass(v := getattr(bouba.align, name)) and issubclass(v, ClosedForm)
+    ]
     assert len(found) >= 2
     return [pytest.param(sized(cls(), 2), id=cls.__name__) for cls in found]
 

@@ -56,9 +56,9 @@ def test_missing_cells_are_zero_and_codes_minus_one(views, encoders):
     assert encode(np.array(["a", "z", None], object), ["a"]).tolist() == [0, -1, -1]
 
 
-def test_rows_too_large_for_memory_are_not_kept(views, encoders):
-    assert set(Rows(views, encoders, Codes()).kept) == {"v", "t"}
-    assert set(Rows(views, encoders, Codes(), memory=100).kept) == {"v"}
+def test_rows_too_large_for_memory_are_not_cached(views, encoders):
+    assert set(Rows(views, encoders, Codes()).cached) == {"v", "t"}
+    assert set(Rows(views, encoders, Codes(), memory=100).cached) == {"v"}
 
 
 def test_a_view_with_no_cell_has_no_inputs(views, encoders):

@@ -51,7 +51,7 @@ def test_a_film_is_shown_by_its_middle(tmp_path):
     ],
 )
 def test_other_cells_in_words(kind, cell, words):
-    assert decode.told(kind, cell) == words
+    assert decode.summary(kind, cell) == words
 
 
 class Told:

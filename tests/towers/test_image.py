@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 
 from bouba import Learner, Views
+from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.errors import DataError, UsageError
 from bouba.terms import SupervisedContrastive
 from bouba.towers import VGG, ConvNet, ResNet
-from bouba.towers.image import crop_to_content, fit_on_white
+from bouba.towers.image import crop_to_content
 
 
 def prepared(picture, **spec):
@@ -26,8 +27,8 @@ def test_a_wide_picture_lies_whole_in_the_middle_of_white():
 
 def test_shrinking_takes_the_mean_and_a_line_keeps_a_pixel():
     checks = Image.fromarray(np.kron(np.eye(2), np.ones((1, 1))).astype(np.uint8) * 200).resize((8, 8), 0)
-    assert np.asarray(fit_on_white(checks.convert("RGB"), 1)).ravel().tolist() == [100] * 3
-    assert fit_on_white(Image.new("RGB", (1000, 1)), 8).getcolors() == [(56, (255,) * 3), (8, (0,) * 3)]
+    assert np.asarray(decode.fit_on_white(checks.convert("RGB"), 1)).ravel().tolist() == [100] * 3
+    assert decode.fit_on_white(Image.new("RGB", (1000, 1)), 8).getcolors() == [(56, (255,) * 3), (8, (0,) * 3)]
 
 
 def test_crop_cuts_the_white_margin_and_leaves_a_blank_picture():

@@ -8,10 +8,9 @@ import pytest
 from bouba.data import Views, decode
 from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, UsageError
-from bouba.learner import load
 from bouba.metrics import diversity, frechet_distance
+from bouba.persist import load
 from bouba.towers import MLP, ConvNet, NGrams
-from bouba.towers.image import fit_on_white
 from bouba.transfer import ConditionalGAN, FlowTranslator, NearestTranslator, RegressionTranslator
 
 FOUND = {
@@ -121,7 +120,7 @@ def test_the_truth_has_all_pixels_also_where_items_are_made_of_few_components():
     shown = data[np.flatnonzero(data.present["picture"])]
     tower = ConvNet(size=16, channels=1, augment=None, thumbnail=16, components=2)
     model = make("regression", target="picture", towers={"words": NGrams(), "picture": tower}, epochs=1).fit(shown)
-    expected = [np.asarray(fit_on_white(decode.image(cell), 16)) for cell in shown["picture"]]
+    expected = [np.asarray(decode.fit_on_white(decode.image(cell), 16)) for cell in shown["picture"]]
     np.testing.assert_array_equal(model.truth(shown), expected)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +101,15 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         It transforms as before; to fit it again, set `target` again.
         """
         check_is_fitted(self)
-        fitted, tensors = persist.pack({name: value for name, value in vars(self).items() if name.endswith("_")})
+        fitted, arrays = persist.pack({name: value for name, value in vars(self).items() if name.endswith("_")})
         given = {name: value for name, value in self.get_params(deep=False).items() if name != "target"}
         arguments = {name: persist.describe(value) for name, value in given.items()}
         facts = {"class": persist.name_of(type(self)), "arguments": arguments, "fitted": fitted}
-        persist.write_model(Path(path), facts, tensors)
+        persist.write_model(Path(path), facts, arrays)
 
-    def _restore(self, facts: dict, tensors: Mapping, custom: Sequence[type]) -> None:
+    def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.__dict__.update(persist.unpack(facts["fitted"], tensors, custom))
+        self.__dict__.update(persist.unpack(facts["fitted"], persist.read_arrays(file), custom))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "domain_")

@@ -1,13 +1,20 @@
 """Align: which picture belongs to which caption?"""
 
-from bouba.align.baseline import LinearBaseline as LinearBaseline
-from bouba.align.cca import CCA as CCA
-from bouba.align.clip import CLIP as CLIP
-from bouba.align.deep_cca import DeepCCA as DeepCCA
-from bouba.align.kernel_cca import KernelCCA as KernelCCA
-from bouba.align.matrix_free_cca import MatrixFreeCCA as MatrixFreeCCA
-from bouba.align.moments import Moments as Moments
-from bouba.align.significance import bootstrap_correlations as bootstrap_correlations
-from bouba.align.significance import permutation_test as permutation_test
-from bouba.align.simclr import SimCLR as SimCLR
-from bouba.align.zero_shot import ZeroShotClassifier as ZeroShotClassifier
+from typing import TYPE_CHECKING
+
+from bouba.lazy import attach
+
+if TYPE_CHECKING:
+    from bouba.align.baseline import LinearBaseline as LinearBaseline
+    from bouba.align.cca import CCA as CCA
+    from bouba.align.clip import CLIP as CLIP
+    from bouba.align.deep_cca import DeepCCA as DeepCCA
+    from bouba.align.kernel_cca import KernelCCA as KernelCCA
+    from bouba.align.matrix_free_cca import MatrixFreeCCA as MatrixFreeCCA
+    from bouba.align.moments import Moments as Moments
+    from bouba.align.significance import bootstrap_correlations as bootstrap_correlations
+    from bouba.align.significance import permutation_test as permutation_test
+    from bouba.align.simclr import SimCLR as SimCLR
+    from bouba.align.zero_shot import ZeroShotClassifier as ZeroShotClassifier
+else:
+    __all__ = attach(__name__)

@@ -80,8 +80,8 @@ def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
     sides = {a: _side(within[a], moments.mean(a), solved[a], rho) for a in names}
     sign = _signs(sides[names[0]].loadings)
     sides = {a: replace(s, weights=s.weights * sign, loadings=s.loadings * sign) for a, s in sides.items()}
-    met = [(a, b) for a, b in across if moments.count(a, b) > 1]
-    shared = [(sides[a].weights * (moments.covariance(a, b) @ sides[b].weights)).sum(0) for a, b in met]
+    pairs = [(a, b) for a, b in across if moments.count(a, b) > 1]
+    shared = [(sides[a].weights * (moments.covariance(a, b) @ sides[b].weights)).sum(0) for a, b in pairs]
     return Solution(np.mean(shared, axis=0), sides)
 
 
@@ -140,7 +140,7 @@ class CCA(ClosedForm):
         self.random_state = random_state
 
     def _fit(self, data: dict[str, np.ndarray], present: dict[str, np.ndarray]) -> None:
-        self._wanted()  # before the rows are read, not after
+        self._settings()  # before the rows are read, not after
         self.moments_ = Moments.of(data, present)
         self.solution_  # noqa: B018  solved now; only partial_fit waits
 
@@ -161,11 +161,11 @@ class CCA(ClosedForm):
             self._adopt(X, first)
             more = X
         else:
-            given = self._read(X, y, fit=first)
-            if set(given.data) != set(self.kinds_):
-                raise DataError(f"this chunk has {', '.join(given.data)}; fitted were {self._known()}")
-            more = Moments.of({name: given.data[name] for name in self.kinds_}, given.present)
-        self._wanted()
+            blocks = self._read(X, y, fit=first)
+            if set(blocks.data) != set(self.kinds_):
+                raise DataError(f"this chunk has {', '.join(blocks.data)}; fitted were {self._view_names()}")
+            more = Moments.of({name: blocks.data[name] for name in self.kinds_}, blocks.present)
+        self._settings()
         self.moments_ = more if first else self.moments_ + more
         self.__dict__.pop("solution_", None)
         return self
@@ -183,7 +183,7 @@ class CCA(ClosedForm):
     def solution_(self) -> Solution:
         """What `moments_` say, solved when first asked for."""
         check_is_fitted(self, "moments_")
-        return solve(self.moments_, *self._wanted())
+        return solve(self.moments_, *self._settings())
 
     @property
     def correlations_(self) -> np.ndarray:
@@ -224,18 +224,18 @@ class CCA(ClosedForm):
             ModalityError: no such view. UsageError: nothing to predict from, or several views to predict.
         """
         check_is_fitted(self)
-        given = self._read(X)
-        to = self._lacking(given.data) if to is None else to
+        blocks = self._read(X)
+        to = self._lacking(blocks.data) if to is None else to
         if to not in self.kinds_:
             raise ModalityError(f"no view {to!r}{nearest(to, self.kinds_)}")
-        sources = [name for name in given.data if name != to]
+        sources = [name for name in blocks.data if name != to]
         if not sources:
             raise UsageError(f"{to!r} is not predicted from itself; give another view as well")
-        there = np.stack([given.present[name] for name in sources], axis=1)  # (n, sources)
-        z = {name: self._variates(given, name) for name in sources}
-        out = np.tile(self.means_[to], (len(given), 1))
-        for pattern in np.unique(there, axis=0):
-            rows, names = (there == pattern).all(1), [name for name, has in zip(sources, pattern) if has]
+        present = np.stack([blocks.present[name] for name in sources], axis=1)  # (n, sources)
+        z = {name: self._variates(blocks, name) for name in sources}
+        out = np.tile(self.means_[to], (len(blocks), 1))
+        for pattern in np.unique(present, axis=0):
+            rows, names = (present == pattern).all(1), [name for name, has in zip(sources, pattern) if has]
             if names:
                 out[rows] += np.hstack([z[name][rows] for name in names]) @ self._regression(names, to)
         return out
@@ -261,7 +261,7 @@ class CCA(ClosedForm):
     def _features(self) -> SimpleFeatures:
         return SimpleFeatures(self.features, random_state=self.random_state)
 
-    def _wanted(self) -> tuple[int, dict[str, float]]:
+    def _settings(self) -> tuple[int, dict[str, float]]:
         """Components and view -> ridge, as they are asked for.
 
         Raises:
@@ -275,22 +275,22 @@ class CCA(ClosedForm):
 
 
 def _ridges(ridge: float | Sequence[float] | Mapping[str, float], names: list[str]) -> dict[str, float]:
-    """view -> r, whichever way it was said."""
+    """view -> r, whichever way it was given."""
     if isinstance(ridge, Mapping):
         for name in {*ridge, *names}:
             if name not in ridge or name not in names:
                 raise UsageError(f"ridge is for {', '.join(map(repr, ridge))}, the views are {', '.join(names)}")
-        found = dict(ridge)
+        ridges = dict(ridge)
     elif np.ndim(ridge) == 0:
-        found = dict.fromkeys(names, ridge)  # type: ignore[arg-type]
+        ridges = dict.fromkeys(names, ridge)  # type: ignore[arg-type]
     elif len(ridge) == len(names):  # type: ignore[arg-type]
-        found = dict(zip(names, ridge))  # type: ignore[arg-type]
+        ridges = dict(zip(names, ridge))  # type: ignore[arg-type]
     else:
         raise UsageError(f"ridge has {len(ridge)} numbers for {len(names)} views; give one, or one a view")  # type: ignore[arg-type]
-    for name, r in found.items():
+    for name, r in ridges.items():
         if not 0 <= r <= 1:
             raise UsageError(f"ridge is a shrinkage between 0 and 1, got {r} for view {name!r}")
-    return found
+    return ridges
 
 
 def _refuse_alone(moments: Moments) -> None:
@@ -334,9 +334,9 @@ def _root(covariance: np.ndarray, mean: np.ndarray, ridge: float) -> np.ndarray:
         out[used] = linalg.solve_triangular(lower, np.diag(1 / scale), lower=True).T
         return out
     values, vectors = linalg.eigh(unit)
-    kept = values > lost * values[-1]
-    out[used, : kept.sum()] = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
-    return out[:, : kept.sum()]
+    large = values > lost * values[-1]
+    out[used, : large.sum()] = vectors[:, large] / np.sqrt(values[large]) / scale[:, None]
+    return out[:, : large.sum()]
 
 
 def _two(across: Mapping[tuple[str, str], np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -17,8 +17,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from bouba import persist
+from bouba.align.blocks import FLOATS, Blocks, are_arrays, checked, spread, vectors
 from bouba.align.features import SimpleFeatures
-from bouba.align.given import FLOATS, Given, are_arrays, checked, spread, vectors
 from bouba.data.alphabet import alphabet, text_view
 from bouba.data.read import as_views
 from bouba.data.views import Column, Views
@@ -53,7 +53,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @abstractmethod
     def _fit(self, data: dict[str, Any], present: dict[str, np.ndarray]) -> None:
-        """Solve. `data` and `present` as in Given."""
+        """Solve. `data` and `present` as in Blocks."""
 
     @abstractmethod
     def _project(self, name: str, values) -> np.ndarray:
@@ -79,10 +79,10 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises:
             DataError: fewer than two views or rows, unequal rows, NaN, a view without a cell.
         """
-        given = self._read(X, y, fit=True)
-        if len(given) < 2:
+        blocks = self._read(X, y, fit=True)
+        if len(blocks) < 2:
             raise DataError(f"{type(self).__name__} needs two rows or more, got 1 sample")
-        self._fit(given.data, given.present)
+        self._fit(blocks.data, blocks.present)
         return self
 
     def transform(self, X):
@@ -92,14 +92,14 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             ModalityError: a view that was not fitted. DataError: another width, NaN.
         """
         check_is_fitted(self)
-        given = self._read(X)
-        return given.back({name: self._variates(given, name) for name in given.data})
+        blocks = self._read(X)
+        return blocks.back({name: self._variates(blocks, name) for name in blocks.data})
 
     def embed(self, X) -> dict[str, np.ndarray]:
         """view -> float32 (n, k), to be compared by cosine: variates weigh as much as they correlate."""
         check_is_fitted(self)
-        given = self._read(X)
-        return {name: (self._variates(given, name) * self._emphasis(name)).astype(np.float32) for name in given.data}
+        blocks = self._read(X)
+        return {name: (self._variates(blocks, name) * self._emphasis(name)).astype(np.float32) for name in blocks.data}
 
     def correlations(self, X, y=None) -> np.ndarray:
         """(k,) Pearson correlations between the variates of X's views, averaged over pairs of views.
@@ -107,16 +107,16 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         On rows that were not fitted on, this is what the correlations are worth. 0 where a variate is constant.
         """
         check_is_fitted(self)
-        given = self._read(X, y)
-        z = {name: self._variates(given, name) for name in given.data}
-        found = []
+        blocks = self._read(X, y)
+        z = {name: self._variates(blocks, name) for name in blocks.data}
+        correlations = []
         for a, b in combinations(z, 2):
-            both = given.present[a] & given.present[b]
+            both = blocks.present[a] & blocks.present[b]
             if both.sum() > 1:
-                found.append(_pearson(z[a][both], z[b][both]))
-        if not found:
+                correlations.append(_pearson(z[a][both], z[b][both]))
+        if not correlations:
             raise UsageError(f"correlations need two rows with two views or more, got views {', '.join(z)}")
-        return np.mean(found, axis=0)
+        return np.mean(correlations, axis=0)
 
     def score(self, X, y=None) -> float:
         """Mean of `correlations(X, y)` over the components."""
@@ -132,14 +132,14 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         members = ((name, member) for cls in type(self).__mro__ for name, member in vars(cls).items())
         lazy = [name for name, member in members if isinstance(member, cached_property)]
-        fitted, tensors = persist.pack({name: getattr(self, name) for name in _fitted([*vars(self), *lazy])})
+        fitted, arrays = persist.pack({name: getattr(self, name) for name in _fitted([*vars(self), *lazy])})
         arguments = {name: persist.describe(value) for name, value in self.get_params(deep=False).items()}
         facts = {"class": persist.name_of(type(self)), "arguments": arguments, "fitted": fitted}
-        persist.write_model(Path(path), facts, tensors)
+        persist.write_model(Path(path), facts, arrays)
 
-    def _restore(self, facts: dict, tensors: Mapping, custom: Sequence[type]) -> None:
+    def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.__dict__.update(persist.unpack(facts["fitted"], tensors, custom))
+        self.__dict__.update(persist.unpack(facts["fitted"], persist.read_arrays(file), custom))
 
     @property
     def _n_features_out(self) -> int:
@@ -155,13 +155,13 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _variates(self, given: Given, name: str) -> np.ndarray:
-        values, present = given.data[name], given.present[name]
+    def _variates(self, blocks: Blocks, name: str) -> np.ndarray:
+        values, present = blocks.data[name], blocks.present[name]
         if not present.any():
-            return np.zeros((len(given), len(self.correlations_)))
+            return np.zeros((len(blocks), len(self.correlations_)))
         return spread(self._project(name, values if present.all() else values[present]), present)
 
-    def _read(self, X, y=None, *, fit: bool = False) -> Given:
+    def _read(self, X, y=None, *, fit: bool = False) -> Blocks:
         """Views in any container as numbers. When fitting, everything learnt before is forgotten."""
         if fit:
             for name in _fitted(vars(self)):
@@ -171,13 +171,13 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             self.reducers_: dict[str, Any] = {}
             self.alphabets_: dict[str, str] = {}
         if are_arrays(X):
-            given = self._read_blocks(X, y, fit)
+            blocks = self._read_arrays(X, y, fit)
         elif self._is_one_array(X, y):
-            given = self._read_array(X, y, fit)
+            blocks = self._read_array(X, y, fit)
         else:
-            given = self._read_views(as_views(X), y, fit)
-        self._refuse_misfit(given, fit)
-        return given
+            blocks = self._read_views(as_views(X), y, fit)
+        self._refuse_misfit(blocks, fit)
+        return blocks
 
     def _is_one_array(self, X, y) -> bool:
         if isinstance(X, Views | Mapping | str | os.PathLike) and not sparse.issparse(X):
@@ -185,7 +185,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         plain = isinstance(X, np.ndarray | list | tuple) or sparse.issparse(X)
         return plain or y is not None or "n_features_in_" in vars(self)  # a frame beside y is numbers, alone a table
 
-    def _read_array(self, X, y, fit: bool) -> Given:
+    def _read_array(self, X, y, fit: bool) -> Blocks:
         """One array, and the second view as y."""
         if fit and y is None:
             raise DataError(
@@ -193,7 +193,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 "y is the second view; or give the views as [X, Y], by name or as Views"
             )
         if not fit and "n_features_in_" not in vars(self):
-            raise ModalityError(f"which view is this array? The model has {self._known()}; give {{name: array}}")
+            raise ModalityError(f"which view is this array? The model has {self._view_names()}; give {{name: array}}")
         accepts = _accepts(self)
         try:
             X = validate_data(self, X, reset=fit, dtype=FLOATS, accept_sparse=accepts)
@@ -203,25 +203,27 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 data["view1"] = y if y.ndim == 2 else y.reshape(-1, 1)
         except ValueError as error:
             raise DataError(str(error)) from error
-        return self._numbers(data, fit, lambda z: z["view0"])
+        return self._array_blocks(data, fit, lambda z: z["view0"])
 
-    def _read_blocks(self, X, y, fit: bool) -> Given:
+    def _read_arrays(self, X, y, fit: bool) -> Blocks:
         """Arrays in a list or a mapping."""
         _refuse_second_view(y)
         by_name = X if isinstance(X, Mapping) else {f"view{i}": values for i, values in enumerate(X)}
         accepts = _accepts(self)
         data = {name: checked(name, values, accepts) for name, values in by_name.items() if values is not None}
-        return self._numbers(data, fit, dict if isinstance(X, Mapping) else lambda z: [z.get(name) for name in by_name])
+        return self._array_blocks(
+            data, fit, dict if isinstance(X, Mapping) else lambda z: [z.get(name) for name in by_name]
+        )
 
-    def _numbers(self, data: dict[str, Any], fit: bool, back) -> Given:
+    def _array_blocks(self, data: dict[str, Any], fit: bool, back) -> Blocks:
         """Arrays without a missing row."""
         present = {name: np.ones(values.shape[0], bool) for name, values in data.items()}
         for name, values in data.items():
             self._refuse_unknown(name, "vector", fit)
             data[name] = self._vectors(name, values, present[name], fit)
-        return Given(data, present, back)
+        return Blocks(data, present, back)
 
-    def _read_views(self, views: Views, y, fit: bool) -> Given:
+    def _read_views(self, views: Views, y, fit: bool) -> Blocks:
         _refuse_second_view(y)
         data = {}
         for name, column in views.columns.items():
@@ -232,7 +234,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         def back(z: dict[str, np.ndarray]) -> Views:
             return views.replace(columns={name: Column.of(z[name], "vector", present[name]) for name in z})
 
-        return Given(data, present, back)
+        return Blocks(data, present, back)
 
     def _columns(self, name: str, column: Column, fit: bool) -> Any:
         """One column of Views as numbers (n, d)."""
@@ -268,23 +270,23 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if fit:
             self.kinds_[name], self.reducers_[name] = kind, None
         elif self.kinds_.get(name) != kind:
-            raise ModalityError(f"the model has no view {name!r} ({kind}); it has {self._known()}")
+            raise ModalityError(f"the model has no view {name!r} ({kind}); it has {self._view_names()}")
 
-    def _refuse_misfit(self, given: Given, fit: bool) -> None:
+    def _refuse_misfit(self, blocks: Blocks, fit: bool) -> None:
         """DataError for views that do not fit together, or not to those that were fitted."""
-        rows = [values.shape[0] for values in given.data.values()]
+        rows = [values.shape[0] for values in blocks.data.values()]
         if fit and len(rows) < 2:
-            known = ", ".join(map(repr, given.data))
-            raise DataError(f"{type(self).__name__} needs two views or more, got {len(rows)} ({known})")
+            names = ", ".join(map(repr, blocks.data))
+            raise DataError(f"{type(self).__name__} needs two views or more, got {len(rows)} ({names})")
         if len(set(rows)) > 1:
             raise DataError(f"views have {rows} rows; {type(self).__name__} pairs them row by row")
-        widths = {name: values.shape[1] for name, values in given.data.items()}
+        widths = {name: values.shape[1] for name, values in blocks.data.items()}
         self.widths_ = widths if fit else self.widths_
         for name, width in widths.items():
             if width != self.widths_[name]:
                 raise DataError(f"view {name!r} has {width} columns, the model was fitted on {self.widths_[name]}")
 
-    def _known(self) -> str:
+    def _view_names(self) -> str:
         return ", ".join(f"{name} ({kind})" for name, kind in self.kinds_.items())
 
 

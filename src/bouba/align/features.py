@@ -12,7 +12,6 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.errors import DataError
-from bouba.towers.image import fit_on_white
 
 SIDE = 16
 VOCABULARY = 20_000
@@ -122,8 +121,8 @@ class SimpleFeatures:
 
         plain = _plain(kind, cells)
         pca = PCA(min(self.width, len(plain) - 1, plain.shape[1]), random_state=self.random_state).fit(plain)
-        learnt = Reduced(kind, pca.mean_, np.ascontiguousarray(pca.components_))  # a loaded model multiplies alike
-        return learnt, (plain - learnt.mean) @ learnt.components.T
+        reduced = Reduced(kind, pca.mean_, np.ascontiguousarray(pca.components_))  # a loaded model multiplies alike
+        return reduced, (plain - reduced.mean) @ reduced.components.T
 
     def _grams(self, cells: Sequence) -> tuple[Features, Any]:
         from sklearn.decomposition import TruncatedSVD
@@ -142,15 +141,15 @@ class SimpleFeatures:
         return CharacterGrams(vocabulary, vectorizer.idf_, components), grams @ components.T
 
 
-def _tf_idf(**how):
+def _tf_idf(**settings):
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, **how)
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, **settings)
 
 
 def _plain(kind: str, cells: Sequence) -> np.ndarray:
     """Cells as rows of numbers (n, d)."""
     if kind == "vector":
         return np.stack([decode.vector(cell) for cell in cells])
-    pixels = [np.asarray(fit_on_white(decode.image(cell), SIDE), np.float32).ravel() for cell in cells]
+    pixels = [np.asarray(decode.fit_on_white(decode.image(cell), SIDE), np.float32).ravel() for cell in cells]
     return np.stack(pixels) / 255

@@ -249,8 +249,8 @@ class KernelCCA(ClosedForm):
         self.gammas_, self.maps_ = {}, {}
         for name, values in data.items():
             sample = _some(values, rows[name], SAMPLE_ROWS, random)
-            given = gammas[name]
-            self.gammas_[name] = _median_gamma(kernels[name], sample) if given is None else float(given)
+            gamma = gammas[name]
+            self.gammas_[name] = _median_gamma(kernels[name], sample) if gamma is None else float(gamma)
             self.maps_[name] = self._map(kernels[name], self.gammas_[name], values, rows[name], random)
         features: dict[str, Any] = {
             name: Lazy(data[name], columns, columns.basis()) for name, columns in self.maps_.items()
@@ -282,7 +282,7 @@ class KernelCCA(ClosedForm):
             )
         if self.n_features < 2 or (self.approximation == "fourier" and self.n_features % 2):
             raise UsageError(f"n_features must be 2 or more, and even for 'fourier', got {self.n_features}")
-        kernels = _a_view("kernel", self.kernel, names)
+        kernels = _by_view("kernel", self.kernel, names)
         for kernel in kernels.values():
             if kernel not in KERNELS:
                 raise UsageError(f"no kernel {kernel!r}{nearest(str(kernel), KERNELS)}")
@@ -291,7 +291,7 @@ class KernelCCA(ClosedForm):
         return kernels
 
     def _gammas(self, names: list[str]) -> dict[str, float | None]:
-        gammas = _a_view("gamma", self.gamma, names)
+        gammas = _by_view("gamma", self.gamma, names)
         for name, gamma in gammas.items():
             if gamma is not None and not 0 < gamma < np.inf:
                 raise UsageError(
@@ -301,14 +301,14 @@ class KernelCCA(ClosedForm):
 
     def _rows(self, present: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """view -> the rows that have it and another view."""
-        met = np.sum(list(present.values()), axis=0) > 1
-        rows = {name: np.flatnonzero(there & met) for name, there in present.items()}
-        for name, found in rows.items():
-            if len(found) < 2:
+        paired = np.sum(list(present.values()), axis=0) > 1
+        rows = {name: np.flatnonzero(has_view & paired) for name, has_view in present.items()}
+        for name, view_rows in rows.items():
+            if len(view_rows) < 2:
                 raise DataError(f"view {name!r} has no two rows in common with another view; nothing relates them")
-            if self.approximation is None and len(found) > EXACT_ROWS:
+            if self.approximation is None and len(view_rows) > EXACT_ROWS:
                 raise DataError(
-                    f"exact kernel CCA is for {EXACT_ROWS:,} rows or fewer, got {len(found):,}; "
+                    f"exact kernel CCA is for {EXACT_ROWS:,} rows or fewer, got {len(view_rows):,}; "
                     'set approximation="nystroem", or "fourier"'
                 )
         return rows
@@ -333,12 +333,12 @@ class KernelCCA(ClosedForm):
         return k
 
 
-def _a_view(what: str, value: Any, names: list[str]) -> dict[str, Any]:
-    """view -> setting, said once for all or by name."""
+def _by_view(setting: str, value: Any, names: list[str]) -> dict[str, Any]:
+    """view -> setting, given once for all or by name."""
     if not isinstance(value, Mapping):
         return dict.fromkeys(names, value)
     if set(value) != set(names):
-        raise UsageError(f"{what} is for {', '.join(map(repr, value))}, the views are {', '.join(map(repr, names))}")
+        raise UsageError(f"{setting} is for {', '.join(map(repr, value))}, the views are {', '.join(map(repr, names))}")
     return dict(value)
 
 

@@ -65,19 +65,19 @@ class ShrunkCovariance:
         if steps == 1:  # their span is what counts, not their length
             return towards, image
         residual, energy = right.copy(), inner(right, towards)
-        found, found_image = np.zeros_like(towards), np.zeros_like(image)
+        solution, solution_image = np.zeros_like(towards), np.zeros_like(image)
         for step in range(steps):
             bend = self.kept * inner(image, image) + self.ridge * inner(towards, towards)
             length = (energy * reciprocal(bend)).astype(right.dtype)
-            found += length * towards
-            found_image += length * image
+            solution += length * towards
+            solution_image += length * image
             if step + 1 < steps:
                 residual -= length * (self.kept * self.pull(image) + self.ridge * towards)
                 corrected = residual * self.inverse_diagonal
                 before, energy = energy, inner(residual, corrected)
                 towards = corrected + (energy * reciprocal(before)).astype(right.dtype) * towards
                 image = self.image(towards)
-        return found, found_image
+        return solution, solution_image
 
 
 class Span:
@@ -126,12 +126,12 @@ class Span:
         b = self.covariance
         gram = b.kept * _gram(self.images, self.images) + b.ridge * _gram(self.basis, self.basis)
         m, floor = self.m, b.floor
-        here = _orthonormal(gram[:m, :m], 100 * np.finfo(self.basis.dtype).eps)
-        apart = np.vstack([-here @ (here.T @ gram[:m, m:]), np.eye(2 * m)])  # new directions less what is here
+        current = _orthonormal(gram[:m, :m], 100 * np.finfo(self.basis.dtype).eps)
+        apart = np.vstack([-current @ (current.T @ gram[:m, m:]), np.eye(2 * m)])  # new directions less what is here
         left = apart.T @ gram @ apart
         new = left.diagonal() > floor * gram.diagonal()[m:]  # of the others rounding is all that is left
         fresh = apart[:, new] @ _orthonormal(left[np.ix_(new, new)], floor)
-        return np.hstack([np.pad(here, ((0, 2 * m), (0, 0))), fresh])
+        return np.hstack([np.pad(current, ((0, 2 * m), (0, 0))), fresh])
 
     def turn(self, combination: np.ndarray) -> None:
         """Go to these (3m, m) combinations of the directions, and remember the way."""
@@ -145,7 +145,7 @@ class Span:
                 rows[:, : self.m], rows[:, 2 * self.m :] = moved[:, : self.m], moved[:, self.m :]
 
 
-def iterate(spans: Sequence[Span], wanted: int, steps: int) -> Iterator[tuple[np.ndarray, float]]:
+def iterate(spans: Sequence[Span], leading: int, steps: int) -> Iterator[tuple[np.ndarray, float]]:
     """Largest rho of A w = rho B w, A the covariances between views, B = diag(B_1..B_M) those within, as shrunk.
 
         residual   r_i = A_i w - rho B_i w_i
@@ -156,12 +156,12 @@ def iterate(spans: Sequence[Span], wanted: int, steps: int) -> Iterator[tuple[np
 
     Args:
         spans: of M views of the same rows; they are moved, and hold the solution found so far.
-        wanted: the leading directions that are judged; the others only speed them up.
+        leading: how many directions are judged; the others only speed them up.
         steps: of the inner conjugate gradients.
 
     Yields:
-        rho (m,), and the residual of the wanted: sqrt(mean of r' diag(B)^-1 r) / rho_1. The relative error of rho is
-        about its square.
+        rho (m,), and the residual of the leading ones: sqrt(mean of r' diag(B)^-1 r) / rho_1. The relative error of rho
+        is about its square.
 
     Reference: Knyazev 2001, Toward the optimal preconditioned eigensolver: LOBPCG. Departures: each view has its own
     combination, which is a larger search space; directions that nearly coincide are left out by their eigenvalues.
@@ -169,7 +169,7 @@ def iterate(spans: Sequence[Span], wanted: int, steps: int) -> Iterator[tuple[np
     while True:
         rho = _rayleigh_ritz(spans)
         total = sum(span.variates for span in spans)
-        square = np.sum([span.judge(total - span.variates, rho)[:wanted] for span in spans], axis=0)
+        square = np.sum([span.judge(total - span.variates, rho)[:leading] for span in spans], axis=0)
         yield rho, float(np.sqrt(square.mean()) / max(rho[0], np.finfo(float).tiny))
         for span in spans:
             span.look(steps)
@@ -187,11 +187,11 @@ def _rayleigh_ritz(spans: Sequence[Span]) -> np.ndarray:
     m = spans[0].m
     top = max(0, ends[-1] - m)
     values, vectors = linalg.eigh(agree, lower=True, subset_by_index=[top, ends[-1] - 1])
-    rho, kept = np.zeros(m), values[::-1] > 0
-    rho[: kept.sum()] = values[::-1][kept]
+    rho, positive = np.zeros(m), values[::-1] > 0
+    rho[: positive.sum()] = values[::-1][positive]
     for i, span in enumerate(spans):
         combination = np.zeros((3 * m, m))
-        combination[:, : kept.sum()] = whiten[i] @ vectors[ends[i] : ends[i + 1], ::-1][:, kept]
+        combination[:, : positive.sum()] = whiten[i] @ vectors[ends[i] : ends[i + 1], ::-1][:, positive]
         span.turn(combination)
     return rho
 
@@ -242,5 +242,5 @@ def _orthonormal(gram: np.ndarray, floor: float) -> np.ndarray:
     """Combinations C with C' gram C = I; those of less than `floor` of their parts are left out."""
     scale = reciprocal(np.sqrt(gram.diagonal()))
     values, vectors = linalg.eigh(scale[:, None] * gram * scale)
-    kept = values > floor
-    return scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+    large = values > floor
+    return scale[:, None] * vectors[:, large] / np.sqrt(values[large])

@@ -105,7 +105,7 @@ class MatrixFreeCCA(ClosedForm):
         self._refuse_odd()
         complete = np.logical_and.reduce(list(present.values()))
         if complete.sum() < 2:
-            raise DataError(f"{complete.sum()} rows have all of {self._known()}; two or more are needed")
+            raise DataError(f"{complete.sum()} rows have all of {self._view_names()}; two or more are needed")
         whole = complete.all()
         covariances = {}
         for name, values in data.items():
@@ -171,20 +171,20 @@ class MatrixFreeCCA(ClosedForm):
 
     def _settle(self, spans: Mapping[str, Span], rho: np.ndarray) -> None:
         """Scale to variance 1, choose the signs, and read off the correlations."""
-        found = {name: span.directions[:, : self.n_components] for name, span in spans.items()}
-        variates = {name: spans[name].covariance.image(w) for name, w in found.items()}  # anew, without rounding's sum
-        deviations = {name: np.sqrt(inner(z, z)) for name, z in variates.items()}
+        directions = {name: span.directions[:, : self.n_components] for name, span in spans.items()}
+        images = {name: spans[name].covariance.image(w) for name, w in directions.items()}  # anew: rounding adds up
+        deviations = {name: np.sqrt(inner(z, z)) for name, z in images.items()}
         inverse = {name: reciprocal(deviation) for name, deviation in deviations.items()}
-        met = [inner(variates[a], variates[b]) * inverse[a] * inverse[b] for a, b in combinations(spans, 2)]
-        self.correlations_ = np.mean(met, axis=0)
+        correlations = [inner(images[a], images[b]) * inverse[a] * inverse[b] for a, b in combinations(spans, 2)]
+        self.correlations_ = np.mean(correlations, axis=0)
         name, first = next(iter(spans.items()))
-        with_columns = first.covariance.pull(variates[name])  # (d, k) covariances
+        with_columns = first.covariance.pull(images[name])  # (d, k) covariances
         loadings = with_columns * reciprocal(np.sqrt(first.covariance.variance))[:, None]
         largest = np.take_along_axis(loadings, np.abs(loadings).argmax(0)[None], axis=0)[0]
         sign = np.where(largest < 0, -1.0, 1.0)
         self.means_ = {name: span.covariance.mean for name, span in spans.items()}
         scale = {name: sign * inverse[name] / span.covariance.unit for name, span in spans.items()}
-        self.weights_ = {name: (w * scale[name]).astype(w.dtype) for name, w in found.items()}
+        self.weights_ = {name: (w * scale[name]).astype(w.dtype) for name, w in directions.items()}
         self.emphasis_ = {name: deviation * rho * np.sqrt(len(spans)) for name, deviation in deviations.items()}
 
     def _project(self, name: str, values: Any) -> np.ndarray:

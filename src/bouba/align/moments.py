@@ -18,7 +18,7 @@ CHUNK = 32 * 2**20
 class Moments:
     """What any number of rows say of the means and covariances of M views of D columns in all.
 
-    With z the rows less `shift`, zero where a view is missing, and p (M,) what is there:
+    With z the rows less `shift`, zero where a view is missing, and p (M,) 1 where a view is present:
 
         counts    sum p p'      products    sum z z'      sums    sum z p'
 
@@ -62,23 +62,23 @@ class Moments:
             raise DataError(
                 f"views have {[len(values) for values in data.values()]} rows; moments pair them row by row"
             )
-        there = None if present is None else np.stack([present[name] for name in data], axis=1)  # (n, M)
-        if there is not None:
-            there = None if there.all() else there & (there.sum(1) > 1)[:, None]
+        has_view = None if present is None else np.stack([present[name] for name in data], axis=1)  # (n, M)
+        if has_view is not None:
+            has_view = None if has_view.all() else has_view & (has_view.sum(1) > 1)[:, None]
         widths = tuple(values.shape[1] for values in data.values())
         n, total = len(next(iter(data.values()))), sum(widths)
         both = total + len(widths)
         step = max(256, CHUNK // (8 * both))
-        shift = np.concatenate([_early_mean(values, there, i, step) for i, values in enumerate(data.values())])
-        buffer, found = np.empty((min(step, n), both)), np.zeros((both, both), order="F")
+        shift = np.concatenate([_early_mean(values, has_view, i, step) for i, values in enumerate(data.values())])
+        buffer, gram = np.empty((min(step, n), both)), np.zeros((both, both), order="F")
         for start in range(0, n, step):
             rows = slice(start, start + step)
             parts = [values[rows] for values in data.values()]
-            chunk = _centred(parts, shift, None if there is None else there[rows], buffer)
-            found = blas.dsyrk(1.0, chunk.T, beta=1.0, c=found, overwrite_c=True)  # (z p)'(z p), upper triangle
-        products = found[:total, :total] + np.triu(found[:total, :total], 1).T
-        counts = np.triu(found[total:, total:]) + np.triu(found[total:, total:], 1).T
-        return cls(tuple(data), widths, shift, counts, found[:total, total:].copy(), products)
+            chunk = _centred(parts, shift, None if has_view is None else has_view[rows], buffer)
+            gram = blas.dsyrk(1.0, chunk.T, beta=1.0, c=gram, overwrite_c=True)  # (z p)'(z p), upper triangle
+        products = gram[:total, :total] + np.triu(gram[:total, :total], 1).T
+        counts = np.triu(gram[total:, total:]) + np.triu(gram[total:, total:], 1).T
+        return cls(tuple(data), widths, shift, counts, gram[:total, total:].copy(), products)
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of the rows of both.
@@ -87,10 +87,12 @@ class Moments:
             DataError: other views, or the same in another order.
         """
         if (self.names, self.widths) != (other.names, other.widths):
-            mine, its = dict(zip(self.names, self.widths)), dict(zip(other.names, other.widths))
-            raise DataError(f"moments of {its} do not add to moments of {mine}; give the same views in the same order")
-        met = np.repeat(self.counts.diagonal() > 0, self.widths)
-        shift = np.where(met, self.shift, other.shift)  # a view that was never there may lie anywhere
+            ours, theirs = dict(zip(self.names, self.widths)), dict(zip(other.names, other.widths))
+            raise DataError(
+                f"moments of {theirs} do not add to moments of {ours}; give the same views in the same order"
+            )
+        is_seen = np.repeat(self.counts.diagonal() > 0, self.widths)
+        shift = np.where(is_seen, self.shift, other.shift)  # a view that was never there may lie anywhere
         step = other.shift - shift
         sums, n = other.sums, np.repeat(other.counts, other.widths, axis=0)  # (D, M)
         wide = np.repeat(sums, other.widths, axis=1)  # (D, D): sum of z_i over the rows that have view j
@@ -127,20 +129,20 @@ class Moments:
         return self.products[at, to] / n - np.outer(self.sums[at, j] / n, self.sums[to, i] / n)
 
 
-def _early_mean(values: np.ndarray, there: np.ndarray | None, i: int, rows: int) -> np.ndarray:
+def _early_mean(values: np.ndarray, has_view: np.ndarray | None, i: int, rows: int) -> np.ndarray:
     """Mean of a view over the first rows that have it; zeros if none has."""
-    first = values[:rows] if there is None else values[np.flatnonzero(there[:, i])[:rows]]
+    first = values[:rows] if has_view is None else values[np.flatnonzero(has_view[:, i])[:rows]]
     return first.mean(0, dtype=np.float64) if len(first) else np.zeros(values.shape[1])
 
 
-def _centred(parts: list[np.ndarray], shift: np.ndarray, there: np.ndarray | None, buffer: np.ndarray) -> np.ndarray:
-    """(m, D + M) in `buffer`: rows less `shift`, zero where a view is missing, and beside them what is there."""
+def _centred(parts: list[np.ndarray], shift: np.ndarray, has_view: np.ndarray | None, buffer: np.ndarray) -> np.ndarray:
+    """(m, D + M) in `buffer`: rows less `shift`, 0 where a view is missing, and a column of presence for each view."""
     chunk = buffer[: len(parts[0])]
-    chunk[:, len(shift) :] = 1 if there is None else there
+    chunk[:, len(shift) :] = 1 if has_view is None else has_view
     start = 0
     for i, part in enumerate(parts):
         at = slice(start, start := start + part.shape[1])
         np.subtract(part, shift[at], out=chunk[:, at])
-        if there is not None:
-            chunk[~there[:, i], at] = 0
+        if has_view is not None:
+            chunk[~has_view[:, i], at] = 0
     return chunk

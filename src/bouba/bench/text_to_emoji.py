@@ -35,7 +35,7 @@ from bouba.errors import UsageError, nearest
 from bouba.evaluation import Result, evaluate_translations
 from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
-from bouba.learner import load
+from bouba.persist import load
 from bouba.towers import ConvNet, EncoderSpec, NGrams, Pretrained, ResNet
 from bouba.transfer import ConditionalGAN, FlowTranslator, NearestTranslator, RegressionTranslator, Translator
 

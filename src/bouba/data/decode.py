@@ -73,6 +73,20 @@ def on_white(picture: Image) -> Image:
     return picture.convert("RGB")
 
 
+def fit_on_white(picture: Image, size: int) -> Image:
+    """The whole picture scaled into a white square of side `size`, centred."""
+    from PIL import Image as pil
+
+    scale = size / max(picture.size)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    shrunk = picture.resize((width, height), pil.Resampling.BOX if scale < 1 else pil.Resampling.BICUBIC)
+    if (width, height) == (size, size):
+        return shrunk
+    square = pil.new("RGB", (size, size), "white")
+    square.paste(shrunk, ((size - width) // 2, (size - height) // 2))
+    return square
+
+
 def _open(pil, value) -> Image:
     if isinstance(value, pil.Image):
         return value
@@ -106,7 +120,7 @@ def audio(value, rate: int, *, seconds: float | None = None) -> NDArray[np.float
     Raises:
         DataError: the bytes are no sound, or hold no sample or one that is NaN; the message says which and why.
     """
-    samples, native = _heard(value, rate, seconds)
+    samples, native = stored_audio(value, rate, seconds)
     if native == rate:
         return samples
     from scipy.signal import resample_poly
@@ -115,17 +129,17 @@ def audio(value, rate: int, *, seconds: float | None = None) -> NDArray[np.float
     return resample_poly(samples, rate // shared, native // shared).astype(np.float32)
 
 
-def _heard(value, rate: int, seconds: float | None = None) -> tuple[NDArray[np.float32], int]:
-    """Samples (n,) in the rate they are stored in, and that rate; `rate` where nothing says it."""
+def stored_audio(value, rate: int, seconds: float | None = None) -> tuple[NDArray[np.float32], int]:
+    """Samples (n,) at the rate they are stored with, and that rate; `rate` for samples that come without one."""
     try:
         if isinstance(value, tuple):
-            samples, native = _stored(value[0], value[1], seconds)
+            samples, native = _from_memory(value[0], value[1], seconds)
         elif isinstance(value, dict) and "array" in value:
-            samples, native = _stored(value["array"], value["sampling_rate"], seconds)
+            samples, native = _from_memory(value["array"], value["sampling_rate"], seconds)
         elif isinstance(value, np.ndarray | list):
-            samples, native = _stored(value, rate, seconds)
+            samples, native = _from_memory(value, rate, seconds)
         else:
-            samples, native = _file(value, seconds)
+            samples, native = _from_file(value, seconds)
         if not samples.size or not np.isfinite(samples).all():
             raise DataError("it holds NaN or infinity" if samples.size else "it holds no sample")
     except Exception as error:  # decoders raise anything on broken bytes
@@ -133,7 +147,7 @@ def _heard(value, rate: int, seconds: float | None = None) -> tuple[NDArray[np.f
     return samples, native
 
 
-def _stored(samples, rate, seconds: float | None) -> tuple[NDArray[np.float32], int]:
+def _from_memory(samples, rate, seconds: float | None) -> tuple[NDArray[np.float32], int]:
     """Samples in memory, as one channel."""
     samples, rate = np.asarray(samples), int(rate)
     if samples.dtype in (np.int8, np.int16, np.int32):
@@ -145,7 +159,7 @@ def _stored(samples, rate, seconds: float | None) -> tuple[NDArray[np.float32], 
     return samples[: None if seconds is None else math.ceil(seconds * rate)].astype(np.float32), rate
 
 
-def _file(value, seconds: float | None) -> tuple[NDArray[np.float32], int]:
+def _from_file(value, seconds: float | None) -> tuple[NDArray[np.float32], int]:
     """The start of an encoded sound, as one channel."""
     import soundfile
 
@@ -157,8 +171,8 @@ def _file(value, seconds: float | None) -> tuple[NDArray[np.float32], int]:
         raise FileNotFoundError
     try:
         with soundfile.SoundFile(value) as file:
-            wanted = -1 if seconds is None else math.ceil(seconds * file.samplerate)
-            return file.read(wanted, dtype="float32", always_2d=True).mean(1), file.samplerate
+            length = -1 if seconds is None else math.ceil(seconds * file.samplerate)
+            return file.read(length, dtype="float32", always_2d=True).mean(1), file.samplerate
     except soundfile.LibsndfileError as error:
         raise DataError(error.error_string.rstrip(".") or "its data break off") from error
 
@@ -169,16 +183,16 @@ def vector(value) -> np.ndarray:
 
 
 def record(value: Mapping) -> dict[str, float | str]:
-    """A cell of a table -> what is there of it: numbers as floats, all else as text.
+    """A cell of a table -> its values that are present: numbers as floats, all else as text.
 
     >>> record({"age": 31, "city": "Bonn", "size": None})
     {'age': 31.0, 'city': 'Bonn'}
     """
-    there = {name: cell for name, cell in value.items() if not is_missing(cell)}
-    return {name: float(cell) if isinstance(cell, NUMBERS) else text(cell) for name, cell in there.items()}
+    present = {name: cell for name, cell in value.items() if not is_missing(cell)}
+    return {name: float(cell) if isinstance(cell, NUMBERS) else text(cell) for name, cell in present.items()}
 
 
-def told(kind: str, value: Any) -> str:
+def summary(kind: str, value: Any) -> str:
     """A cell in a few words, for a page or a terminal."""
     if kind == "table":
         return ", ".join(f"{k} = {v if isinstance(v, str) else f'{v:g}'}" for k, v in record(value).items())
@@ -186,22 +200,6 @@ def told(kind: str, value: Any) -> str:
         return np.array2string(np.asarray(value), precision=2, threshold=6)
     path = path_of(value)
     return str(value) if kind == "text" else os.path.basename(path) if path else name_of(value)
-
-
-def check(kind: str, value: Any) -> str | None:
-    """Why a cell of that kind cannot be read, or None when it can."""
-    try:
-        if kind == "image":
-            image(value)
-        elif kind == "audio":
-            _heard(value, rate=1)
-        elif kind == "video":
-            from bouba.data.video import video  # which is made of this file
-
-            video(value)
-    except DataError as error:
-        return str(error)
-    return None
 
 
 def name_of(value) -> str:

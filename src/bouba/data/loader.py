@@ -45,20 +45,20 @@ class Codes:
     def of(cls, views: Views, numbers: Iterable[str] = ()) -> Codes:
         """Of all label columns; those in `numbers` hold numbers, the others classes."""
         numbers = list(numbers)
-        counts = {name: Counter(map(class_name, _there(values))) for name, values in views.y.items()}
+        counts = {name: Counter(map(class_name, _present(values))) for name, values in views.y.items()}
         counts = {name: count for name, count in counts.items() if name not in numbers}
-        cells = {name: _in_order({class_name(v): _python(v) for v in _there(views.y[name])}) for name in counts}
+        cells = {name: _in_order({class_name(v): _python(v) for v in _present(views.y[name])}) for name in counts}
         return cls(
             tuple(views.domains),
-            {name: tuple(known.values()) for name, known in cells.items()},
-            {name: tuple(counts[name][c] / counts[name].total() for c in known) for name, known in cells.items()},
-            {name: _moments(name, _there(views.y[name])) for name in numbers},
+            {name: tuple(classes.values()) for name, classes in cells.items()},
+            {name: tuple(counts[name][c] / counts[name].total() for c in classes) for name, classes in cells.items()},
+            {name: _moments(name, _present(views.y[name])) for name in numbers},
         )
 
 
 def holds_numbers(values: np.ndarray) -> bool:
-    """Whether a label column says how much, not which: numbers, some of them not whole, or more than 20 different."""
-    cells = _there(values)
+    """Whether a label column is a quantity, not a class: numbers, some of them not whole, or over 20 different ones."""
+    cells = _present(values)
     if not cells or not all(
         isinstance(c, int | float | np.number) and not isinstance(c, bool | np.bool_) for c in cells
     ):
@@ -66,7 +66,7 @@ def holds_numbers(values: np.ndarray) -> bool:
     return len(set(cells)) > 20 or not all(float(c).is_integer() for c in cells)
 
 
-def _there(values: np.ndarray) -> list:
+def _present(values: np.ndarray) -> list:
     return [v for v in values if not is_missing(v)]
 
 
@@ -120,12 +120,14 @@ class Rows(Dataset[Batch]):
         self.y = {name: encode(views.y[name], names) for name, names in classes.items() if name in views.y}
         self.y |= {name: standardise(views.y[name], *of) for name, of in codes.numbers.items() if name in views.y}
         self.rows = torch.arange(len(views))
-        self.kept = {name: kept for name in encoders if (kept := self._keep(name, memory // len(encoders))) is not None}
+        self.cached = {
+            name: cached for name in encoders if (cached := self._prepared(name, memory // len(encoders))) is not None
+        }
 
     def __len__(self) -> int:
         return len(self.views)
 
-    def _keep(self, name: str, memory: int) -> Inputs | None:
+    def _prepared(self, name: str, memory: int) -> Inputs | None:
         """Every prepared row of a view; None when they would not fit."""
         if not memory:
             return None
@@ -139,26 +141,26 @@ class Rows(Dataset[Batch]):
 
     def _prepare(self, name: str, rows: Tensor) -> Inputs:
         """Prepared cells of some rows; rows without the cell hold zeros."""
-        here = self.present[name][rows]
+        present = self.present[name][rows]
         column = self.views[name]
-        cells = [column[int(row)] for row in rows[here]]
-        if not cells:  # shapes come from any cell there is
-            some = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
-            if some is None:
-                return {}  # nobody asks for the inputs of a view that no row has
-            prepared = self.encoders[name].prepare([column[some]])
+        cells = [column[int(row)] for row in rows[present]]
+        if not cells:  # shapes come from any cell that is present
+            first = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
+            if first is None:
+                return {}  # the inputs of a view that no row has are never read
+            prepared = self.encoders[name].prepare([column[first]])
             return {part: tensor.new_zeros((len(rows), *tensor.shape[1:])) for part, tensor in prepared.items()}
         prepared = self.encoders[name].prepare(cells)
-        if bool(here.all()):
+        if bool(present.all()):
             return prepared
-        places = here.nonzero(as_tuple=True)[0]
+        places = present.nonzero(as_tuple=True)[0]
         return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t) for p, t in prepared.items()}
 
     def batch(self, rows: Tensor) -> Batch:
-        """Some rows, in the order asked for."""
+        """Some rows, in this order."""
         inputs = {
-            name: {part: tensor[rows] for part, tensor in self.kept[name].items()}
-            if name in self.kept
+            name: {part: tensor[rows] for part, tensor in self.cached[name].items()}
+            if name in self.cached
             else self._prepare(name, rows)
             for name in self.encoders
         }
@@ -216,9 +218,9 @@ class Shuffled:
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self.seed, self.epoch])
-        drawn = [self._endless(rows, size, random) for rows, size in self.sides]
+        rounds = [self._endless(rows, size, random) for rows, size in self.sides]
         for number in range(self.batches):
-            batch = np.concatenate([rows[number * size : (number + 1) * size] for rows, size in drawn])
+            batch = np.concatenate([rows[number * size : (number + 1) * size] for rows, size in rounds])
             yield batch[self.rank :: self.world].tolist()
 
     def _endless(self, side: np.ndarray, size: int, random) -> tuple[np.ndarray, int]:
@@ -229,8 +231,8 @@ class Shuffled:
 
 
 def loader(rows: Rows, sampler: Any, *, workers: int = 0) -> DataLoader:
-    """Batches of `rows` in the sampler's order; cells not kept in memory are prepared in `workers` processes."""
-    workers = workers if len(rows.kept) < len(rows.encoders) else 0
+    """Batches of `rows` in the sampler's order; cells not cached in memory are prepared in `workers` processes."""
+    workers = workers if len(rows.cached) < len(rows.encoders) else 0
     return DataLoader(
         rows,
         batch_sampler=sampler,

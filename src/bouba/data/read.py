@@ -13,6 +13,7 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.guess import guess
+from bouba.data.readable import check
 from bouba.data.schema import ROLES, Schema
 from bouba.data.tables import Table, open_table
 from bouba.data.uses import Names, Uses, listed
@@ -280,7 +281,7 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     column = Column.of(values, kind)
     present = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(pool.map(lambda i: decode.check(kind, values[i]), present))
+        reasons = list(pool.map(lambda i: check(kind, values[i]), present))
     broken = np.zeros(len(column), bool)
     for i, reason in zip(present, reasons, strict=True):
         if reason is not None:

@@ -35,15 +35,15 @@ def emoji(*, styles: str | Sequence[str] = STYLES) -> Views:
     with resources.as_file(path) as file:
         table = pq.read_table(file, filters=[("style", "in", list(styles))])
     column = {name: np.asarray(table[name].to_pylist(), dtype=object) for name in table.column_names}
-    said = lambda lang, comma: np.array(  # noqa: E731
+    described = lambda lang, comma: np.array(  # noqa: E731
         [f"{n}{comma}{k}" if k else n for n, k in zip(column[f"name_{lang}"], column[f"keywords_{lang}"])],
         dtype=object,
     )
     return Views(
         {
             "image": Column.of(column["image"], "image"),
-            "en": Column.of(said("en", ": "), "text"),
-            "zh": Column.of(said("zh", "："), "text"),
+            "en": Column.of(described("en", ": "), "text"),
+            "zh": Column.of(described("zh", "："), "text"),
         },
         y={"group": column["group"], "subgroup": column["subgroup"]},
         domain=column["style"],

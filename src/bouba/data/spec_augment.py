@@ -57,11 +57,11 @@ class SpecAugment:
 
     def _window(self, energies: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """A part of each clip, moved to the front."""
-        kept = (lengths * torch.empty(len(lengths), device=lengths.device).uniform_(self.crop, 1)).ceil().to(lengths)
-        start = (torch.rand(len(lengths), device=lengths.device) * (lengths - kept + 1)).floor().long()
+        width = (lengths * torch.empty(len(lengths), device=lengths.device).uniform_(self.crop, 1)).ceil().to(lengths)
+        start = (torch.rand(len(lengths), device=lengths.device) * (lengths - width + 1)).floor().long()
         frames = torch.arange(energies.shape[1], device=energies.device)
         frames = (start[:, None] + frames).clamp(max=energies.shape[1] - 1)  # (B, T)
-        return energies.gather(1, frames[:, :, None].expand_as(energies)), kept
+        return energies.gather(1, frames[:, :, None].expand_as(energies)), width
 
 
 def _stretch(length: Tensor, longest: Tensor, size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The door: what training may see of the target domain."""
+"""What training may see of the target domain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
 
     Labels, keys and groups of target rows are dropped, and all meta columns. Captions (text views) are dropped too
     when the target has other views, because a caption is an annotation; say {"openmoji": ["image", "en"]} to show
-    them. Pairings are broken: every cell still seen becomes a row of its own, in random order.
+    them. Pairings are broken: every cell left becomes a row of its own, in random order.
 
     Args:
         views: rows of all domains. target: which one is the target.
@@ -31,35 +31,35 @@ def hide(views: Views, target: Target, *, random_state: int = 0) -> tuple[Views,
         DataError: no domain column, an unknown domain, nothing left of the target or of the source.
     """
     check_target(views, target)
-    name, seen = _named(target)
+    name, visible = _named(target)
     assert views.domain is not None  # it has the name
-    ours = np.asarray([str(d) == name for d in views.domain], dtype=np.bool_)
-    if ours.all():
+    of_target = np.asarray([str(d) == name for d in views.domain], dtype=np.bool_)
+    if of_target.all():
         raise DataError(f"every row is of the target {name!r}; adaptation needs source rows with pairs or labels")
-    seen = _seen(views, ours) if seen is None else [view for view in seen if len(views[view])]
-    cells = [np.flatnonzero(ours & views[view].present) for view in seen]
+    visible = _default_views(views, of_target) if visible is None else [view for view in visible if len(views[view])]
+    cells = [np.flatnonzero(of_target & views[view].present) for view in visible]
     if not sum(map(len, cells)):
-        raise DataError(f"the target {name!r} has no cell in {seen}; nothing to adapt to")
-    source = np.flatnonzero(~ours)
+        raise DataError(f"the target {name!r} has no cell in {visible}; nothing to adapt to")
+    source = np.flatnonzero(~of_target)
     order = np.random.default_rng(random_state).permutation(sum(map(len, cells)))
     rows = np.concatenate([source, np.concatenate(cells)[order]])
     of_view = np.concatenate(
-        [np.full(len(source), -1), np.repeat(np.arange(len(seen)), [len(c) for c in cells])[order]]
+        [np.full(len(source), -1), np.repeat(np.arange(len(visible)), [len(c) for c in cells])[order]]
     )
-    shown = views[rows]
+    reordered = views[rows]
     is_target = of_view >= 0
     columns = {
-        view: column.without(is_target & (of_view != (seen.index(view) if view in seen else -2)))
-        for view, column in shown.columns.items()
+        view: column.without(is_target & (of_view != (visible.index(view) if view in visible else -2)))
+        for view, column in reordered.columns.items()
     }
     hidden = {
         "columns": columns,
-        "y": {label: _blank(values, is_target) for label, values in shown.y.items()},
-        "key": None if shown.key is None else _blank(shown.key, is_target),
-        "group": None if shown.group is None else _blank(shown.group, is_target),
+        "y": {label: _blank(values, is_target) for label, values in reordered.y.items()},
+        "key": None if reordered.key is None else _blank(reordered.key, is_target),
+        "group": None if reordered.group is None else _blank(reordered.group, is_target),
         "meta": {},
     }
-    return shown.replace(**hidden), is_target
+    return reordered.replace(**hidden), is_target
 
 
 def check_target(views: Views, target: Target) -> None:
@@ -92,7 +92,7 @@ def name_of(target: Target) -> str:
 
 
 def _named(target: Target) -> tuple[str, Sequence[str] | None]:
-    """The target's name, and the views of it that may be seen, if said."""
+    """The target's name, and the views of it that training may see; None for the default."""
     if isinstance(target, str):
         return target, None
     if len(target) != 1:
@@ -100,9 +100,9 @@ def _named(target: Target) -> tuple[str, Sequence[str] | None]:
     return next(iter(target.items()))
 
 
-def _seen(views: Views, ours: np.ndarray) -> list[str]:
-    there = [name for name, column in views.columns.items() if (column.present & ours).any()]
-    return [name for name in there if views.modalities[name] != "text"] or there
+def _default_views(views: Views, of_target: np.ndarray) -> list[str]:
+    present = [name for name, column in views.columns.items() if (column.present & of_target).any()]
+    return [name for name in present if views.modalities[name] != "text"] or present
 
 
 def _blank(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

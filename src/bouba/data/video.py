@@ -49,14 +49,13 @@ def video(value, frames: int = 8) -> list[Image]:
     if film:
         require("av", "video")
     try:
-        found = (
-            _stored(value, frames) if _is_stored(value) else _film(value, frames) if film else _moving(value, frames)
-        )
-        if not found:
+        decoded = _in_memory if _is_in_memory(value) else _film if film else _animation
+        pictures = decoded(value, frames)
+        if not pictures:
             raise DataError("it holds no frame")
     except Exception as error:  # decoders raise anything on broken bytes
         raise DataError(f"not a clip: {decode.name_of(value)} ({decode.reason(error)})") from error
-    return found
+    return pictures
 
 
 def moves(value) -> bool | None:
@@ -90,7 +89,7 @@ def _file(value) -> Any:
     return io.BytesIO(value) if isinstance(value, bytes | bytearray | memoryview) else value
 
 
-def _is_stored(value) -> bool:
+def _is_in_memory(value) -> bool:
     return isinstance(value, np.ndarray | list | tuple)
 
 
@@ -102,35 +101,35 @@ def _is_film(value) -> bool:
     return isinstance(value, bytes | bytearray | memoryview) and moves(value) is None
 
 
-def _stored(value: Sequence | np.ndarray, frames: int) -> list[Image]:
+def _in_memory(value: Sequence | np.ndarray, frames: int) -> list[Image]:
     """Of pictures in memory."""
     if isinstance(value, np.ndarray) and value.ndim not in (3, 4):
         raise DataError(f"an array of shape {value.shape}; give (frames, height, width, 3)")
     return [decode.image(value[i]) for i in chosen(len(value), frames)]
 
 
-def _moving(value, frames: int) -> list[Image]:
+def _animation(value, frames: int) -> list[Image]:
     """Of what Pillow reads: an animation, or a picture, which is a clip of one frame."""
     from PIL import Image
 
     picture = value if isinstance(value, Image.Image) else Image.open(_file(value))
-    before = picture.tell()
-    found = []
+    position = picture.tell()
+    pictures = []
     for number in chosen(getattr(picture, "n_frames", 1), frames):
         picture.seek(number)
-        found.append(decode.on_white(picture))
-    picture.seek(before)
-    return found
+        pictures.append(decode.on_white(picture))
+    picture.seek(position)
+    return pictures
 
 
 def _film(value, frames: int) -> list[Image]:
     """Of what FFmpeg reads."""
     if isinstance(value, str | Path) and not Path(value).is_file():
         raise FileNotFoundError
-    found, seen = _picked(value, chosen(_count(value), frames))
-    if len(found) < min(frames, seen):  # some packets of a film may show nothing
-        found, _ = _picked(value, chosen(seen, frames))
-    return found
+    pictures, decoded = _frames(value, chosen(_count(value), frames))
+    if len(pictures) < min(frames, decoded):  # some packets of a film may show nothing
+        pictures, _ = _frames(value, chosen(decoded, frames))
+    return pictures
 
 
 def _count(value) -> int:
@@ -140,29 +139,29 @@ def _count(value) -> int:
     with av.open(_file(value)) as film:
         if not film.streams.video:
             raise DataError("it holds no picture")
-        own, n, end = film.streams.video[0], 0, 0.0
+        stream, n, end = film.streams.video[0], 0, 0.0
         for packet in film.demux():
             if packet.size:
-                n += packet.stream.index == own.index
+                n += packet.stream.index == stream.index
                 end = max(end, float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base))
         length = (film.duration or 0) / av.time_base
-        if n < own.frames or end < 0.9 * length:
+        if n < stream.frames or end < 0.9 * length:
             raise DataError(f"its data break off: {n} frames and {end:.1f} of {length:.1f} s are there")
     return n
 
 
-def _picked(value, numbers: Sequence[int]) -> tuple[list[Image], int]:
+def _frames(value, numbers: Sequence[int]) -> tuple[list[Image], int]:
     """The frames of these numbers, in order; and how many were decoded, up to the last of them."""
     import av
 
-    found: list[Image] = []
-    seen = 0
+    pictures: list[Image] = []
+    decoded = 0
     with av.open(_file(value)) as film:
         film.streams.video[0].thread_type = "AUTO"
         for frame in film.decode(video=0):
-            if seen in numbers:
-                found.append(frame.to_image().rotate(frame.rotation, expand=True))  # as the telephone was held
-            seen += 1
-            if len(found) == len(numbers):
+            if decoded in numbers:
+                pictures.append(frame.to_image().rotate(frame.rotation, expand=True))  # as the telephone was held
+            decoded += 1
+            if len(pictures) == len(numbers):
                 break
-    return found, seen
+    return pictures, decoded

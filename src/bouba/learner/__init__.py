@@ -1,5 +1,11 @@
 """The joint between scikit-learn estimators above and torch modules below."""
 
-from bouba.learner.base import BaseLearner as BaseLearner
-from bouba.learner.learner import Learner as Learner
-from bouba.learner.learner import load as load
+from typing import TYPE_CHECKING
+
+from bouba.lazy import attach
+
+if TYPE_CHECKING:
+    from bouba.learner.base import BaseLearner as BaseLearner
+    from bouba.learner.learner import Learner as Learner
+else:
+    __all__ = attach(__name__)

@@ -350,7 +350,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         }
         persist.write_model(Path(path), facts, self.module_.state_dict())
 
-    def _restore(self, facts: dict, tensors: Mapping, custom: Sequence[type]) -> None:
+    def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
         self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
         self.kinds_, self.learned_, self.history_ = facts["kinds"], facts["learned"], facts["history"]
@@ -359,7 +359,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         for name, value in facts.get("more", {}).items():
             setattr(self, name, persist.rebuild(value, custom))
         self._assemble()
-        self.module_.load_state_dict(tensors)
+        self.module_.load_state_dict(persist.read_tensors(file))
         self.module_.eval()
 
 

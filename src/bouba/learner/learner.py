@@ -1,36 +1,16 @@
-"""The estimator whose objective is given, and the door that saved models come back by."""
+"""The estimator whose objective is given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
-from bouba import persist
 from bouba.data.read import as_views
 from bouba.errors import UsageError
 from bouba.learner.predicts import Predicts
 from bouba.terms import Objective, Term
 from bouba.towers import EncoderSpec
-
-
-def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
-    """A saved model, from its folder or the run folder around it.
-
-    Args:
-        path: what `save` or `bouba fit -o` wrote.
-        custom: classes of yours (terms, encoders, methods) that the model uses.
-
-    Raises:
-        DataError: no model there. RecipeError: it uses a class that is not bouba's and not in `custom`.
-    """
-    facts, tensors = persist.read_model(Path(path))
-    arguments = {name: persist.rebuild(value, custom) for name, value in facts["arguments"].items()}
-    model = persist.class_of(facts["class"], custom)(**arguments)
-    model._restore(facts, tensors, custom)
-    return model
 
 
 class Learner(Predicts):

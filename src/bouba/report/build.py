@@ -103,7 +103,7 @@ def galleries(
 def cell_shown(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:
     """A cell as text, or as encoded bytes of a picture."""
     kind, cell = views.modalities[name], views[name][row]
-    return (None, SHOWN[kind](cell)) if kind in SHOWN else (decode.told(kind, cell), None)
+    return (None, SHOWN[kind](cell)) if kind in SHOWN else (decode.summary(kind, cell), None)
 
 
 def _item(views: Views, name: str, row: int, score: float, correct: bool) -> Item:

@@ -45,4 +45,4 @@ def _example(column: Column) -> str | None:
     if row is None:
         return None
     cell = column[int(row)]
-    return f"{len(cell)} numbers" if column.kind == "vector" else decode.told(column.kind, cell)[:60]
+    return f"{len(cell)} numbers" if column.kind == "vector" else decode.summary(column.kind, cell)[:60]

@@ -108,7 +108,7 @@ def build(recipe: Mapping[str, Any], **overrides):
 def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]):
     """One term, encoder or fusion: its class by name, its fields checked."""
     classes: dict[str, Any] = {
-        name: cls for name, cls in vars(room).items() if inspect.isclass(cls) and issubclass(cls, kinds)
+        name: cls for name in dir(room) if inspect.isclass(cls := getattr(room, name)) and issubclass(cls, kinds)
     }
     names = [name for name, cls in classes.items() if not inspect.isabstract(cls)]
     name = str(entry.get(key))

@@ -140,7 +140,7 @@ class Run:
     @cached_property
     def model(self) -> Any:
         """The fitted estimator."""
-        from bouba.learner import load
+        from bouba.persist import load
 
         return load(self.path)
 

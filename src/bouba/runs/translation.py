@@ -83,7 +83,7 @@ def judged_again(model: Any, name: str, folder: Path, held_out: Views) -> Result
     Raises:
         UsageError: no judge stands beside the model.
     """
-    from bouba.learner import load
+    from bouba.persist import load
 
     if not (folder / JUDGE / "model.json").exists():
         raise UsageError(

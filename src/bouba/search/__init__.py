@@ -1,4 +1,11 @@
 """Find the nearest rows: one stored index over every view, exact by default, filtered before the top k."""
 
-from bouba.search.index import Hit as Hit
-from bouba.search.index import Index as Index
+from typing import TYPE_CHECKING
+
+from bouba.lazy import attach
+
+if TYPE_CHECKING:
+    from bouba.search.index import Hit as Hit
+    from bouba.search.index import Index as Index
+else:
+    __all__ = attach(__name__)

@@ -1,41 +1,48 @@
 """Terms: each maps a Batch to a scalar; an objective is their weighted sum."""
 
-from bouba.terms.conditional_gan import Adversarial as Adversarial
-from bouba.terms.conditional_gan import conditional_gan as conditional_gan
-from bouba.terms.coral import CORAL as CORAL
-from bouba.terms.coral import coral as coral
-from bouba.terms.correlation import Correlation as Correlation
-from bouba.terms.correlation import correlation as correlation
-from bouba.terms.domain_adversarial import DomainAdversarial as DomainAdversarial
-from bouba.terms.domain_adversarial import domain_adversarial as domain_adversarial
-from bouba.terms.entropy import Entropy as Entropy
-from bouba.terms.entropy import entropy as entropy
-from bouba.terms.explicit_negatives import ExplicitNegatives as ExplicitNegatives
-from bouba.terms.explicit_negatives import explicit_negatives as explicit_negatives
-from bouba.terms.flow import FlowMatching as FlowMatching
-from bouba.terms.flow import flow_matching as flow_matching
-from bouba.terms.info_nce import InfoNCE as InfoNCE
-from bouba.terms.info_nce import info_nce as info_nce
-from bouba.terms.mmd import MMD as MMD
-from bouba.terms.mmd import mmd as mmd
-from bouba.terms.nt_xent import NTXent as NTXent
-from bouba.terms.nt_xent import nt_xent as nt_xent
-from bouba.terms.prediction import Prediction as Prediction
-from bouba.terms.pseudo_pairs import PseudoPairs as PseudoPairs
-from bouba.terms.pseudo_pairs import pseudo_pairs as pseudo_pairs
-from bouba.terms.reconstruction import Reconstruction as Reconstruction
-from bouba.terms.reconstruction import reconstruction as reconstruction
-from bouba.terms.regression import Regression as Regression
-from bouba.terms.self_training import SelfTraining as SelfTraining
-from bouba.terms.self_training import self_training as self_training
-from bouba.terms.sigmoid_pairs import SigmoidPairs as SigmoidPairs
-from bouba.terms.sigmoid_pairs import sigmoid_pairs as sigmoid_pairs
-from bouba.terms.supervised_contrastive import SupervisedContrastive as SupervisedContrastive
-from bouba.terms.supervised_contrastive import supervised_contrastive as supervised_contrastive
-from bouba.terms.term import Needs as Needs
-from bouba.terms.term import Objective as Objective
-from bouba.terms.term import Parts as Parts
-from bouba.terms.term import Space as Space
-from bouba.terms.term import Term as Term
-from bouba.terms.triplet import Triplet as Triplet
-from bouba.terms.triplet import triplet as triplet
+from typing import TYPE_CHECKING
+
+from bouba.lazy import attach
+
+if TYPE_CHECKING:
+    from bouba.terms.conditional_gan import Adversarial as Adversarial
+    from bouba.terms.conditional_gan import conditional_gan as conditional_gan
+    from bouba.terms.coral import CORAL as CORAL
+    from bouba.terms.coral import coral as coral
+    from bouba.terms.correlation import Correlation as Correlation
+    from bouba.terms.correlation import correlation as correlation
+    from bouba.terms.domain_adversarial import DomainAdversarial as DomainAdversarial
+    from bouba.terms.domain_adversarial import domain_adversarial as domain_adversarial
+    from bouba.terms.entropy import Entropy as Entropy
+    from bouba.terms.entropy import entropy as entropy
+    from bouba.terms.explicit_negatives import ExplicitNegatives as ExplicitNegatives
+    from bouba.terms.explicit_negatives import explicit_negatives as explicit_negatives
+    from bouba.terms.flow import FlowMatching as FlowMatching
+    from bouba.terms.flow import flow_matching as flow_matching
+    from bouba.terms.info_nce import InfoNCE as InfoNCE
+    from bouba.terms.info_nce import info_nce as info_nce
+    from bouba.terms.mmd import MMD as MMD
+    from bouba.terms.mmd import mmd as mmd
+    from bouba.terms.nt_xent import NTXent as NTXent
+    from bouba.terms.nt_xent import nt_xent as nt_xent
+    from bouba.terms.prediction import Prediction as Prediction
+    from bouba.terms.pseudo_pairs import PseudoPairs as PseudoPairs
+    from bouba.terms.pseudo_pairs import pseudo_pairs as pseudo_pairs
+    from bouba.terms.reconstruction import Reconstruction as Reconstruction
+    from bouba.terms.reconstruction import reconstruction as reconstruction
+    from bouba.terms.regression import Regression as Regression
+    from bouba.terms.self_training import SelfTraining as SelfTraining
+    from bouba.terms.self_training import self_training as self_training
+    from bouba.terms.sigmoid_pairs import SigmoidPairs as SigmoidPairs
+    from bouba.terms.sigmoid_pairs import sigmoid_pairs as sigmoid_pairs
+    from bouba.terms.supervised_contrastive import SupervisedContrastive as SupervisedContrastive
+    from bouba.terms.supervised_contrastive import supervised_contrastive as supervised_contrastive
+    from bouba.terms.term import Needs as Needs
+    from bouba.terms.term import Objective as Objective
+    from bouba.terms.term import Parts as Parts
+    from bouba.terms.term import Space as Space
+    from bouba.terms.term import Term as Term
+    from bouba.terms.triplet import Triplet as Triplet
+    from bouba.terms.triplet import triplet as triplet
+else:
+    __all__ = attach(__name__)

@@ -22,7 +22,7 @@ from bouba.towers.tower import Encoder, EncoderSpec, Learned
 WINDOW, HOP = 0.025, 0.01  # seconds
 FLOOR = 1e-8  # of the energy of a full-scale signal; keeps silence finite
 SLICES = 16  # of a clip that a decoder gives back
-LISTENED_TO = 512  # clips that mean and scale are learnt from
+MEASURED = 512  # clips that mean and scale are learnt from
 
 
 def log_mel(samples: np.ndarray, rate: int, mels: int) -> Tensor:
@@ -108,16 +108,16 @@ class AudioEncoder(Encoder):
             _Block(inside, outside, stride)
             for inside, outside, stride in zip((1, c, 2 * c), (c, 2 * c, 4 * c), strides)
         )
-        heard = -(-spec.mels // 8) * 4 * c
-        self.gru = nn.GRU(heard, spec.width, batch_first=True, bidirectional=True)
+        bands = -(-spec.mels // 8) * 4 * c
+        self.gru = nn.GRU(bands, spec.width, batch_first=True, bidirectional=True)
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         with ThreadPoolExecutor(4) as pool:
-            heard = list(pool.map(self.spec.hear, cells))
+            sounds = list(pool.map(self.spec.hear, cells))
         energies = torch.zeros(len(cells), self.spec.frames, self.spec.mels, dtype=torch.float16)
-        for row, found in zip(energies, heard, strict=True):
-            row[: len(found)] = (found - self.mean) / self.scale
-        return {"energies": energies, "lengths": torch.tensor([len(found) for found in heard])}
+        for row, sound in zip(energies, sounds, strict=True):
+            row[: len(sound)] = (sound - self.mean) / self.scale
+        return {"energies": energies, "lengths": torch.tensor([len(sound) for sound in sounds])}
 
     def vary(self, inputs: Inputs) -> Inputs:
         if self.spec.augment is None:
@@ -192,9 +192,9 @@ class CRNN(EncoderSpec):
         return log_mel(decode.audio(cell, self.rate, seconds=self.seconds), self.rate, self.mels)[: self.frames]
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
-        some = np.random.default_rng(random_state).permutation(len(cells))[:LISTENED_TO]
-        heard = torch.cat([self.hear(cells[i]) for i in sorted(some)]).double()  # (frames, mels)
-        return {"mean": heard.mean(0).tolist(), "scale": heard.std(0, correction=0).clamp(min=1e-3).tolist()}
+        chosen = np.random.default_rng(random_state).permutation(len(cells))[:MEASURED]
+        energies = torch.cat([self.hear(cells[i]) for i in sorted(chosen)]).double()  # (frames, mels)
+        return {"mean": energies.mean(0).tolist(), "scale": energies.std(0, correction=0).clamp(min=1e-3).tolist()}
 
     def build(self, learned: Learned) -> AudioEncoder:
         return AudioEncoder(self, learned)

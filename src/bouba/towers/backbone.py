@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bouba.batch import Inputs
 from bouba.errors import DataError, UsageError, require
 from bouba.nn.domain_norm import batch_norms, is_frozen
-from bouba.towers.checkpoints import TWO_TOWERS, quiet
+from bouba.towers.checkpoints import has_two_towers, quiet
 from bouba.towers.tower import Encoder
 
 POOLINGS = ("mean", "cls", "max", "pooler")
@@ -39,7 +39,7 @@ class Backbone(nn.Module):
     def __init__(self, model: Any, kind: str, pooling: str, layer: int | None = None):
         super().__init__()
         self.kind, self.pooling, self.layer = kind, pooling, layer
-        self.two = model.config.model_type in TWO_TOWERS
+        self.two = has_two_towers(model.config.model_type)
         for name in (*OTHER_TOWER.get(kind, ()), *NEVER_USED) if self.two else ():
             if hasattr(model, name):
                 delattr(model, name)
@@ -150,7 +150,7 @@ def usual_pooling(model: Any, kind: str, inputs: Mapping[str, Tensor], pooler: b
         model: any. kind: of what it reads. inputs: one row, to see what comes out. pooler: whether it has the weights
             of its pooler.
     """
-    if model.config.model_type in TWO_TOWERS:
+    if has_two_towers(model.config.model_type):
         return "pooler"
     if kind == "text":
         return "mean"

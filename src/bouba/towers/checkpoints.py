@@ -11,7 +11,7 @@ from typing import Any
 
 from bouba.errors import DataError, UsageError, require
 
-TWO_TOWERS = ("clip", "chinese_clip")  # one checkpoint, a tower for pictures and one for texts
+TWO_TOWERS = ("CLIPConfig", "ChineseCLIPConfig")  # one checkpoint, a tower for pictures and one for texts
 READS = {"input_ids": "text", "pixel_values": "image", "input_values": "audio"}
 FILES = ("*.json", "*.txt", "*.model", "model*.safetensors")
 OLD_FILES = ("pytorch_model*.bin",)  # where nobody wrote safetensors
@@ -48,8 +48,8 @@ def _snapshot(hub, name: str, revision: str | None, files: tuple[str, ...], *, c
     """The folder of a snapshot; None where the cache has none."""
     try:
         with _quiet_hub(hub):
-            said = {"revision": revision, "allow_patterns": list(files), "etag_timeout": PATIENCE}
-            return Path(hub.snapshot_download(name, local_files_only=cached, **said))
+            options = {"revision": revision, "allow_patterns": list(files), "etag_timeout": PATIENCE}
+            return Path(hub.snapshot_download(name, local_files_only=cached, **options))
     except Exception as error:  # no network, no such name, a gate: each library below has errors of its own
         if cached:
             return None
@@ -94,20 +94,26 @@ def read_json(file: Path) -> dict[str, Any]:
         raise DataError(f"{file} is no JSON ({error}); copy the checkpoint again") from error
 
 
-def kinds_of(model_type: str | None, where: str) -> tuple[str, ...]:
+def has_two_towers(model_type: str | None) -> bool:
+    """Whether checkpoints of an architecture hold one tower for pictures and one for texts, in a shared space."""
+    configs = require("transformers", "pretrained").CONFIG_MAPPING
+    return model_type in configs and configs[model_type].__name__ in TWO_TOWERS
+
+
+def kinds_of(model_type: str | None, checkpoint: str) -> tuple[str, ...]:
     """The kinds of modality that an architecture reads.
 
     Args:
-        model_type: as in config.json. where: what a message calls the checkpoint.
+        model_type: as in config.json. checkpoint: its name in messages.
 
     Raises:
         UsageError: transformers does not know it, or it is of a sort that is not read here.
     """
     transformers = require("transformers", "pretrained")
-    if model_type in TWO_TOWERS:
+    if has_two_towers(model_type):
         return ("image", "text")
     if model_type is None or model_type not in transformers.CONFIG_MAPPING:
-        raise UsageError(f"{where} is of type {model_type!r}, which this transformers does not know; upgrade it")
+        raise UsageError(f"{checkpoint} is of type {model_type!r}, which this transformers does not know; upgrade it")
     network = _network(transformers, model_type)
     modalities = getattr(network, "input_modalities", "text")
     several = not isinstance(modalities, str) and len(modalities) > 1
@@ -115,16 +121,16 @@ def kinds_of(model_type: str | None, where: str) -> tuple[str, ...]:
     kind = READS.get(getattr(network, "main_input_name", ""))
     if kind is None or several or not encodes or "video" in modalities:
         raise UsageError(
-            f"{where} is of type {model_type!r}; there are towers for encoders of text, pictures or sound such as "
-            f"BERT, ResNet, ViT, wav2vec 2.0 and AST, and for {' and '.join(TWO_TOWERS)}"
+            f"{checkpoint} is of type {model_type!r}; there are towers for encoders of text, pictures or sound such as "
+            f"BERT, ResNet, ViT, wav2vec 2.0 and AST, and for clip and chinese_clip"
         )
     return (kind,)
 
 
 def _network(transformers, model_type: str):
     config = transformers.CONFIG_MAPPING[model_type]
-    found = transformers.MODEL_MAPPING.get(config, None)
-    return found[0] if isinstance(found, list | tuple) else found
+    network = transformers.MODEL_MAPPING.get(config, None)
+    return network[0] if isinstance(network, list | tuple) else network
 
 
 @contextmanager

@@ -48,18 +48,18 @@ class FeatureCache:
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """key -> features (width,) of the keys that are there."""
-        found: dict[bytes, np.ndarray] = {}
+        stored: dict[bytes, np.ndarray] = {}
 
         def look(db: sqlite3.Connection) -> None:
             for start in range(0, len(keys), ASKED_AT_ONCE):
                 some = keys[start : start + ASKED_AT_ONCE]
                 marks = ",".join("?" * len(some))
                 for key, values in db.execute(f"SELECT key, features FROM cells WHERE key IN ({marks})", some):
-                    found[key] = np.frombuffer(values, np.float32)
+                    stored[key] = np.frombuffer(values, np.float32)
 
         if self.file.exists():
             self._with(look)
-        return {key: values for key, values in found.items() if len(values) == self.width}
+        return {key: values for key, values in stored.items() if len(values) == self.width}
 
     def write(self, features: Mapping[bytes, np.ndarray]) -> None:
         """Keep some rows, all of them or none; those that are there already stay."""

@@ -76,16 +76,16 @@ class Frozen(Encoder):
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         keys = [content_key(self.kind, cell) for cell in cells]
         store = FeatureCache(self.fingerprint(), self.width) if self.cache else None
-        found = {} if store is None else store.read(list(dict.fromkeys(keys)))
-        todo = {key: cell for key, cell in zip(keys, cells, strict=True) if key not in found}
+        features_by_key = {} if store is None else store.read(list(dict.fromkeys(keys)))
+        todo = {key: cell for key, cell in zip(keys, cells, strict=True) if key not in features_by_key}
         with _on_accelerator(self.inner) if len(todo) > BATCH else _as_it_is():
             for some in self._batches(todo):
                 features = self._encode(list(some.values()))
                 new = dict(zip(some, features, strict=True))
                 if store is not None:
                     store.write(new)
-                found |= new
-        return {"features": torch.from_numpy(np.stack([found[key] for key in keys]))}
+                features_by_key |= new
+        return {"features": torch.from_numpy(np.stack([features_by_key[key] for key in keys]))}
 
     def _batches(self, todo: Mapping[bytes, Any]) -> Iterator[dict[bytes, Any]]:
         """BATCH cells at a time, texts of about the same length together, since they are padded to the longest."""

@@ -68,7 +68,7 @@ def squares(cells: Sequence, side: int, *, crop: bool = False) -> Tensor:
 
     def square(cell) -> np.ndarray:
         picture = decode.image(cell)
-        return np.asarray(fit_on_white(crop_to_content(picture) if crop else picture, side))
+        return np.asarray(decode.fit_on_white(crop_to_content(picture) if crop else picture, side))
 
     with ThreadPoolExecutor(4) as pool:
         pictures = list(pool.map(square, cells))
@@ -78,20 +78,6 @@ def squares(cells: Sequence, side: int, *, crop: bool = False) -> Tensor:
 def thumbnails(pixels: Tensor, side: int) -> Tensor:
     """Numbers of order 1, (B, 3 * side^2), of pixels (B, 3, H, W) that lie in [0, 255]."""
     return (torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, side).flatten(1) - 0.5) / 0.3
-
-
-def fit_on_white(picture, size: int):
-    """The whole picture scaled into a white square of side `size`, centred."""
-    from PIL import Image
-
-    scale = size / max(picture.size)
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    shrunk = picture.resize((width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
-    if (width, height) == (size, size):
-        return shrunk
-    square = Image.new("RGB", (size, size), "white")
-    square.paste(shrunk, ((size - width) // 2, (size - height) // 2))
-    return square
 
 
 def crop_to_content(picture, tolerance: int = 12):

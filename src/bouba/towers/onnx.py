@@ -147,10 +147,10 @@ class Onnx(EncoderSpec):
             raise UsageError(f"no pooling={self.pooling!r}{nearest(self.pooling, POOLINGS)}")
 
     def on(self, kind: str) -> Onnx:
-        found = session(self._bytes(), self.path)
-        kinds = _kinds(found.get_inputs()) if self.kind is None else (self.kind,)
+        network = session(self._bytes(), self.path)
+        kinds = _kinds(network.get_inputs()) if self.kind is None else (self.kind,)
         if kind not in kinds:
-            raise UsageError(f"Onnx({self.path!r}) reads {' or '.join(kinds)}; its inputs are {_told(found)}")
+            raise UsageError(f"Onnx({self.path!r}) reads {' or '.join(kinds)}; its inputs are {_signature(network)}")
         return replace(self, kind=kind)
 
     def _bytes(self) -> bytes:
@@ -163,11 +163,11 @@ class Onnx(EncoderSpec):
         if self.kind is None:
             raise UsageError(f"Onnx({self.path!r}) must know its kind; call .on('image') or give kind=")
         file = self._bytes()
-        found = session(file, self.path)
-        outputs = [each.name for each in found.get_outputs()]
+        network = session(file, self.path)
+        outputs = [each.name for each in network.get_outputs()]
         if self.output is not None and self.output not in outputs:
             raise UsageError(f"no output {self.output!r}{nearest(self.output, outputs)}")
-        inputs = found.get_inputs()
+        inputs = network.get_inputs()
         learned: Learned = {"kind": self.kind, "bytes": len(file), "width": 0, "output": self.output or outputs[0]}
         learned["inputs"] = {each.name: DTYPES.get(each.type[7:-1], "f4") for each in inputs}
         learned["one_by_one"] = inputs[0].shape[0] == 1
@@ -180,7 +180,7 @@ class Onnx(EncoderSpec):
             if isinstance(error, UsageError):
                 raise
             raise DataError(
-                f"{self.path} cannot read the first cell ({error!s:.200}); it takes {_told(found)}"
+                f"{self.path} cannot read the first cell ({error!s:.200}); it takes {_signature(network)}"
             ) from error
         return learned
 
@@ -220,7 +220,7 @@ class Onnx(EncoderSpec):
         encoder.inner.file.copy_(_tensor(self._bytes()))  # type: ignore[operator]
 
 
-def session(file: bytes, where: str):
+def session(file: bytes, path: str):
     """An onnxruntime session on the CPU.
 
     Raises:
@@ -234,7 +234,7 @@ def session(file: bytes, where: str):
         return runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own
         reason = str(error).strip().splitlines()[0]
-        raise DataError(f"cannot use {where} ({reason:.150}); export the model into one ONNX file") from error
+        raise DataError(f"cannot use {path} ({reason:.150}); export the model into one ONNX file") from error
 
 
 def _tensor(file: bytes) -> Tensor:
@@ -256,5 +256,5 @@ def _role(name: str) -> str:
     return "mask" if "mask" in name.lower() else "types" if "type" in name.lower() else "tokens"
 
 
-def _told(found) -> str:
-    return ", ".join(f"{each.name} {each.type} {each.shape}" for each in found.get_inputs())
+def _signature(network) -> str:
+    return ", ".join(f"{each.name} {each.type} {each.shape}" for each in network.get_inputs())

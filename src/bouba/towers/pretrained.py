@@ -27,7 +27,7 @@ from bouba.towers.backbone import (
     usual_pooling,
     with_lora,
 )
-from bouba.towers.checkpoints import TWO_TOWERS, folder_of, has_tokenizer, kinds_of, read_json
+from bouba.towers.checkpoints import folder_of, has_tokenizer, has_two_towers, kinds_of, read_json
 from bouba.towers.frozen import Frozen
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
 
@@ -123,14 +123,14 @@ class Pretrained(EncoderSpec):
             kinds = tuple(each for each in kinds if each == self.kind)
         if kind not in kinds:
             raise UsageError(f"Pretrained({self.source!r}) reads {' and '.join(kinds) or self.kind}")
-        if model_type in TWO_TOWERS and (self.pooling not in (None, "pooler") or self.layer is not None):
+        if has_two_towers(model_type) and (self.pooling not in (None, "pooler") or self.layer is not None):
             raise UsageError(f"{self.source} gives its shared space; leave pooling and layer out")
         return replace(self, kind=kind)
 
     def _folder(self) -> Any:
         """Where the checkpoint lies; None for an architecture without one, which only "scratch" has."""
         if self.train == "scratch" and not Path(self.source).is_dir():
-            if self.source in TWO_TOWERS:
+            if has_two_towers(self.source):
                 raise UsageError(f"{self.source!r} is made of two architectures; give a directory, or one a view")
             if self.source in require("transformers", "pretrained").CONFIG_MAPPING:
                 return None
@@ -155,7 +155,7 @@ class Pretrained(EncoderSpec):
             encoder = self._encoder(facts, model)
             inputs = encoder.model_inputs(**encoder.prepare(cells[:1]))
             usual = usual_pooling(model, self.kind, inputs, pooler and self.layer is None)
-            facts["pooling"] = usual if config["model_type"] in TWO_TOWERS else pooling or usual
+            facts["pooling"] = usual if has_two_towers(config["model_type"]) else pooling or usual
             facts["width"] = self._width(facts, model, cells)
         except (ValueError, RuntimeError, IndexError) as error:
             if isinstance(error, UsageError):
@@ -175,9 +175,9 @@ class Pretrained(EncoderSpec):
         auto = require("transformers", "pretrained").AutoConfig
         changed = dict(self.config or {})
         usual = auto.for_model(self.source) if folder is None else auto.from_pretrained(folder, local_files_only=True)
-        known = usual.to_dict()
-        if unknown := next((name for name in changed if name not in known), None):
-            raise UsageError(f"{self.source} has no setting {unknown!r}{nearest(unknown, known)}")
+        settings = usual.to_dict()
+        if unknown := next((name for name in changed if name not in settings), None):
+            raise UsageError(f"{self.source} has no setting {unknown!r}{nearest(unknown, settings)}")
         if folder is None:
             return auto.for_model(self.source, **changed)
         return auto.from_pretrained(folder, local_files_only=True, **changed)

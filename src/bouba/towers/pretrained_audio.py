@@ -28,22 +28,22 @@ def sound_facts(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: no description, or one of a sort not known here.
     """
-    said = read_json(folder / "preprocessor_config.json")
-    said = said or read_json(folder / "processor_config.json").get("feature_extractor", {})
-    if not said:
+    settings = read_json(folder / "preprocessor_config.json")
+    settings = settings or read_json(folder / "processor_config.json").get("feature_extractor", {})
+    if not settings:
         raise DataError(
             f"{folder} does not say how sounds are prepared; copy preprocessor_config.json beside its config"
         )
-    name = said.get("feature_extractor_type", WAVES)
+    name = settings.get("feature_extractor_type", WAVES)
     if name not in (WAVES, SPECTROGRAMS):
         raise DataError(f"{folder} prepares sounds by {name}; known here are {WAVES} and {SPECTROGRAMS}")
-    return plain_sound_facts(name, said)
+    return plain_sound_facts(name, settings)
 
 
-def plain_sound_facts(name: str, said: dict[str, Any] | None = None) -> dict[str, Any]:
+def plain_sound_facts(name: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
     """The settings of a feature extractor with its defaults."""
     extractor = getattr(require("transformers", "pretrained"), name)
-    return extractor.from_dict(said or {}).to_dict()
+    return extractor.from_dict(settings or {}).to_dict()
 
 
 class Waves:

@@ -35,26 +35,28 @@ def picture_facts(folder: Path, size: int | None) -> dict[str, Any]:
     Raises:
         DataError: no description, or one that asks for steps not known here.
     """
-    said = read_json(folder / "preprocessor_config.json")
-    said = said or read_json(folder / "processor_config.json").get("image_processor", {})
-    if not said:
+    settings = read_json(folder / "preprocessor_config.json")
+    settings = settings or read_json(folder / "processor_config.json").get("image_processor", {})
+    if not settings:
         raise DataError(
             f"{folder} does not say how pictures are prepared; copy preprocessor_config.json beside its config"
         )
-    said = _whole(said)
-    odd = [name for name, on in said.items() if name.startswith("do_") and on and name not in KNOWN_STEPS]
+    settings = _whole(settings)
+    odd = [name for name, on in settings.items() if name.startswith("do_") and on and name not in KNOWN_STEPS]
     if odd:
         raise DataError(f"{folder} prepares pictures by {', '.join(odd)}, which is not known here")
-    resize, crop = _sizes(said, size)
-    mean, std = (said["image_mean"], said["image_std"]) if said.get("do_normalize") else ([0.0] * 3, [1.0] * 3)
-    if said.get("include_top"):  # EfficientNet divides by the standard deviation once more
-        std = np.multiply(std, said["image_std"])
+    resize, crop = _sizes(settings, size)
+    mean, std = (
+        (settings["image_mean"], settings["image_std"]) if settings.get("do_normalize") else ([0.0] * 3, [1.0] * 3)
+    )
+    if settings.get("include_top"):  # EfficientNet divides by the standard deviation once more
+        std = np.multiply(std, settings["image_std"])
     return {
         "resize": resize,
         "crop": crop,
-        "resample": int(said.get("resample", 2)),
-        "factor": float(said["rescale_factor"]) if said.get("do_rescale") else 1.0,
-        "offset": float(bool(said.get("rescale_offset"))),
+        "resample": int(settings.get("resample", 2)),
+        "factor": float(settings["rescale_factor"]) if settings.get("do_rescale") else 1.0,
+        "offset": float(bool(settings.get("rescale_offset"))),
         "mean": [float(m) for m in mean],
         "std": [float(s) for s in std],
     }
@@ -68,38 +70,38 @@ def plain_picture_facts(
     return facts | {"mean": list(mean), "std": list(std)}
 
 
-def _whole(said: dict[str, Any]) -> dict[str, Any]:
+def _whole(settings: dict[str, Any]) -> dict[str, Any]:
     """With the defaults of its processor class, which old files leave out."""
     transformers = require("transformers", "pretrained")
-    name = said.get("image_processor_type") or said.get("feature_extractor_type") or ""
+    name = settings.get("image_processor_type") or settings.get("feature_extractor_type") or ""
     name = name.replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast").removesuffix("Pil")
     processor = getattr(transformers, f"{name}Pil", None)
     if processor is None:
         raise DataError(f"pictures are prepared by {name or 'nobody named'}, which this transformers does not know")
-    return processor.from_dict(said).to_dict()
+    return processor.from_dict(settings).to_dict()
 
 
-def _sizes(said: dict[str, Any], size: int | None) -> tuple[Any, list[int] | None]:
+def _sizes(settings: dict[str, Any], size: int | None) -> tuple[Any, list[int] | None]:
     """(resize, crop); see `picture_facts`."""
-    asked, crop = said.get("size") or {}, said.get("crop_size") if said.get("do_center_crop") else None
+    sizes, crop = settings.get("size") or {}, settings.get("crop_size") if settings.get("do_center_crop") else None
     cut = None if crop is None else [size or crop["height"], size or crop["width"]]
-    if not said.get("do_resize", True):
+    if not settings.get("do_resize", True):
         resize: Any = None
-    elif "shortest_edge" in asked:
-        side = asked["shortest_edge"]
+    elif "shortest_edge" in sizes:
+        side = sizes["shortest_edge"]
         if size:  # the same share is cut away
             side = round(side * size / (crop["height"] if crop else side))
-        if "crop_pct" in said:
-            resize = [side, side] if side >= WARPED else int(side / said["crop_pct"])
+        if "crop_pct" in settings:
+            resize = [side, side] if side >= WARPED else int(side / settings["crop_pct"])
             cut = cut or [side, side]
         else:
             resize = side
-    elif "height" in asked:
+    elif "height" in sizes:
         share = size / crop["height"] if size and crop else 1
-        resize = [round(asked["height"] * share), round(asked["width"] * share)] if share != 1 or crop else None
-        resize = resize or [size or asked["height"], size or asked["width"]]
+        resize = [round(sizes["height"] * share), round(sizes["width"] * share)] if share != 1 or crop else None
+        resize = resize or [size or sizes["height"], size or sizes["width"]]
     else:
-        raise DataError(f"pictures are scaled to {asked}, which is not known here; it takes a side or height and width")
+        raise DataError(f"pictures are scaled to {sizes}, which is not known here; it takes a side or height and width")
     if cut is None and not isinstance(resize, list):
         raise DataError("pictures would keep their aspects and not fit into one batch; the checkpoint must cut or warp")
     return resize, cut

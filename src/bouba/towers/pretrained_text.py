@@ -61,10 +61,12 @@ def sentence_pooling(folder: Path) -> str | None:
     Raises:
         DataError: in a way that is not known here.
     """
-    said = read_json(folder / "1_Pooling" / "config.json")
-    if not said:
+    pooling = read_json(folder / "1_Pooling" / "config.json")
+    if not pooling:
         return "mean" if (folder / "modules.json").is_file() else None
-    ways = [said["pooling_mode"]] if "pooling_mode" in said else [way for way, on in said.items() if on is True]
+    ways = (
+        [pooling["pooling_mode"]] if "pooling_mode" in pooling else [way for way, on in pooling.items() if on is True]
+    )
     ways = [SENTENCE_POOLINGS.get(way, way) for way in ways if way != "include_prompt"]
     if len(ways) != 1 or ways[0] not in SENTENCE_POOLINGS.values():
         known = "', '".join(SENTENCE_POOLINGS.values())

@@ -186,13 +186,13 @@ class Tabular(EncoderSpec):
         unknown = next((name for name in self.categories if name not in columns), None)
         if unknown is not None:
             raise UsageError(f"no column {unknown!r} for categories{nearest(unknown, columns)}")
-        there = {name: values for name, values in columns.items() if values}
-        numbers = [n for n, v in there.items() if n not in self.categories and not any(isinstance(x, str) for x in v)]
+        present = {name: values for name, values in columns.items() if values}
+        numbers = [n for n, v in present.items() if n not in self.categories and not any(isinstance(x, str) for x in v)]
         return {
-            "numbers": {name: _moments(there[name]) for name in numbers},
-            "gaps": [name for name, values in there.items() if len(values) < len(cells)],
-            "classes": {name: self._known(name, values) for name, values in there.items() if name not in numbers},
-            "silent": [name for name in columns if name not in there],
+            "numbers": {name: _moments(present[name]) for name in numbers},
+            "gaps": [name for name, values in present.items() if len(values) < len(cells)],
+            "classes": {name: self._known(name, values) for name, values in present.items() if name not in numbers},
+            "silent": [name for name in columns if name not in present],
         }
 
     def _known(self, name: str, values: list) -> list[str]:

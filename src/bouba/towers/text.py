@@ -156,12 +156,12 @@ class SubwordEncoder(Encoder):
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         encoded = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
         # a written "[PAD]" pads nothing, and an empty text is one unknown word
-        said = [
+        rows = [
             [(i, (w or 0) + 1) for i, w in zip(e.ids, e.word_ids) if i != 0][: self.longest] or [(1, 1)]
             for e in encoded
         ]
         parts = ("tokens", "words")
-        return {part: stack([torch.tensor(some)[:, k] for some in said]).int() for k, part in enumerate(parts)}
+        return {part: stack([torch.tensor(some)[:, k] for some in rows]).int() for k, part in enumerate(parts)}
 
     def vary(self, inputs: Inputs) -> Inputs:
         if not self.drop:

@@ -46,16 +46,16 @@ class WordVectorsEncoder(Encoder):
         self.unknown = nn.Parameter(torch.zeros(self.width))
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        said = [[self.words[word] for word in known_words(decode.text(cell), self.words)] for cell in cells]
-        return {"words": stack([torch.tensor(numbers[: self.longest] or [0]) for numbers in said]).int()}
+        rows = [[self.words[word] for word in known_words(decode.text(cell), self.words)] for cell in cells]
+        return {"words": stack([torch.tensor(numbers[: self.longest] or [0]) for numbers in rows]).int()}
 
     def raw(self, inputs: Inputs) -> Tensor:
         return bag(inputs["words"] % BAG, inputs["words"] != 0, BAG)
 
     def forward(self, words: Tensor) -> Tensor:
-        known = (words != 0).sum(1, keepdim=True)  # (B, 1)
-        mean = self.embed(words).sum(1) / known.clamp(min=1)
-        return torch.where(known > 0, mean, self.unknown)
+        counts = (words != 0).sum(1, keepdim=True)  # (B, 1)
+        mean = self.embed(words).sum(1) / counts.clamp(min=1)
+        return torch.where(counts > 0, mean, self.unknown)
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ class WordVectors(EncoderSpec):
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         file = VectorFile(Path(self.path).expanduser())
-        wanted = set().union(*(candidates(decode.text(cell)) for cell in cells))
-        kept = {word: None for place, (word, _) in enumerate(file) if place < self.keep or word in wanted}
-        return {"words": list(kept), "width": file.width}
+        needed = set().union(*(candidates(decode.text(cell)) for cell in cells))
+        words = {word: None for place, (word, _) in enumerate(file) if place < self.keep or word in needed}
+        return {"words": list(words), "width": file.width}
 
     def build(self, learned: Learned) -> WordVectorsEncoder:
         return WordVectorsEncoder(self, learned)
@@ -125,18 +125,18 @@ def known_words(text: str, words) -> list[str]:
     >>> known_words("Red 红苹果", {"red", "苹果"})
     ['red', '苹果']
     """
-    found = []
+    known = []
     for run in WORD.findall(text):
         if run in words or run.lower() in words:
-            found.append(run if run in words else run.lower())
+            known.append(run if run in words else run.lower())
         elif UNSPACED.search(run):
             start = 0
             while start < len(run):
                 pieces = (run[start : start + size] for size in range(LONGEST_PIECE, 0, -1))
                 piece = next((piece for piece in pieces if piece in words), None)
-                found += [piece] if piece else []
+                known += [piece] if piece else []
                 start += len(piece) if piece else 1
-    return found
+    return known
 
 
 def candidates(text: str) -> set[str]:

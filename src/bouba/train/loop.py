@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -24,6 +23,9 @@ from bouba.errors import BoubaError
 from bouba.train.checkpoint import changing, has_checkpoint, load_checkpoint, save_checkpoint
 from bouba.train.diagnosis import verdicts
 from bouba.train.network import Network
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 log = logging.getLogger("bouba")
 Row = dict[str, float]
@@ -85,6 +87,9 @@ def accelerator() -> Accelerator:
 
     bf16 where the GPU has it, float32 elsewhere; several processes under torchrun or `accelerate launch`.
     """
+    from accelerate import Accelerator  # here, for a model that is loaded does not train
+    from accelerate.utils import DistributedDataParallelKwargs
+
     cuda = torch.cuda.is_available()
     fabric = Accelerator(
         cpu=not (cuda or torch.backends.mps.is_available()),  # else several processes on CPUs would not form a group

@@ -1,4 +1,4 @@
-"""Views as the numbers that a closed form reads."""
+"""Views as the blocks of numbers that a closed form reads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FLOATS = (np.float64, np.float32)
 
 
 @dataclass(frozen=True)
-class Given:
-    """What came in, as numbers.
+class Blocks:
+    """Views of any container as numbers.
 
     Args:
         data: view -> (n, d) float array or sparse matrix; absent rows hold zeros.
