@@ -21,8 +21,8 @@ from bouba.data.views import Views
 from bouba.evaluation import Result, evaluate
 from bouba.towers import EncoderSpec, NGrams, ResNet
 
+CLIP_NAME, ADAPTED_CLIP_NAME, LINEAR_CCA_NAME = METHODS = ("clip", "adapted-clip", "linear-cca")
 TARGET = "openmoji"
-METHODS = ("clip", "clip_dann", "linear_cca")
 EPOCHS = 26
 
 
@@ -64,11 +64,11 @@ def fit(
     on_epoch: Callable[[dict], None] | None = None,
 ) -> Any:
     """One of METHODS, fitted on what the protocol lets it see."""
-    if method == "linear_cca":
+    if method == LINEAR_CCA_NAME:
         return LinearBaseline(random_state=seed).fit(protocol.source)
     towers = towers or {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
     training: dict[str, Any] = {"epochs": EPOCHS if epochs is None else epochs, "random_state": seed}
-    if method == "clip":
+    if method == CLIP_NAME:
         return CLIP(towers, **training).fit(protocol.source, on_epoch=on_epoch)
     model = AdaptedCLIP(towers, adapt=("image",), **training)
     return model.fit(protocol.training, target=target, on_epoch=on_epoch)
@@ -76,6 +76,6 @@ def fit(
 
 def judge(method: str, model: Any, protocol: Protocol, seed: int) -> Result:
     """Every direction among target drawings, and group accuracy, known and new concepts."""
-    said: dict[str, Any] = {"method": method, "probe": protocol.source, "labels": ["group"], "seed": seed}
-    known = evaluate(model, protocol.known, split="known", **said)
-    return known + evaluate(model, protocol.new, split="new", **said)
+    options: dict[str, Any] = {"method": method, "probe": protocol.source, "labels": ["group"], "seed": seed}
+    of_known = evaluate(model, protocol.known, split="known", **options)
+    return of_known + evaluate(model, protocol.new, split="new", **options)

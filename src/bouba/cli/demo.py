@@ -49,15 +49,15 @@ def command(
         result = result + emoji.judge(method, models[method], protocol, seed)
         clock("measure")
     result.to_json(folder / "metrics.json")
-    adapted = models["clip_dann"]
+    adapted = models[emoji.ADAPTED_CLIP_NAME]
     adapted.save(folder / "model")
-    models["clip"].save(folder / "clip" / "model")
+    models[emoji.CLIP_NAME].save(folder / emoji.CLIP_NAME / "model")
     run_folder.write_jsonl(
         folder / "history.jsonl",
         [{"method": m, **row} for m in emoji.METHODS[:2] for row in models[m].history_],
     )
     plan = {
-        "method": "adapted-clip",
+        "method": emoji.ADAPTED_CLIP_NAME,
         "arguments": {"epochs": epochs, "random_state": seed},
         "fit": {"target": emoji.TARGET},
     }
@@ -95,7 +95,7 @@ class Clock:
 def _fit(method: str, protocol: emoji.Protocol, seed: int, epochs: int) -> Any:
     from bouba.train.progress import progress_bar
 
-    if method == "linear_cca":
+    if method == emoji.LINEAR_CCA_NAME:
         return emoji.fit(method, protocol, seed)
     sys.stderr.write(f"{method}: {len(protocol.source)} captioned drawings\n")
     with progress_bar(method, epochs) as advance:
@@ -106,7 +106,7 @@ def _report(folder: Path, protocol: emoji.Protocol, models: dict[str, Any], resu
     from bouba import report
     from bouba.report import build
 
-    methods = [build.Method(name, models[name]) for name in ("clip", "clip_dann")]
+    methods = [build.Method(name, models[name]) for name in emoji.METHODS[:2]]
     walls = []
     for ask, views, title in (
         ("en", protocol.known, "English words, drawings of known concepts"),
@@ -136,7 +136,7 @@ def _report(folder: Path, protocol: emoji.Protocol, models: dict[str, Any], resu
         title="Words find pictures in a style nobody captioned",
         facts=build.facts(protocol.views),
         samples=pictures,
-        curves=build.curves({m: models[m].history_ for m in ("clip", "clip_dann")}),
+        curves=build.curves({m: models[m].history_ for m in emoji.METHODS[:2]}),
         records=[vars(record) for record in result],
         galleries=walls,
         maps=maps,
