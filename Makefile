@@ -46,7 +46,7 @@ test-floors: $(FLOORS)/installed
 
 $(FLOORS)/installed: pyproject.toml constraints.txt scripts/floors.py
 	$(PYTHON) -m venv --clear $(FLOORS)
-	$(PYTHON) scripts/floors.py search report dev > $(FLOORS)/floors.txt
+	$(PYTHON) scripts/floors.py search report video dev > $(FLOORS)/floors.txt
 	$(FLOORS)/bin/pip install --quiet --requirement $(FLOORS)/floors.txt
 	$(FLOORS)/bin/pip install --quiet --no-deps --editable .
 	touch $(FLOORS)/installed
