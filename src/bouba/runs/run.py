@@ -86,7 +86,7 @@ class Run:
         Args:
             table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view.
             out: the folder to write. It is there whole or not at all.
-            method: a name of the table of methods (`bouba methods`), "clip" when neither it nor the recipe says; or an
+            method: a name of the table of methods (`bouba methods`), CLIP when neither it nor the recipe says; or an
                 estimator, `Learner(towers, InfoNCE() + 0.3 * DomainAdversarial())`, whose parameters become the recipe.
             recipe: a TOML file or its content; all other arguments overrule it.
             read: which column is what, and `strict`, as keywords of `bouba.read`: {"image": "picture"}.
