@@ -1,8 +1,11 @@
-# Two commands: `make demo` and `make test`. Both make .venv first, from constraints.txt.
+# `make demo` and `make test` make .venv first, from constraints.txt. `make wheel` and `make test-floors` are for releases.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+FLOORS := .venv-floors
+BARE := .venv-bare
+FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test install format clean
+.PHONY: demo test install format wheel test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -28,5 +31,25 @@ install: .venv/installed
 	$(BIN)/python scripts/check_house.py --torch
 	touch .venv/installed
 
+# dist/ holds the sdist and the wheel; the wheel works without extras, in a place of its own.
+wheel: install
+	rm -rf dist $(BARE)
+	$(BIN)/python -m build --no-isolation --sdist --wheel --outdir dist .
+	$(PYTHON) -m venv $(BARE)
+	$(BARE)/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	cd $(BARE) && bin/python $(CURDIR)/scripts/check_wheel.py
+
+# Part of the tests, with every dependency at the lowest version that pyproject.toml allows (torch: scripts/floors.py).
+# test_sklearn_checks.py asks scikit-learn for what only its newer releases have.
+test-floors: $(FLOORS)/installed
+	OMP_NUM_THREADS=1 $(FLOORS)/bin/pytest $(FLOOR_TESTS) --ignore tests/align/test_sklearn_checks.py
+
+$(FLOORS)/installed: pyproject.toml constraints.txt scripts/floors.py
+	$(PYTHON) -m venv --clear $(FLOORS)
+	$(PYTHON) scripts/floors.py search report video dev > $(FLOORS)/floors.txt
+	$(FLOORS)/bin/pip install --quiet --requirement $(FLOORS)/floors.txt
+	$(FLOORS)/bin/pip install --quiet --no-deps --editable .
+	touch $(FLOORS)/installed
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv $(FLOORS) $(BARE) dist runs

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -134,3 +135,40 @@ def test_trained_models_take_towers_and_history(name):
     assert [row["epoch"] for row in model.history_] == [1, 2]
     assert {"loss", "similarity.left"} <= set(model.history_[-1])
     assert ("gap" in model.history_[-1]) != isinstance(model, Translator)  # of one view that is read there is none
+
+
+def is_ours(cls):
+    return cls.__module__.split(".")[0] == "bouba"
+
+
+def is_concrete(member):
+    """A method or property with a body that says something: neither abstract nor a hook."""
+    if isinstance(member, property):
+        member = member.fget
+    elif isinstance(member, classmethod | staticmethod):
+        member = member.__func__
+    marked = getattr(member, "__isabstractmethod__", False) or getattr(member, "is_hook", False)
+    return (callable(member) or isinstance(member, cached_property)) and not isinstance(member, type) and not marked
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_at_most_three_classes_deep(name):
+    assert sum(map(is_ours, FOUND[name].__mro__)) <= 3
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_nothing_concrete_is_overridden(name):
+    """Neither one of ours by another of ours, nor one of ours by a mixin before it. scikit-learn's dunders chain."""
+    taken = {}
+    for cls in FOUND[name].__mro__:
+        for attribute, member in vars(cls).items():
+            dunder = attribute.startswith("__")
+            if is_ours(cls) and attribute in taken and is_concrete(member) and not dunder:
+                raise AssertionError(f"{taken[attribute].__name__}.{attribute} overrides {cls.__name__}'s")
+            taken.setdefault(attribute, cls)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(FOUND) if issubclass(FOUND[name], BaseLearner)])
+def test_fit_is_one_final_function(name):
+    assert FOUND[name].fit is BaseLearner.fit
+    assert BaseLearner.fit.__final__

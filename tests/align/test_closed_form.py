@@ -17,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 import bouba.align
 from bouba import Views, load
 from bouba.align.closed_form import ClosedForm
+from bouba.align.features import SimpleFeatures
 from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, RecipeError, UsageError
 
@@ -50,6 +51,12 @@ class Latent(ClosedForm):
 
     def _project(self, name, values):
         return values[:, : self.k] * self.scale_[name]
+
+    def _emphasis(self, name):
+        return self.correlations_
+
+    def _features(self):
+        return SimpleFeatures()
 
 
 def twins(n=120, seed=0):

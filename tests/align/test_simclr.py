@@ -62,13 +62,13 @@ def test_definition_of_the_first_loss():
 
 def fit_once(model, views, copies):
     """Fit, keeping what the tower gave."""
-    assemble = type(model)._assemble
+    extend = type(model)._extend
 
-    def watched(self):
-        assemble(self)
-        self.module_.towers["x"].register_forward_hook(lambda module, given, z: copies.append(z.detach().numpy()))
+    def watched(self, network):
+        extend(self, network)
+        network.towers["x"].register_forward_hook(lambda module, given, z: copies.append(z.detach().numpy()))
 
-    model._assemble = watched.__get__(model)
+    model._extend = watched.__get__(model)
     model.fit(views)
 
 

@@ -50,8 +50,8 @@ def test_records_of_the_baseline_have_the_promised_form(protocol, tmp_path):
     small = emoji.Protocol(
         protocol.views, protocol.source[:300], protocol.training, protocol.known[:80], protocol.new[:80]
     )
-    model = emoji.fit("linear_cca", small, 0)
-    result = emoji.judge("linear_cca", model, small, 0)
+    model = emoji.fit(emoji.LINEAR_CCA_NAME, small, 0)
+    result = emoji.judge(emoji.LINEAR_CCA_NAME, model, small, 0)
     result.to_json(tmp_path / "metrics.json")
     records = json.loads((tmp_path / "metrics.json").read_text())
     keys = {"method", "split", "domain", "direction", "metric", "value", "low", "high", "chance", "n"}
@@ -60,7 +60,7 @@ def test_records_of_the_baseline_have_the_promised_form(protocol, tmp_path):
     assert {r["domain"] for r in records} == {"openmoji"}
     assert {"en->image", "zh->image", "image->en", "image->zh"} <= {r["direction"] for r in records}
     for split, metric in HEADLINE:
-        assert 0 <= headline(result, "linear_cca", 0, split, metric) <= 1
+        assert 0 <= headline(result, emoji.LINEAR_CCA_NAME, 0, split, metric) <= 1
 
 
 @pytest.mark.slow
@@ -69,11 +69,11 @@ def test_adaptation_beats_plain_clip_on_the_unseen_style():
     protocol = emoji.cut(0)
     towers = {"image": ConvNet(size=32, channels=16, crop=True), "en": NGrams(), "zh": NGrams()}
     found = {}
-    for method in ("clip", "clip_dann"):
+    for method in (emoji.CLIP_NAME, emoji.ADAPTED_CLIP_NAME):
         model = emoji.fit(method, protocol, 0, epochs=20, towers=towers)
         result = emoji.judge(method, model, protocol, 0)
         found[method] = headline(result, method, 0, "known", "recall@10")
-    assert found["clip_dann"] > found["clip"] + 0.01
+    assert found[emoji.ADAPTED_CLIP_NAME] > found[emoji.CLIP_NAME] + 0.01
     assert np.isfinite(list(found.values())).all()
 
 

@@ -75,18 +75,18 @@ def test_the_cut_hides_target_labels_and_keeps_tests_apart(folder):
 
 def test_every_objective_sees_the_plain_tower_and_every_look_stands_alone_first():
     look = replace(SMALL, crop=True)
-    known = adaptation.methods(SMALL, {"cut": look})
+    known = adaptation.compared_methods(SMALL, {"cut": look})
     assert list(known) == [*adaptation.OBJECTIVES, "cut", "cut + mix", "trained on the target"]
     assert {known[name].tower for name in adaptation.OBJECTIVES} == {SMALL}
     assert known["cut"].tower == known["cut + mix"].tower == look
-    assert known["cut"].objective == known["source only"].objective
+    assert known["cut"].objective == known["source-only"].objective
     assert [name for name, method in known.items() if method.on_target] == ["trained on the target"]
-    assert list(adaptation.chosen(known, ["MMD"])) == ["source only", "MMD"]
+    assert list(adaptation.chosen(known, ["MMD"])) == ["source-only", "MMD"]
     assert adaptation.chosen(known, None) == known
 
 
 def test_definition_of_gain_seed_by_seed():
-    values = {"source only": (0.5, 0.7), "DANN": (0.8, 0.9)}
+    values = {"source-only": (0.5, 0.7), "DANN": (0.8, 0.9)}
     records = [record(m, "target", v, seed) for m, pair in values.items() for seed, v in enumerate(pair)]
     records += [record(m, "source", 0.97, seed) for m in values for seed in range(2)]
     records += [record(m, "train", 1.5, seed, metric="CPU-minutes") for m in values for seed in range(2)]
@@ -101,18 +101,18 @@ def test_definition_of_gain_seed_by_seed():
 def test_definition_of_the_mean_over_tasks_where_there_are_several():
     records = []
     for place, task in enumerate("abc"):
-        records += [record("source only", "target", 0.1 * place + 0.01 * seed, seed, task) for seed in range(2)]
-        records += [record("source only", "train", 1.0, seed, task, "CPU-minutes") for seed in range(2)]
-    page = adaptation.page(Result(records), ["source only"], list("abc"), 2, "")
-    [line] = [line for line in page.splitlines() if line.startswith("source only")]
-    assert line.split()[2] == "10.5"  # mean of 0, 10, 20 and of 1, 11, 21
+        records += [record("source-only", "target", 0.1 * place + 0.01 * seed, seed, task) for seed in range(2)]
+        records += [record("source-only", "train", 1.0, seed, task, "CPU-minutes") for seed in range(2)]
+    page = adaptation.page(Result(records), ["source-only"], list("abc"), 2, "")
+    [line] = [line for line in page.splitlines() if line.startswith("source-only")]
+    assert line.split()[1] == "10.5"  # mean of 0, 10, 20 and of 1, 11, 21
     assert line.split()[-5:] == ["0.5", "10.5", "20.5", "-", "1.00"]
 
 
 def test_the_choice_sees_no_target_label(folder):
     """With wrong target test labels everything but the oracle's choice and the measured numbers stays."""
     task = mnist_m.task(folder)
-    known = adaptation.chosen(adaptation.methods(SMALL, {}), ["DANN", "own statistics"])
+    known = adaptation.chosen(adaptation.compared_methods(SMALL, {}), ["DANN", "own statistics"])
     wrong = np.array(["1" if y == "0" else "0" for y in task.target_test.y["digit"]], object)
     lied = replace(task, target_test=task.target_test.replace(y={"digit": wrong}))
     said = [adaptation.judged(t, known, 0, epochs=2) for t in (task, lied)]
@@ -126,7 +126,7 @@ def test_the_choice_sees_no_target_label(folder):
 
 def test_the_command_end_to_end(folder, tmp_path, monkeypatch):
     looks = {"colour": replace(SMALL, augment=mnist_m.COLOUR)}
-    monkeypatch.setattr(mnist_m, "METHODS", adaptation.methods(SMALL, looks))
+    monkeypatch.setattr(mnist_m, "METHODS", adaptation.compared_methods(SMALL, looks))
     app = typer.Typer()
     app.command()(mnist_m.command)
     asked = ["--data", str(folder), "--seeds", "2", "--epochs", "1", "-o", str(tmp_path / "r.json")]

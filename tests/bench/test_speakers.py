@@ -52,7 +52,7 @@ def test_each_speaker_is_the_target_once(folder):
 
 
 def test_the_command_end_to_end(folder, monkeypatch):
-    monkeypatch.setattr(speakers, "METHODS", adaptation.methods(SMALL, {}))
+    monkeypatch.setattr(speakers, "METHODS", adaptation.compared_methods(SMALL, {}))
     app = typer.Typer()
     app.command()(speakers.command)
     said = CliRunner().invoke(app, ["--data", str(folder), "--seeds", "1", "--epochs", "1", "--method", "CORAL"])

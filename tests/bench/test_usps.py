@@ -63,7 +63,7 @@ def test_cropped_digits_of_both_fill_the_square(folder):
 
 def test_the_command_end_to_end(folder, monkeypatch):
     looks = {"moved": replace(SMALL, augment=usps.MOVED)}
-    monkeypatch.setattr(usps, "METHODS", adaptation.methods(SMALL, looks))
+    monkeypatch.setattr(usps, "METHODS", adaptation.compared_methods(SMALL, looks))
     app = typer.Typer()
     app.command()(usps.command)
     asked = ["--data", str(folder), "--seeds", "1", "--epochs", "1", "--method", "moved + mix", "--method", "MMD"]
@@ -72,7 +72,7 @@ def test_the_command_end_to_end(folder, monkeypatch):
     [header] = [line for line in said.output.splitlines() if line.startswith("target accuracy, percent")]
     assert all(way in header for way in usps.WAYS)
     begins = [line.split("  ")[0] for line in said.output.splitlines()]
-    assert [b for b in begins if b in usps.METHODS] == ["source only", "MMD", "moved + mix"]
+    assert [b for b in begins if b in usps.METHODS] == ["source-only", "MMD", "moved + mix"]
 
 
 def test_refusals(folder):

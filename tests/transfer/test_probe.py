@@ -163,7 +163,7 @@ def test_a_tower_comes_with_the_statistics_of_the_domain_that_is_asked_for():
         own = views[views.domain == domain]
         tuned = fine_tune(model, own, "k", view="photo", train=False, epochs=1)
         encoder = tuned.module_.towers["photo"].encoder
-        found = tuned._run(own, lambda batch: {"": encoder(**batch.inputs["photo"])})[""]  # noqa: B023
+        found = tuned._fitted().run(own, lambda batch: {"": encoder(**batch.inputs["photo"])})[""]  # noqa: B023
         np.testing.assert_allclose(found, model.embed(own)["photo"], rtol=1e-4, atol=1e-5)
     with pytest.raises(DataError, match="no domain 'drak'"):
         Trained.of(model, "photo", domain="drak")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 
 from bouba.data.read import as_views
-from bouba.data.target import Target
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
-from bouba.learner.predicts import Predicts, agreement
+from bouba.learner.base import BaseLearner
+from bouba.learner.heads import Heads, agreement
+from bouba.learner.tags import classifier_tags
+from bouba.learner.training_data import TrainingData
 from bouba.nn.fusion import Fusion
 from bouba.terms import Objective, Prediction, Term
 from bouba.towers import EncoderSpec
@@ -23,7 +24,7 @@ FALL = 0.05  # of accuracy on the source, from which on it is worth a word
 log = logging.getLogger("bouba")
 
 
-class AdaptedClassifier(ClassifierMixin, Predicts):
+class AdaptedClassifier(BaseLearner):
     """Classes from a source with labels, for a target without: Learner(Prediction() + weight * <what adapts> + also).
 
     Args:
@@ -39,6 +40,7 @@ class AdaptedClassifier(ClassifierMixin, Predicts):
     """
 
     aligns: ClassVar[bool] = False
+    predicts: ClassVar[bool] = True
     saves: ClassVar[tuple[str, ...]] = ("label_",)
 
     def __init__(
@@ -71,72 +73,77 @@ class AdaptedClassifier(ClassifierMixin, Predicts):
         objective = task + self.weight * self._adaptation()
         return objective if self.also is None else objective + self.also
 
-    def _numbers(self, views: Views) -> list[str]:
-        return [name for name in super()._numbers(views) if name != self.label_]
+    def _numeric_labels(self, labels: list[str]) -> list[str]:
+        return [name for name in labels if name != self.label_]
 
-    def fit(self, X, y=None, *, domain: Sequence | None = None, target: Target | None = None, **how):
-        """Train on the source's labels and on the target's cells.
-
-        Args:
-            X: n rows of all domains, Views or anything `bouba.read` takes.
-            y: (n,) labels, None where there is none; else they come in the Views. Those of the target are not read.
-            domain: (n,) names of the domains; else they come in the Views.
-            target: the domain whose labels are hidden (data/target.py). None: no domain is, they are made alike.
-            **how: validation, folder, resume, on_epoch; see Learner.fit. Rows of the target do not judge.
-
-        Returns:
-            self, with `classes_`.
-
-        Raises:
-            UsageError: data or arguments that do not fit together.
-        """
-        views = as_views(X)
-        if domain is not None:
-            views = views.replace(domain=np.asarray(domain, dtype=object))
-        if y is not None:
-            views = views.replace(y={**views.y, "y": np.asarray(y)})
-        self.label_ = self._named(list(views.y), given=y is not None)
-        held_out = how.get("validation")
+    def _prepare(self, data: TrainingData) -> TrainingData:
+        """Names the label column to learn, here and in the rows that judge."""
+        self.label_ = self._label_column(list(data.views.y), as_y=data.labels_as_y)
+        held_out = data.validation
         if isinstance(held_out, Views) and self.label_ not in held_out.y:
             raise DataError(f"validation has no label column {self.label_!r}{nearest(self.label_, held_out.y)}")
-        super().fit(views, target=target, **how)
-        fallen = source_fall(self.history_, self.label_)
-        if fallen is not None:
-            log.warning("%s", fallen)
-        return self
+        return data
 
-    def _named(self, labels: list[str], *, given: bool) -> str:
+    def _finish(self, data: TrainingData) -> None:
+        """Warns where adapting cost the source."""
+        fall = source_fall(self.history_, self.label_)
+        if fall is not None:
+            log.warning("%s", fall)
+
+    def __sklearn_tags__(self):
+        return classifier_tags(super().__sklearn_tags__())
+
+    def _label_column(self, labels: list[str], *, as_y: bool) -> str:
         """The label column to learn."""
-        if given or self.label is not None:
-            wanted = "y" if given else self.label
-            if wanted not in labels:
-                raise DataError(f"no label column {wanted!r}{nearest(str(wanted), labels)}")
-            return str(wanted)
+        if as_y or self.label is not None:
+            label = "y" if as_y else self.label
+            if label not in labels:
+                raise DataError(f"no label column {label!r}{nearest(str(label), labels)}")
+            return str(label)
         if len(labels) != 1:
             raise UsageError(f"one label column is learnt, and there are {len(labels)}; give label=... or y to fit")
         return labels[0]
+
+    @property
+    def labels_(self) -> list[str]:
+        """The one label column that is predicted."""
+        return [self.label_]
 
     @property
     def classes_(self) -> np.ndarray:
         """The classes (C,), in the order of `predict_proba`."""
         return self.classes(self.label_)
 
+    def _heads(self) -> Heads:
+        return Heads(self._fitted())
+
+    def outputs(self, X, subsets: Sequence[Iterable[str]] | None = None) -> dict[str, np.ndarray]:
+        """label -> (n, subsets, C) log probabilities; see `bouba.learner.heads.Heads.outputs`.
+
+        Raises:
+            ModalityError: a view the model was not trained on.
+        """
+        return self._heads().outputs(as_views(X), subsets)
+
+    def classes(self, label: str) -> np.ndarray:
+        """The classes of a label column (C,), as they stood in the training cells."""
+        return self._heads().classes(label)
+
     def predict(self, X) -> np.ndarray:
         """Classes (n,); a row without any view gets the most frequent one."""
-        return super().predict(X)[self.label_]
+        return self._heads().predict(as_views(X))[self.label_]
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities (n, C) in the order of `classes_`, as sure as training made them: without labels of the target
         there is nothing to calibrate them by."""
-        return super().predict_proba(X)[self.label_]
+        return self._heads().predict_proba(as_views(X))[self.label_]
 
-    def score(self, X, y=None) -> float:
+    def _own_score(self, views: Views, y) -> float:
         """Accuracy on the rows whose class is known."""
-        views = as_views(X)
-        y = views.y.get(self.label_) if y is None else np.asarray(y)
-        if y is None:
+        truth = views.y.get(self.label_) if y is None else np.asarray(y)
+        if truth is None:
             raise UsageError(f"X holds no label {self.label_!r}; give y")
-        return agreement(y, self.predict(views))
+        return agreement(truth, self.predict(views))
 
 
 def source_fall(history: Sequence[Mapping[str, float]], label: str) -> str | None:
@@ -150,12 +157,12 @@ def source_fall(history: Sequence[Mapping[str, float]], label: str) -> str | Non
     rows = [row for row in history if name in row]
     if not rows:
         return None
-    kept = min(rows, key=lambda row: row["validation"]) if "validation" in rows[-1] else rows[-1]
-    best = max(rows[: rows.index(kept) + 1], key=lambda row: row[name])
-    if best[name] - kept[name] < FALL:
+    final = min(rows, key=lambda row: row["validation"]) if "validation" in rows[-1] else rows[-1]
+    best = max(rows[: rows.index(final) + 1], key=lambda row: row[name])
+    if best[name] - final[name] < FALL:
         return None
     return (
         f"accuracy of {label!r} on the source fell from {best[name]:.2f} in epoch {best['epoch']:.0f} to "
-        f"{kept[name]:.2f} in epoch {kept['epoch']:.0f}: adapting costs the task. Lower weight, or check that source "
+        f"{final[name]:.2f} in epoch {final['epoch']:.0f}: adapting costs the task. Lower weight, or check that source "
         "and target show the same classes"
     )

@@ -15,6 +15,7 @@ from bouba.data.views import Views
 from bouba.errors import DataError
 from bouba.evaluation.features import raw_features
 from bouba.evaluation.intervals import paired_difference
+from bouba.evaluation.model import as_model
 from bouba.evaluation.table import text_table
 from bouba.metrics import proxy_a_distance
 from bouba.metrics.similarity import unit_rows
@@ -73,11 +74,11 @@ class Diagnosis:
         table = text_table(header, lines, labels=2)
         if self.source_score is None:
             return table
-        said = f"\n\n{self.measure} on the source: {self.source_score:.3f}"
+        scores = f"\n\n{self.measure} on the source: {self.source_score:.3f}"
         if self.before_score is not None and self.lost is not None:
             low, high = self.lost
-            said += f", {self.before_score:.3f} before (lost {low:+.3f} to {high:+.3f})"
-        return table + said
+            scores += f", {self.before_score:.3f} before (lost {low:+.3f} to {high:+.3f})"
+        return table + scores
 
 
 def diagnose(
@@ -203,7 +204,7 @@ def standardised(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _source_scores(model: Any, before: Any, source: Views, label: str | None) -> Mapping[str, Any]:
     """Arguments of Diagnosis, none where no row can be judged; warns where the model lost."""
-    if not (predicts_label(model) or getattr(model, "aligns", True)):
+    if not (predicts_label(model) or as_model(model).aligns):
         return {}
     measure = "accuracy" if predicts_label(model) else "mean reciprocal rank"
     try:
@@ -214,7 +215,7 @@ def _source_scores(model: Any, before: Any, source: Views, label: str | None) ->
         return {"source_score": float(now.mean()), "measure": measure}
     then, rows_then = right(before, source, label)
     common = np.intersect1d(rows, rows_then)
-    then, now = (values[np.isin(own, common)] for values, own in ((then, rows_then), (now, rows)))
+    then, now = (values[np.isin(judged, common)] for values, judged in ((then, rows_then), (now, rows)))
     _, low, high, _ = paired_difference(then, now, groups=source.things[common])
     if low > 0:
         warnings.warn(

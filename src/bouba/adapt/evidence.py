@@ -10,6 +10,9 @@ import numpy as np
 from bouba.data.loader import class_name
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
+from bouba.evaluation.abilities import GivesProbabilities, NamesLabels, NamesViews
+from bouba.evaluation.model import Embeds, Model, as_model
+from bouba.learner import BaseLearner
 from bouba.metrics import retrieval
 
 CLIP = 20.0  # the largest weight of a row
@@ -17,33 +20,36 @@ CLIP = 20.0  # the largest weight of a row
 
 def predicts_label(model: Any) -> bool:
     """Whether the model gives probabilities of a label's classes."""
-    return hasattr(model, "predict_proba") and getattr(model, "predicts", True)
+    if isinstance(model, BaseLearner):
+        return model.predicts
+    return isinstance(model, GivesProbabilities) and (not isinstance(model, Model) or model.predicts)
 
 
 def read_by(model: Any, views: Views) -> Views:
     """The views that the model was trained on; all of them where it does not say."""
-    known = getattr(model, "kinds_", None)
-    return views if known is None else views.select(*(name for name in views.columns if name in known))
+    if not isinstance(model, NamesViews):
+        return views
+    return views.select(*(name for name in views.columns if name in model.kinds_))
 
 
 def embedded(model: Any, views: Views) -> dict[str, np.ndarray]:
     """view -> (n, d); nothing where the model does not embed."""
-    return dict(model.embed(read_by(model, views))) if hasattr(model, "embed") else {}
+    return dict(model.embed(read_by(model, views))) if isinstance(model, Embeds) else {}
 
 
-def of_label(model: Any, found: Any, label: str | None, views: Views) -> tuple[str, np.ndarray]:
-    """A label and what is said of it: the one asked for, or the only one.
+def of_label(model: Any, predicted: Any, label: str | None, views: Views) -> tuple[str, np.ndarray]:
+    """A label and what is predicted of it: the one that is named, or the only one.
 
     Raises:
-        UsageError: it is not said which.
+        UsageError: none is named, and there are several.
     """
-    named = getattr(model, "labels_", None) or [getattr(model, "label_", None)]
-    own = list(found if isinstance(found, Mapping) else views.y if named[0] is None else named)
-    if label is None and len(own) == 1:
-        label = own[0]
-    if label is None or label not in own:
-        raise UsageError(f"label={label!r} is not what {type(model).__name__} predicts{nearest(str(label), own)}")
-    return label, np.asarray(found[label] if isinstance(found, Mapping) else found)
+    by_label = isinstance(predicted, Mapping)
+    labels = list(predicted if by_label else model.labels_ if isinstance(model, NamesLabels) else views.y)
+    if label is None and len(labels) == 1:
+        label = labels[0]
+    if label is None or label not in labels:
+        raise UsageError(f"label={label!r} is not what {type(model).__name__} predicts{nearest(str(label), labels)}")
+    return label, np.asarray(predicted[label] if by_label else predicted)
 
 
 def right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -57,32 +63,32 @@ def right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.n
     """
     if predicts_label(model):
         return _labels_right(model, views, label)
-    if not hasattr(model, "embed"):
+    if not isinstance(model, Embeds):
         raise UsageError(f"{type(model).__name__} has neither predict_proba nor embed, so it cannot be judged")
     return _partners_found(model, views)
 
 
 def _labels_right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Of one label; averaged over all labels of classes that a row has where the model predicts several."""
-    found = model.predict(read_by(model, views))
-    several = label is None and isinstance(found, Mapping)
-    said = dict(found) if several else dict([of_label(model, found, label, views)])
-    numbers = getattr(getattr(model, "codes_", None), "numbers", {})
+    predicted = model.predict(read_by(model, views))
+    several = label is None and isinstance(predicted, Mapping)
+    by_label = dict(predicted) if several else dict([of_label(model, predicted, label, views)])
+    numbers = model.codes_.numbers if isinstance(model, BaseLearner) else {}
     total, count = np.zeros(len(views)), np.zeros(len(views))
-    for name in said.keys() - numbers.keys():
+    for name in by_label.keys() - numbers.keys():
         rows = np.flatnonzero([not is_missing(value) for value in views.y.get(name, ())])
-        pairs = zip(said[name][rows], views.y.get(name, rows)[rows], strict=True)
+        pairs = zip(by_label[name][rows], views.y.get(name, rows)[rows], strict=True)
         total[rows] += [class_name(a) == class_name(b) for a, b in pairs]
         count[rows] += 1
     rows = np.flatnonzero(count)
     if not len(rows):
-        names = ", ".join(map(repr, said))
+        names = ", ".join(map(repr, by_label))
         raise DataError(f"no row of these {len(views)} has label {names} to judge by; give rows whose class is known")
     return total[rows] / count[rows], rows
 
 
 def _partners_found(model: Any, views: Views) -> tuple[np.ndarray, np.ndarray]:
-    z = embedded(model, views)
+    z, compared_by = embedded(model, views), as_model(model).compared_by
     total, count = np.zeros(len(views)), np.zeros(len(views))
     for a in z:
         for b in z:
@@ -90,8 +96,8 @@ def _partners_found(model: Any, views: Views) -> tuple[np.ndarray, np.ndarray]:
             if a == b or len(both) < 2:
                 continue
             key = views.things[both]
-            found = retrieval(z[a][both], z[b][both], key, key, similarity=getattr(model, "compared_by", "cosine"))
-            total[both] += found["reciprocal_rank"]
+            ranks = retrieval(z[a][both], z[b][both], key, key, similarity=compared_by)
+            total[both] += ranks["reciprocal_rank"]
             count[both] += 1
     rows = np.flatnonzero(count)
     if not len(rows):

@@ -14,6 +14,8 @@ from bouba.adapt.evidence import density_ratio, embedded, of_label, predicts_lab
 from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
+from bouba.evaluation.abilities import temperature_of
+from bouba.evaluation.model import as_model
 from bouba.evaluation.table import text_table
 from bouba.metrics import proxy_a_distance
 from bouba.metrics.similarity import similarities
@@ -77,8 +79,8 @@ class Ranking:
         columns = {**self.scores, **({} if self.truth is None else {"truth": self.truth})}
         lines = [[name, *(_cell(scores[name]) for scores in columns.values())] for name in names]
         if self.truth is not None:
-            for said, values in (("Spearman with truth", self.spearman()), ("regret", self.regret())):
-                lines.append([said, *(_cell(values.get(criterion, np.nan)) for criterion in columns)])
+            for title, values in (("Spearman with truth", self.spearman()), ("regret", self.regret())):
+                lines.append([title, *(_cell(values.get(criterion, np.nan)) for criterion in columns)])
         return text_table(["model", *columns], lines, labels=1)
 
     def _known_truth(self) -> Mapping[str, float]:
@@ -193,12 +195,12 @@ def drawn(rows: np.ndarray, random_state: int = 0) -> np.ndarray:
 
 def _scores(model: Any, sides: _Sides) -> dict[str, float]:
     """criterion -> score of one model."""
-    said, rows = right(model, sides.source, sides.label)
+    rightness, rows = right(model, sides.source, sides.label)
     p = target_distributions(model, sides.source, sides.target, sides.label)
     entropy = np.nan if p is None else float(-xlogy(p, p).sum(1).mean())
     mean = None if p is None else p.mean(0)
     found = {
-        "source": float(said.mean()),
+        "source": float(rightness.mean()),
         "entropy": -entropy,
         "information": np.nan if mean is None else float(-xlogy(mean, mean).sum()) - entropy,
     }
@@ -214,7 +216,7 @@ def _scores(model: Any, sides: _Sides) -> dict[str, float]:
         weight = dict(zip(a.tolist(), density_ratio(*z, random_state=sides.random_state), strict=True))
         judged = np.isin(rows, a)
         if judged.sum() > 1:
-            w, loss = np.array([weight[row] for row in rows[judged].tolist()]), 1 - said[judged]
+            w, loss = np.array([weight[row] for row in rows[judged].tolist()]), 1 - rightness[judged]
             weighted.append(1 - float(np.mean(w * loss)))
             controlled.append(1 - dev_risk(w, loss))
     average = lambda values: float(np.mean(values)) if values else np.nan  # noqa: E731
@@ -254,16 +256,16 @@ def target_distributions(model: Any, source: Views, target: Views, label: str | 
     """
     if predicts_label(model):
         return of_label(model, model.predict_proba(read_by(model, target)), label, source)[1].astype(float)
-    tau = getattr(model, "temperature_", None)
+    tau = temperature_of(model)
     z, gallery = embedded(model, target), embedded(model, source)
-    if tau is None or not getattr(model, "aligns", True):
+    if tau is None or not as_model(model).aligns:
         return None
-    for asked in (name for name in z if target[name].present.any()):
-        others = [name for name in gallery if name != asked and source[name].present.any()]
+    for query in (name for name in z if target[name].present.any()):
+        others = [name for name in gallery if name != query and source[name].present.any()]
         if others:
             offered = drawn(np.unique(gallery[others[0]][source[others[0]].present], axis=0))
-            cells = drawn(z[asked][target[asked].present])
-            return softmax(similarities(cells, offered, model.compared_by) / tau, axis=1)
+            cells = drawn(z[query][target[query].present])
+            return softmax(similarities(cells, offered, as_model(model).compared_by) / tau, axis=1)
     return None
 
 

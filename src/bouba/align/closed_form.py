@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from scipy import sparse
@@ -23,6 +23,7 @@ from bouba.data.alphabet import alphabet, text_view
 from bouba.data.read import as_views
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError
+from bouba.hooks import hook
 
 
 class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -59,14 +60,23 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _project(self, name: str, values) -> np.ndarray:
         """Rows of one view that are there -> variates (n, k)."""
 
+    @abstractmethod
     def _features(self) -> SimpleFeatures:
         """What pictures and texts pass through."""
-        return SimpleFeatures()
 
+    @abstractmethod
     def _emphasis(self, name: str) -> np.ndarray:
         """(k,) what each variate of a view weighs when embeddings are compared."""
-        return self.correlations_.clip(0)
 
+    @hook
+    def _before_fit(self) -> None:
+        """Keep what the next solution starts from, before the last is forgotten. Nothing by default."""
+
+    @hook
+    def _after_fit(self) -> None:
+        """Drop what only solving needed, whether it worked or not. Nothing by default."""
+
+    @final
     def fit(self, X, y=None):
         """Solve for X's views.
 
@@ -79,10 +89,14 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises:
             DataError: fewer than two views or rows, unequal rows, NaN, a view without a cell.
         """
-        blocks = self._read(X, y, fit=True)
-        if len(blocks) < 2:
-            raise DataError(f"{type(self).__name__} needs two rows or more, got 1 sample")
-        self._fit(blocks.data, blocks.present)
+        self._before_fit()
+        try:
+            blocks = self._read(X, y, fit=True)
+            if len(blocks) < 2:
+                raise DataError(f"{type(self).__name__} needs two rows or more, got 1 sample")
+            self._fit(blocks.data, blocks.present)
+        finally:
+            self._after_fit()
         return self
 
     def transform(self, X):

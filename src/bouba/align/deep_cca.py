@@ -10,12 +10,13 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from bouba.align.cca import CCA
-from bouba.data.views import Views
 from bouba.errors import UsageError
 from bouba.learner import BaseLearner
+from bouba.learner.training_data import TrainingData
 from bouba.nn.projection import Projection
 from bouba.terms import Correlation, Objective, Reconstruction
 from bouba.towers import EncoderSpec, SameAs
+from bouba.train import Network
 
 log = logging.getLogger("bouba")
 BY_CHANCE = 1.25  # batches that correlate this many times as much as all rows do
@@ -87,25 +88,22 @@ class DeepCCA(BaseLearner):
         objective = Objective.of(Correlation(self.ridge))
         return objective + self.reconstruction * Reconstruction() if self.reconstruction else objective
 
-    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
-        specs = super()._specs(views)
-        shared = next((name for name, spec in specs.items() if isinstance(spec, SameAs)), None)
-        if shared is not None:
-            raise UsageError(f"view {shared!r} is {specs[shared]}; DeepCCA ends each view's tower in a map of its own")
-        return specs
+    def _towers(self, towers: Mapping | None, kinds: Mapping[str, str]) -> Mapping | None:
+        shared = next((name for name, spec in (towers or {}).items() if isinstance(spec, SameAs)), None)
+        if towers is not None and shared is not None:
+            raise UsageError(f"view {shared!r} is {towers[shared]}; DeepCCA ends each view's tower in a map of its own")
+        return towers
 
-    def _assemble(self) -> None:
-        super()._assemble()
-        self.module_.register_buffer("correlations", torch.zeros(self.dim))
+    def _extend(self, module: Network) -> None:
+        module.register_buffer("correlations", torch.zeros(self.dim))
 
-    def _batch_size(self, rows: int) -> int:
-        usual = super()._batch_size(rows)
-        return usual if self.batch_size is not None else min(rows, max(usual, 10 * self.dim))
+    def _enlarge_batch(self, rows: int) -> int:
+        return max(rows, 10 * self.dim)
 
-    def _finish(self, views: Views) -> None:
+    def _finish(self, data: TrainingData) -> None:
         """CCA of the embeddings, folded into the towers: what `cca.embed` would give."""
         shrinkage = self.ridge / (1 + self.ridge)  # what the term adds to the variance, as a share of the sum
-        cca = CCA(self.dim, ridge=shrinkage).fit(self.transform(views.select(*self.specs_)))
+        cca = CCA(self.dim, ridge=shrinkage).fit(self.transform(data.source.select(*self.specs_)))
         for name, side in cca.solution_.sides.items():
             matrix = (side.weights * side.emphasis).T  # (dim, dim)
             projection: Projection = self.module_.towers[name].projection  # type: ignore[assignment, union-attr]

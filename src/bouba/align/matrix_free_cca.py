@@ -93,13 +93,11 @@ class MatrixFreeCCA(ClosedForm):
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def fit(self, X, y=None):
-        """Solve for X's views, see ClosedForm; with `warm_start`, from the last solution."""
+    def _before_fit(self) -> None:
         self._before = getattr(self, "weights_", {}) if self.warm_start else {}
-        try:
-            return super().fit(X, y)
-        finally:
-            del self._before
+
+    def _after_fit(self) -> None:
+        del self._before
 
     def _fit(self, data: dict[str, Any], present: dict[str, np.ndarray]) -> None:
         self._refuse_odd()
@@ -165,7 +163,7 @@ class MatrixFreeCCA(ClosedForm):
                 f"{type(self).__name__} stopped after {self.n_iter_} iterations at residual {residual:.2g}, above "
                 f"tol={self.tol:g}; raise max_iter, or ridge, or continue with warm_start=True",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
         return rho
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from bouba.batch import Batch
 from bouba.data.augment import Augment
@@ -17,10 +16,12 @@ from bouba.learner import BaseLearner
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.projection import Projection
 from bouba.terms import NTXent, Objective
-from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular
+from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, Tabular
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from bouba.train import Network
 
 STRONG = Augment(zoom=(0.4, 1.0), turn=10.0, shift=0.0, color=0.5, roam=1.0, grey=0.2)
 """Crops that lie anywhere and bold colours: more than a picture with a caption could bear."""
@@ -82,14 +83,12 @@ class SimCLR(BaseLearner):
     def _objective(self) -> Objective:
         return Objective.of(NTXent(self.temperature))
 
-    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
-        if self.towers is not None:
-            return super()._specs(views)
-        return {name: VARIED_TOWERS[kind]() for name, kind in views.modalities.items()}
+    def _towers(self, towers: Mapping | None, kinds: Mapping[str, str]) -> Mapping:
+        return {name: VARIED_TOWERS[kind]() for name, kind in kinds.items()} if towers is None else towers
 
-    def _assemble(self) -> None:
-        super()._assemble()
-        for tower in dict.fromkeys(self.module_.towers.values()):
+    def _extend(self, module: Network) -> None:
+        """A projection with a hidden layer behind each encoder."""
+        for tower in dict.fromkeys(module.towers.values()):
             width: int = tower.encoder.width  # type: ignore[assignment, union-attr]
             tower.projection = Projection(width, self.dim, hidden=width)
 
@@ -101,24 +100,22 @@ class SimCLR(BaseLearner):
         Raises:
             ModalityError: a view the model was not trained on.
         """
-        views = as_views(X)
+        views, network = as_views(X), self._fitted()
 
         def forward(batch: Batch) -> dict[str, Tensor]:
-            return {name: self.module_.embed_view(name, batch, features=True) for name in batch.present}
+            return {name: network.module.embed_view(name, batch, features=True) for name in batch.present}
 
-        found = self._run(views, forward)
-        widths = {name: self._encoders()[name].width for name in views.modalities}
-        return {name: found.get(name, np.zeros((len(views), width), np.float32)) for name, width in widths.items()}
+        features = network.run(views, forward)
+        widths = {name: network.encoders[name].width for name in views.modalities}
+        return {name: features.get(name, np.zeros((len(views), width), np.float32)) for name, width in widths.items()}
 
-    def score(self, X, y=None) -> float:
+    def _own_score(self, views: Views, y) -> float:
         """Mean reciprocal rank of a cell's other random change among those of X's rows, averaged over the views.
 
         The changes are drawn by `random_state`. Rows with equal keys count as the same thing.
         """
         import torch
 
-        check_is_fitted(self, "module_")
-        views = as_views(X)
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
             first, second = self._varied(views), self._varied(views)
@@ -126,9 +123,9 @@ class SimCLR(BaseLearner):
             np.mean(
                 [
                     mean_reciprocal_rank(
-                        {"one": first[name], "other": second[name]}, {"one": here, "other": here}, views.things
+                        {"one": first[name], "other": second[name]}, {"one": present, "other": present}, views.things
                     )
-                    for name, here in views.present.items()
+                    for name, present in views.present.items()
                 ]
             )
         )
@@ -139,4 +136,4 @@ class SimCLR(BaseLearner):
         def forward(batch: Batch) -> dict[str, Tensor]:
             return {name: self.module_.embed_view(name, batch, vary=True) for name in batch.present}
 
-        return self._run(views, forward)
+        return self._fitted().run(views, forward)

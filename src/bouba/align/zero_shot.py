@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from bouba.data.read import as_views
 from bouba.data.views import Views, is_missing
 from bouba.errors import ModalityError, UsageError
+from bouba.evaluation.abilities import temperature_of
 from bouba.evaluation.class_names import class_embeddings
+from bouba.evaluation.model import as_model
 from bouba.metrics.similarity import similarities
 
 
@@ -88,11 +90,11 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
             absent = int((~views[name].present).sum())
             raise ModalityError(f"{absent} of {len(views)} rows have no {name!r}; choose rows that have one")
         z = self.model.embed(views.select(name))[name]
-        return similarities(z, self.class_z_, getattr(self.model, "compared_by", "cosine"))
+        return similarities(z, self.class_z_, as_model(self.model).compared_by)
 
     def predict_proba(self, X) -> np.ndarray:
         """(n, C), columns in the order of `classes_`."""
-        tau = self.temperature or getattr(self.model, "temperature_", None) or 1.0
+        tau = self.temperature or temperature_of(self.model) or 1.0
         return softmax(self.decision_function(X) / tau, axis=1)
 
     def predict(self, X) -> np.ndarray:

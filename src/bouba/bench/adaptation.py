@@ -29,13 +29,16 @@ from bouba.evaluation import Record, Result, bootstrap
 from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.learner import Learner
+from bouba.runs import methods
 from bouba.terms import CORAL, MMD, DomainAdversarial, Entropy, Objective, Prediction, SelfTraining, Term
 from bouba.towers import EncoderSpec
 
+SOURCE_ONLY = methods.SOURCE_ONLY.name
+ON_TARGET = "trained on the target"
 LABEL = "digit"
 PREDICT = Prediction((LABEL,))
 OBJECTIVES: dict[str, Term | Objective] = {
-    "source only": PREDICT,
+    SOURCE_ONLY: PREDICT,
     "own statistics": PREDICT + 0.0 * CORAL(),  # BatchNorm by domain, and nothing else of the target
     "DANN": PREDICT + 0.3 * DomainAdversarial(),
     "MMD": PREDICT + MMD(),
@@ -47,7 +50,6 @@ SETTLED = (
     "Weights and epochs of DANN, CDAN and the mix were settled on MNIST-M, seeds 0 and 1, with its target accuracy in "
     "sight;\nMMD and CORAL have the weights they were first given, so that their order says little."
 )
-SOURCE_ONLY, ON_TARGET = "source only", "trained on the target"
 CHOSEN_BY = ("source", "entropy", "information")
 ORACLE = "target labels"
 TRAINING: dict[str, Any] = {"dim": 64, "batch_size": 64}
@@ -97,63 +99,63 @@ def joined(source: Views, target: Views) -> Views:
     return Views({view: Column.of(cells, source[view].kind)}, y={LABEL: y}, domain=domain)
 
 
-def held(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     """Arrays of an .npz by name.
 
     Raises:
         DataError: no such file, or it lacks one.
     """
     try:
-        with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in names}
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path} does not hold what this bench reads ({error}); give --data FOLDER") from error
 
 
-def methods(plain: EncoderSpec, looks: Mapping[str, EncoderSpec]) -> dict[str, Method]:
+def compared_methods(plain: EncoderSpec, looks: Mapping[str, EncoderSpec]) -> dict[str, Method]:
     """Name -> method: every objective on the plain tower; each look alone and with the mix; training on the target."""
-    found = {name: Method(objective, plain) for name, objective in OBJECTIVES.items()}
+    by_name = {name: Method(objective, plain) for name, objective in OBJECTIVES.items()}
     for look, tower in looks.items():
-        found |= {look: Method(PREDICT, tower), f"{look} + mix": Method(MIX, tower)}
-    return found | {ON_TARGET: Method(PREDICT, plain, on_target=True)}
+        by_name |= {look: Method(PREDICT, tower), f"{look} + mix": Method(MIX, tower)}
+    return by_name | {ON_TARGET: Method(PREDICT, plain, on_target=True)}
 
 
-def chosen(known: Mapping[str, Method], asked: Sequence[str] | None) -> dict[str, Method]:
+def chosen(methods: Mapping[str, Method], names: Sequence[str] | None) -> dict[str, Method]:
     """The methods asked for, in the order of the table, source only always among them; all when None.
 
     Raises:
         UsageError: no such method.
     """
-    for name in asked or ():
-        if name not in known:
-            raise UsageError(f"no method {name!r}{nearest(name, known)}")
-    return {name: method for name, method in known.items() if not asked or name in (*asked, SOURCE_ONLY)}
+    for name in names or ():
+        if name not in methods:
+            raise UsageError(f"no method {name!r}{nearest(name, methods)}")
+    return {name: method for name, method in methods.items() if not names or name in (*names, SOURCE_ONLY)}
 
 
 def run(
-    tasks: Sequence[Task], known: Mapping[str, Method], *, seeds: int, epochs: int, out: Path | None = None
+    tasks: Sequence[Task], methods: Mapping[str, Method], *, seeds: int, epochs: int, out: Path | None = None
 ) -> Result:
     """Every method on every task over several seeds; `out` is written after each task."""
     result = Result([], environment(0))
     for seed in range(seeds):
         for task in tasks:
-            result = result + judged(task, known, seed, epochs=epochs)
+            result = result + judged(task, methods, seed, epochs=epochs)
             if out is not None:
                 result.to_json(out)
     return result
 
 
-def judged(task: Task, known: Mapping[str, Method], seed: int, *, epochs: int) -> Result:
+def judged(task: Task, methods: Mapping[str, Method], seed: int, *, epochs: int) -> Result:
     """Accuracy on target and source test rows, CPU-minutes, and what would have been chosen, for one seed."""
     records, models = [], {}
-    for name, method in known.items():
+    for name, method in methods.items():
         started = time.process_time()
         train, test = task.on_target(seed) if method.on_target else (task.training, task.target_test)
         model = fitted(method, train, None if method.on_target else task.target, seed, epochs)
         spent = (time.process_time() - started) / 60
         records.append(record(name, task, "target", model, test, seed))
-        told = f"{100 * records[-1].value:.1f}% of the target, {spent:.1f} CPU-minutes"
-        sys.stderr.write(f"seed {seed}, {task.name}, {name}: {told}\n")
+        summary = f"{100 * records[-1].value:.1f}% of the target, {spent:.1f} CPU-minutes"
+        sys.stderr.write(f"seed {seed}, {task.name}, {name}: {summary}\n")
         if not method.on_target:
             records.append(record(name, task, "source", model, task.source_test, seed))
             models[name] = model
@@ -190,37 +192,40 @@ def choices(task: Task, models: Mapping[str, Learner], records: Sequence[Record]
     return [replace(on_target[name], method=f"{by}: {name}", split="chosen") for by, name in takes.items()]
 
 
-def page(result: Result, known: Iterable[str], tasks: Sequence[str], seeds: int, note: str) -> str:
+def page(result: Result, methods: Iterable[str], tasks: Sequence[str], seeds: int, note: str) -> str:
     """Three tables: accuracy by task with the gain over source only, and what would have been chosen."""
-    parts = [_accuracies(result, list(known), tasks, seeds)]
+    parts = [_accuracies(result, list(methods), tasks, seeds)]
     if list(result.where(split="chosen")):
         parts.append(_choices(result, tasks, seeds))
     parts.append(f"{note} {SETTLED}\nMean [95% interval over seeds, Student t]; gain: over source only, seed by seed.")
     return "\n\n".join(parts)
 
 
-def percent(result: Result, task: str, seeds: int, **where: str) -> np.ndarray:
+def percent(result: Result, task: str, seeds: int, **fields: str) -> np.ndarray:
     """Accuracy of each seed, (seeds,)."""
-    wanted = {"direction": task, "metric": "accuracy", **where}
-    return np.array([100 * result.value(seed=seed, **wanted).value for seed in range(seeds)])
+    record_fields = {"direction": task, "metric": "accuracy", **fields}
+    return np.array([100 * result.value(seed=seed, **record_fields).value for seed in range(seeds)])
 
 
-def _accuracies(result: Result, known: list[str], tasks: Sequence[str], seeds: int) -> str:
+def _accuracies(result: Result, methods: list[str], tasks: Sequence[str], seeds: int) -> str:
     several = len(tasks) > 2
     header = ["target accuracy, percent"]
     for task in ["all"] if several else tasks:
         header += [task, "gain"]
     header += [*(tasks if several else ()), "source", "CPU-minutes"]
     lines = []
-    for name in known:
+    for name in methods:
         by_task = {task: percent(result, task, seeds, method=name, split="target") for task in tasks}
         base = {task: percent(result, task, seeds, method=SOURCE_ONLY, split="target") for task in tasks}
         pairs = [(by_task[task], base[task]) for task in tasks]
         if several:
             pairs = [(np.mean([a for a, _ in pairs], 0), np.mean([b for _, b in pairs], 0))]
         cells = [name]
-        for own, other in pairs:
-            cells += [with_interval(own), "-" if name in (SOURCE_ONLY, ON_TARGET) else with_interval(own - other)]
+        for values, baseline in pairs:
+            cells += [
+                with_interval(values),
+                "-" if name in (SOURCE_ONLY, ON_TARGET) else with_interval(values - baseline),
+            ]
         cells += [f"{by_task[task].mean():.1f}" for task in tasks] if several else []
         source = [r.value for r in result.where(method=name, split="source")]
         spent = [r.value for r in result.where(method=name, metric="CPU-minutes")]
@@ -231,9 +236,9 @@ def _accuracies(result: Result, known: list[str], tasks: Sequence[str], seeds: i
 def _choices(result: Result, tasks: Sequence[str], seeds: int) -> str:
     lines = []
     for by in (*CHOSEN_BY, ORACLE):
-        found = [r for r in result.where(split="chosen") if r.method.startswith(f"{by}: ")]
-        over_tasks = [100 * np.mean([r.value for r in found if r.seed == seed]) for seed in range(seeds)]
-        names = [r.method.removeprefix(f"{by}: ") for r in found]
+        records = [r for r in result.where(split="chosen") if r.method.startswith(f"{by}: ")]
+        over_tasks = [100 * np.mean([r.value for r in records if r.seed == seed]) for seed in range(seeds)]
+        names = [r.method.removeprefix(f"{by}: ") for r in records]
         taken = ", ".join(f"{name} ({names.count(name)})" for name in sorted(set(names), key=names.count, reverse=True))
         lines.append([by, with_interval(over_tasks), taken])
     header = ["method chosen by", "target accuracy" if len(tasks) == 1 else "target accuracy, mean", "taken"]

@@ -108,36 +108,36 @@ def digits(data: Path, sounds: Path, *, rows: int = ROWS, test_rows: int = TEST_
     Raises:
         DataError: a file that lacks what is needed.
     """
-    images = _held(data, "handwritten digits", ("train_x", "train_y", "test_x", "test_y"))
-    spoken = _held(sounds, "spoken digits", ("wave", "offset", "label", "speaker", "index"))
+    images = _read_arrays(data, "handwritten digits", ("train_x", "train_y", "test_x", "test_y"))
+    spoken = _read_arrays(sounds, "spoken digits", ("wave", "offset", "label", "speaker", "index"))
     draw = np.random.default_rng(0)
     is_test = spoken["index"] < 5
     of_train = _rows(images["train_x"], images["train_y"], spoken, ~is_test, rows, draw)
     of_test = _rows(images["test_x"], images["test_y"], spoken, is_test, test_rows, draw)
-    kept = _leading(of_train[0])
-    return tuple(_views(*side, kept, draw) for side in (of_train, of_test))  # type: ignore[return-value]
+    subspace = _leading(of_train[0])
+    return tuple(_views(*side, subspace, draw) for side in (of_train, of_test))  # type: ignore[return-value]
 
 
-def _held(path: Path, what: str, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path, content: str, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return {name: held[name] for name in names}
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
     except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path} holds no {what} ({error}); give an .npz with {', '.join(names)}") from error
+        raise DataError(f"{path} holds no {content} ({error}); give an .npz with {', '.join(names)}") from error
 
 
-def _rows(images, image_y, spoken, of, rows: int, draw) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
+def _rows(images, image_y, spoken, mask, rows: int, draw) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
     """Recordings in turn until there are enough rows, each with an image of its digit that no other row has."""
-    recordings = np.resize(draw.permutation(np.flatnonzero(of)), rows)
+    recordings = np.resize(draw.permutation(np.flatnonzero(mask)), rows)
     labels = spoken["label"][recordings]
     chosen = np.empty(rows, np.intp)
     for digit in np.unique(labels):
-        places, own = np.flatnonzero(labels == digit), np.flatnonzero(image_y == digit)
-        if len(own) < len(places):
+        places, candidates = np.flatnonzero(labels == digit), np.flatnonzero(image_y == digit)
+        if len(candidates) < len(places):
             raise DataError(
-                f"{len(places)} pictures of digit {digit} are needed, there are {len(own)}; take fewer rows"
+                f"{len(places)} pictures of digit {digit} are needed, there are {len(candidates)}; take fewer rows"
             )
-        chosen[places] = draw.permutation(own)[: len(places)]
+        chosen[places] = draw.permutation(candidates)[: len(places)]
     ends = list(pairwise(spoken["offset"]))
     waves = [spoken["wave"][slice(*ends[recording])].astype(np.float32) / 32768 for recording in recordings]
     about = {"digit": labels.astype(str), "speaker": spoken["speaker"][recordings], "recording": recordings}
@@ -152,15 +152,15 @@ def _leading(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, components[: max(1, np.searchsorted(share, ENERGY))]
 
 
-def _views(pixels, waves, about: dict[str, np.ndarray], kept, draw) -> Views:
-    mean, components = kept
+def _views(pixels, waves, about: dict[str, np.ndarray], subspace, draw) -> Views:
+    mean, components = subspace
     dim = mean + (pixels - mean) @ components.T @ components
     dim = (dim + NOISE * draw.normal(size=dim.shape)).clip(0, 1)
     side = round(dim.shape[1] ** 0.5)
-    shown = (255 * (1 - dim)).round().astype(np.uint8).reshape(-1, side, side)  # dark on white
-    heard = [(_noisy(wave, draw), 8000) for wave in waves]
+    pictures = (255 * (1 - dim)).round().astype(np.uint8).reshape(-1, side, side)  # dark on white
+    recordings = [(_noisy(wave, draw), 8000) for wave in waves]
     return Views(
-        {PICTURE: Column.of(list(shown), "image"), SOUND: Column.of(heard, "audio")},
+        {PICTURE: Column.of(list(pictures), "image"), SOUND: Column.of(recordings, "audio")},
         y={"digit": about["digit"]},
         domain=about["speaker"],
         key=about["recording"],
@@ -199,11 +199,13 @@ def filled(train: Views, test: Views, seed: int, *, epochs: int) -> Iterator[Rec
     embeddings of both views, an autoencoder learns one from the other, and classifiers read them.
     """
     towers: dict[str, EncoderSpec] = {view: MLP((64,)) for view in train.columns}
-    seen = train.replace(domain=None)
+    training = train.replace(domain=None)
     options: dict[str, Any] = {"dim": 64, "epochs": 2 * epochs, "random_state": seed}
-    decoder = MultimodalAutoencoder(towers, **options).fit(seen)
+    decoder = MultimodalAutoencoder(towers, **options).fit(training)
     for rows, fusion in GAPS.items():
-        model = FusionClassifier(towers, label="digit", fusion=fusion, alone=0.0, calibration=0.0, **options).fit(seen)
+        model = FusionClassifier(towers, label="digit", fusion=fusion, alone=0.0, calibration=0.0, **options).fit(
+            training
+        )
         yield _record(rows, BOTH, model.predict(test), test, seed)
         for view in (PICTURE, SOUND):
             alone = test.select(view)
@@ -215,8 +217,8 @@ def unheard(train: Views, test: Views, *, epochs: int) -> Iterator[Record]:
     """Accuracy of sound alone on each speaker's test recordings, the speaker's others being left out of training."""
     for speaker in train.domains:
         model = _fitted(train.select(SOUND)[train.domain != speaker], None, 0, epochs)
-        own = test.select(SOUND)[test.domain == speaker]
-        yield _record(f"without {speaker}", SOUND, model.predict(own), own, 0)
+        spoken = test.select(SOUND)[test.domain == speaker]
+        yield _record(f"without {speaker}", SOUND, model.predict(spoken), spoken, 0)
 
 
 def _fitted(train: Views, fusion: Fusion | None, seed: int, epochs: int) -> FusionClassifier:
@@ -226,8 +228,8 @@ def _fitted(train: Views, fusion: Fusion | None, seed: int, epochs: int) -> Fusi
     return model.fit(blind)
 
 
-def _record(method: str, views: str, found: np.ndarray, test: Views, seed: int) -> Record:
-    right = (found == test.y["digit"]).astype(float)
+def _record(method: str, views: str, predicted: np.ndarray, test: Views, seed: int) -> Record:
+    right = (predicted == test.y["digit"]).astype(float)
     low, high = bootstrap(right, groups=test.key)
     return Record(method, "test", "all", views, "accuracy", float(right.mean()), low, high, 0.1, len(test), seed)
 
@@ -259,18 +261,18 @@ def _gaps(result: Result, percent: Callable[[str, str], np.ndarray]) -> str:
     header = ["trained on the embeddings of", BOTH, *(f"only {v}, {other} ..." for v, other in OTHER.items())]
     lines = []
     for rows in GAPS:
-        left_out, imputed = ([percent(rows + how, view) for view in OTHER] for how in ("", ", imputed"))
+        left_out, imputed = ([percent(rows + suffix, view) for view in OTHER] for suffix in ("", ", imputed"))
         gained = [after - before for before, after in zip(left_out, imputed, strict=True)]
-        for said, values in (("left out", left_out), ("imputed", imputed), ("gain", gained)):
-            first = [rows, with_interval(percent(rows, BOTH))] if said == "left out" else ["", ""]
-            lines.append([*first, *(f"{said} {with_interval(each)}" for each in values)])
+        for treatment, values in (("left out", left_out), ("imputed", imputed), ("gain", gained)):
+            first = [rows, with_interval(percent(rows, BOTH))] if treatment == "left out" else ["", ""]
+            lines.append([*first, *(f"{treatment} {with_interval(each)}" for each in values)])
     return f"\n\n{text_table(header, lines, labels=1)}"
 
 
 def _voices(result: Result) -> str:
     """A line on the speakers that were left out; none where there were none."""
-    found = {r.method.removeprefix("without "): 100 * r.value for r in result if r.method.startswith("without ")}
-    if not found:
+    by_speaker = {r.method.removeprefix("without "): 100 * r.value for r in result if r.method.startswith("without ")}
+    if not by_speaker:
         return ""
-    each = ", ".join(f"{speaker} {value:.0f}" for speaker, value in found.items())
-    return f"\nSound alone, a voice never heard: {with_interval(list(found.values()))} ({each})."
+    each = ", ".join(f"{speaker} {value:.0f}" for speaker, value in by_speaker.items())
+    return f"\nSound alone, a voice never heard: {with_interval(list(by_speaker.values()))} ({each})."

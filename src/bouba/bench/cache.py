@@ -46,17 +46,17 @@ def command(
 ) -> None:
     """CPU-seconds of an epoch with and without cached features."""
     torch.set_num_threads(threads)
-    found = measure(rows, words, layers, hidden, batch, epochs)
+    figures = measure(rows, words, layers, hidden, batch, epochs)
     named = {
-        "first epoch, nothing cached": found["first_epoch_cpu_s"],
-        "first epoch, cached by an earlier run": found["warm_first_epoch_cpu_s"],
-        "each later epoch, on ready features": found["cached_epoch_cpu_s"],
-        "each epoch, if every text were read again": found["encoding_epoch_cpu_s"],
+        "first epoch, nothing cached": figures["first_epoch_cpu_s"],
+        "first epoch, cached by an earlier run": figures["warm_first_epoch_cpu_s"],
+        "each later epoch, on ready features": figures["cached_epoch_cpu_s"],
+        "each epoch, if every text were read again": figures["encoding_epoch_cpu_s"],
     }
     typer.echo(text_table(["an epoch", "CPU-s"], [[name, f"{spent:.3f}"] for name, spent in named.items()], labels=1))
-    typer.echo(f"\n{found['ratio']:,.0f} times less CPU an epoch (bar: {BAR})")
+    typer.echo(f"\n{figures['ratio']:,.0f} times less CPU an epoch (bar: {BAR})")
     if out is not None:
-        out.write_text(json.dumps(found, indent=1))
+        out.write_text(json.dumps(figures, indent=1))
 
 
 def measure(rows: int, words: int, layers: int, hidden: int, batch: int, epochs: int) -> dict[str, Any]:

@@ -88,17 +88,17 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
 ) -> None:
     """CPU-seconds, memory and agreement of one fit."""
-    found = measure(rows, columns, components, repeats)
+    measured = measure(rows, columns, components, repeats)
     header = ["library", "CPU-s", "ratio to floor", "MB above the data", "differs by"]
     lines = []
-    for name, of in found["libraries"].items():
-        figures = [f"{of['cpu_s']:.2f}", f"{of['ratio']:.2f}", f"{of['extra_mb']:,.0f}", f"{of['differs_by']:.0e}"]
+    for name, row in measured["libraries"].items():
+        figures = [f"{row['cpu_s']:.2f}", f"{row['ratio']:.2f}", f"{row['extra_mb']:,.0f}", f"{row['differs_by']:.0e}"]
         lines.append([name, *figures])
     typer.echo(text_table(header, lines, labels=1))
-    for name in found["left_out"]:
-        typer.echo(f"{name}: left out, {found['left_out'][name]}")
+    for name in measured["left_out"]:
+        typer.echo(f"{name}: left out, {measured['left_out'][name]}")
     if out is not None:
-        out.write_text(json.dumps(found, indent=1))
+        out.write_text(json.dumps(measured, indent=1))
 
 
 def measure(rows: int, columns: int, components: int, repeats: int) -> dict[str, Any]:
@@ -108,22 +108,22 @@ def measure(rows: int, columns: int, components: int, repeats: int) -> dict[str,
     names = [name for name in FITS if name not in left_out]
     x, y = views(rows, columns)
     spent: dict[str, list[float]] = {name: [] for name in names}
-    found = {}
+    correlations = {}
     for _ in range(repeats):
         for name in names:
             start = time.process_time()
-            found[name] = FITS[name][1](x, y, components)
+            correlations[name] = FITS[name][1](x, y, components)
             spent[name].append(time.process_time() - start)
     del x, y
     size = {"rows": rows, "columns": columns, "components": components}
-    held = peak_mb("bouba.bench.cca:hold", name=None, **size)
+    baseline_mb = peak_mb("bouba.bench.cca:hold", name=None, **size)
     libraries = {}
     for name in names:
         libraries[name] = {
             "cpu_s": statistics.median(spent[name]),
             "ratio": statistics.median([a / b for a, b in zip(spent[name], spent["floor"])]),
-            "extra_mb": peak_mb("bouba.bench.cca:hold", name=name, **size) - held,
-            "differs_by": float(np.abs(found[name] - found["floor"]).max()),
+            "extra_mb": peak_mb("bouba.bench.cca:hold", name=name, **size) - baseline_mb,
+            "differs_by": float(np.abs(correlations[name] - correlations["floor"]).max()),
         }
     return {
         **size,

@@ -58,8 +58,10 @@ def headline(result: Result, method: str, seed: int, split: str, metric: str) ->
     """recall@10 is the mean over both languages and both directions between words and drawings."""
     words = [f"{t}->image" for t in ("en", "zh")] + [f"image->{t}" for t in ("en", "zh")]
     directions = words if metric == "recall@10" else ["image"]
-    found: list[Record] = list(result.where(method=method, seed=seed, split=split, metric=metric, direction=directions))
-    return float(np.mean([record.value for record in found]))
+    records: list[Record] = list(
+        result.where(method=method, seed=seed, split=split, metric=metric, direction=directions)
+    )
+    return float(np.mean([record.value for record in records]))
 
 
 def _brief(result: Result, method: str, seed: int) -> str:
@@ -69,13 +71,14 @@ def _brief(result: Result, method: str, seed: int) -> str:
 
 
 def _page(result: Result, seeds: int) -> str:
-    header = ["percent", *emoji.METHODS, "clip_dann - clip, per seed", "mean [95% interval]"]
+    adapted, plain = emoji.ADAPTED_CLIP_NAME, emoji.CLIP_NAME
+    header = ["percent", *emoji.METHODS, f"{adapted} - {plain}, per seed", "mean [95% interval]"]
     lines = []
     for split, metric in HEADLINE:
         runs = {m: [100 * headline(result, m, s, split, metric) for s in range(seeds)] for m in emoji.METHODS}
-        gain = np.subtract(runs["clip_dann"], runs["clip"])
+        gain = np.subtract(runs[adapted], runs[plain])
         each = " ".join(f"{g:+.1f}" for g in gain)
-        shown = [with_interval(runs[m]) for m in emoji.METHODS]
-        lines.append([f"{metric}, {split}", *shown, each, with_interval(gain)])
+        means = [with_interval(runs[m]) for m in emoji.METHODS]
+        lines.append([f"{metric}, {split}", *means, each, with_interval(gain)])
     note = "recall@10: mean over en/zh and both directions; 95% intervals over seeds (Student t)."
     return f"{text_table(header, lines, labels=1)}\n\n{note}"

@@ -23,7 +23,9 @@ from bouba.runs import methods
 from bouba.towers import EncoderSpec, NGrams, ResNet
 
 TARGET = "openmoji"
-METHODS = (methods.CLIP.name, methods.ADAPTED_CLIP.name, methods.LINEAR_CCA.name)
+CLIP_NAME, ADAPTED_CLIP_NAME, LINEAR_CCA_NAME = METHODS = tuple(
+    method.name for method in (methods.CLIP, methods.ADAPTED_CLIP, methods.LINEAR_CCA)
+)
 EPOCHS = 26
 
 
@@ -65,11 +67,11 @@ def fit(
     on_epoch: Callable[[dict], None] | None = None,
 ) -> Any:
     """One of METHODS, fitted on what the protocol lets it see."""
-    if method == methods.LINEAR_CCA.name:
+    if method == LINEAR_CCA_NAME:
         return LinearBaseline(random_state=seed).fit(protocol.source)
     towers = towers or {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
     training: dict[str, Any] = {"epochs": EPOCHS if epochs is None else epochs, "random_state": seed}
-    if method == methods.CLIP.name:
+    if method == CLIP_NAME:
         return CLIP(towers, **training).fit(protocol.source, on_epoch=on_epoch)
     model = AdaptedCLIP(towers, adapt=("image",), **training)
     return model.fit(protocol.training, target=target, on_epoch=on_epoch)

@@ -33,27 +33,29 @@ from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.learner import Learner
 from bouba.metrics import domain_accuracy
+from bouba.runs import methods
 from bouba.terms import CORAL, MMD, DomainAdversarial, InfoNCE, NTXent, Prediction, SelfTraining
 from bouba.terms.term import Objective
 from bouba.towers import ConvNet, EncoderSpec, NGrams, ResNet
 
 STYLES = ("openmoji", "noto", "twemoji", "fluent")
+DANN = methods.DANN.name
 PICTURE, GROUP = ("image",), ("group",)
 MATCH = Objective.of(InfoNCE())
 GROUPS = MATCH + 0.3 * Prediction(GROUP)
 METHODS: dict[str, Objective] = {
-    "clip": MATCH,
+    emoji.CLIP_NAME: MATCH,
     "not cropped": MATCH,
     "colour": MATCH,
     "statistics": MATCH + 0.0 * DomainAdversarial(PICTURE),
-    "dann": MATCH + 0.1 * DomainAdversarial(PICTURE),
+    DANN: MATCH + 0.1 * DomainAdversarial(PICTURE),
     "mmd": MATCH + 1.0 * MMD(PICTURE),
     "coral": MATCH + 1.0 * CORAL(PICTURE),
     "cdan": GROUPS + 0.1 * DomainAdversarial(PICTURE, condition="group", entropy_weight=True),
     "self-training": GROUPS + 0.1 * SelfTraining(GROUP, threshold=0.8),
     "mix": MATCH + 0.1 * DomainAdversarial(PICTURE) + 0.2 * NTXent(views=PICTURE),
 }
-SOURCE_ONLY = ("clip", "not cropped", "colour")
+SOURCE_ONLY = (emoji.CLIP_NAME, "not cropped", "colour")
 COLOUR = Augment(color=0.6, grey=0.3)
 MEASURES = (
     ("recall@10", "known"),
@@ -93,10 +95,10 @@ def measured(method: str, model: Learner, protocol: emoji.Protocol, seed: int) -
     for measure, split in MEASURES[:-1]:
         group = measure == "group accuracy"
         metric, directions = ("group_accuracy", ["image"]) if group else (measure, words)
-        found: list[Record] = list(result.where(split=split, metric=metric, direction=directions))
-        out[measure, split] = 100 * float(np.mean([record.value for record in found]))
-    seen = [model.embed(part.select("image"))["image"] for part in (protocol.source, protocol.known)]
-    out["domain accuracy", "known"] = 100 * domain_accuracy(*seen, random_state=seed)
+        records: list[Record] = list(result.where(split=split, metric=metric, direction=directions))
+        out[measure, split] = 100 * float(np.mean([record.value for record in records]))
+    embeddings = [model.embed(part.select("image"))["image"] for part in (protocol.source, protocol.known)]
+    out["domain accuracy", "known"] = 100 * domain_accuracy(*embeddings, random_state=seed)
     return out
 
 
@@ -111,9 +113,9 @@ def run(
 ) -> str:
     """Every method on every style over the seeds, as tables; what is in `out` already is not trained again."""
     styles, methods = styles or STYLES, methods or tuple(METHODS)
-    for said, known in ((styles, STYLES), (methods, METHODS)):
-        if unknown := next((name for name in said if name not in known), None):
-            raise UsageError(f"no {unknown!r}{nearest(unknown, known)}")
+    for names, allowed in ((styles, STYLES), (methods, METHODS)):
+        if unknown := next((name for name in names if name not in allowed), None):
+            raise UsageError(f"no {unknown!r}{nearest(unknown, allowed)}")
     result = Result([], environment(0) | {"epochs": epochs})
     if out is not None and out.exists():
         result = Result.from_json(out)
@@ -128,8 +130,8 @@ def run(
         model = fit(method, protocol, seed, epochs=epochs, target=style, image=image)
         values = measured(method, model, protocol, seed)
         cost = (time.process_time() - began) / 60
-        said = ", ".join(f"{measure} {split} {value:.1f}" for (measure, split), value in values.items())
-        sys.stderr.write(f"{style} seed {seed} {method}: {said} ({cost:.1f} CPU-minutes)\n")
+        summary = ", ".join(f"{measure} {split} {value:.1f}" for (measure, split), value in values.items())
+        sys.stderr.write(f"{style} seed {seed} {method}: {summary} ({cost:.1f} CPU-minutes)\n")
         result = result + Result([_record(method, style, seed, *at, value) for at, value in values.items()])
         if out is not None:
             result.to_json(out)
@@ -147,25 +149,25 @@ def page(result: Result, style: str, methods: Sequence[str], seeds: int) -> str:
     lines = []
     for method in methods:
         cells = [with_interval(list(_runs(result, style, method, at, seeds).values())) for at in MEASURES]
-        lines.append([method, *cells, _gain(result, style, method, seeds) if method != "clip" else ""])
+        lines.append([method, *cells, _gain(result, style, method, seeds) if method != emoji.CLIP_NAME else ""])
     return text_table(header, lines, labels=1)
 
 
 def _runs(result: Result, style: str, method: str, at: tuple[str, str], seeds: int) -> dict[int | None, float]:
     """Seed -> value."""
-    found = result.where(method=method, domain=style, metric=at[0], split=at[1], seed=list(range(seeds)))
-    return {record.seed: record.value for record in found}
+    records = result.where(method=method, domain=style, metric=at[0], split=at[1], seed=list(range(seeds)))
+    return {record.seed: record.value for record in records}
 
 
 def _gain(result: Result, style: str, method: str, seeds: int) -> str:
     """Difference to clip with its interval, relative gain, and the p-value of a paired t-test over seeds."""
-    runs, clip = (_runs(result, style, m, MEASURES[0], seeds) for m in (method, "clip"))
+    runs, clip = (_runs(result, style, m, MEASURES[0], seeds) for m in (method, emoji.CLIP_NAME))
     both = [seed for seed in runs if seed in clip]
     if not both:
         return ""
-    own, plain = (np.array([values[seed] for seed in both]) for values in (runs, clip))
-    relative = f"{100 * (own.mean() / plain.mean() - 1):+.0f}%"
-    if len(own) < 2 or (own == plain).all():
-        return f"{(own - plain).mean():+.1f}, {relative}"
-    p = ttest_rel(own, plain).pvalue
-    return f"{with_interval(own - plain)}, {relative}, p = {p:.1g}"
+    of_method, of_clip = (np.array([values[seed] for seed in both]) for values in (runs, clip))
+    relative = f"{100 * (of_method.mean() / of_clip.mean() - 1):+.0f}%"
+    if len(of_method) < 2 or (of_method == of_clip).all():
+        return f"{(of_method - of_clip).mean():+.1f}, {relative}"
+    p = ttest_rel(of_method, of_clip).pvalue
+    return f"{with_interval(of_method - of_clip)}, {relative}, p = {p:.1g}"

@@ -20,8 +20,8 @@ def peak_mb(function: str, **arguments) -> float:
         "import sys, json; from bouba.bench.fresh import called_alone; "
         "print(json.dumps(called_alone(*json.loads(sys.argv[1]))))"
     )
-    said = json.dumps([function, arguments])
-    out = subprocess.run([sys.executable, "-c", code, said], capture_output=True, text=True, check=True).stdout
+    payload = json.dumps([function, arguments])
+    out = subprocess.run([sys.executable, "-c", code, payload], capture_output=True, text=True, check=True).stdout
     return float(json.loads(out.splitlines()[-1]))
 
 

@@ -59,12 +59,12 @@ def command(
 ) -> None:
     """CPU-seconds and memory of one step, forward and backward."""
     torch.set_num_threads(threads)
-    found = measure(batch, dim, repeats, threads)
+    measured = measure(batch, dim, repeats, threads)
     header = ["variant", "extra MB", "random: CPU-s", "ratio to naive", "solved: CPU-s", "ratio to random"]
-    lines = [[name, *(_text(figure) for figure in row.values())] for name, row in found["variants"].items()]
+    lines = [[name, *(_text(figure) for figure in row.values())] for name, row in measured["variants"].items()]
     typer.echo(text_table(header, lines, labels=1))
     if out is not None:
-        out.write_text(json.dumps(found, indent=1))
+        out.write_text(json.dumps(measured, indent=1))
 
 
 def measure(batch: int, dim: int, repeats: int, threads: int) -> dict[str, Any]:
@@ -73,13 +73,13 @@ def measure(batch: int, dim: int, repeats: int, threads: int) -> dict[str, Any]:
     random = _seconds(names, batch, dim, repeats, "random")
     solved = _seconds([name for name in names if name != "naive"], batch, dim, repeats, "solved")
     size = {"batch": batch, "dim": dim, "threads": threads}
-    held = peak_mb("bouba.bench.info_nce:hold", variant=None, **size)
+    baseline_mb = peak_mb("bouba.bench.info_nce:hold", variant=None, **size)
     variants: dict[str, Any] = {}
     for name in names:
         ratio = [ours / theirs for ours, theirs in zip(random[name], random["naive"])] if "naive" in names else []
         harder = [after / before for after, before in zip(solved.get(name, ()), random[name])]
         variants[name] = {
-            "extra_mb": peak_mb("bouba.bench.info_nce:hold", variant=name, **size) - held,
+            "extra_mb": peak_mb("bouba.bench.info_nce:hold", variant=name, **size) - baseline_mb,
             "random_cpu_s": statistics.median(random[name]),
             "ratio_to_naive": statistics.median(ratio) if ratio else None,
             "solved_cpu_s": statistics.median(solved[name]) if name in solved else None,

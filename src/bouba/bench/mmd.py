@@ -83,12 +83,12 @@ def command(
     if kernel not in WIDTHS:
         raise UsageError(f"no kernel {kernel!r}{nearest(kernel, WIDTHS)}")
     torch.set_num_threads(threads)
-    found = measure(rows, dim, kernel, repeats, threads)
+    measured = measure(rows, dim, kernel, repeats, threads)
     header = ["variant", "extra MB", "CPU-s", "ratio to whole matrix", "off the double loop"]
-    lines = [[name, *map(_text, figures.values())] for name, figures in found["variants"].items()]
+    lines = [[name, *map(_text, figures.values())] for name, figures in measured["variants"].items()]
     typer.echo(text_table(header, lines, labels=1))
     if out is not None:
-        out.write_text(json.dumps(found, indent=1))
+        out.write_text(json.dumps(measured, indent=1))
 
 
 def measure(rows: int, dim: int, kernel: str, repeats: int, threads: int) -> dict[str, Any]:
@@ -98,12 +98,12 @@ def measure(rows: int, dim: int, kernel: str, repeats: int, threads: int) -> dic
     for together in (["whole matrix", "bouba"], ["double loop"]):  # its many small tensors slow down who comes next
         spent |= _seconds([name for name in together if name in names], rows, dim, kernel, repeats)
     size = {"rows": rows, "dim": dim, "kernel": kernel, "threads": threads}
-    held = peak_mb("bouba.bench.mmd:hold", variant=None, **size)
+    baseline_mb = peak_mb("bouba.bench.mmd:hold", variant=None, **size)
     variants: dict[str, Any] = {}
     for name in names:
-        ratio = [own / whole for own, whole in zip(spent[name], spent.get("whole matrix", ()))]
+        ratio = [ours / whole for ours, whole in zip(spent[name], spent.get("whole matrix", ()))]
         variants[name] = {
-            "extra_mb": peak_mb("bouba.bench.mmd:hold", variant=name, **size) - held,
+            "extra_mb": peak_mb("bouba.bench.mmd:hold", variant=name, **size) - baseline_mb,
             "cpu_s": statistics.median(spent[name]),
             "ratio": statistics.median(ratio) if ratio else None,
             "differs_by": differs_by(name, dim, kernel),
@@ -123,12 +123,12 @@ def hold(variant: str | None, rows: int, dim: int, kernel: str, threads: int) ->
 
 def differs_by(variant: str, dim: int, kernel: str) -> float:
     """The largest difference from the double loop, in float64 on FEW rows a sample."""
-    found = []
+    outcomes = []
     for name in (variant, "double loop"):
         leaves = _samples(FEW, dim, dtype=torch.float64)
         value = _step(name, leaves, kernel)
-        found.append((value, torch.cat([leaf.grad for leaf in leaves])))  # type: ignore[misc]
-    (value, grad), (true_value, true_grad) = found
+        outcomes.append((value, torch.cat([leaf.grad for leaf in leaves])))  # type: ignore[misc]
+    (value, grad), (true_value, true_grad) = outcomes
     return max(abs(value - true_value), ((grad - true_grad).abs().max() / true_grad.abs().max()).item())
 
 

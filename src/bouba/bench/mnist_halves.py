@@ -61,11 +61,11 @@ def command(
     for name in methods:
         if name not in PAPER:
             raise UsageError(f"no method {name!r}{nearest(name, PAPER)}")
-    found: dict[str, Any] = {"components": components, "judge": judge.value, "epochs": epochs}
-    found |= measure(*halves(data, judge), methods, components, epochs=epochs, seed=seed)
-    typer.echo(page(found))
+    figures: dict[str, Any] = {"components": components, "judge": judge.value, "epochs": epochs}
+    figures |= measure(*halves(data, judge), methods, components, epochs=epochs, seed=seed)
+    typer.echo(page(figures))
     if out is not None:
-        out.write_text(json.dumps(found, indent=1))
+        out.write_text(json.dumps(figures, indent=1))
 
 
 def halves(path: Path, judge: Judge = Judge.test) -> tuple[Views, Views]:
@@ -102,21 +102,21 @@ def fit(method: str, training: Views, components: int, *, epochs: int, seed: int
 
 def measure(training: Views, held_out: Views, methods: list[str], components: int, *, epochs: int, seed: int) -> dict:
     """Every method's sums of correlations and CPU-seconds of fitting, and the sum by chance."""
-    found: dict[str, Any] = {}
+    by_method: dict[str, Any] = {}
     for method in methods:
         started = time.process_time()
         model = fit(method, training, components, epochs=epochs, seed=seed)
-        found[method] = {
+        by_method[method] = {
             "held_out": float(correlations(model, held_out).sum()),
             "training": float(model.correlations_.sum()),
             "paper": PAPER[method] if components == 50 else None,
             "cpu_s": time.process_time() - started,
         }
-        sys.stderr.write(f"{method}: {found[method]['held_out']:.2f} in {found[method]['cpu_s']:.0f} CPU-s\n")
+        sys.stderr.write(f"{method}: {by_method[method]['held_out']:.2f} in {by_method[method]['cpu_s']:.0f} CPU-s\n")
     strangers = np.random.default_rng(seed).permutation(len(training))
     mixed = training.replace(columns={"left": training["left"], "right": training["right"].take(strangers)})
     by_chance = correlations(fit("linear", mixed, components, epochs=epochs, seed=seed), held_out)
-    return {"methods": found, "chance": float(by_chance.sum()), "environment": environment(seed)}
+    return {"methods": by_method, "chance": float(by_chance.sum()), "environment": environment(seed)}
 
 
 def correlations(model: CCA | KernelCCA | DeepCCA, views: Views) -> np.ndarray:
@@ -126,15 +126,15 @@ def correlations(model: CCA | KernelCCA | DeepCCA, views: Views) -> np.ndarray:
     return np.divide((left * right).sum(0), scale, out=np.zeros_like(scale), where=scale > 0)
 
 
-def page(found: dict[str, Any]) -> str:
+def page(figures: dict[str, Any]) -> str:
     """The figures as a table."""
-    header = ["method", found["judge"], "training", "paper", "CPU-s"]
+    header = ["method", figures["judge"], "training", "paper", "CPU-s"]
     lines = [
         [name, f"{row['held_out']:.2f}", f"{row['training']:.2f}", _text(row["paper"]), f"{row['cpu_s']:.0f}"]
-        for name, row in found["methods"].items()
+        for name, row in figures["methods"].items()
     ]
-    chance = f"By chance {found['chance']:.2f}: linear CCA fitted to halves that do not belong together."
-    return f"Sum of {found['components']} correlations\n{text_table(header, lines, labels=1)}\n\n{chance}"
+    chance = f"By chance {figures['chance']:.2f}: linear CCA fitted to halves that do not belong together."
+    return f"Sum of {figures['components']} correlations\n{text_table(header, lines, labels=1)}\n\n{chance}"
 
 
 def _text(published: float | None) -> str:

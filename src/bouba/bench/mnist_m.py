@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from bouba.bench import adaptation
-from bouba.bench.adaptation import Task, held, joined, rows
+from bouba.bench.adaptation import Task, joined, read_arrays, rows
 from bouba.data.augment import Augment
 from bouba.data.views import Views
 from bouba.towers import ConvNet, EncoderSpec
@@ -33,7 +33,7 @@ LOOKS: dict[str, EncoderSpec] = {
     "colour": ConvNet(size=28, channels=16, augment=COLOUR),
     "blended colour": ConvNet(size=28, channels=16, augment=BLENDED),
 }
-METHODS = adaptation.methods(PLAIN, LOOKS)
+METHODS = adaptation.compared_methods(PLAIN, LOOKS)
 NAME = "MNIST -> MNIST-M"
 
 
@@ -47,9 +47,9 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
 ) -> None:
     """Accuracy on coloured digits, of every way to adapt."""
-    known = adaptation.chosen(METHODS, methods)
-    result = adaptation.run([task(data)], known, seeds=seeds, epochs=epochs, out=out)
-    typer.echo(adaptation.page(result, known, [NAME], seeds, "Chance 10.0."))
+    selected = adaptation.chosen(METHODS, methods)
+    result = adaptation.run([task(data)], selected, seeds=seeds, epochs=epochs, out=out)
+    typer.echo(adaptation.page(result, selected, [NAME], seeds, "Chance 10.0."))
 
 
 def task(folder: Path) -> Task:
@@ -60,10 +60,10 @@ def task(folder: Path) -> Task:
     """
     names = [f"source_{part}" for part in ("train_x", "train_y", "test_x")]
     names += [f"target_{part}" for part in ("train_x", "test_x", "test_y")]
-    found = held(folder / "mnist_m.npz", names)
-    test_x, test_y = found["target_test_x"], found["target_test_y"]
-    held_out = np.arange(len(found["source_train_x"])) % 10 == 9
-    x, y = found["source_train_x"], found["source_train_y"]
+    arrays = read_arrays(folder / "mnist_m.npz", names)
+    test_x, test_y = arrays["target_test_x"], arrays["target_test_y"]
+    held_out = np.arange(len(arrays["source_train_x"])) % 10 == 9
+    x, y = arrays["source_train_x"], arrays["source_train_y"]
 
     def on_target(seed: int) -> tuple[Views, Views]:
         judges = np.arange(len(test_x)) % FOLDS == seed % FOLDS
@@ -72,7 +72,7 @@ def task(folder: Path) -> Task:
         )
 
     source = rows("image", "image", x[~held_out], y[~held_out], "mnist")
-    target = rows("image", "image", found["target_train_x"], None, "mnist-m")
+    target = rows("image", "image", arrays["target_train_x"], None, "mnist-m")
     return Task(
         NAME,
         "mnist-m",

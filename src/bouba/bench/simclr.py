@@ -22,11 +22,13 @@ from bouba.evaluation import Record, Result
 from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.metrics import accuracy, knn, linear_probe, majority_chance
+from bouba.runs import methods
 from bouba.towers import CRNN, ConvNet, EncoderSpec
 
+SIMCLR = methods.SIMCLR.name
 EPOCHS = 30
 JUDGES: dict[str, Callable] = {"linear probe": linear_probe, "kNN": knn}
-LEARNT = ("simclr", "projected")
+TRAINED = (SIMCLR, "projected")
 Pair = tuple[np.ndarray, np.ndarray]  # of the training rows, of the test rows
 
 
@@ -78,12 +80,12 @@ def drawings() -> Task:
     return Task("image", ("subgroup", "group"), tower, cut, _pixels)
 
 
-def _pixels(known: Column, asked: Column) -> dict[str, Pair]:
+def _pixels(train: Column, test: Column) -> dict[str, Pair]:
     """Drawings cropped as the network sees them: 16 x 16 RGB, and 32 x 32 RGB by its 256 principal components."""
     from sklearn.decomposition import PCA
 
     small, large = (
-        [encoder.prepare(list(column))["pixels"].flatten(1).numpy() / np.float32(255) for column in (known, asked)]
+        [encoder.prepare(list(column))["pixels"].flatten(1).numpy() / np.float32(255) for column in (train, test)]
         for encoder in (ConvNet(size=side, crop=True).build({}) for side in (16, 32))
     )
     reduction = PCA(256, random_state=0).fit(large[0])
@@ -96,8 +98,8 @@ def _pixels(known: Column, asked: Column) -> dict[str, Pair]:
 def digits(path: Path) -> Task:
     """Spoken digits; recordings 0 to 4 of each speaker and digit are the test, as the data set says."""
     try:
-        held = np.load(path, allow_pickle=False)
-        wave, offset, label, index = (held[name] for name in ("wave", "offset", "label", "index"))
+        archive = np.load(path, allow_pickle=False)
+        wave, offset, label, index = (archive[name] for name in ("wave", "offset", "label", "index"))
     except (OSError, KeyError, ValueError) as error:
         raise DataError(
             f"{path} holds no spoken digits ({error}); give an .npz with wave, offset, label, index"
@@ -106,10 +108,10 @@ def digits(path: Path) -> Task:
     views = Views({"sound": Column.of(sounds, "audio")}, y={"digit": label.astype(str)})
     tower = CRNN(rate=8000, seconds=1.0)
 
-    def plain(known: Column, asked: Column) -> dict[str, Pair]:
-        encoder = tower.build(tower.learn(list(known)))
-        known_z, asked_z = (encoder.raw(encoder.prepare(list(column))).numpy() for column in (known, asked))
-        return {"log-mel": (known_z, asked_z)}  # averaged over 16 slices of the clip
+    def plain(train: Column, test: Column) -> dict[str, Pair]:
+        encoder = tower.build(tower.learn(list(train)))
+        train_z, test_z = (encoder.raw(encoder.prepare(list(column))).numpy() for column in (train, test))
+        return {"log-mel": (train_z, test_z)}  # averaged over 16 slices of the clip
 
     return Task("sound", ("digit",), tower, lambda seed: (views[index >= 5], views[index < 5]), plain)
 
@@ -118,12 +120,12 @@ def judge(task: Task, seed: int, *, epochs: int) -> Result:
     """Accuracies of every method for one seed."""
     train, test = task.cut(seed)
     records = []
-    for method, (known, asked) in _methods(task, train, test, seed, epochs):
+    for method, (train_x, test_x) in _methods(task, train, test, seed, epochs):
         for label in task.labels:
             train_y, test_y = train.y[label].astype(str), test.y[label].astype(str)
             chance = majority_chance(train_y, test_y)
             for name, judged_by in JUDGES.items():
-                value = accuracy(test_y, judged_by(known, train_y, asked))
+                value = accuracy(test_y, judged_by(train_x, train_y, test_x))
                 records.append(
                     Record(
                         method, "test", "all", task.view, f"{label}, {name}", value, None, None, chance, len(test), seed
@@ -134,27 +136,31 @@ def judge(task: Task, seed: int, *, epochs: int) -> Result:
 
 def _methods(task: Task, train: Views, test: Views, seed: int, epochs: int) -> Iterator[tuple[str, Pair]]:
     """method -> numbers of the training and the test rows; the network saw cells of the training rows and no more."""
-    seen, asked = (Views({task.view: views[task.view]}) for views in (train, test))
+    training, held_out = (Views({task.view: views[task.view]}) for views in (train, test))
     towers = {task.view: task.tower}
-    model = SimCLR(towers, epochs=epochs, random_state=seed).fit(seen)
-    yield "simclr", (model.features(seen)[task.view], model.features(asked)[task.view])
-    yield "projected", (model.embed(seen)[task.view], model.embed(asked)[task.view])
+    model = SimCLR(towers, epochs=epochs, random_state=seed).fit(training)
+    yield SIMCLR, (model.features(training)[task.view], model.features(held_out)[task.view])
+    yield "projected", (model.embed(training)[task.view], model.embed(held_out)[task.view])
     # the same initial weights; three epochs without a step let BatchNorm measure its statistics
-    untrained = SimCLR(towers, epochs=3, lr=0.0, random_state=seed).fit(seen)
-    yield "untrained", (untrained.features(seen)[task.view], untrained.features(asked)[task.view])
-    yield from task.plain(seen[task.view], asked[task.view]).items()
+    untrained = SimCLR(towers, epochs=3, lr=0.0, random_state=seed).fit(training)
+    yield "untrained", (untrained.features(training)[task.view], untrained.features(held_out)[task.view])
+    yield from task.plain(training[task.view], held_out[task.view]).items()
 
 
 def _page(result: Result, seeds: int) -> str:
     methods = list(dict.fromkeys(record.method for record in result))
-    rivals = [method for method in methods if method not in LEARNT]
+    rivals = [method for method in methods if method not in TRAINED]
     lines = []
     for metric in dict.fromkeys(record.metric for record in result):
-        found = {m: [100 * result.value(method=m, metric=metric, seed=s).value for s in range(seeds)] for m in methods}
-        gain = np.subtract(found["simclr"], np.max([found[m] for m in rivals], axis=0))
+        percents = {
+            m: [100 * result.value(method=m, metric=metric, seed=s).value for s in range(seeds)] for m in methods
+        }
+        gain = np.subtract(percents[SIMCLR], np.max([percents[m] for m in rivals], axis=0))
         each = " ".join(f"{g:+.1f}" for g in gain)
-        chance = 100 * np.mean([record.chance for record in result.where(metric=metric, method="simclr")])
-        lines.append([metric, *(with_interval(found[m]) for m in methods), f"{chance:.1f}", each, with_interval(gain)])
-    header = ["percent", *methods, "chance", "simclr - best rival, per seed", "mean [95% interval]"]
-    note = "simclr: features before the projection; projected: after it. 95% intervals over seeds (Student t)."
+        chance = 100 * np.mean([record.chance for record in result.where(metric=metric, method=SIMCLR)])
+        lines.append(
+            [metric, *(with_interval(percents[m]) for m in methods), f"{chance:.1f}", each, with_interval(gain)]
+        )
+    header = ["percent", *methods, "chance", f"{SIMCLR} - best rival, per seed", "mean [95% interval]"]
+    note = f"{SIMCLR}: features before the projection; projected: after it. 95% intervals over seeds (Student t)."
     return f"{text_table(header, lines, labels=1)}\n\n{note}"

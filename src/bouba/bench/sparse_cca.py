@@ -80,7 +80,9 @@ def measure(rows: int, columns: int, ridge: float, seed: int, threads: int) -> d
     fitted, held_out = zip(*(weighted(view, rows) for view in views))
     totals = [[view @ owner for view, owner in zip(part, owners)] for part in (fitted, held_out)]
     oracle = CCA(TOPICS, ridge=1e-6).fit([total.toarray() for total in totals[0]])
-    found: dict[str, Any] = {"oracle": {"held_out": float(oracle.correlations([t.toarray() for t in totals[1]]).sum())}}
+    by_method: dict[str, Any] = {
+        "oracle": {"held_out": float(oracle.correlations([t.toarray() for t in totals[1]]).sum())}
+    }
     with tempfile.TemporaryDirectory() as folder:
         for i, view in enumerate(fitted):
             sparse.save_npz(Path(folder) / f"view{i}.npz", view, compressed=False)
@@ -90,9 +92,9 @@ def measure(rows: int, columns: int, ridge: float, seed: int, threads: int) -> d
             weights = np.load(Path(folder) / f"{method}.npz")
             variates = [view @ weights[name] for view, name in zip(held_out, ("view0", "view1"))]
             figures = json.loads((Path(folder) / f"{method}.json").read_text())
-            found[method] = {"held_out": float(correlations(*variates).sum()), **figures}
+            by_method[method] = {"held_out": float(correlations(*variates).sum()), **figures}
     size = {"rows": rows, "columns": columns, "stored_a_row": fitted[0].nnz / rows, "ridge": ridge, "threads": threads}
-    return {**size, **found, "environment": environment(seed)}
+    return {**size, **by_method, "environment": environment(seed)}
 
 
 def corpus(rows: int, columns: int, seed: int) -> tuple[list[sparse.csr_matrix], list[sparse.csr_matrix]]:
@@ -123,8 +125,8 @@ def corpus(rows: int, columns: int, seed: int) -> tuple[list[sparse.csr_matrix],
 
 def weighted(counts: sparse.csr_matrix, rows: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """TF-IDF of the first rows and of the others, with the frequencies of the first."""
-    learnt = TfidfTransformer().fit(counts[:rows])
-    return learnt.transform(counts[:rows]), learnt.transform(counts[rows:])
+    tfidf = TfidfTransformer().fit(counts[:rows])
+    return tfidf.transform(counts[:rows]), tfidf.transform(counts[rows:])
 
 
 def fit_alone(folder: str, method: str, ridge: float, threads: int) -> None:
@@ -186,5 +188,5 @@ def correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _mean(figures) -> str:
-    found = [figure for figure in figures if figure is not None]
-    return f"{np.mean(found):,.2f}" if found else "-"
+    numbers = [figure for figure in figures if figure is not None]
+    return f"{np.mean(numbers):,.2f}" if numbers else "-"

@@ -17,14 +17,14 @@ import numpy as np
 import typer
 
 from bouba.bench import adaptation
-from bouba.bench.adaptation import Task, held, joined, rows
+from bouba.bench.adaptation import Task, joined, read_arrays, rows
 from bouba.data.views import Views
 from bouba.towers import CRNN, EncoderSpec
 
 EPOCHS = 10
 PLAIN = CRNN(rate=8000, seconds=1.0, mels=32, channels=8, width=32, augment=None)
 LOOKS: dict[str, EncoderSpec] = {"masked": CRNN(rate=8000, seconds=1.0, mels=32, channels=8, width=32)}
-METHODS = adaptation.methods(PLAIN, LOOKS)
+METHODS = adaptation.compared_methods(PLAIN, LOOKS)
 
 
 def command(
@@ -37,10 +37,10 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
 ) -> None:
     """Accuracy on each speaker's digits, of every way to adapt to a voice without labels."""
-    known = adaptation.chosen(METHODS, methods)
+    selected = adaptation.chosen(METHODS, methods)
     voices = tasks(data)
-    result = adaptation.run(voices, known, seeds=seeds, epochs=epochs, out=out)
-    typer.echo(adaptation.page(result, known, [task.name for task in voices], seeds, "Chance 10.0."))
+    result = adaptation.run(voices, selected, seeds=seeds, epochs=epochs, out=out)
+    typer.echo(adaptation.page(result, selected, [task.name for task in voices], seeds, "Chance 10.0."))
 
 
 def tasks(folder: Path) -> list[Task]:
@@ -49,7 +49,7 @@ def tasks(folder: Path) -> list[Task]:
     Raises:
         DataError: no fsdd_8khz.npz in the folder.
     """
-    spoken = held(folder / "fsdd_8khz.npz", ("wave", "offset", "label", "speaker", "index"))
+    spoken = read_arrays(folder / "fsdd_8khz.npz", ("wave", "offset", "label", "speaker", "index"))
     sounds = [(spoken["wave"][start:stop], 8000) for start, stop in pairwise(spoken["offset"])]
     is_test = spoken["index"] < 5
 

@@ -36,9 +36,11 @@ from bouba.evaluation import Result, evaluate_translations
 from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.persist import load
+from bouba.runs import methods
 from bouba.towers import ConvNet, EncoderSpec, NGrams, Pretrained, ResNet
 from bouba.transfer import ConditionalGAN, FlowTranslator, NearestTranslator, RegressionTranslator, Translator
 
+REGRESSION, GAN, FLOW = (method.name for method in (methods.REGRESSION, methods.GAN, methods.FLOW))
 SIDE, DRAWS = 32, 3
 COMPONENTS = 128  # numbers for the 3072 of a drawing's pixels; the judge finds 99 of 100 drawings by them
 SOURCE, TARGET = "source", "image"  # as the judge calls drawings
@@ -46,13 +48,13 @@ METRICS = ("r_precision@10", "frechet_distance", "diversity", "novelty")
 SHOWN = {"r_precision@10": 100.0, "frechet_distance": 1000.0}  # percent, thousandths
 METHODS: dict[str, tuple[type[Translator], dict[str, Any]]] = {
     "nearest": (NearestTranslator, {}),
-    "regression": (RegressionTranslator, {"hidden": 512, "depth": 3, "epochs": 30, "batch_size": 64}),
-    "gan": (
+    REGRESSION: (RegressionTranslator, {"hidden": 512, "depth": 3, "epochs": 30, "batch_size": 64}),
+    GAN: (
         ConditionalGAN,
         {"hidden": 512, "depth": 3, "epochs": 60, "batch_size": 64, "pull": 1.0, "mismatched": True}
         | {"instance_noise": 1.0},
     ),
-    "flow": (
+    FLOW: (
         FlowTranslator,
         {"hidden": 384, "epochs": 200, "batch_size": 128, "steps": 6, "guidance": 2.0, "jitter": 1.0},
     ),
@@ -99,8 +101,8 @@ def command(
             started = time.process_time()
             model = fitted(name, train, text, seed, effort)
             made[name] = model.translate(test.select(SOURCE), DRAWS, random_state=seed)
-            given: dict[str, Any] = {"training": train, "made": made[name], "method": name, "by_domain": False}
-            result = result + evaluate_translations(model, test, judge=judging, seed=seed, **given)
+            options: dict[str, Any] = {"training": train, "made": made[name], "method": name, "by_domain": False}
+            result = result + evaluate_translations(model, test, judge=judging, seed=seed, **options)
             sys.stderr.write(f"seed {seed} {name}: {time.process_time() - started:.0f} CPU-s\n")
             if out is not None:
                 result.to_json(out)
@@ -125,12 +127,12 @@ def pairs(source: str | None, to: str) -> Views:
     """One row a concept: its drawing in style `to`, beside its name and keywords or its drawing in another style."""
     drawn = samples.emoji(styles=to)
     if source is None:
-        told = drawn["en"]
+        described = drawn["en"]
     else:
         other = samples.emoji(styles=source)
         place = {key: row for row, key in enumerate(other.things.tolist())}
-        told = other["image"].take([place[key] for key in drawn.things.tolist()])
-    return Views({SOURCE: told, TARGET: drawn["image"]}, key=drawn.key, meta={"name": drawn.meta["name_en"]})
+        described = other["image"].take([place[key] for key in drawn.things.tolist()])
+    return Views({SOURCE: described, TARGET: drawn["image"]}, key=drawn.key, meta={"name": drawn.meta["name_en"]})
 
 
 def cut(views: Views, seed: int) -> tuple[Views, Views]:
@@ -148,11 +150,11 @@ def fitted(name: str, train: Views, text: Path | None, seed: int, effort: float)
     reader: EncoderSpec = drawing
     if train.modalities[SOURCE] == "text":
         reader = NGrams(drop=0.3) if text is None else Pretrained(str(text))
-    method, own = METHODS[name]
-    own = own | ({"epochs": max(1, round(own["epochs"] * effort))} if "epochs" in own else {})
+    translator, settings = METHODS[name]
+    settings = settings | ({"epochs": max(1, round(settings["epochs"] * effort))} if "epochs" in settings else {})
     towers = {SOURCE: reader, TARGET: drawing}
-    own = own | {"raw": not isinstance(reader, NGrams)}  # n-grams are learnt, all else is told as it is
-    return method(SOURCE, TARGET, towers=towers, random_state=seed, **own).fit(train)
+    settings = settings | {"raw": not isinstance(reader, NGrams)}  # n-grams are learnt, all else is read as it is
+    return translator(SOURCE, TARGET, towers=towers, random_state=seed, **settings).fit(train)
 
 
 def save_grid(path: Path, test: Views, truth: np.ndarray, made: dict[str, np.ndarray], *, larger: int = 2) -> None:
@@ -170,13 +172,13 @@ def page(result: Result, methods: list[str], seeds: int) -> str:
     """The figures as a table."""
 
     def cells(name: str, metric: str) -> str:
-        found = [result.value(method=name, metric=metric, seed=seed) for seed in range(seeds)]
+        records = [result.value(method=name, metric=metric, seed=seed) for seed in range(seeds)]
         scale = SHOWN.get(metric, 1.0)
         if seeds > 1:
-            return with_interval([scale * record.value for record in found], 1 if metric in SHOWN else 2)
-        low, high = found[0].low, found[0].high
-        shown = "" if low is None or high is None else f" [{scale * low:.2f}, {scale * high:.2f}]"
-        return f"{scale * found[0].value:.2f}{shown}"
+            return with_interval([scale * record.value for record in records], 1 if metric in SHOWN else 2)
+        low, high = records[0].low, records[0].high
+        interval = "" if low is None or high is None else f" [{scale * low:.2f}, {scale * high:.2f}]"
+        return f"{scale * records[0].value:.2f}{interval}"
 
     def mean(metric: str) -> float:
         return SHOWN[metric] * float(np.mean([r.chance for r in result.where(metric=metric, method=methods[0])]))

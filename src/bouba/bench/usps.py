@@ -16,7 +16,7 @@ import numpy as np
 import typer
 
 from bouba.bench import adaptation
-from bouba.bench.adaptation import Task, held, joined, rows
+from bouba.bench.adaptation import Task, joined, read_arrays, rows
 from bouba.data.augment import Augment
 from bouba.data.views import Views
 from bouba.towers import ConvNet, EncoderSpec
@@ -28,7 +28,7 @@ LOOKS: dict[str, EncoderSpec] = {
     "moved": ConvNet(size=28, channels=8, augment=MOVED),
     "cropped": ConvNet(size=28, channels=8, augment=MOVED, crop=True),
 }
-METHODS = adaptation.methods(PLAIN, LOOKS)
+METHODS = adaptation.compared_methods(PLAIN, LOOKS)
 WAYS = ("MNIST -> USPS", "USPS -> MNIST")
 
 
@@ -42,9 +42,9 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
 ) -> None:
     """Accuracy on the other collection's digits, both ways, of every way to adapt."""
-    known = adaptation.chosen(METHODS, methods)
-    result = adaptation.run(tasks(data), known, seeds=seeds, epochs=epochs, out=out)
-    typer.echo(adaptation.page(result, known, WAYS, seeds, "Chance 10.0."))
+    selected = adaptation.chosen(METHODS, methods)
+    result = adaptation.run(tasks(data), selected, seeds=seeds, epochs=epochs, out=out)
+    typer.echo(adaptation.page(result, selected, WAYS, seeds, "Chance 10.0."))
 
 
 def tasks(folder: Path) -> list[Task]:
@@ -53,23 +53,23 @@ def tasks(folder: Path) -> list[Task]:
     Raises:
         DataError: no mnist.npz or usps.npz in the folder.
     """
-    usps = held(folder / "usps.npz", ("x_train", "y_train", "x_test", "y_test"))
-    mnist = held(folder / "mnist.npz", ("train_x", "train_y", "test_x", "test_y"))
+    usps = read_arrays(folder / "usps.npz", ("x_train", "y_train", "x_test", "y_test"))
+    mnist = read_arrays(folder / "mnist.npz", ("train_x", "train_y", "test_x", "test_y"))
     drawn = np.random.default_rng(0).permutation(len(mnist["train_x"]))[: len(usps["x_train"])]
     sides = {
         "mnist": (
-            _shown(mnist["train_x"][drawn], mnist["train_y"][drawn], "mnist"),
-            _shown(mnist["test_x"], mnist["test_y"], "mnist"),
+            _dark_on_white(mnist["train_x"][drawn], mnist["train_y"][drawn], "mnist"),
+            _dark_on_white(mnist["test_x"], mnist["test_y"], "mnist"),
         ),
         "usps": (
-            _shown(usps["x_train"], usps["y_train"], "usps"),
-            _shown(usps["x_test"], usps["y_test"], "usps"),
+            _dark_on_white(usps["x_train"], usps["y_train"], "usps"),
+            _dark_on_white(usps["x_test"], usps["y_test"], "usps"),
         ),
     }
     return [_task(name, sides) for name in WAYS]
 
 
-def _shown(x: np.ndarray, y: np.ndarray, domain: str) -> Views:
+def _dark_on_white(x: np.ndarray, y: np.ndarray, domain: str) -> Views:
     return rows("image", "image", 255 - x, y, domain)  # dark on white
 
 

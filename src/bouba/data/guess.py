@@ -38,11 +38,11 @@ OPENED = 8  # pictures, until one says whether it moves
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def guess(name: str, values, said: Mapping[str, str], base: Path | None = None) -> str:
-    """One of KINDS or ROLES for a column. `said` is what the source itself declares (datasets features); relative paths
+def guess(name: str, values, declared: Mapping[str, str], base: Path | None = None) -> str:
+    """One of KINDS or ROLES for a column. `declared` is what the source itself says (datasets features); relative paths
     of pictures, which are looked at to see whether they move, are relative to `base`."""
-    if name in said:
-        return said[name]
+    if name in declared:
+        return declared[name]
     if isinstance(values, np.ndarray) and values.ndim == 2:
         return "vector"
     if isinstance(values, np.ndarray) and values.ndim > 2:

@@ -59,8 +59,8 @@ def open_table(source) -> Table:
         raise DataError(f"the table{where} is empty: no row could be read; give it a header and a row or more")
     lengths = {name: len(values) for name, values in table.columns.items()}
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
-        raise DataError(f"columns have unequal lengths: {said}; give every column all rows")
+        listed = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
+        raise DataError(f"columns have unequal lengths: {listed}; give every column all rows")
     return table
 
 
@@ -148,15 +148,17 @@ def _from_folder(folder: Path) -> Table:
         if any(kind in row for row in rows):
             columns[kind] = [str(row[kind].relative_to(folder)) if kind in row else None for row in rows]
     kinds = {kind: kind for kind in columns}
-    said = [first.with_suffix(".txt") for first in (next(iter(row.values())) for row in rows)]
-    if any(file.exists() for file in said):
-        written = [file.read_bytes().decode("utf-8-sig", "replace").strip() if file.exists() else None for file in said]
+    captions = [first.with_suffix(".txt") for first in (next(iter(row.values())) for row in rows)]
+    if any(file.exists() for file in captions):
+        written = [
+            file.read_bytes().decode("utf-8-sig", "replace").strip() if file.exists() else None for file in captions
+        ]
         columns["text"] = written
         kinds |= {"text": "text", "name": "meta"}
-    columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in said]
-    if len({re.sub(r"\d+", "", name) for name in columns["name"]}) <= max(1, len(said) // 20):
+    columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in captions]
+    if len({re.sub(r"\d+", "", name) for name in columns["name"]}) <= max(1, len(captions) // 20):
         kinds["name"] = "meta"  # img001, img002, ...: numbered, not named
-    labels = [str(file.parent.relative_to(folder)) for file in said]
+    labels = [str(file.parent.relative_to(folder)) for file in captions]
     if len(set(labels)) > 1:
         columns["label"] = labels
     return Table(columns, folder, kinds)

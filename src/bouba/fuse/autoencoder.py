@@ -68,15 +68,14 @@ class MultimodalAutoencoder(BaseLearner):
     def _objective(self) -> Objective:
         return Objective.of(Reconstruction(hidden=self.hidden, fused=True))
 
-    def transform(self, X) -> np.ndarray:
-        """Codes, float32 (n, dim), from whichever views each row has.
-
-        Raises:
-            DataError: a row without any view. ModalityError: a view the model was not trained on.
-        """
-        views = as_views(X)
-        _refuse_empty(views)
-        return self.fuse(views)
+    def _check_readable(self, views: Views) -> None:
+        """DataError naming the first row that has no view: there is nothing to make a code of."""
+        empty = ~np.any(list(views.present.values()), axis=0)
+        if empty.any():
+            raise DataError(
+                f"{int(empty.sum())} of {len(views)} rows have none of {', '.join(views.columns)}, first row "
+                f"{views.rows[int(empty.argmax())]}; leave them out: views[rows]"
+            )
 
     def reconstruct(self, X) -> dict[str, np.ndarray]:
         """Every view of the model, from whichever views each row has.
@@ -89,7 +88,7 @@ class MultimodalAutoencoder(BaseLearner):
             DataError: a row without any view. ModalityError: a view the model was not trained on.
         """
         views = as_views(X)
-        _refuse_empty(views)
+        self._check_readable(views)
         return {name: self._encoders()[name].restore(raw) for name, raw in self._decoded(views).items()}
 
     def words(self, X, *, most: int = 5) -> dict[str, list[list[str]]]:
@@ -99,19 +98,20 @@ class MultimodalAutoencoder(BaseLearner):
         Raises:
             As `reconstruct`.
         """
-        found = self.reconstruct(X)
+        items = self.reconstruct(X)
         readers = {name: encoder for name, encoder in self._encoders().items() if isinstance(encoder, SubwordEncoder)}
-        return {name: encoder.likely(found[name], most) for name, encoder in readers.items()}
+        return {name: encoder.likely(items[name], most) for name, encoder in readers.items()}
 
     def _decoded(self, views: Views) -> dict[str, np.ndarray]:
         """view -> float32 (n, p), what its decoder gives."""
-        decoders = self.module_.state[0]  # type: ignore[index]
+        network = self._fitted()
+        decoders = network.module.state[0]  # type: ignore[index]
 
         def forward(batch: Batch) -> dict[str, Tensor]:
-            fused = self.module_.fuse(self._every_view(batch)).fused
+            fused = network.module.fuse(network.with_every_view(batch)).fused
             return {name: decoder(fused) for name, decoder in decoders.items()}  # type: ignore[operator, union-attr]
 
-        return self._run(views, forward)
+        return network.run(views, forward)
 
     def explained(self, X, truth: Views | None = None) -> dict[str, float]:
         """How much of each view comes back, view -> 1 - squared error / variance, over the rows that have it.
@@ -128,43 +128,29 @@ class MultimodalAutoencoder(BaseLearner):
             other rows.
         """
         views = as_views(X)
-        _refuse_empty(views)
+        self._check_readable(views)
         truth = views if truth is None else truth
         if len(truth) != len(views):
             raise UsageError(f"truth must be the same rows as X, got {len(truth)} and {len(views)}")
         decoded = self._decoded(views)
-        found = {}
+        shares = {}
         for name in (name for name in decoded if name in truth.modalities):
-            here = truth[name].present
+            present = truth[name].present
             raw = self._raw(name, truth)
             spread = np.square(raw - raw.mean(0)).sum() if len(raw) else 0.0
             if spread > 0:
-                found[name] = float(1 - np.square(decoded[name][here] - raw).sum() / spread)
-        return found
+                shares[name] = float(1 - np.square(decoded[name][present] - raw).sum() / spread)
+        return shares
 
     def _raw(self, name: str, views: Views) -> np.ndarray:
         """What decoders of a view must give back for the cells that are there, (m, p)."""
-        here = np.flatnonzero(views[name].present)
-        raw = lambda batch: {name: self.module_.towers[name].encoder.raw(batch.inputs[name])}  # type: ignore[union-attr, operator]  # noqa: E731
-        return self._run(views[here].select(name), raw).get(name, np.zeros((0, 1), np.float32))
+        rows, network = np.flatnonzero(views[name].present), self._fitted()
+        raw = lambda batch: {name: network.encoders[name].raw(batch.inputs[name])}  # noqa: E731
+        return network.run(views[rows].select(name), raw).get(name, np.zeros((0, 1), np.float32))
 
-    def score(self, X, y=None) -> float:
-        """`explained`, averaged over the views that X has.
-
-        Raises:
-            DataError: no view of X has rows that differ.
-        """
-        found = self.explained(X)
-        if not found:
+    def _own_score(self, views: Views, y) -> float:
+        """`explained`, averaged over the views that X has. DataError where no view has rows that differ."""
+        shares = self.explained(views)
+        if not shares:
             raise DataError("no view has two rows that differ; a score needs some")
-        return float(np.mean(list(found.values())))
-
-
-def _refuse_empty(views: Views) -> None:
-    """DataError naming the first row that has no view: there is nothing to make a code of."""
-    empty = ~np.any(list(views.present.values()), axis=0)
-    if empty.any():
-        raise DataError(
-            f"{int(empty.sum())} of {len(views)} rows have none of {', '.join(views.columns)}, first row "
-            f"{views.rows[int(empty.argmax())]}; leave them out: views[rows]"
-        )
+        return float(np.mean(list(shares.values())))

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 
+from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.fuse.fuser import Fuser, only_label
+from bouba.learner.tags import classifier_tags
 from bouba.nn.fusion import Fusion, SumFusion
 from bouba.towers import EncoderSpec
 
 
-class FusionClassifier(ClassifierMixin, Fuser):
+class FusionClassifier(Fuser):
     """Classes from several views, any of them missing: Learner(Prediction() + alone * Prediction(apart=True)).
 
     Use it where rows have labels. Late fusion, the baseline to compare with, is fusion=None: each view predicts alone
@@ -50,11 +51,14 @@ class FusionClassifier(ClassifierMixin, Fuser):
         self.label = label
         self.class_weight = class_weight
 
-    def _wanted(self, views: Views) -> list[str]:
+    def __sklearn_tags__(self):
+        return classifier_tags(super().__sklearn_tags__())
+
+    def _label_columns(self, views: Views) -> list[str]:
         return only_label(views, self.label)
 
-    def _numbers(self, views: Views) -> list[str]:
-        return [name for name in super()._numbers(views) if name not in self.labels_]
+    def _numeric_labels(self, labels: list[str]) -> list[str]:
+        return [name for name in labels if name not in self.labels_]
 
     def _head_options(self) -> dict:
         weights = self.class_weight
@@ -65,12 +69,10 @@ class FusionClassifier(ClassifierMixin, Fuser):
         """The classes (C,), in the order of `predict_proba`."""
         return self.classes(self.labels_[0])
 
-    score = Fuser.score
-
     def predict(self, X) -> np.ndarray:
         """Classes (n,); a row without any view gets the most frequent one."""
-        return super().predict(X)[self.labels_[0]]
+        return self._heads().predict(as_views(X))[self.labels_[0]]
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities (n, C) in the order of `classes_`."""
-        return super().predict_proba(X)[self.labels_[0]]
+        return self._heads().predict_proba(as_views(X))[self.labels_[0]]

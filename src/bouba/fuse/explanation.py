@@ -14,6 +14,7 @@ from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.evaluation.intervals import bootstrap
+from bouba.evaluation.model import as_model
 from bouba.evaluation.table import text_table
 from bouba.fuse.shapley import Game
 from bouba.metrics import retrieval
@@ -242,7 +243,7 @@ def explain_match(
     >>> explain_match(CLIP(epochs=1, dim=4).fit(views), views, ask=["a", "b"], answer="c").values.shape
     (8, 2)
     """
-    if not getattr(model, "aligns", True):
+    if not as_model(model).aligns:
         raise UsageError(f"the views of a {type(model).__name__} share no space; a match takes CLIP or the like")
     views = as_views(X)
     for name in (*ask, answer):
@@ -262,7 +263,7 @@ def explain_match(
 def _finds(model: Any, views: Views, ask: Sequence[str], answer: str) -> Callable[[NDArray], NDArray]:
     """mask (V,) -> for each row, the share of other things that stand behind the row's own."""
     z = {name: np.asarray(values, np.float64) for name, values in model.embed(views).items()}
-    compared_by = getattr(model, "compared_by", "cosine")
+    compared_by = as_model(model).compared_by
     asking = np.stack([unit_rows(z[name]) if compared_by == "cosine" else z[name] for name in ask], 1)  # (n, V, d)
     here = np.stack([views[name].present for name in ask], 1)
     things = views.things

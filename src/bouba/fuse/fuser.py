@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
+from bouba.data.loader import encode
 from bouba.data.read import as_views
 from bouba.data.split import split
-from bouba.data.target import Target, check_target, source_only
+from bouba.data.target import check_target, source_only
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
 from bouba.fuse.calibration import fit_temperature
-from bouba.learner.predicts import Predicts
+from bouba.hooks import hook
+from bouba.learner.base import BaseLearner
+from bouba.learner.heads import Heads
+from bouba.learner.training_data import TrainingData
 from bouba.nn.fusion import Fusion, SumFusion
 from bouba.terms import Objective, Prediction
 from bouba.towers import EncoderSpec
@@ -23,10 +28,11 @@ from bouba.towers import EncoderSpec
 LEAST = 20  # labelled rows that a calibration needs
 
 
-class Fuser(Predicts):
+class Fuser(BaseLearner):
     """Towers, a fusion and heads for label columns, trained by the one loop; see FusionClassifier."""
 
     aligns: ClassVar[bool] = False
+    predicts: ClassVar[bool] = True
     saves: ClassVar[tuple[str, ...]] = ("labels_", "calibration_", "residuals_")
 
     def __init__(
@@ -47,73 +53,73 @@ class Fuser(Predicts):
         self.calibration = calibration
 
     @abstractmethod
-    def _wanted(self, views: Views) -> list[str]:
+    def _label_columns(self, views: Views) -> list[str]:
         """Which label columns are predicted."""
 
+    @abstractmethod
+    def predict(self, X):
+        """What is predicted of each row, from whichever views it has."""
+
+    @abstractmethod
+    def predict_proba(self, X):
+        """Probabilities of labels that are classes."""
+
+    @hook
     def _head_options(self) -> dict:
-        """More arguments of Prediction."""
+        """More arguments of Prediction. None by default."""
         return {}
 
-    def _task(self, labels: list[str], **where) -> Prediction:
-        options = {"hidden": self.hidden, "smoothing": self.smoothing, **self._head_options(), **where}
-        return Prediction(tuple(labels), **options)
+    @hook
+    def _label_weights(self) -> Mapping[str, float]:
+        """label -> weight of its task, 1 for one that is not in it; by default nothing, and one term for all labels."""
+        return {}
 
-    def _tasks(self, **where) -> Objective:
-        """The wanted labels, predicted from where it is said: fused, or each view apart."""
-        return Objective.of(self._task(self.labels_, **where))
+    def _tasks(self, **reads) -> Objective:
+        """The labels, predicted from the fused vector, or from each view apart."""
+        options = {"hidden": self.hidden, "smoothing": self.smoothing, **self._head_options(), **reads}
+        weights = self._label_weights()
+        if not weights:
+            return Objective.of(Prediction(tuple(self.labels_), **options))
+        return Objective(tuple((float(weights.get(n, 1)), Prediction((n,), **options)) for n in self.labels_))
 
     def _objective(self) -> Objective:
         if self.fusion is None or not self.alone:
             return self._tasks()
         return self._tasks() + self.alone * self._tasks(apart=True)
 
-    def fit(self, X, y=None, *, validation: float | Views | None = None, target: Target | None = None, **how):
-        """Train on Views, or on anything `bouba.read` takes; rows without any wanted label are left out.
+    def _prepare(self, data: TrainingData) -> TrainingData:
+        """Rows that have a label, and rows held out to calibrate by where none are to validate.
 
-        Args:
-            X: n rows, some cells missing.
-            y: (n,) labels; else they come in the Views.
-            validation: Views, or the share of keys to hold out, to choose the best epoch and to calibrate. Without it
-                the share `calibration` is held out, to calibrate only.
-            target: a domain whose labels stay hidden, here and in calibrating; its rows are left out. DANN and its
-                kin learn from them.
-            **how: folder, resume, on_epoch; see Learner.fit.
-
-        Returns:
-            self.
-
-        Raises:
-            UsageError: data or arguments that do not fit together.
+        The target's rows are left out: heads learn from labels alone, so they have nothing to teach, nor to calibrate
+        by. DANN and its kin learn from them.
         """
-        self._refuse_odd(validation)
-        views = as_views(X)
-        if y is not None:
-            views = views.replace(y={**views.y, "y": np.asarray(y)})
-        held_out = validation if isinstance(validation, Views) else None
-        if target is not None:  # heads learn from labels alone, so its rows have nothing to teach, nor to calibrate by
-            check_target(views, target)
-            views = source_only(views, target)
-            held_out = None if held_out is None else source_only(held_out, target)
-        self.labels_ = ["y"] if y is not None else self._wanted(views)
+        views, held_out, calibration = data.views, data.validation, None
+        if data.target is not None:
+            check_target(views, data.target)
+            views = source_only(views, data.target)
+            held_out = source_only(held_out, data.target) if isinstance(held_out, Views) else held_out
+        self.labels_ = ["y"] if data.labels_as_y else self._label_columns(views)
         views = labelled(views, self.labels_)
-        if held_out is not None:
+        if isinstance(held_out, Views):
             held_out = labelled(held_out, self.labels_)
-        share = validation if isinstance(validation, float) else self.calibration
-        if held_out is None and (validation is not None or len(views) * share >= LEAST):
-            parts = split(views, {"train": 1 - share, "held out": share}, random_state=self.random_state)
-            views, held_out = parts["train"], parts["held out"]
+        shares = {"train": 1 - self.calibration, "held out": self.calibration}
+        if held_out is None and len(views) * self.calibration >= LEAST:
+            parts = split(views, shares, random_state=self.random_state)
+            views, calibration = parts["train"], parts["held out"]
         self.calibration_: dict[str, float] = {}
         self.residuals_: dict[str, list[float]] = {}
-        super().fit(views, validation=None if validation is None else held_out, **how)
-        if held_out is not None:
-            self._calibrate(held_out)
-        return self
+        return replace(data, views=views, validation=held_out, target=None, calibration=calibration)
+
+    def _finish(self, data: TrainingData) -> None:
+        """Calibrate, by the rows that chose the epoch, else by those held out for it."""
+        rows = data.calibration if data.held_out is None else data.held_out
+        if rows is not None:
+            self._calibrate(rows)
 
     def _calibrate(self, views: Views) -> None:
         """A temperature for each label of classes, absolute errors for each of numbers, from rows held out."""
         views = views[np.any(list(views.present.values()), axis=0)]  # else it is the prior that is measured
-        found = self.outputs(views)
-        for label, values in found.items():
+        for label, values in self.outputs(views).items():
             rows = known_rows(views, [label])
             if len(rows) < LEAST:
                 continue
@@ -124,9 +130,22 @@ class Fuser(Predicts):
                 self.calibration_[label] = fit_temperature(values[rows, 0], self._codes(label, views.y[label][rows]))
 
     def _codes(self, label: str, values: np.ndarray) -> np.ndarray:
-        from bouba.data.loader import encode
-
         return encode(values, (self.codes_.classes or {})[label]).numpy()
+
+    def _heads(self) -> Heads:
+        return Heads(self._fitted(), self.calibration_)
+
+    def outputs(self, X, subsets: Sequence[Iterable[str]] | None = None) -> dict[str, np.ndarray]:
+        """label -> (n, subsets, C) log probabilities or (n, subsets) numbers; see `bouba.learner.heads.Heads.outputs`.
+
+        Raises:
+            ModalityError: a view the model was not trained on.
+        """
+        return self._heads().outputs(as_views(X), subsets)
+
+    def classes(self, label: str) -> np.ndarray:
+        """The classes of a label column (C,), as they stood in the training cells."""
+        return self._heads().classes(label)
 
     def predict_interval(self, X, *, label: str | None = None, level: float = 0.9) -> np.ndarray:
         """Lower and upper ends (n, 2) that hold the number of a new row with probability `level`.
@@ -144,10 +163,10 @@ class Fuser(Predicts):
         Reference: Vovk, Gammerman and Shafer 2005; Lei et al. 2018, Distribution-Free Predictive Inference for
         Regression (split conformal).
         """
-        numbers = [name for name in self.labels_ if name in self.codes_.numbers]
-        label = next(iter(numbers), None) if label is None else label
-        if label not in numbers:
-            raise UsageError(f"no numbers are predicted as {label!r}{nearest(str(label), numbers)}")
+        numeric = [name for name in self.labels_ if name in self.codes_.numbers]
+        label = next(iter(numeric), None) if label is None else label
+        if label not in numeric:
+            raise UsageError(f"no numbers are predicted as {label!r}{nearest(str(label), numeric)}")
         errors = self.residuals_.get(label, [])
         place = math.ceil((len(errors) + 1) * level)
         if not 0 < level < 1 or place > len(errors):
@@ -156,15 +175,14 @@ class Fuser(Predicts):
             )
         return self.outputs(X)[label] + np.array([-1.0, 1.0]) * errors[place - 1]
 
-    def score(self, X, y=None) -> float:
+    def _own_score(self, views: Views, y) -> float:
         """Accuracy, or R^2 of numbers, averaged over the labels, on the rows whose label is known."""
-        views = as_views(X)
         if y is not None:
             views = views.replace(y={**views.y, self.labels_[0]: np.asarray(y)})
-        found = self._agreement(views)
-        if not found:
+        scores = self._heads().agreement(views)
+        if not scores:
             raise UsageError(f"X holds none of the labels {', '.join(self.labels_)}; give y")
-        return float(np.mean(found))
+        return float(np.mean(scores))
 
 
 def only_label(views: Views, label: str | None) -> list[str]:
@@ -195,5 +213,5 @@ def labelled(views: Views, labels: list[str]) -> Views:
 
 def known_rows(views: Views, labels: list[str]) -> np.ndarray:
     """Numbers of the rows that have one of the labels or more."""
-    known = [[not is_missing(value) for value in views.y[label]] for label in labels]
-    return np.flatnonzero(np.any(known, axis=0))
+    is_known = [[not is_missing(value) for value in views.y[label]] for label in labels]
+    return np.flatnonzero(np.any(is_known, axis=0))

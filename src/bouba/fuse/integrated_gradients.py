@@ -19,7 +19,7 @@ from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest, require
 from bouba.fuse.explanation import PREDICTED, codes_of, only_label
-from bouba.learner.predicts import Predicts
+from bouba.learner.base import BaseLearner
 from bouba.towers.image import ImageEncoder
 from bouba.towers.text import NGramsEncoder, SubwordEncoder, n_grams
 
@@ -57,7 +57,7 @@ class Saliency:
 
 
 def saliency(
-    model: Predicts,
+    model: Any,
     X,
     view: str,
     *,
@@ -111,7 +111,7 @@ def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> 
         As `saliency`; UsageError also for a model whose views share no space, or that has no network.
     """
     views = _one(X, view)
-    if not getattr(model, "aligns", True) or not hasattr(model, "module_"):
+    if not isinstance(model, BaseLearner) or not model.aligns:
         raise UsageError(f"a {type(model).__name__} has no trained network whose views share a space; take CLIP")
     if to == view or to not in views.modalities:
         raise ModalityError(f"no other view {to!r}{nearest(to, set(views.modalities) - {view})}")
@@ -177,7 +177,7 @@ def _row(model: Any, views: Views) -> Batch:
     model.module_.eval()
     with torch.no_grad():
         batch = rows.batch(torch.zeros(1, dtype=torch.int64)).to(next(model.module_.parameters()).device)
-        return model._every_view(batch)
+        return model._fitted().with_every_view(batch)
 
 
 def _features(tower: Any, some: Tensor, inputs: dict[str, Tensor], domain: Tensor | None) -> Tensor:
@@ -208,8 +208,8 @@ def _by_word(encoder: Encoder, cell: Any, of: Tensor, weights: NDArray) -> tuple
         words = [gram[1:-1] for gram in grams[: max(owners)]]
     else:
         spans: dict[int, tuple[int, int]] = {}
-        said = encoder.tokenizer.encode(text)  # type: ignore[operator, union-attr]
-        for number, (start, stop) in zip(said.word_ids, said.offsets):
+        encoding = encoder.tokenizer.encode(text)  # type: ignore[operator, union-attr]
+        for number, (start, stop) in zip(encoding.word_ids, encoding.offsets):
             if number is not None:
                 spans[number] = (min(start, spans.get(number, (start, stop))[0]), stop)
         words = [text[start:stop] for _, (start, stop) in sorted(spans.items())]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
 from bouba.fuse.fuser import Fuser
 from bouba.nn.fusion import Fusion, SumFusion
-from bouba.terms import Objective
 from bouba.towers import EncoderSpec
 
 
@@ -52,26 +54,30 @@ class MultitaskLearner(Fuser):
         self.weighting = weighting
         self.weights = weights
 
-    def _wanted(self, views: Views) -> list[str]:
-        wanted = list(views.y if self.labels is None else self.labels)
-        if not wanted:
+    def _label_columns(self, views: Views) -> list[str]:
+        labels = list(views.y if self.labels is None else self.labels)
+        if not labels:
             raise UsageError("no label column to predict; name them: read(..., label=[...])")
         for name in (*(self.numbers or ()), *(self.weights or {})):
-            if name not in wanted:
-                raise UsageError(f"{name!r} is no label that is predicted{nearest(name, wanted)}")
+            if name not in labels:
+                raise UsageError(f"{name!r} is no label that is predicted{nearest(name, labels)}")
         if self.weights is not None and self.weighting != "fixed":
             raise UsageError('weights are for weighting="fixed"; "uncertainty" learns its own')
-        return wanted
+        return labels
 
-    def _numbers(self, views: Views) -> list[str]:
-        return super()._numbers(views) if self.numbers is None else list(self.numbers)
+    def _numeric_labels(self, labels: list[str]) -> list[str]:
+        return labels if self.numbers is None else list(self.numbers)
 
     def _head_options(self) -> dict:
         return {"weighting": self.weighting}
 
-    def _tasks(self, **where) -> Objective:
-        if not self.weights:
-            return super()._tasks(**where)
-        return Objective(
-            tuple((float(self.weights.get(name, 1)), self._task([name], **where)) for name in self.labels_)
-        )
+    def _label_weights(self) -> Mapping[str, float]:
+        return self.weights or {}
+
+    def predict(self, X) -> dict[str, np.ndarray]:
+        """Label -> classes or numbers (n,), from whichever views a row has."""
+        return self._heads().predict(as_views(X))
+
+    def predict_proba(self, X) -> dict[str, np.ndarray]:
+        """Label -> probabilities (n, C) in the order of `classes(label)`, for labels that are classes."""
+        return self._heads().predict_proba(as_views(X))

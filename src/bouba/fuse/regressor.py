@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.base import RegressorMixin
 
+from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.fuse.fuser import Fuser, only_label
+from bouba.learner.tags import regressor_tags
 from bouba.nn.fusion import Fusion, SumFusion
 from bouba.towers import EncoderSpec
 
 
-class FusionRegressor(RegressorMixin, Fuser):
+class FusionRegressor(Fuser):
     """A number from several views, any of them missing; squared error on the standardised label.
 
     Args:
@@ -39,14 +40,19 @@ class FusionRegressor(RegressorMixin, Fuser):
         super().__init__(towers, fusion=fusion, **training)
         self.label = label
 
-    def _wanted(self, views: Views) -> list[str]:
+    def __sklearn_tags__(self):
+        return regressor_tags(super().__sklearn_tags__())
+
+    def _label_columns(self, views: Views) -> list[str]:
         return only_label(views, self.label)
 
-    def _numbers(self, views: Views) -> list[str]:
-        return list(dict.fromkeys([*super()._numbers(views), *self.labels_]))
-
-    score = Fuser.score
+    def _numeric_labels(self, labels: list[str]) -> list[str]:
+        return list(dict.fromkeys([*labels, *self.labels_]))
 
     def predict(self, X) -> np.ndarray:
         """Numbers (n,) in the label's unit; a row without any view gets the mean."""
-        return super().predict(X)[self.labels_[0]]
+        return self._heads().predict(as_views(X))[self.labels_[0]]
+
+    def predict_proba(self, X) -> dict[str, np.ndarray]:
+        """Nothing: a number has no classes."""
+        return self._heads().predict_proba(as_views(X))

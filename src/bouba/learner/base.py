@@ -1,14 +1,12 @@
-"""The joint between scikit-learn estimators above and torch modules below."""
+"""The estimator that every trained method is: arguments, one final `fit` with hooks, embeddings, saving."""
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -16,34 +14,31 @@ from sklearn.utils.validation import check_is_fitted
 
 from bouba import persist
 from bouba.data.alphabet import alphabet, text_view
-from bouba.data.loader import Codes, Rows, Shuffled, holds_numbers, loader
+from bouba.data.loader import Codes, holds_numbers
 from bouba.data.read import as_views
-from bouba.data.split import split
-from bouba.data.target import Target, hide, source_only
-from bouba.data.views import Views
-from bouba.errors import DataError, ModalityError, UsageError, nearest
-from bouba.learner.runs import Runs
+from bouba.data.target import Target
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, UsageError
+from bouba.hooks import hook
+from bouba.learner.building import build_network, specs_of
+from bouba.learner.fitted import FittedNetwork
+from bouba.learner.training import train_network
+from bouba.learner.training_data import TrainingData
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.fusion import Fusion
-from bouba.nn.gather import rank, world_size
 from bouba.nn.temperature import Temperature
-from bouba.terms.term import Objective, Space
-from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
-from bouba.train import Network, Schedule, accelerator, train
-from bouba.train.progress import progress_bar
-
-DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
-    "image": ConvNet,
-    "text": NGrams,
-    "vector": MLP,
-    "audio": CRNN,
-    "video": Frames,
-    "table": Tabular,
-}
+from bouba.terms.term import Objective
+from bouba.towers import EncoderSpec
+from bouba.train import Network, Schedule
 
 
-class BaseLearner(Runs, TransformerMixin, BaseEstimator):
-    """What every method that is trained shares. A method says which objective; see Learner for the arguments."""
+class BaseLearner(TransformerMixin, BaseEstimator):
+    """What every method that is trained shares; see Learner for the arguments.
+
+    A method says its objective (`_objective`) and fills in the hooks that it needs; nothing else is overridden. `fit`
+    calls, in this order: `_check_options`, `_prepare`, `_towers`, `_measure`, `_numeric_labels`, `_extend`,
+    `_enlarge_batch`, and `_finish`.
+    """
 
     aligns: ClassVar[bool] = True
     """Whether the views share one space, so that one can be found by another."""
@@ -93,42 +88,87 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
     def _get_param_names(cls) -> list[str]:
         """A method's own arguments and those of its bases, which its constructor forwards by name."""
         bases = [base for base in cls.__mro__ if issubclass(base, BaseLearner) and "__init__" in vars(base)]
-        known = {p.name: p for base in bases for p in inspect.signature(base.__init__).parameters.values()}
-        return sorted(name for name, p in known.items() if name != "self" and p.kind is not p.VAR_KEYWORD)
+        parameters = {p.name: p for base in bases for p in inspect.signature(base.__init__).parameters.values()}
+        return sorted(name for name, p in parameters.items() if name != "self" and p.kind is not p.VAR_KEYWORD)
 
     @abstractmethod
     def _objective(self) -> Objective:
-        """What is minimised."""
+        """What is minimised. Without a term nothing is trained, and `_finish` learns what there is to learn."""
 
-    def _numbers(self, views: Views) -> list[str]:
-        """The label columns that say how much, not which."""
-        return [name for name, values in views.y.items() if holds_numbers(values)]
+    @hook
+    def _check_options(self, validation: float | Views | None) -> None:
+        """Refuse arguments of the constructor, or a validation, that do not suit the method. Nothing by default."""
 
-    def _batch_size(self, rows: int) -> int:
-        """Rows of a step, of so many source rows in all."""
-        return min(rows, self.batch_size or min(256, max(32, rows // 8)))
+    @hook
+    def _prepare(self, data: TrainingData) -> TrainingData:
+        """Before anything else: set fitted names of labels and views, leave out rows that teach nothing, hold rows out
+        to calibrate by. The data as they are by default."""
+        return data
 
-    def _finish(self, views: Views) -> None:
-        """What a method does to `module_` once it is trained, given the source rows. Nothing by default."""
+    @hook
+    def _towers(self, towers: Mapping | None, kinds: Mapping[str, str]) -> Mapping | None:
+        """The encoders to train, view -> description, from those of the constructor and the kinds of the views in
+        training; None for a default a kind. Those of the constructor by default."""
+        return towers
 
+    @hook
+    def _measure(self, views: Views) -> None:
+        """Fitted attributes that `_extend` needs, from the rows to train on. Nothing by default."""
+
+    @hook
+    def _numeric_labels(self, labels: list[str]) -> list[str]:
+        """The label columns that are numbers, from those that look like it. All of these by default."""
+        return labels
+
+    @hook
+    def _extend(self, module: Network) -> None:
+        """Add to a network that was just made, in `fit` and in loading: buffers, other layers. Nothing by default."""
+
+    @hook
+    def _enlarge_batch(self, rows: int) -> int:
+        """Rows a step where `batch_size` is None, from their usual number. As many by default."""
+        return rows
+
+    @hook
+    def _finish(self, data: TrainingData) -> None:
+        """After training: calibrate, put a map behind the towers, warn. Nothing by default."""
+
+    @hook
+    def _own_score(self, views: Views, y) -> float | None:
+        """What `score` gives; None for the mean reciprocal rank of partners, the default."""
+
+    @hook
+    def _check_readable(self, views: Views) -> None:
+        """Refuse rows that `transform` could not read. Nothing by default."""
+
+    @hook
+    def _learnt_views(self, views: tuple[str, ...]) -> tuple[str, ...]:
+        """The views whose towers have learnt, from all. All by default."""
+        return views
+
+    @final
     def fit(
         self,
         X,
         y=None,
         *,
+        domain: Sequence | None = None,
         validation: float | Views | None = None,
         target: Target | None = None,
         folder: str | Path | None = None,
         resume: bool = False,
         on_epoch: Callable[[dict], None] | None = None,
     ):
-        """Train on Views, or on anything `bouba.read` takes.
+        """Train on Views, or on anything `bouba.read` takes. Rows that teach the method nothing are left out: those
+        without a label of a classifier, those without source and target of a translator.
 
         Args:
             X: n rows, some cells missing.
-            y: (n,) labels for terms that use them, as label column "y"; labels may also come in the Views.
-            validation: Views, or the share of keys to hold out; the best weights on it are kept. Rows of the
-                target do not judge.
+            y: (n,) labels for methods and terms that use them, as label column "y", None where there is none; labels
+                may also come in the Views.
+            domain: (n,) names of the domains; else they come in the Views.
+            validation: Views, or the share of keys to hold out; the best weights on it are kept, and calibration is
+                measured on it. Rows of the target do not judge.
             target: the domain whose labels, captions and pairings are hidden (data/target.py); its other cells
                 train terms that need no pairs.
             folder: where checkpoints and history.jsonl go.
@@ -139,48 +179,44 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
             self, with `module_`, `history_`, `specs_`, `codes_`.
 
         Raises:
-            UsageError: data or arguments that do not fit together.
+            UsageError: data or arguments that do not fit together. ModalityError: no such view. DataError: fewer than
+            two rows that teach.
         """
         import torch
 
-        self._refuse_odd(validation)
+        self._check_options(validation)
+        self._check_training(validation)
         views = as_views(X)
+        if domain is not None:
+            views = views.replace(domain=np.asarray(domain, dtype=object))
         if y is not None:
             views = views.replace(y={**views.y, "y": np.asarray(y)})
-        held_out = validation if isinstance(validation, Views) else None
-        if isinstance(validation, float):
-            views, held_out = self._held_out(views, validation, target)
-        is_target = np.zeros(len(views), bool)
-        if target is not None:
-            held_out = None if held_out is None else source_only(held_out, target)
-            views, is_target = hide(views, target, random_state=self.random_state)
-            if not self._objective().needs().unpaired:
-                views, is_target = views[~is_target], is_target[~is_target]
-        if held_out is not None and not len(held_out):
-            raise DataError("validation has no rows; give it some, or a share of the training rows")
-        judges = self._objective().judges()
-        if held_out is not None and not judges.terms:  # every epoch would cost 0, and the first be kept
-            raise UsageError(f"no term of {self._objective()!r} judges held-out rows; leave validation out")
-        if held_out is not None and judges.needs().pairs:
-            _refuse_unjudging(held_out)
-        if len(views) < 2:
-            raise DataError(f"training needs two rows or more, got {len(views)}")
+        data = self._prepare(TrainingData(views, validation, target, labels_as_y=y is not None))
+        data = data.hold_out(self.random_state).hide_target(self._objective(), self.random_state)
+        data.check(self._objective())
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
-            self._build(views)
-            self._train(views, is_target, held_out, Path(folder) if folder else None, resume, on_epoch)
-            self._finish(views[~is_target])
+            self._build(data.views)
+            self.history_: list[dict] = []
+            if self._objective().terms:
+                self.history_ = train_network(
+                    self.module_,
+                    self._encoders(),
+                    self.codes_,
+                    data,
+                    Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience),
+                    batch_size=self._batch_size(len(data.source)),
+                    random_state=self.random_state,
+                    title=type(self).__name__ if self.verbose else None,
+                    folder=Path(folder) if folder else None,
+                    resume=resume,
+                    on_epoch=on_epoch,
+                )
+            self._finish(data)
         return self
 
-    def _held_out(self, views: Views, share: float, target: Target | None) -> tuple[Views, Views]:
-        """Rows to train on and to judge by; those of the target all train, so that no key of theirs is read."""
-        source = views if target is None else source_only(views, target)
-        parts = split(source, {"train": 1 - share, "held out": share}, random_state=self.random_state)
-        taken = np.isin(views.rows, parts["held out"].rows)
-        return views[~taken], parts["held out"]
-
-    def _refuse_odd(self, validation) -> None:
-        """Arguments that would be ignored in silence, or fail late."""
+    def _check_training(self, validation) -> None:
+        """UsageError for arguments that would be ignored in silence, or fail late."""
         if not (validation is None or isinstance(validation, float | Views)):
             raise UsageError(
                 f"validation is a share like 0.2 or Views, got {validation!r}; read a file with bouba.read"
@@ -192,9 +228,12 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
 
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
-        self.specs_ = self._specs(views)
-        self.kinds_ = {name: views.modalities[name] for name in self.specs_}
-        self.codes_ = Codes.of(views, self._numbers(views))
+        kinds = views.modalities
+        self.specs_ = specs_of(self._towers(self.towers, kinds), kinds)
+        self.kinds_ = {name: kinds[name] for name in self.specs_}
+        self._measure(views)
+        numeric = [name for name, values in views.y.items() if holds_numbers(values)]
+        self.codes_ = Codes.of(views, self._numeric_labels(numeric))
         self.learned_: dict[str, dict] = {}
         self.alphabets_ = {}
         for name, spec in self.specs_.items():
@@ -212,95 +251,85 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
                 spec.start(self._encoders()[name])
 
     def _assemble(self) -> None:
-        domains = len(self.codes_.domains) if self.domain_norm else 0
-        towers = {
-            name: Tower(spec.build(self.learned_[name]), self.dim, domains=domains)
-            for name, spec in self.specs_.items()
-            if not isinstance(spec, SameAs)
-        }
-        towers = {name: towers[spec.view if isinstance(spec, SameAs) else name] for name, spec in self.specs_.items()}
-        raw = {name: tower.encoder.raw_shape for name, tower in towers.items() if tower.encoder.raw_width}
-        codes = self.codes_
-        space = Space(
-            dict.fromkeys(self.specs_, self.dim),
-            codes.domains,
-            codes.classes,
-            raw,
-            fused=None if self.fusion is None else self.dim,
-            numbers=tuple(codes.numbers),
-            shares=codes.shares,
+        """The network from what is fitted, as after loading."""
+        self.module_ = build_network(
+            self.specs_,
+            self.learned_,
+            self.codes_,
+            self._objective(),
+            dim=self.dim,
+            domain_norm=self.domain_norm,
+            fusion=self.fusion,
+            chunk_size=self.chunk_size,
         )
-        self.module_ = Network(towers, self._objective(), space, fusion=self.fusion, chunk_size=self.chunk_size)
-        learns = self.module_.fusion is not None and any(True for _ in self.module_.fusion.parameters())
-        if learns and not self._objective().needs().fused:
-            raise UsageError(f"nothing in {self._objective()!r} would teach {self.fusion!r}; leave fusion out")
+        self._extend(self.module_)
 
-    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
-        """The encoders asked for, by view; or a default for each kind."""
-        if self.towers is None:
-            for name, kind in views.modalities.items():
-                if kind not in DEFAULT_TOWERS:
-                    raise UsageError(f"no default tower for {kind} (view {name!r}); give towers={{{name!r}: ...}}")
-            return {name: DEFAULT_TOWERS[kind]() for name, kind in views.modalities.items()}
-        unknown = next((name for name in self.towers if name not in views.modalities), None)
-        if unknown is not None:
-            raise ModalityError(f"a tower for {unknown!r}, but no such view{nearest(unknown, views.modalities)}")
-        return {name: self._fitting(name, spec, views.modalities) for name, spec in self.towers.items()}
+    def _batch_size(self, rows: int) -> int:
+        """Rows of a step, of so many source rows in all."""
+        return min(rows, self.batch_size or self._enlarge_batch(min(256, max(32, rows // 8))))
 
-    def _fitting(self, name: str, spec: EncoderSpec | SameAs, kinds: Mapping[str, str]) -> EncoderSpec | SameAs:
-        """The tower made for the kind of its view. UsageError for one that does not read it."""
-        towers = self.towers or {}
-        owner = towers.get(spec.view) if isinstance(spec, SameAs) else spec
-        if isinstance(spec, SameAs) and (owner is None or isinstance(owner, SameAs)):
-            own = [view for view, tower in towers.items() if not isinstance(tower, SameAs)]
-            raise UsageError(f"{name!r} is SameAs({spec.view!r}), which has no tower of its own{nearest('', own)}")
-        try:
-            made = owner.on(kinds[name])  # type: ignore[union-attr]
-        except UsageError as error:
-            raise UsageError(f"view {name!r} is {kinds[name]}, {error}") from None
-        return spec if isinstance(spec, SameAs) else made
+    def _encoders(self) -> dict:
+        return self._fitted().encoders
 
-    def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
-        fabric = accelerator()  # first: it settles which process this is
-        encoders = self._encoders()
-        own = int((~is_target).sum())
-        size = self._batch_size(own)
-        sampler = Shuffled(
-            len(views),
-            size,
-            seed=self.random_state,
-            target=is_target,
-            target_size=max(2, size // 2),
-            rank=rank(),
-            world=world_size(),
-        )
-        prepared = Rows(views, encoders, self.codes_)
-        batches = loader(prepared, sampler)
-        judged = None
-        if held_out is not None:
-            rows = Rows(held_out.select(*self.specs_), encoders, self.codes_)
-            judged = loader(rows, list(np.array_split(np.arange(len(held_out)), -(-len(held_out) // 1024))))
-        schedule = Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience)
-        with progress_bar(type(self).__name__, self.epochs) if self.verbose else contextlib.nullcontext() as bar:
+    def _fitted(self) -> FittedNetwork:
+        """The network with what it was trained on. NotFittedError before `fit`."""
+        check_is_fitted(self, "module_")
+        return FittedNetwork(self.module_, self.kinds_, self.codes_, self.dim)
 
-            def told(row: dict) -> None:
-                for listener in (bar, on_epoch):
-                    if listener is not None:
-                        listener(row)
+    @final
+    def embed(self, X, *, batch_size: int = 512) -> dict[str, np.ndarray]:
+        """Embeddings of every view that X has: view -> float32 (n, dim), zeros where a cell is missing.
 
-            self.history_ = train(
-                fabric,
-                self.module_,
-                batches,
-                schedule,
-                validation=judged,
-                folder=folder,
-                resume=resume,
-                fingerprint=f"{len(views)} rows, {size} a step, seed {self.random_state}, rows {_checksum(views.rows)}",
-                on_epoch=told,
-            )
-        if self.codes_.domains:  # each was normalised by its own batch in training
-            self.module_.measure_domains(prepared)
+        Raises:
+            ModalityError: a view the model was not trained on.
+        """
+        return self._fitted().embed(as_views(X), batch_size)
+
+    @final
+    def fuse(self, X, *, batch_size: int = 512) -> np.ndarray:
+        """One vector a row from whichever views it has: float32 (n, dim), zeros where it has none.
+
+        Raises:
+            UsageError: the model does not fuse. ModalityError: a view it was not trained on.
+        """
+        if self.fusion is None:
+            raise UsageError(f"this {type(self).__name__} fuses nothing; give it a fusion, for example GatedFusion()")
+        return self._fitted().fuse(as_views(X), batch_size)
+
+    @final
+    def transform(self, X) -> Views | np.ndarray:
+        """Views of embeddings, one vector view for each view of X, with the same rows, roles and missing cells; where
+        the model fuses, one array (n, dim).
+
+        Raises:
+            DataError: of an autoencoder, a row without any view. ModalityError: a view the model was not trained on.
+        """
+        views = as_views(X)
+        self._check_readable(views)
+        if self.fusion is not None:
+            return self.fuse(views)
+        embedded = self.embed(views)
+        present = views.present
+        return views.replace(columns={name: Column.of(z, "vector", present[name]) for name, z in embedded.items()})
+
+    @final
+    def score(self, X, y=None) -> float:
+        """How well the method does what it is for, on X's rows; higher is better.
+
+        Mean reciprocal rank of the true partner, over every ordered pair of views, where views are aligned (SimCLR: of
+        a cell's other random change). Accuracy, or R^2 of numbers, averaged over the labels, where labels are predicted
+        and nothing is aligned. `explained`, averaged over views, of an autoencoder; minus the mean squared error of one
+        draw a row, in the target's raw unit, of a translator: it rewards the mean of all that is possible, so judge
+        draws by r_precision, frechet_distance and diversity of `bouba.metrics`.
+
+        Args:
+            X: n rows. y: (n,) labels; else they come in the Views.
+        """
+        views = as_views(X)
+        own = self._own_score(views, y)
+        if own is not None:
+            return own
+        return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
 
     @property
     def fuses(self) -> bool:
@@ -310,7 +339,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
     @property
     def searchable(self) -> tuple[str, ...]:
         """The views by which rows can be found: those whose towers have learnt."""
-        return tuple(self.kinds_)
+        return self._learnt_views(tuple(self.kinds_))
 
     @property
     def compared_by(self) -> str:
@@ -324,16 +353,13 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         taus = [module for module in self.module_.state.modules() if isinstance(module, Temperature)]
         return float(taus[0]().detach()) if taus else None
 
-    def score(self, X, y=None) -> float:
-        """Mean reciprocal rank of the true partner among X's rows, averaged over every ordered pair of views."""
-        views = as_views(X)
-        return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
-
+    @final
     def text_view(self, text: str) -> str:
         """The text view whose training texts share most of this text's characters: its language, in effect."""
         check_is_fitted(self, "module_")
         return text_view(text, self.alphabets_, self.kinds_)
 
+    @final
     def save(self, path: str | Path) -> None:
         """Write the model as a folder of JSON and safetensors; it loads on any machine."""
         check_is_fitted(self, "module_")
@@ -350,6 +376,7 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         }
         persist.write_model(Path(path), facts, self.module_.state_dict())
 
+    @final
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
         self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
@@ -361,16 +388,3 @@ class BaseLearner(Runs, TransformerMixin, BaseEstimator):
         self._assemble()
         self.module_.load_state_dict(persist.read_tensors(file))
         self.module_.eval()
-
-
-def _refuse_unjudging(held_out: Views) -> None:
-    """DataError where no two rows could be told apart, which would cost nothing and look perfect."""
-    several = np.sum(list(held_out.present.values()), axis=0) > 1
-    if len(held_out.columns) > 1 and several.sum() < 2:
-        raise DataError(
-            f"validation holds {int(several.sum())} rows with two views; two or more are needed: raise the share"
-        )
-
-
-def _checksum(rows: np.ndarray) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(rows).tobytes()):08x}"

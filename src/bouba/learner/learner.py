@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from bouba.data.read import as_views
+from bouba.data.views import Views
 from bouba.errors import UsageError
-from bouba.learner.predicts import Predicts
+from bouba.learner.base import BaseLearner
+from bouba.learner.heads import Heads
 from bouba.terms import Objective, Term
 from bouba.towers import EncoderSpec
 
 
-class Learner(Predicts):
+class Learner(BaseLearner):
     """Towers plus an objective, trained by the one loop.
 
     Args:
@@ -49,19 +51,46 @@ class Learner(Predicts):
         self.objective = objective
 
     @property
+    def predicts(self) -> bool:  # type: ignore[override]
+        """Whether a term of the objective predicts label columns."""
+        return self._objective().needs().predicts
+
+    @property
     def aligns(self) -> bool:  # type: ignore[override]
         """Whether one view finds another: not where labels are all that is learnt."""
         needs = self._objective().needs()
         return needs.aligns or not needs.predicts
 
-    def score(self, X, y=None) -> float:
-        """Mean reciprocal rank of the true partner; accuracy or R^2, averaged over labels, where nothing aligns."""
+    def outputs(self, X, subsets: Sequence[Iterable[str]] | None = None) -> dict[str, np.ndarray]:
+        """label -> (n, subsets, C) log probabilities or (n, subsets) numbers; see `bouba.learner.heads.Heads.outputs`.
+
+        Raises:
+            UsageError: the objective predicts nothing. ModalityError: a view the model was not trained on.
+        """
+        return self._heads().outputs(as_views(X), subsets)
+
+    def classes(self, label: str) -> np.ndarray:
+        """The classes of a label column (C,), as they stood in the training cells."""
+        return self._heads().classes(label)
+
+    def predict(self, X) -> dict[str, np.ndarray]:
+        """Label -> classes or numbers (n,), from whichever views a row has."""
+        return self._heads().predict(as_views(X))
+
+    def predict_proba(self, X) -> dict[str, np.ndarray]:
+        """Label -> probabilities (n, C) in the order of `classes(label)`, for labels that are classes."""
+        return self._heads().predict_proba(as_views(X))
+
+    def _heads(self) -> Heads:
+        return Heads(self._fitted())
+
+    def _own_score(self, views: Views, y) -> float | None:
+        """Accuracy or R^2, averaged over labels, where nothing aligns."""
         if self.aligns:
-            return super().score(X)
-        views = as_views(X)
+            return None
         if y is not None:
             views = views.replace(y={**views.y, "y": np.asarray(y)})
-        return float(np.mean(self._agreement(views)))
+        return float(np.mean(self._heads().agreement(views)))
 
     def _objective(self) -> Objective:
         if self.objective is None:

@@ -99,11 +99,11 @@ def vector_of(model: Any, views: Views) -> np.ndarray:
     return np.mean([z / max(length, 1e-6) for z, length in zip(embeddings, lengths)], axis=0)
 
 
-def places(model: Any, asked: Sequence[str], view: str | None, indexed: Sequence[str]) -> tuple[str, ...]:
+def places(model: Any, query_views: Sequence[str], view: str | None, indexed: Sequence[str]) -> tuple[str, ...]:
     """The views in which a query is looked for: `view`, else those of a kind that it has not, else those it has not.
 
     Args:
-        asked: the views of the query. view: the one to search, if named. indexed: what there is to search.
+        query_views: of the query. view: the one to search, if named. indexed: what there is to search.
 
     Raises:
         UsageError: another view than the query's of a model that learnt each by itself.
@@ -111,7 +111,7 @@ def places(model: Any, asked: Sequence[str], view: str | None, indexed: Sequence
     if found_as_rows(model):
         return (view or FUSED,)
     if not model.aligns:
-        (name,) = asked[:1]
+        (name,) = query_views[:1]
         if view not in (None, name):
             raise UsageError(
                 f"this model learnt {name!r} by itself and cannot find {view!r} by it; fit one with {CLIP.name}"
@@ -119,6 +119,6 @@ def places(model: Any, asked: Sequence[str], view: str | None, indexed: Sequence
         return (name,)
     if view is not None:
         return (view,)
-    kinds = {model.kinds_[name] for name in asked}
+    kinds = {model.kinds_[name] for name in query_views}
     others = tuple(name for name in indexed if model.kinds_[name] not in kinds)
-    return others or tuple(name for name in indexed if name not in asked) or tuple(indexed)
+    return others or tuple(name for name in indexed if name not in query_views) or tuple(indexed)

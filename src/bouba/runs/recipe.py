@@ -1,12 +1,12 @@
 """Recipe files: TOML that maps onto constructors one to one. An unknown key is an error that names the nearest.
 
-method = "learner"          # a name in runs/methods.py
+method = NAME               # in quotes, of runs/methods.py
 [arguments]                 # of its constructor
 dim = 128
 [towers.photo]              # an encoder of bouba.towers and its arguments
 encoder = "ConvNet"
 size = 48
-[[objective]]               # terms of bouba.terms, for method = "learner"
+[[objective]]               # terms of bouba.terms, for the method of that name
 term = "InfoNCE"
 [[objective]]
 term = "DomainAdversarial"

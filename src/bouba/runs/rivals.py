@@ -56,8 +56,7 @@ def linear_baseline(model: Any, training: Views) -> LinearBaseline | None:
 
 def _could_fuse_late(model: Any) -> bool:
     """Whether the model would also work without a fusion: nothing but its predictions reads the fused vector."""
-    fused = model.predicts and model.fuses and len(model.kinds_) > 1
-    return fused and not model._objective().requires_fusion
+    return model.predicts and model.fuses and len(model.kinds_) > 1 and not model._objective().requires_fusion
 
 
 def _with_parameters_of(model: BaseLearner, rival: Rival) -> Rival:

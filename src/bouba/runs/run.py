@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bouba.search import Hit, Index
 
 log = logging.getLogger("bouba")
-Names = str | Sequence[str] | None
 
 
 class Run:
@@ -43,8 +42,7 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        """Use `Run.fit` or `Run.open`."""
-        self.path = Path(path)
+        self.path = Path(path)  # use Run.fit or Run.open
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -88,7 +86,7 @@ class Run:
         Args:
             table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view.
             out: the folder to write. It is there whole or not at all.
-            method: a name of the table of methods (`bouba methods`), "clip" when neither it nor the recipe says; or an
+            method: a name of the table of methods (`bouba methods`), CLIP when neither it nor the recipe says; or an
                 estimator, `Learner(towers, InfoNCE() + 0.3 * DomainAdversarial())`, whose parameters become the recipe.
             recipe: a TOML file or its content; all other arguments overrule it.
             read: which column is what, and `strict`, as keywords of `bouba.read`: {"image": "picture"}.
@@ -164,7 +162,7 @@ class Run:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What run.json holds: `rows` that were read, and `schema`; empty for early runs and for a model by itself."""
+        """What run.json holds: `rows` and `schema`; empty for early runs and for a model by itself."""
         return read_facts(self.path)
 
     @cached_property
@@ -234,10 +232,9 @@ class Run:
             query: words; a Path of a picture, sound or clip, a PIL picture, an array of pixels or numbers, (samples,
                 rate); an embedding (dim,) of this model; or several at once, {"caption": "red", "picture": path}, by
                 view or kind.
-            k: how many.
             where: an SQL condition over the columns. equals: column -> value it must have.
             view: the view to search; those of another kind than the query's when None.
-            domain: the domain the query comes from, if known.
+            domain: the one the query comes from, if known.
 
         Raises:
             UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
@@ -248,9 +245,9 @@ class Run:
         if isinstance(query, np.ndarray) and query.shape == (index.dim,) and not self._reads_numbers(index.dim):
             vector, views = query, (view,) if view is not None else index.views
         else:
-            asked = question(self.model, query, domain=domain)
-            views = places(self.model, list(asked.columns), view, index.views)
-            vector = vector_of(self.model, asked)
+            row = question(self.model, query, domain=domain)
+            views = places(self.model, list(row.columns), view, index.views)
+            vector = vector_of(self.model, row)
         hits = [hit for name in views for hit in index.search(vector, k=k, view=name, where=where, equals=equals)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
 
@@ -356,7 +353,7 @@ class Run:
         """The path of the report; with a table, of a new one on its rows, written to `out`.
 
         Raises:
-            UsageError: the run has no report, or `out` is missing.
+            UsageError: there is no report, or `out` is missing.
         """
         if table is None:
             file = self.path / "report.html"

@@ -44,7 +44,7 @@ class FeatureCache:
     def __init__(self, network: str, width: int, *, folder: Path | None = None):
         self.file = (folder or cache_folder()) / "features" / f"{network}.sqlite"
         self.width = width
-        self._told = False
+        self._warned = False
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """key -> features (width,) of the keys that are there."""
@@ -79,6 +79,6 @@ class FeatureCache:
                 db.execute("CREATE TABLE IF NOT EXISTS cells (key BLOB PRIMARY KEY, features BLOB)")
                 work(db)
         except (OSError, sqlite3.Error) as error:
-            if not self._told:
+            if not self._warned:
                 log.warning("features are not kept in %s (%s); they are computed again each time", self.file, error)
-            self._told = True
+            self._warned = True

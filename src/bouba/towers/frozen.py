@@ -65,7 +65,7 @@ class Frozen(Encoder):
         self.register_buffer("mean", torch.tensor(moments["mean"]))
         self.register_buffer("scale", torch.tensor(moments["scale"]))
         self._network: tuple[Any, str] = (None, "")
-        self._encoded, self._said = 0, time.monotonic()
+        self._encoded, self._reported_at = 0, time.monotonic()
 
     def train(self, mode: bool = True) -> Frozen:
         """The network inside never trains: no dropout, and the statistics of its BatchNorm stay."""
@@ -94,9 +94,9 @@ class Frozen(Encoder):
             some = keys[start : start + BATCH]
             yield {key: todo[key] for key in some}
             self._encoded += len(some)
-            if time.monotonic() - self._said > SAY_EVERY:
+            if time.monotonic() - self._reported_at > SAY_EVERY:
                 log.info("encoded %d cells (%s) so far", self._encoded, self.kind)
-                self._said = time.monotonic()
+                self._reported_at = time.monotonic()
 
     @torch.inference_mode()
     def _encode(self, cells: list) -> np.ndarray:

@@ -13,6 +13,8 @@ from bouba.transfer.translator import Translator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bouba.batch import Batch
+
 
 class FlowTranslator(Translator):
     """Draws a view of a row from another by carrying noise along a learnt field.
@@ -68,12 +70,12 @@ class FlowTranslator(Translator):
             raise UsageError(f"steps must be 1 or more and guidance 0 or more, got {self.steps} and {self.guidance}")
         if self.guidance != 1 and not self.drop:
             raise UsageError(f"guidance {self.guidance} needs rows that trained untold; raise drop above 0")
-        given = {name: getattr(self, name) for name in ("hidden", "drop", "decay", "jitter")}
-        drawing = FlowMatching(self.source_, self.target_, raw=self.raw, **given)
-        return self._beside_regression(drawing, hidden=self.hidden)
+        options = {name: getattr(self, name) for name in ("hidden", "drop", "decay", "jitter")}
+        generator = FlowMatching(self.source_, self.target_, raw=self.raw, **options)
+        return self._with_regression(generator, hidden=self.hidden)
 
-    def _draw(self, c: Tensor, n: int) -> Tensor:
-        field = self._state()
+    def _draw(self, batch: Batch, n: int) -> Tensor:
+        c, field = self._condition(batch), self._state()
         width = math.prod(self._encoders()[self.target_].raw_shape)
         drawn = field.draw(c.repeat_interleave(n, 0), width, steps=self.steps, guidance=self.guidance)
         return drawn.view(len(c), n, -1)

@@ -12,6 +12,8 @@ from bouba.transfer.translator import Translator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bouba.batch import Batch
+
 
 class ConditionalGAN(Translator):
     """Draws a view of a row from another by a generator that a critic has taught.
@@ -72,17 +74,17 @@ class ConditionalGAN(Translator):
         self.instance_noise = instance_noise
         self.depth = depth
 
-    def _refuse_odd(self, validation) -> None:
+    def _check_options(self, validation) -> None:
         if validation is not None or self.patience is not None:
-            said = "validation" if validation is not None else "patience"
-            raise UsageError(f"no loss on held-out rows says which epoch of a GAN was best; leave {said} out")
-        super()._refuse_odd(validation)
+            option = "validation" if validation is not None else "patience"
+            raise UsageError(f"no loss on held-out rows says which epoch of a GAN was best; leave {option} out")
 
     def _objective(self) -> Objective:
-        own = ("noise", "hidden", "r1", "pull", "mismatched", "decay", "augment", "instance_noise", "depth")
-        given = {name: getattr(self, name) for name in own}
-        drawing = Adversarial(self.source_, self.target_, raw=self.raw, **given)
-        return self._beside_regression(drawing, hidden=self.hidden, depth=self.depth)
+        names = ("noise", "hidden", "r1", "pull", "mismatched", "decay", "augment", "instance_noise", "depth")
+        options = {name: getattr(self, name) for name in names}
+        generator = Adversarial(self.source_, self.target_, raw=self.raw, **options)
+        return self._with_regression(generator, hidden=self.hidden, depth=self.depth)
 
-    def _draw(self, c: Tensor, n: int) -> Tensor:
+    def _draw(self, batch: Batch, n: int) -> Tensor:
+        c = self._condition(batch)
         return self._state().draw(c.repeat_interleave(n, 0), averaged=True).view(len(c), n, -1)

@@ -9,7 +9,6 @@ import torch
 from bouba.errors import UsageError
 from bouba.nn.unit import unit_rows
 from bouba.terms.term import Objective
-from bouba.towers import EncoderSpec, SameAs
 from bouba.transfer.translator import Translator
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
     from bouba.batch import Batch
     from bouba.data.views import Views
+    from bouba.learner.training_data import TrainingData
+    from bouba.train import Network
 
 
 class NearestTranslator(Translator):
@@ -44,34 +45,33 @@ class NearestTranslator(Translator):
     def _objective(self) -> Objective:
         return Objective(())
 
-    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
-        self.rows_ = int(self._both(views).sum())
-        return super()._specs(views)
+    def _measure(self, views: Views) -> None:
+        self.rows_ = int(self._have_both(views).sum())
 
-    def _assemble(self) -> None:
-        super()._assemble()
-        source, target = (self._encoders()[name] for name in (self.source_, self.target_))
-        self.module_.register_buffer("sources", torch.zeros(self.rows_, source.raw_width or source.width))
-        self.module_.register_buffer("targets", torch.zeros(self.rows_, target.raw_width))
+    def _extend(self, module: Network) -> None:
+        """Buffers for the rows that have both views."""
+        source, target = (module.towers[name].encoder for name in (self.source_, self.target_))
+        module.register_buffer("sources", torch.zeros(self.rows_, source.raw_width or source.width))  # type: ignore[union-attr, operator, arg-type]
+        module.register_buffer("targets", torch.zeros(self.rows_, target.raw_width))  # type: ignore[union-attr, arg-type]
 
-    def _train(self, views, is_target, held_out, folder, resume, on_epoch) -> None:
+    def _finish(self, data: TrainingData) -> None:
         """Keep the rows that have both views."""
-        pairs = views[self._both(views)]
-        sources = self._run(pairs.select(self.source_), lambda batch: {"": self._condition(batch)})[""]
+        pairs = data.views[self._have_both(data.views)]
+        sources = self._fitted().run(pairs.select(self.source_), lambda batch: {"": self._source_numbers(batch)})[""]
         self.module_.get_buffer("sources").copy_(torch.from_numpy(sources))
         self.module_.get_buffer("targets").copy_(torch.from_numpy(self._raw_of(self.target_, pairs)))
-        self.history_: list[dict] = []
 
-    def _condition(self, batch: Batch) -> Tensor:
+    def _source_numbers(self, batch: Batch) -> Tensor:
+        """Raw numbers of the source, else features of its encoder, (B, d)."""
         encoder = self._encoders()[self.source_]
         if encoder.raw_width:
             return encoder.raw(batch.inputs[self.source_])
         return self.module_.embed_view(self.source_, batch, features=True)
 
-    def _draw(self, c: Tensor, n: int) -> Tensor:
+    def _draw(self, batch: Batch, n: int) -> Tensor:
         if n > self.rows_:
             raise UsageError(f"there are {self.rows_} training rows to copy, {n} were asked for")
         sources, targets = self.module_.get_buffer("sources"), self.module_.get_buffer("targets")
         centre = sources.mean(0)  # pictures share most of their light, which says nothing
-        alike = unit_rows(c - centre) @ unit_rows(sources - centre).T
-        return targets[alike.topk(n, dim=1).indices]  # (B, n, p)
+        similarity = unit_rows(self._source_numbers(batch) - centre) @ unit_rows(sources - centre).T
+        return targets[similarity.topk(n, dim=1).indices]  # (B, n, p)

@@ -13,6 +13,7 @@ from bouba.data.split import split
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.evaluation import Record, Result, environment, seeds_interval
+from bouba.evaluation.abilities import HasTowers
 from bouba.evaluation.features import raw_features
 from bouba.learner import Learner
 from bouba.metrics import linear_probe as fitted_probe
@@ -79,14 +80,14 @@ def linear_probe(
         train, judged = parts["train"], parts["test"]
     y_train, truth = _classes(train, label), _classes(judged, label)
     draws = {k: list(_draws(y_train, k, repeats, label, random_state)) for k in shots}
-    said: dict[str, Any] = {"split": "test", "domain": "all", "direction": view, "seed": random_state}
-    said |= {"n": len(truth), "chance": 1 / len(set(y_train))}
+    fields: dict[str, Any] = {"split": "test", "domain": "all", "direction": view, "seed": random_state}
+    fields |= {"n": len(truth), "chance": 1 / len(set(y_train))}
     records = []
     for method, (z_train, z_test) in _embedded(model, against or {}, train, judged, view).items():
         for k, drawn in draws.items():
             guessed = [fitted_probe(z_train[rows], y_train[rows], z_test) for rows in drawn]
             value, low, high = seeds_interval([float((found == truth).mean()) for found in guessed])
-            records.append(Record(method, metric=f"{label}_accuracy@{k}", value=value, low=low, high=high, **said))
+            records.append(Record(method, metric=f"{label}_accuracy@{k}", value=value, low=low, high=high, **fields))
     return Result(records, environment(random_state))
 
 
@@ -124,31 +125,31 @@ def fine_tune(
         ModalityError: a view that the model does not have. DataError: no labels.
     """
     views = as_views(views)
-    known = getattr(model, "specs_", {})
-    shared = [name for name in views.columns if name in known]
-    wanted = [view] if isinstance(view, str) else shared if view is None else list(view)
-    domain = views.domains[0] if len(views.domains) == 1 and known else None
+    specs = model.specs_ if isinstance(model, HasTowers) else {}
+    shared = [name for name in views.columns if name in specs]
+    names = [view] if isinstance(view, str) else shared if view is None else list(view)
+    domain = views.domains[0] if len(views.domains) == 1 and specs else None
     domain = domain if domain is not None and domain in model.codes_.domains else None
-    towers = {name: Trained.of(model, name, train=train, lr_scale=lr_scale, domain=domain) for name in wanted}
-    views, label = _labelled(views, y, *wanted)
+    towers = {name: Trained.of(model, name, train=train, lr_scale=lr_scale, domain=domain) for name in names}
+    views, label = _labelled(views, y, *names)
     learner = Learner(towers, Prediction((label,)), epochs=epochs, **{"dim": model.dim, **training})
-    return learner.fit(views.select(*wanted), validation=validation)
+    return learner.fit(views.select(*names), validation=validation)
 
 
-def _labelled(views, y, *wanted: str) -> tuple[Views, str]:
-    """The rows that have a label and one of the views wanted, and the name of the label column."""
+def _labelled(views, y, *names: str) -> tuple[Views, str]:
+    """The rows that have a label and one of the views named, and the name of the label column."""
     views = as_views(views)
-    for view in wanted:
+    for view in names:
         if view not in views.columns:
             raise ModalityError(f"no view {view!r}{nearest(view, views.columns)}")
     if isinstance(y, str) and y not in views.y:
         raise DataError(f"no label column {y!r}{nearest(y, views.y)}")
     if not isinstance(y, str):
         views, y = views.replace(y={**views.y, "y": y}), "y"
-    some = np.any([np.zeros(len(views), bool), *(views[view].present for view in wanted)], axis=0)
+    some = np.any([np.zeros(len(views), bool), *(views[view].present for view in names)], axis=0)
     has = np.array([not is_missing(value) for value in views.y[y]], bool) & some
     if not has.any():
-        raise DataError(f"no row has a label {y!r} and a view of {', '.join(map(repr, wanted)) or 'both'}")
+        raise DataError(f"no row has a label {y!r} and a view of {', '.join(map(repr, names)) or 'both'}")
     return views[has], y
 
 

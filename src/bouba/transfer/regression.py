@@ -11,6 +11,8 @@ from bouba.transfer.translator import Translator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bouba.batch import Batch
+
 
 class RegressionTranslator(Translator):
     """The mean of what a row's source lets expect, by least squares: the baseline of translators that draw.
@@ -41,5 +43,5 @@ class RegressionTranslator(Translator):
     def _objective(self) -> Objective:
         return Objective.of(Regression(self.source_, self.target_, raw=self.raw, hidden=self.hidden, depth=self.depth))
 
-    def _draw(self, c: Tensor, n: int) -> Tensor:
-        return self._state()(c)[:, None].expand(-1, n, -1)
+    def _draw(self, batch: Batch, n: int) -> Tensor:
+        return self._state()(self._condition(batch))[:, None].expand(-1, n, -1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bouba.batch import Inputs
 from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.evaluation.abilities import HasTowers
 from bouba.nn.projection import Projection
 from bouba.towers import Encoder, EncoderSpec, SameAs
 from bouba.towers.tower import Learned
@@ -61,9 +62,9 @@ class Trained(EncoderSpec):
         Raises:
             ModalityError: the model has no such view. UsageError: it has no towers. DataError: no such domain.
         """
-        specs = getattr(model, "specs_", None)
-        if specs is None:
+        if not isinstance(model, HasTowers):
             raise UsageError(f"{type(model).__name__} has no towers, or is not fitted")
+        specs = model.specs_
         if view not in specs:
             raise ModalityError(f"the model has no view {view!r}{nearest(view, specs)}")
         owner = specs[view].view if isinstance(specs[view], SameAs) else view
@@ -72,8 +73,8 @@ class Trained(EncoderSpec):
         domains = model.codes_.domains
         if domain is not None and domain not in domains:
             raise DataError(f"the model knows no domain {domain!r}{nearest(domain, domains)}")
-        known = domain if domain is not None or len(domains) != 1 else domains[0]
-        with tower.statistics.of(-1 if known is None else domains.index(known)):
+        domain = domain if domain is not None or len(domains) != 1 else domains[0]
+        with tower.statistics.of(-1 if domain is None else domains.index(domain)):
             weights = {name: tensor.detach().cpu().clone() for name, tensor in tower.state_dict().items()}
         object.__setattr__(made, "_learned", model.learned_[owner])
         object.__setattr__(made, "_weights", {n: t for n, t in weights.items() if not n.startswith("statistics.")})
@@ -89,15 +90,15 @@ class Trained(EncoderSpec):
         return self
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
-        return self._known()[0]
+        return self._contents()[0]
 
     def build(self, learned: Learned) -> TrainedEncoder:
         return TrainedEncoder(self.tower.build(learned), self.width, train=self.train, lr_scale=self.lr_scale)
 
     def start(self, encoder: Encoder) -> None:
-        encoder.load_state_dict(dict(self._known()[1]))
+        encoder.load_state_dict(dict(self._contents()[1]))
 
-    def _known(self) -> tuple[Learned, Mapping[str, Tensor]]:
+    def _contents(self) -> tuple[Learned, Mapping[str, Tensor]]:
         if self._learned is None or self._weights is None:
             raise UsageError("Trained holds no weights any more; make it again: Trained.of(model, view)")
         return self._learned, self._weights

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
-from bouba.learner.base import DEFAULT_TOWERS, BaseLearner
+from bouba.learner.base import BaseLearner
+from bouba.learner.building import DEFAULT_TOWERS, spec_for
+from bouba.learner.training_data import TrainingData
 from bouba.terms.across import condition
 from bouba.terms.regression import Regression
 from bouba.terms.term import Objective, Term
-from bouba.towers import MLP, ConvNet, EncoderSpec, SameAs
+from bouba.towers import MLP, ConvNet, EncoderSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,36 +61,34 @@ class Translator(BaseLearner):
         self.raw = raw
         self.side = side
 
-    def fit(self, X, y=None, **options):
-        """Train on the rows that have source and target; `options` as in Learner.fit.
+    def _prepare(self, data: TrainingData) -> TrainingData:
+        """Names source and target, of which some rows must have both.
 
         Raises:
             ModalityError: no such view. DataError: fewer than two rows that have both.
         """
-        views = as_views(X)
-        kinds = views.modalities
+        kinds = data.views.modalities
         self.source_ = next(iter(kinds)) if self.source is None else self.source
         self.target_ = list(kinds)[-1] if self.target is None else self.target
         for name in (self.source_, self.target_):
             if name not in kinds:
                 raise ModalityError(f"no view {name!r}{nearest(name, kinds)}")
-        if (pairs := int(self._both(views).sum())) < 2:
+        if (pairs := int(self._have_both(data.views).sum())) < 2:
             raise DataError(f"translation learns from rows with {self.source_!r} and {self.target_!r}, got {pairs}")
-        return super().fit(views, y, **options)
+        return data
 
-    def _beside_regression(self, drawing: Term, *, hidden: int, depth: int = 1) -> Objective:
+    def _with_regression(self, generator: Term, *, hidden: int, depth: int = 1) -> Objective:
         """What draws, and a regression that teaches the tower of the source; with `raw` there is none to teach."""
-        alone = Objective.of(drawing)
-        return alone if self.raw else alone + Regression(self.source_, self.target_, hidden=hidden, depth=depth)
+        objective = Objective.of(generator)
+        return objective if self.raw else objective + Regression(self.source_, self.target_, hidden=hidden, depth=depth)
 
-    @property
-    def searchable(self) -> tuple[str, ...]:
-        """The source, whose tower has learnt; no view where it is told raw."""
+    def _learnt_views(self, views: tuple[str, ...]) -> tuple[str, ...]:
+        """The source, whose tower has learnt; no view where its raw numbers are read."""
         return () if self.raw else (self.source_,)
 
     @abstractmethod
-    def _draw(self, c: Tensor, n: int) -> Tensor:
-        """n raw items for each condition c (B, d): (B, n, p). Uses torch's generator."""
+    def _draw(self, batch: Batch, n: int) -> Tensor:
+        """n raw items for each row of a batch that has the source: (B, n, p). Uses torch's generator."""
 
     def translate(self, X, n: int = 1, *, random_state: int = 0) -> np.ndarray:
         """Items of the target for each row's source.
@@ -114,16 +113,15 @@ class Translator(BaseLearner):
         """Raw items, (rows, n, p)."""
         import torch
 
-        check_is_fitted(self, "module_")
+        network = self._fitted()
         if n < 1:
             raise UsageError(f"n is how many items a row, 1 or more, got {n}")
-        asked = self._having(views, self.source_)
-        forward = lambda batch: {"": self._draw(self._condition(batch), n)}  # noqa: E731
+        sources = self._complete(views, self.source_)
         with torch.random.fork_rng():
             torch.manual_seed(random_state)
-            return self._run(asked, forward)[""]
+            return network.run(sources, lambda batch: {"": self._draw(batch, n)})[""]
 
-    def _having(self, views: Views, name: str) -> Views:
+    def _complete(self, views: Views, name: str) -> Views:
         """One view of rows that all have it. ModalityError or DataError otherwise."""
         if name not in views.columns:
             raise ModalityError(f"a translation needs view {name!r}, got {', '.join(map(repr, views.columns))}")
@@ -144,25 +142,24 @@ class Translator(BaseLearner):
         Raises:
             DataError: a row without the target. ModalityError: X without the target.
         """
-        check_is_fitted(self, "module_")
-        encoder = self._encoders()[self.target_]
-        asked = self._having(as_views(X), self.target_)
-        items = self._run(asked, lambda batch: {"": encoder.shown(batch.inputs[self.target_])})[""]
+        network = self._fitted()
+        encoder, targets = network.encoders[self.target_], self._complete(as_views(X), self.target_)
+        items = network.run(targets, lambda batch: {"": encoder.shown(batch.inputs[self.target_])})[""]
         return items.astype(np.uint8) if self.kinds_[self.target_] in ("image", "video") else items
 
     def _raw_of(self, name: str, views: Views) -> np.ndarray:
         """What a decoder of a view must give back, (rows, p)."""
-        check_is_fitted(self, "module_")
-        encoder = self._encoders()[name]
-        return self._run(self._having(views, name), lambda batch: {"": encoder.raw(batch.inputs[name])})[""]
+        network = self._fitted()
+        encoder = network.encoders[name]
+        return network.run(self._complete(views, name), lambda batch: {"": encoder.raw(batch.inputs[name])})[""]
 
     def _condition(self, batch: Batch) -> Tensor:
-        """What a generator is told of a batch, (B, d)."""
+        """What a generator reads of a batch, (B, d): the embedding of the source, or its raw numbers."""
         if self.raw:
             return condition(self._encoders()[self.source_].raw(batch.inputs[self.source_]), raw=True)
         return condition(self.module_.embed_view(self.source_, batch), raw=False)
 
-    def _both(self, views: Views) -> np.ndarray:
+    def _have_both(self, views: Views) -> np.ndarray:
         """bool (rows,), True where a row has source and target."""
         return views.present[self.source_] & views.present[self.target_]
 
@@ -170,30 +167,27 @@ class Translator(BaseLearner):
         """What the method's one term has learnt."""
         return self.module_.state[0]  # type: ignore[index]
 
-    def _specs(self, views: Views) -> dict[str, EncoderSpec | SameAs]:
+    def _towers(self, towers: Mapping | None, kinds: Mapping[str, str]) -> Mapping:
         """Towers of source and target alone; the target's is never trained, so it is small."""
-        given, kinds = dict(self.towers or {}), views.modalities
-        specs = {}
+        others, specs = dict(towers or {}), {}
         for name in dict.fromkeys((self.source_, self.target_)):
-            spec = given.pop(name, None) or self._usual(name, kinds[name])
-            specs[name] = self._fitting(name, spec, kinds)
-        if given:
-            raise ModalityError(f"a tower for {next(iter(given))!r}, which is neither {' nor '.join(map(repr, specs))}")
+            spec = others.pop(name, None)
+            specs[name] = self._default_tower(name, kinds[name]) if spec is None else spec
+            spec_for(name, specs[name], towers or {}, kinds)  # refuses SameAs of a view without a tower
+        if others:
+            raise ModalityError(
+                f"a tower for {next(iter(others))!r}, which is neither {' nor '.join(map(repr, specs))}"
+            )
         return specs
 
-    def _usual(self, name: str, kind: str) -> EncoderSpec:
+    def _default_tower(self, name: str, kind: str) -> EncoderSpec:
         if name == self.target_ and kind == "image":
             return ConvNet(size=self.side, thumbnail=self.side, channels=1, augment=None, components=self.components)
         if name == self.target_ and kind == "vector":
             return MLP(())
         return DEFAULT_TOWERS[kind]()
 
-    def score(self, X, y=None) -> float:
-        """Minus the mean squared error of one draw a row, in the target's raw unit, 1 being about its deviation.
-
-        It rewards the mean of all that is possible: draws that vary as they should cost twice as much. Judge those by
-        `bouba.metrics`: r_precision, frechet_distance, diversity.
-        """
-        views = as_views(X)
-        views = views[self._both(views)]
+    def _own_score(self, views: Views, y) -> float:
+        """Minus the mean squared error of one draw a row, in the target's raw unit, 1 being about its deviation."""
+        views = views[self._have_both(views)]
         return -float(np.square(self._drawn(views, 1, 0)[:, 0] - self._raw_of(self.target_, views)).mean())

@@ -1,0 +1,84 @@
+"""The rows that a fit trains on, and those that it holds out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bouba.data.split import split
+from bouba.data.target import Target, hide, source_only
+from bouba.data.views import Views
+from bouba.errors import DataError, UsageError
+from bouba.terms.term import Objective
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `fit` was given, on the way to what is trained on.
+
+    Args:
+        views: rows to train on.
+        validation: rows whose loss chooses the best epoch, or the share of the keys to hold out for that.
+        target: the domain whose labels and pairings are still to be hidden.
+        calibration: rows held out for the hook `_finish` alone.
+        labels_as_y: labels came as the argument y, and are the label column "y".
+        is_target: (n,) True on rows of the target, once it is hidden.
+    """
+
+    views: Views
+    validation: float | Views | None = None
+    target: Target | None = None
+    calibration: Views | None = None
+    labels_as_y: bool = False
+    is_target: np.ndarray | None = None
+
+    @property
+    def held_out(self) -> Views | None:
+        """The rows that choose the best epoch, once they are held out."""
+        return self.validation if isinstance(self.validation, Views) else None
+
+    @property
+    def source(self) -> Views:
+        """The rows to train on that are not of the target."""
+        return self.views if self.is_target is None else self.views[~self.is_target]
+
+    def hold_out(self, random_state: int) -> TrainingData:
+        """With rows in place of a share of the keys; those of the target all train, their keys unread."""
+        if not isinstance(self.validation, float):
+            return self
+        source = self.views if self.target is None else source_only(self.views, self.target)
+        parts = split(source, {"train": 1 - self.validation, "held out": self.validation}, random_state=random_state)
+        is_held_out = np.isin(self.views.rows, parts["held out"].rows)
+        return replace(self, views=self.views[~is_held_out], validation=parts["held out"])
+
+    def hide_target(self, objective: Objective, random_state: int) -> TrainingData:
+        """Without what training must not know of the target; without its rows where no term could read them."""
+        if self.target is None:
+            return replace(self, is_target=np.zeros(len(self.views), bool))
+        held_out = None if self.held_out is None else source_only(self.held_out, self.target)
+        views, is_target = hide(self.views, self.target, random_state=random_state)
+        if not objective.needs().unpaired:
+            views, is_target = views[~is_target], is_target[~is_target]
+        return replace(self, views=views, validation=held_out, is_target=is_target)
+
+    def check(self, objective: Objective) -> None:
+        """DataError or UsageError for rows that cannot train, or cannot judge."""
+        held_out, judges = self.held_out, objective.judges()
+        if held_out is not None and not len(held_out):
+            raise DataError("validation has no rows; give it some, or a share of the training rows")
+        if held_out is not None and not judges.terms:  # every epoch would cost 0, and the first be kept
+            raise UsageError(f"no term of {objective!r} judges held-out rows; leave validation out")
+        if held_out is not None and judges.needs().pairs:
+            _refuse_unjudging(held_out)
+        if len(self.views) < 2:
+            raise DataError(f"training needs two rows or more, got {len(self.views)}")
+
+
+def _refuse_unjudging(held_out: Views) -> None:
+    """DataError where no two rows could be told apart, which would cost nothing and look perfect."""
+    several = np.sum(list(held_out.present.values()), axis=0) > 1
+    if len(held_out.columns) > 1 and several.sum() < 2:
+        raise DataError(
+            f"validation holds {int(several.sum())} rows with two views; two or more are needed: raise the share"
+        )
