@@ -70,8 +70,8 @@ def changed(text: str, change: str) -> str:
     """A file after a change in the form of a diff; what the change does not add must stand in it once."""
     for part in change.split("@@\n"):
         lines = part.splitlines(keepends=True)
-        old = "".join(line[1:] for line in lines if line[0] in " -")
-        new = "".join(line[1:] for line in lines if line[0] in " +")
+        old = "".join(line[1:] or line for line in lines if line[0] in " -\n")
+        new = "".join(line[1:] or line for line in lines if line[0] in " +\n")
         assert text.count(old) == 1, f"this stands {text.count(old)} times:\n{old}"
         text = text.replace(old, new)
     return text
