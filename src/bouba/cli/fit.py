@@ -10,10 +10,8 @@ import typer
 
 from bouba.cli import options
 from bouba.cli.printing import to_stderr
-from bouba.runs.fitting import HOLDOUT
-from bouba.runs.measuring import best_known
 from bouba.runs.methods import METHODS
-from bouba.runs.recipe import FUSIONS
+from bouba.runs.recipe import FUSIONS, HOLDOUT
 from bouba.runs.run import Run
 
 ROWS = ("split", "domain", "direction", "method")
@@ -86,6 +84,7 @@ def command(
     if as_json:
         typer.echo(json.dumps({"run": str(out), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}))
         return
-    if run.result is not None:
-        typer.echo(best_known(run.result).format(rows=ROWS) + "\n")
+    numbers = run.numbers()
+    if numbers is not None:
+        typer.echo(numbers.format(rows=ROWS) + "\n")
     typer.echo("\n".join(run.commands()))

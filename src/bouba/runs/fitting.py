@@ -22,12 +22,11 @@ from bouba.runs.indexing import build_index
 from bouba.runs.measuring import measure
 from bouba.runs.methods import DEFAULT, METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
-from bouba.runs.recipe import build, fusion_named
+from bouba.runs.recipe import HOLDOUT, build, fusion_named
 from bouba.runs.reporting import Story, watched, write_report
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.toml import to_toml
 
-HOLDOUT = 0.1
 FEWEST_HELD_OUT = 10  # rows below which nothing is measured
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."

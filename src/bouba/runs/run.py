@@ -11,8 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bouba.errors import DataError, UsageError
 from bouba.persist import model_folder
 from bouba.runs.folder import read_facts, read_jsonl
@@ -107,9 +105,12 @@ class Run:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
             MissingExtraError: an extra that the run needs.
         """
+        from bouba.runs.recipe import load_recipe
+
+        if isinstance(method, str):
+            method_named(method)  # refused before anything heavy is imported
         from bouba.runs.describing import recipe_of
         from bouba.runs.fitting import Fitting, completed
-        from bouba.runs.recipe import load_recipe
 
         base = recipe if isinstance(recipe, Mapping) else load_recipe(Path(recipe)) if recipe is not None else {}
         if method is not None and not isinstance(method, str):
@@ -239,22 +240,11 @@ class Run:
         Raises:
             UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
         """
-        from bouba.runs.asking import places, question, vector_of
+        from bouba.runs.searching import find
 
-        index = self.index
-        if isinstance(query, np.ndarray) and query.shape == (index.dim,) and not self._reads_numbers(index.dim):
-            vector, views = query, (view,) if view is not None else index.views
-        else:
-            row = question(self.model, query, domain=domain)
-            views = places(self.model, list(row.columns), view, index.views)
-            vector = vector_of(self.model, row)
-        hits = [hit for name in views for hit in index.search(vector, k=k, view=name, where=where, equals=equals)]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
-
-    def _reads_numbers(self, width: int) -> bool:
-        """Whether an array of so many numbers is a cell of a view, not an embedding."""
-        vectors = [view for view, kind in self.model.kinds_.items() if kind == "vector"]
-        return any(len(self.schema.columns_of(view)) == width for view in vectors)
+        return find(
+            self.model, self.index, self.schema, query, k=k, where=where, equals=equals, view=view, domain=domain
+        )
 
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
@@ -373,6 +363,12 @@ class Run:
         from bouba.runs.predicting import refuse_unless_predicts, refuse_unless_translates
 
         {"predicts": refuse_unless_predicts, "translates": refuse_unless_translates}[ability](self.model)
+
+    def numbers(self) -> Result | None:
+        """Of `result` the numbers that are best known; None where nothing was measured."""
+        from bouba.runs.measuring import best_known
+
+        return None if self.result is None else best_known(self.result)
 
     def commands(self) -> list[str]:
         """What can be done with the run on the command line, a line each."""

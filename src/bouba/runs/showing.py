@@ -5,8 +5,6 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from bouba.runs.measuring import best_known
-
 
 def commands_of(run: Any) -> list[str]:
     """What can be done with a Run on the command line, a line each."""
@@ -25,5 +23,5 @@ def as_html(run: Any) -> str:
     views = ", ".join(f"{view} ({kind})" for view, kind in run.model.kinds_.items())
     facts = {"run": str(run.path), "method": title, "views": views, "cells not read": str(len(run.bad_rows))}
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
-    numbers = "" if run.result is None else best_known(run.result)._repr_html_()
-    return f"<table>{rows}</table>{numbers}"
+    numbers = run.numbers()
+    return f"<table>{rows}</table>{'' if numbers is None else numbers._repr_html_()}"
