@@ -72,7 +72,7 @@ def command(
         out=out,
         method=method,
         recipe=recipe,
-        read=options.columns(locals()),
+        read=options.columns(locals()) | {"strict": strict or None},  # without --strict a recipe decides
         target=target,
         validation=validation,
         holdout=holdout,
