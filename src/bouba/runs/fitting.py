@@ -21,7 +21,7 @@ from bouba.runs.adaptation import diagnosed
 from bouba.runs.indexing import build_index
 from bouba.runs.measuring import measure
 from bouba.runs.methods import DEFAULT, METHODS, MULTITASK, Method, method_named
-from bouba.runs.reading import named_as_read, read_table, repeated_text
+from bouba.runs.reading import given_options, named_as_read, read_table, repeated_text
 from bouba.runs.recipe import HOLDOUT, build, fusion_named
 from bouba.runs.reporting import Story, watched, write_report
 from bouba.runs.rivals import trained_rivals
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 def completed(recipe: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """A recipe with what a caller says besides; options that are None leave it as it is.
+    """A recipe with what a caller says besides; options that are None or empty lists leave it as it is, zeros do not.
 
     Args:
         recipe: as `load_recipe` gives it.
@@ -47,8 +47,9 @@ def completed(recipe: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     method = method_named(options.get("method") or recipe.get("method", DEFAULT.name))
     whole = {**recipe, "method": method.name}
     for section in ("read", "fit", "arguments"):
-        overruling = {name: v for name, v in options.get(section, {}).items() if v not in (None, [], False)}
-        whole[section] = {**recipe.get(section, {}), **overruling}
+        whole[section] = {**recipe.get(section, {}), **given_options(options.get(section, {}))}
+    if whole["fit"].get("validation") == 0:  # none, whatever the recipe says
+        del whole["fit"]["validation"]
     if options.get("fusion") is not None:
         whole["fusion"] = fusion_named(options["fusion"])
     if "fusion" in whole and not method.takes_fusion:

@@ -28,18 +28,19 @@ def read_table(table: Any, named: Mapping[str, Any]) -> Views:
     """
     if isinstance(table, Views):
         return table
-    return read(_joined(table), **_without_blanks(named))
+    return read(_joined(table), **given_options(named))
 
 
 def read_table_like(table: Any, schema: Schema, named: Mapping[str, Any]) -> Views:
     """The same for a table of later rows, read as the schema says; see `data.read.read_like`."""
     if isinstance(table, Views):
         return table
-    return read_like(_joined(table), schema, **_without_blanks(named))
+    return read_like(_joined(table), schema, **given_options(named))
 
 
-def _without_blanks(named: Mapping[str, Any]) -> dict[str, Any]:
-    return {use: names for use, names in named.items() if names not in (None, [])}
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without those that nobody gave: None, and no names at all. Zero and False are given."""
+    return {name: v for name, v in options.items() if v is not None and not (isinstance(v, list | tuple) and not v)}
 
 
 def _joined(table: Any) -> Any:

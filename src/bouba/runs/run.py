@@ -90,7 +90,7 @@ class Run:
             read: which column is what, and `strict`, as keywords of `bouba.read`: {"image": "picture"}.
             target: the domain whose labels, captions and pairings stay hidden.
             validation: share of the training rows that chooses the best epoch. holdout: share of all things that is
-                kept out and judged at the end, a tenth when None.
+                kept out and judged at the end, a tenth when None. 0: none are.
             translate: the view that a translator is given and the one it makes; chosen by kind where None.
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late.
             baseline: also fit what a model that predicts or translates is compared with.
