@@ -121,9 +121,10 @@ class Fitting:
 
     def write(self, out: Path, *, baseline: bool, resume: bool, overwrite: bool, verbose: bool) -> None:
         """Train, measure, report and index into a run folder; see Run.fit."""
+        recipe = to_toml(self.recipe)
         part = run_folder.begin(out, resume=resume, overwrite=overwrite)
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)
-        (part / "recipe.toml").write_text(to_toml(self.recipe))
+        (part / "recipe.toml").write_text(recipe)
         run_folder.write_facts(part, rows=len(self.views), schema=self.schema.to_dict())
         for sentence in self._announcements(out):
             self.say(sentence)

@@ -73,7 +73,7 @@ class Run:
         validation: float | None = None,
         holdout: float | None = None,
         translate: tuple[str | None, str | None] = (None, None),
-        fusion: str | None = None,
+        fusion: Any = None,
         baseline: bool = True,
         resume: bool = False,
         overwrite: bool = False,
@@ -94,11 +94,12 @@ class Run:
             validation: share of the training rows that chooses the best epoch. holdout: share of all things that is
                 kept out and judged at the end, a tenth when None. 0: none are.
             translate: the view that a translator is given and the one it makes; chosen by kind where None.
-            fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late.
+            fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
+                GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
             resume: continue a run that was cut off. overwrite: replace a finished one.
             verbose: show progress bars. say: takes each sentence on what happens.
-            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, ...
+            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
 
         Returns:
             The run.
@@ -107,20 +108,26 @@ class Run:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
             MissingExtraError: an extra that the run needs.
         """
-        from bouba.runs.describing import recipe_of
+        from bouba.runs.describing import recipe_of, sections_of
         from bouba.runs.fitting import Fitting, completed
+        from bouba.runs.reading import said
         from bouba.runs.recipe import load_recipe
 
-        base = recipe if isinstance(recipe, Mapping) else load_recipe(Path(recipe)) if recipe is not None else {}
+        base = dict(recipe) if isinstance(recipe, Mapping) else load_recipe(Path(recipe)) if recipe is not None else {}
         if method is not None and not isinstance(method, str):
             base, method = {**base, **recipe_of(method)}, None
+        if fusion is not None and not isinstance(fusion, str):
+            arguments, fusion = arguments | {"fusion": fusion}, None
+        sections = sections_of(said(arguments))
         whole = completed(
-            base,
+            base | {name: section for name, section in sections.items() if name != "arguments"},
             method=method,
             fusion=fusion,
-            read=read or {},
+            read={
+                use: names if isinstance(names, str | bool) else list(names) for use, names in said(read or {}).items()
+            },
             fit={"target": target, "validation": validation, "holdout": holdout},
-            arguments=arguments,
+            arguments=sections["arguments"],
         )
         source, made = translate
         fitting = Fitting.prepare(
