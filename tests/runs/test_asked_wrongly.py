@@ -1,0 +1,23 @@
+"""What a run is asked for and has not, or cannot read, is an error that says so."""
+
+import numpy as np
+import pytest
+
+from bouba import CCA, Run, Views
+from bouba.errors import DataError
+
+random = np.random.default_rng(0)
+TABLE = {"a": random.normal(size=(30, 3)), "b": random.normal(size=(30, 2))}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model folder by itself."""
+    folder = tmp_path_factory.mktemp("models") / "cca"
+    CCA(n_components=2).fit(Views(TABLE)).save(folder)
+    return Run.open(folder)
+
+
+def test_a_misspelt_role_is_not_read_over(model):
+    with pytest.raises(DataError, match="no kind or role 'labl'; did you mean 'label'"):
+        model.evaluate(TABLE, labl="kind")
