@@ -66,3 +66,23 @@ def test_what_a_recipe_cannot_say_is_refused_before_anything_is_written(tmp_path
     with pytest.raises(UsageError, match=r"CLIP is a class; give an estimator, CLIP\(\)"):
         Run.fit(views, out=tmp_path / "run", method=CLIP)
     assert not list(tmp_path.iterdir())
+
+
+def test_settings_that_are_refused_leave_nothing(tmp_path):
+    with pytest.raises(UsageError, match="no domain 'shop'"):
+        Run.fit(TABLE, out=tmp_path / "run", read={"text": "words"}, target="shop", epochs=1, dim=4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cut_off_run_goes_on_with_its_own_settings_only(tmp_path):
+    def stop(line):
+        raise KeyboardInterrupt
+
+    options = {"out": tmp_path / "run", "read": {"text": "words"}, "epochs": 1}
+    with pytest.raises(KeyboardInterrupt):
+        Run.fit(TABLE, dim=4, say=stop, **options)
+    written = (tmp_path / "run.part" / "recipe.toml").read_text()
+    with pytest.raises(UsageError, match=r"has arguments.dim = 4, not 8; resume with the same"):
+        Run.fit(TABLE, dim=8, resume=True, **options)
+    assert (tmp_path / "run.part" / "recipe.toml").read_text() == written
+    assert Run.fit(TABLE, dim=4, resume=True, **options).recipe["arguments"] == {"epochs": 1, "dim": 4}

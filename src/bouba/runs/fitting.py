@@ -12,7 +12,7 @@ from bouba.data.schema import Schema
 from bouba.data.split import split
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
-from bouba.errors import DataError, UsageError, require
+from bouba.errors import BoubaError, DataError, UsageError, require
 from bouba.evaluation import Result
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
@@ -123,13 +123,19 @@ class Fitting:
         """Train, measure, report and index into a run folder; see Run.fit."""
         recipe = to_toml(self.recipe)
         part = run_folder.begin(out, resume=resume, overwrite=overwrite)
+        if resume:
+            run_folder.refuse_other_recipe(part, recipe)
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)
         (part / "recipe.toml").write_text(recipe)
         run_folder.write_facts(part, rows=len(self.views), schema=self.schema.to_dict())
         for sentence in self._announcements(out):
             self.say(sentence)
         watch = watched(self.method, self.model, self.training if self.held_out is None else self.held_out)
-        self._train(part, resume=resume, verbose=verbose, watch=watch)
+        try:
+            self._train(part, resume=resume, verbose=verbose, watch=watch)
+        except BoubaError:  # before the first epoch ended: nothing to resume
+            run_folder.abandon(part)
+            raise
         self.model.save(part / "model")
         rivals = {}
         if baseline and self.held_out is not None and (self.model.predicts or self.model.translates):
