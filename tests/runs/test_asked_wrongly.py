@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bouba import CCA, Run, Views
-from bouba.errors import DataError
+from bouba.errors import DataError, UsageError
 
 random = np.random.default_rng(0)
 TABLE = {"a": random.normal(size=(30, 3)), "b": random.normal(size=(30, 2))}
@@ -21,3 +21,9 @@ def model(tmp_path_factory):
 def test_a_misspelt_role_is_not_read_over(model):
     with pytest.raises(DataError, match="no kind or role 'labl'; did you mean 'label'"):
         model.evaluate(TABLE, labl="kind")
+
+
+def test_a_model_by_itself_promises_no_report_and_no_index(model):
+    assert model.commands() == []
+    with pytest.raises(UsageError, match="give the table too"):
+        model.report(out=model.path / "page.html")

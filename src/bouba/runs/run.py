@@ -360,9 +360,11 @@ class Run:
         """The path of the report; with a table, of a new one on its rows, written to `out`.
 
         Raises:
-            UsageError: there is no report, or `out` is missing.
+            UsageError: there is no report, or one of table and `out` is missing.
         """
         if table is None:
+            if out is not None:
+                raise UsageError("out=FILE is for the report on a table; give the table too")
             file = self.path / "report.html"
             if not file.exists():
                 raise UsageError(f"{self.path} holds no report; make one: run.report(TABLE, out=FILE)")
