@@ -27,3 +27,11 @@ def test_a_model_by_itself_promises_no_report_and_no_index(model):
     assert model.commands() == []
     with pytest.raises(UsageError, match="give the table too"):
         model.report(out=model.path / "page.html")
+
+
+def test_columns_of_views_are_not_named_again(model, tmp_path):
+    with pytest.raises(UsageError, match="Views were read already and take no label"):
+        model.evaluate(Views(TABLE), label="a")
+    with pytest.raises(UsageError, match="take no label"):
+        Run.fit(Views(TABLE), out=tmp_path / "run", read={"label": "a"})
+    assert len(model.read(Views(TABLE), strict=False)) == 30

@@ -110,9 +110,10 @@ class Run:
         """
         from bouba.runs.describing import recipe_of, sections_of
         from bouba.runs.fitting import Fitting, completed
-        from bouba.runs.reading import said
+        from bouba.runs.reading import refuse_names_for_views, said
         from bouba.runs.recipe import load_recipe
 
+        refuse_names_for_views(table, read or {})
         base = dict(recipe) if isinstance(recipe, Mapping) else load_recipe(Path(recipe)) if recipe is not None else {}
         if method is not None and not isinstance(method, str):
             base, method = {**base, **recipe_of(method)}, None
@@ -216,9 +217,11 @@ class Run:
 
         Raises:
             ModalityError: the table has none of the model's views. DataError: a table that cannot be read.
+            UsageError: columns named of Views.
         """
-        from bouba.runs.reading import read_table_like, roles_of_recipe
+        from bouba.runs.reading import read_table_like, refuse_names_for_views, roles_of_recipe
 
+        refuse_names_for_views(table, named)
         if self.schema.labels is None:  # the schema was not kept: the recipe names roles
             named = roles_of_recipe(self.recipe) | named
         return read_table_like(table, self.schema, named)
