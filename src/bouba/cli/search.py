@@ -44,7 +44,8 @@ def command(
     names = [name for name in opened.index.columns if name not in CODES] or list(opened.index.columns)
     rows = [["score", "row", "view", *names[:4], "path"]]
     for hit in hits:
-        cells = [str(hit.columns.get(name) or "")[:40] for name in names[:4]]
+        values = [hit.columns.get(name) for name in names[:4]]
+        cells = ["" if value is None else str(value)[:40] for value in values]
         rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, hit.path or ""])
     typer.echo(text_columns(rows) if hits else "nothing fits these filters")
 

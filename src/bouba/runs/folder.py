@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,34 @@ def begin(out: Path, *, resume: bool, overwrite: bool) -> Path:
         shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True, exist_ok=True)
     return part
+
+
+def refuse_other_recipe(part: Path, recipe: str) -> None:
+    """UsageError naming the first setting in which a run that is resumed differs from what it began with."""
+    file = part / "recipe.toml"
+    if not file.exists():
+        return
+    before, now = (_settings(tomllib.loads(text)) for text in (file.read_text(), recipe))
+    for name in [*before, *now]:
+        if before.get(name) != now.get(name):
+            raise UsageError(
+                f"the run that was cut off at {part} has {name} = {before.get(name)!r}, not {now.get(name)!r}; resume "
+                "with the same settings, or say --overwrite to start anew"
+            )
+
+
+def _settings(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> value."""
+    flat: dict[str, Any] = {}
+    for name, value in recipe.items():
+        flat |= _settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def abandon(part: Path) -> None:
+    """Remove what has no checkpoint to resume from."""
+    if not (part / "checkpoint").exists():
+        shutil.rmtree(part)
 
 
 def _is_run(folder: Path) -> bool:

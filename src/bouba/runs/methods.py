@@ -113,8 +113,8 @@ ADAPTED_CLIP = Method(
     "adapted-clip",
     "adapt.AdaptedCLIP",
     "CLIP + DANN",
-    "is CLIP that also looks at cells of the target domain, without captions: it learns to ignore which domain a cell is "
-    "from, and normalises each domain by its own statistics.",
+    "is CLIP that also looks at cells of the target domain, without captions: it learns to ignore which domain a cell "
+    "is from, and normalises each domain by its own statistics.",
     "one view shall find another in a domain that has no captions or pairs",
     needs_target=True,
     **_YARDSTICK,

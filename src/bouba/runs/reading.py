@@ -13,7 +13,7 @@ import numpy as np
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
 from bouba.data.views import Views
-from bouba.errors import DataError
+from bouba.errors import DataError, UsageError
 
 BLOCK = "numbers"  # what `read` calls columns of single numbers side by side
 
@@ -36,6 +36,12 @@ def read_table_like(table: Any, schema: Schema, named: Mapping[str, Any]) -> Vie
     if isinstance(table, Views):
         return table
     return read_like(_joined(table), schema, **given_options(named))
+
+
+def refuse_names_for_views(table: Any, named: Mapping[str, Any]) -> None:
+    """UsageError where columns are named, or cells to be refused, of Views, which were read already."""
+    if isinstance(table, Views) and any(value is not False for value in given_options(named).values()):
+        raise UsageError(f"Views were read already and take no {', '.join(given_options(named))}; say so to bouba.read")
 
 
 def given_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Run:
         validation: float | None = None,
         holdout: float | None = None,
         translate: tuple[str | None, str | None] = (None, None),
-        fusion: str | None = None,
+        fusion: Any = None,
         baseline: bool = True,
         resume: bool = False,
         overwrite: bool = False,
@@ -92,11 +92,12 @@ class Run:
             validation: share of the training rows that chooses the best epoch. holdout: share of all things that is
                 kept out and judged at the end, a tenth when None. 0: none are.
             translate: the view that a translator is given and the one it makes; chosen by kind where None.
-            fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late.
+            fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
+                GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
             resume: continue a run that was cut off. overwrite: replace a finished one.
             verbose: show progress bars. say: takes each sentence on what happens.
-            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, ...
+            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
 
         Returns:
             The run.
@@ -105,32 +106,23 @@ class Run:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
             MissingExtraError: an extra that the run needs.
         """
-        from bouba.runs.recipe import load_recipe
-
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
-        from bouba.runs.describing import recipe_of
-        from bouba.runs.fitting import Fitting, completed
+        from bouba.runs.composing import composed
+        from bouba.runs.fitting import Fitting
+        from bouba.runs.reading import refuse_names_for_views
 
-        base = recipe if isinstance(recipe, Mapping) else load_recipe(Path(recipe)) if recipe is not None else {}
-        if method is not None and not isinstance(method, str):
-            base, method = {**base, **recipe_of(method)}, None
-        whole = completed(
-            base,
-            method=method,
-            fusion=fusion,
+        refuse_names_for_views(table, read or {})
+        whole = composed(
+            recipe,
+            method,
             read=read or {},
             fit={"target": target, "validation": validation, "holdout": holdout},
+            fusion=fusion,
             arguments=arguments,
         )
         source, made = translate
-        fitting = Fitting.prepare(
-            table,
-            whole,
-            named={"source": source, "target": made},
-            resume=resume,
-            say=say,
-        )
+        fitting = Fitting.prepare(table, whole, named={"source": source, "target": made}, resume=resume, say=say)
         fitting.write(Path(out), baseline=baseline, resume=resume, overwrite=overwrite, verbose=verbose)
         run = cls(out)
         run.model = fitting.model  # the same to the bit as what would be loaded
@@ -210,9 +202,11 @@ class Run:
 
         Raises:
             ModalityError: the table has none of the model's views. DataError: a table that cannot be read.
+            UsageError: columns named of Views.
         """
-        from bouba.runs.reading import read_table_like, roles_of_recipe
+        from bouba.runs.reading import read_table_like, refuse_names_for_views, roles_of_recipe
 
+        refuse_names_for_views(table, named)
         if self.schema.labels is None:  # the schema was not kept: the recipe names roles
             named = roles_of_recipe(self.recipe) | named
         return read_table_like(table, self.schema, named)
@@ -343,9 +337,11 @@ class Run:
         """The path of the report; with a table, of a new one on its rows, written to `out`.
 
         Raises:
-            UsageError: there is no report, or `out` is missing.
+            UsageError: there is no report, or one of table and `out` is missing.
         """
         if table is None:
+            if out is not None:
+                raise UsageError("out=FILE is for the report on a table; give the table too")
             file = self.path / "report.html"
             if not file.exists():
                 raise UsageError(f"{self.path} holds no report; make one: run.report(TABLE, out=FILE)")
