@@ -5,7 +5,7 @@ import pytest
 
 from bouba import CLIP, GatedFusion, NGrams, Run, Views
 from bouba.errors import UsageError
-from bouba.runs.fitting import completed
+from bouba.runs.composing import composed
 
 pytest.importorskip("lancedb")
 pytest.importorskip("plotly")
@@ -15,10 +15,12 @@ TABLE = {"words": ["red", "blue", "green", "pink"] * 30, "number": [float(i % 4)
 
 def test_zeros_overrule_a_recipe_and_what_nobody_said_does_not():
     recipe = {"read": {"strict": True, "text": "words"}, "fit": {"validation": 0.2}, "arguments": {"random_state": 3}}
-    whole = completed(
+    whole = composed(
         recipe,
+        None,
         read={"strict": False, "text": None, "label": []},
         fit={"holdout": 0, "validation": 0, "target": None},
+        fusion=None,
         arguments={"random_state": 0, "epochs": None},
     )
     assert whole["read"] == {"strict": False, "text": "words"}
