@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bouba.cli.options import Files, Json, names_files
 from bouba.cli.printing import text_columns
 from bouba.errors import UsageError
+
+if TYPE_CHECKING:
+    from bouba.search import Index
 
 CODES = ("key", "group")  # columns that say little to a person
 
@@ -36,7 +39,7 @@ def command(
         *first, last = (f"--{kind} FILE" for kind in files)
         raise UsageError(f"say what to look for, one thing: words, {', '.join(first)} or {last}")
     opened = Run.open(run)
-    equals = dict(_equality(condition, opened.index.columns) for condition in column or [])
+    equals = dict(_equality(condition, opened.index) for condition in column or [])
     hits = opened.search(query, k=k, view=view, where=where, equals=equals, domain=domain)
     if as_json:
         typer.echo(json.dumps([vars(hit) for hit in hits], ensure_ascii=False, default=str))
@@ -50,8 +53,8 @@ def command(
     typer.echo(text_columns(rows) if hits else "nothing fits these filters")
 
 
-def _equality(condition: str, columns: tuple[str, ...]) -> tuple[str, str]:
+def _equality(condition: str, index: Index) -> tuple[str, Any]:
     name, equal, value = condition.partition("=")
     if not equal:
-        raise UsageError(f"--column takes NAME=VALUE, got {condition!r}; there is {', '.join(columns)}")
-    return name, value
+        raise UsageError(f"--column takes NAME=VALUE, got {condition!r}; there is {', '.join(index.columns)}")
+    return name, index.parsed(name, value)

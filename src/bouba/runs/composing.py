@@ -48,6 +48,9 @@ def composed(
         whole[section] = {**whole.get(section, {}), **values} if merges else values
     if whole["fit"].get("validation") == 0:  # none, whatever the recipe says
         del whole["fit"]["validation"]
+    seed = whole["arguments"].get("random_state", 0)
+    if not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"a seed is a whole number from 0, got {seed!r}")
     if isinstance(fusion, str):
         whole["fusion"] = fusion_named(fusion)
     row = method_named(whole.setdefault("method", DEFAULT.name))

@@ -101,7 +101,7 @@ class Fitting:
         if resume:
             run_folder.refuse_other_recipe(part, recipe)
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)
-        (part / "recipe.toml").write_text(recipe)
+        (part / "recipe.toml").write_text(recipe, encoding="utf-8")
         run_folder.write_facts(part, rows=len(self.views), schema=self.schema.to_dict())
         for sentence in self._announcements(out):
             self.say(sentence)
@@ -132,7 +132,7 @@ class Fitting:
         hint = repeated_text(views) if aligns else None
         if hint:
             yield hint
-        if self.held_out is None:
+        if self.held_out is None and self.recipe["fit"].get("holdout") != 0:
             yield "fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows"
         yield from self.remarks
 

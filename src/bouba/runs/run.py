@@ -41,6 +41,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)  # use Run.fit or Run.open
+        self._folder = self.path.absolute()  # also where the working directory changes
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -110,11 +111,12 @@ class Run:
             method_named(method)  # refused before anything heavy is imported
         from bouba.runs.composing import composed
         from bouba.runs.fitting import Fitting
+        from bouba.runs.folder import part_recipe
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
         whole = composed(
-            recipe,
+            part_recipe(Path(out)) if resume and recipe is None else recipe,
             method,
             read=read or {},
             fit={"target": target, "validation": validation, "holdout": holdout},
@@ -133,14 +135,14 @@ class Run:
         """The fitted estimator."""
         from bouba.persist import load
 
-        return load(self.path)
+        return load(self._folder)
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """What the run was made by; empty for a model by itself."""
         from bouba.runs.recipe import load_recipe
 
-        file = self.path / "recipe.toml"
+        file = self._folder / "recipe.toml"
         return load_recipe(file) if file.exists() else {}
 
     @cached_property
@@ -156,7 +158,7 @@ class Run:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What run.json holds: `rows` and `schema`; empty for early runs and for a model by itself."""
-        return read_facts(self.path)
+        return read_facts(self._folder)
 
     @cached_property
     def schema(self) -> Schema:
@@ -173,25 +175,25 @@ class Run:
         """The numbers measured when it was fitted."""
         from bouba.evaluation import Result
 
-        file = self.path / "metrics.json"
+        file = self._folder / "metrics.json"
         return Result.from_json(file) if file.exists() else None
 
     @cached_property
     def history(self) -> list[dict]:
         """A row an epoch; empty for what is solved."""
-        return read_jsonl(self.path / "history.jsonl")
+        return read_jsonl(self._folder / "history.jsonl")
 
     @cached_property
     def bad_rows(self) -> list[dict]:
         """Cells and rows of the table that could not be read."""
-        return read_jsonl(self.path / "bad_rows.jsonl")
+        return read_jsonl(self._folder / "bad_rows.jsonl")
 
     @cached_property
     def index(self) -> Index:
         """The search index. UsageError where the run has none."""
         from bouba.search import Index
 
-        return Index.open(self.path / "index")
+        return Index.open(self._folder / "index")
 
     def read(self, table: Any, /, **named: Any) -> Views:
         """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
@@ -254,7 +256,7 @@ class Run:
 
         views = self.read(table, **named)
         if self.model.translates:
-            return judged_again(self.model, self.name, self.path, views)
+            return judged_again(self.model, self.name, self._folder, views)
         result = evaluate(self.model, views, method=self.name, split="test", templates=templates)
         if not len(result) and self.model.predicts:
             raise DataError(f"no row has a label that the model predicts; the table has {views}; name it with --label")
