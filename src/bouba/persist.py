@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL_FILES = {"model.json", "model.safetensors"}
 PLAIN = (str, int, float, bool, type(None))
+MOVED = {"bouba.adapt.clip_dann:AdaptedCLIP": "bouba.adapt.adapted_clip:AdaptedCLIP"}
+"""Name in the files of models saved before -> name of today."""
 
 
 def describe(value, arrays: dict[str, np.ndarray] | None = None, at: str = "") -> Any:
@@ -134,6 +136,7 @@ def class_of(name: str, custom: Iterable[type] = ()) -> type:
     custom_classes = {name_of(cls): cls for cls in custom}
     if name in custom_classes:
         return custom_classes[name]
+    name = MOVED.get(name, name)
     module, _, qualified = name.partition(":")
     if module.split(".")[0] != "bouba":
         raise RecipeError(f"this model uses {name}; hand the class in: bouba.load(path, custom=[{qualified}])")

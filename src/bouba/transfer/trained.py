@@ -21,7 +21,7 @@ from bouba.towers.tower import Learned
 class Trained(EncoderSpec):
     """The tower of a fitted model, its projection to the shared space included; make it by `Trained.of(model, view)`.
 
-        features(x) = P(f(x)),    f and P starting from what the model learnt
+        features(x) = P(f(x)),    f and P starting from the weights of the model
 
     Use it wherever a tower is wanted: FusionClassifier({"photo": Trained.of(model, "photo")}). Its weights are saved
     with the new model, which then needs the old one no more; to fit a loaded one again, make it again. A tower that is
