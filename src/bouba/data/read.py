@@ -267,7 +267,7 @@ def _single_numbers(values) -> np.ndarray | None:
     if getattr(values, "ndim", 1) > 1:
         return None
     cells = [values[i] for i in range(len(values))]
-    if not all(is_missing(c) or isinstance(c, int | float | np.number | np.bool_) for c in cells):
+    if not all(is_missing(c) or isinstance(c, decode.NUMBERS) for c in cells):
         return None
     return np.array([np.nan if is_missing(c) else float(c) for c in cells])
 
