@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bouba import AdaptedCLIP, Views
 from bouba.align import Moments
 from bouba.errors import RecipeError
-from bouba.persist import pack, read_arrays, read_model, unpack, write_model
+from bouba.persist import MOVED, class_of, load, name_of, pack, read_arrays, read_model, unpack, write_model
 
 plain = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text()
 nested = st.recursive(
@@ -99,3 +100,20 @@ def test_arrays_are_written_as_torch_would_write_them(tmp_path):
     for name, array in read_arrays(one).items():
         np.testing.assert_array_equal(array, arrays[name])
         assert array.shape == arrays[name].shape
+
+
+@pytest.mark.parametrize(("former", "today"), MOVED.items())
+def test_classes_that_moved_load_by_their_former_names(former, today):
+    assert name_of(class_of(former)) == today
+
+
+def test_models_saved_under_a_former_name_load(tmp_path):
+    views = Views({"a": np.eye(8), "b": np.eye(8)}, domain=np.repeat(["s", "t"], 4).astype(object))
+    model = AdaptedCLIP(epochs=1, dim=4, verbose=False).fit(views)
+    model.save(tmp_path)
+    file = tmp_path / "model.json"
+    facts = json.loads(file.read_text())
+    file.write_text(json.dumps(facts | {"class": "bouba.adapt.clip_dann:AdaptedCLIP"}))
+    restored = load(tmp_path)
+    assert type(restored) is AdaptedCLIP
+    np.testing.assert_array_equal(restored.embed(views)["a"], model.embed(views)["a"])

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL_FILES = {"model.json", "model.safetensors"}
 PLAIN = (str, int, float, bool, type(None))
+MOVED = {"bouba.adapt.clip_dann:AdaptedCLIP": "bouba.adapt.adapted_clip:AdaptedCLIP"}
+"""Name in the files of models saved before -> name of today."""
 
 
 def describe(value, arrays: dict[str, np.ndarray] | None = None, at: str = "") -> Any:
@@ -134,6 +136,7 @@ def class_of(name: str, custom: Iterable[type] = ()) -> type:
     custom_classes = {name_of(cls): cls for cls in custom}
     if name in custom_classes:
         return custom_classes[name]
+    name = MOVED.get(name, name)
     module, _, qualified = name.partition(":")
     if module.split(".")[0] != "bouba":
         raise RecipeError(f"this model uses {name}; hand the class in: bouba.load(path, custom=[{qualified}])")
@@ -162,7 +165,9 @@ def write_model(folder: Path, facts: dict, numbers: Mapping[str, Any]) -> None:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    (part / "model.json").write_text(json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False))
+    (part / "model.json").write_text(
+        json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
     _write_numbers(numbers, part / "model.safetensors")
     swap_folders(part, folder)
 
@@ -206,7 +211,7 @@ def read_model(folder: Path) -> tuple[dict, Path]:
         DataError: no model there, or one of a later format.
     """
     folder = model_folder(folder)
-    facts = json.loads((folder / "model.json").read_text())
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     if facts["format"] > FORMAT:
         raise DataError(f"{folder} is of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba")
     return facts, folder / "model.safetensors"

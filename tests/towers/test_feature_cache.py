@@ -169,7 +169,7 @@ def test_nan_features_are_refused():
 
 
 def test_long_encodings_say_how_far_they_are(caplog, monkeypatch):
-    monkeypatch.setattr(frozen_file, "SAY_EVERY", -1.0)
+    monkeypatch.setattr(frozen_file, "REPORT_EVERY", -1.0)
     with caplog.at_level("INFO", logger="bouba"):
         encoder = frozen()
         encoder.prepare(TEXTS[:50])

@@ -94,7 +94,7 @@ def test_law_frames_that_are_not_there_are_never_read(pool):
     encoder = built(pool).train()  # BatchNorm would carry them into every other row
     inputs = encoder.prepare(some_clips())
     spoilt = {part: tensor.clone() for part, tensor in inputs.items()}
-    for row, shown in enumerate(inputs["shown"].tolist()):
+    for row, shown in enumerate(inputs["lengths"].tolist()):
         spoilt["pixels"][row, shown:] = 255
     assert not torch.equal(spoilt["pixels"], inputs["pixels"])
     torch.testing.assert_close(encoder(**spoilt), encoder(**inputs))

@@ -6,7 +6,7 @@ from bouba.lazy import attach
 
 if TYPE_CHECKING:
     from bouba.adapt.adapted_classifier import AdaptedClassifier as AdaptedClassifier
-    from bouba.adapt.clip_dann import AdaptedCLIP as AdaptedCLIP
+    from bouba.adapt.adapted_clip import AdaptedCLIP as AdaptedCLIP
     from bouba.adapt.coral_aligner import CORALAligner as CORALAligner
     from bouba.adapt.dann import DANN as DANN
     from bouba.adapt.deep_coral import DeepCORAL as DeepCORAL

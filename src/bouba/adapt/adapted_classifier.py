@@ -20,7 +20,7 @@ from bouba.nn.fusion import Fusion
 from bouba.terms import Objective, Prediction, Term
 from bouba.towers import EncoderSpec
 
-FALL = 0.05  # of accuracy on the source, from which on it is worth a word
+FALL = 0.05  # of accuracy on the source, from which on it is reported
 log = logging.getLogger("bouba")
 
 
@@ -77,7 +77,7 @@ class AdaptedClassifier(BaseLearner):
         return [name for name in labels if name != self.label_]
 
     def _prepare(self, data: TrainingData) -> TrainingData:
-        """Names the label column to learn, here and in the rows that judge."""
+        """Names the label column to learn, which validation rows must have too."""
         self.label_ = self._label_column(list(data.views.y), as_y=data.labels_as_y)
         held_out = data.validation
         if isinstance(held_out, Views) and self.label_ not in held_out.y:
@@ -86,9 +86,9 @@ class AdaptedClassifier(BaseLearner):
 
     def _finish(self, data: TrainingData) -> None:
         """Warns where adapting cost the source."""
-        fall = source_fall(self.history_, self.label_)
-        if fall is not None:
-            log.warning("%s", fall)
+        message = source_fall(self.history_, self.label_)
+        if message is not None:
+            log.warning("%s", message)
 
     def __sklearn_tags__(self):
         return classifier_tags(super().__sklearn_tags__())

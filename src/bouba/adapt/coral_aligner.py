@@ -71,5 +71,5 @@ def _power(z: np.ndarray, ridge: float, power: float) -> np.ndarray:
     shrunk = (1 - ridge) * (z.T @ z) / (len(z) - 1)
     shrunk[np.diag_indices(len(shrunk))] += ridge
     values, vectors = linalg.eigh(shrunk)
-    kept = values > 10 * len(values) * EPS * values[-1]
-    return (vectors[:, kept] * values[kept] ** power) @ vectors[:, kept].T
+    large = values > 10 * len(values) * EPS * values[-1]
+    return (vectors[:, large] * values[large] ** power) @ vectors[:, large].T

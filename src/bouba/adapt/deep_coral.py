@@ -14,8 +14,8 @@ class DeepCORAL(AdaptedClassifier):
 
         L = -mean over source rows of log p(y_i | z_i)  +  w |C_s - C_t|_F^2 / (4 d^2)
 
-    The cheapest of the three, and the one that sees least: domains whose means differ are alike to it. The paper's rule
-    for w is that both summands end about equal. CORALAligner does the same to features that are ready.
+    The cheapest of the three, and the weakest: domains that differ in their means alone are alike to it. The paper's
+    rule for w is that both summands end about equal. CORALAligner does the same to features that are ready.
 
     Args:
         towers: view -> encoder; a default for each kind when None.

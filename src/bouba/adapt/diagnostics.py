@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bouba.adapt.evidence import embedded, predicts_label, right
+from bouba.adapt.evidence import correctness, embedded, predicts_label
 from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError
@@ -95,8 +95,9 @@ def diagnose(
 
     For each view the proxy A-distance and the MMD (kernel "multi" of terms.mmd, on rows of length one; standardised for
     raw numbers) between up to 500 rows a domain. A small distance is what adaptation aims for but no proof that it
-    works: a model that maps everything onto one point has it too, so read it beside the score on the source. Distances
-    of different spaces are comparable as A-distances, and as MMDs roughly: the kernel's width follows each space.
+    works: a model that maps everything onto one point has it too, so read it together with the score on the source.
+    Distances of different spaces are comparable as A-distances, and as MMDs roughly: the kernel's width follows each
+    space.
 
     Args:
         model: fitted, with `embed`.
@@ -208,20 +209,21 @@ def _source_scores(model: Any, before: Any, source: Views, label: str | None) ->
         return {}
     measure = "accuracy" if predicts_label(model) else "mean reciprocal rank"
     try:
-        now, rows = right(model, source, label)
+        after, rows = correctness(model, source, label)
     except DataError:  # numbers are predicted, or no row has the label or a pair
         return {}
     if before is None:
-        return {"source_score": float(now.mean()), "measure": measure}
-    then, rows_then = right(before, source, label)
-    common = np.intersect1d(rows, rows_then)
-    then, now = (values[np.isin(judged, common)] for values, judged in ((then, rows_then), (now, rows)))
-    _, low, high, _ = paired_difference(then, now, groups=source.things[common])
+        return {"source_score": float(after.mean()), "measure": measure}
+    prior, prior_rows = correctness(before, source, label)
+    common = np.intersect1d(rows, prior_rows)
+    pairs = (prior, prior_rows), (after, rows)
+    prior, after = (values[np.isin(of_rows, common)] for values, of_rows in pairs)
+    _, low, high, _ = paired_difference(prior, after, groups=source.things[common])
     if low > 0:
         warnings.warn(
-            f"on the source this model scores {now.mean():.3f}, the one before {then.mean():.3f} (lost {low:.3f} to "
+            f"on the source this model scores {after.mean():.3f}, the one before {prior.mean():.3f} (lost {low:.3f} to "
             f"{high:.3f}): adaptation costs what was learnt; lower its weight",
             stacklevel=3,  # who called diagnose
         )
-    scores = {"source_score": float(now.mean()), "before_score": float(then.mean())}
+    scores = {"source_score": float(after.mean()), "before_score": float(prior.mean())}
     return {**scores, "lost": (low, high), "measure": measure}

@@ -21,8 +21,8 @@ EPS = np.finfo(float).eps
 class DomainAligner(TransformerMixin, BaseEstimator):
     """A map, solved rather than trained, after which the rows of two domains look alike. No label is read.
 
-    A source row and a target row may need different maps. Which one `transform` takes is said by `domain=`, or else by
-    how the target came:
+    A source row and a target row may need different maps. Which one `transform` takes is set by `domain=`, or else
+    follows from where the target was given:
 
         fit(X_source, X_target)             transform(X) takes X for source rows; so does fit_transform
         Aligner(target=X_target).fit(X)     for a Pipeline: fit_transform takes its rows for source rows, transform,
@@ -53,8 +53,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         """Solve for rows of both domains.
 
         Args:
-            X: source rows (n, d). y: target rows (m, d); with `target` in the constructor, labels that a later step
-                of a pipeline wants to know, and not read.
+            X: source rows (n, d). y: target rows (m, d); with `target` in the constructor, labels for a later
+                step of a pipeline, not read here.
 
         Returns:
             self.
@@ -102,8 +102,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         fitted, arrays = persist.pack({name: value for name, value in vars(self).items() if name.endswith("_")})
-        given = {name: value for name, value in self.get_params(deep=False).items() if name != "target"}
-        arguments = {name: persist.describe(value) for name, value in given.items()}
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name != "target"}
+        arguments = {name: persist.describe(value) for name, value in parameters.items()}
         facts = {"class": persist.name_of(type(self)), "arguments": arguments, "fitted": fitted}
         persist.write_model(Path(path), facts, arrays)
 
@@ -121,22 +121,22 @@ class DomainAligner(TransformerMixin, BaseEstimator):
 
     def _target_rows(self, y) -> np.ndarray:
         """(m, d) from the constructor or from `fit`, checked against the source."""
-        given = y if self.target is None else self.target
+        target = y if self.target is None else self.target
         width, name = self.n_features_in_, type(self).__name__
-        if np.ndim(given) != 2:
+        if np.ndim(target) != 2:
             raise UsageError(
-                f"{name} needs the target's rows (m, {width}), got {'none' if given is None else np.shape(given)}; "
+                f"{name} needs the target's rows (m, {width}), got {'none' if target is None else np.shape(target)}; "
                 f"write fit(X_source, X_target), or {name}(target=X_target) in a pipeline"
             )
         if self.target is not None and np.ndim(y) == 2 and np.shape(y)[1] == width:
             raise UsageError(f"{name} got a target twice, in the constructor and in fit; give it once")
-        if np.shape(given)[1] != width:
+        if np.shape(target)[1] != width:
             raise DataError(
-                f"source rows have {width} columns, target rows {np.shape(given)[1]}; give both the same features"
+                f"source rows have {width} columns, target rows {np.shape(target)[1]}; give both the same features"
             )
         try:
-            rows = check_array(given, dtype=np.float64, ensure_min_samples=2, input_name="target")
-            validate_data(self, given, reset=False, skip_check_array=True)  # names of columns, in their order
+            rows = check_array(target, dtype=np.float64, ensure_min_samples=2, input_name="target")
+            validate_data(self, target, reset=False, skip_check_array=True)  # names of columns, in their order
         except ValueError as error:
             raise DataError(f"target: {error}") from error
         return rows

@@ -1,4 +1,4 @@
-"""What a fitted model gets right, row by row, and how much a source row tells about the target."""
+"""How correct a fitted model is, row by row, and how much weight a source row has for the target."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def predicts_label(model: Any) -> bool:
 
 
 def read_by(model: Any, views: Views) -> Views:
-    """The views that the model was trained on; all of them where it does not say."""
+    """The views that the model was trained on; all of them where it does not name them."""
     if not isinstance(model, NamesViews):
         return views
     return views.select(*(name for name in views.columns if name in model.kinds_))
@@ -43,17 +43,17 @@ def of_label(model: Any, predicted: Any, label: str | None, views: Views) -> tup
     Raises:
         UsageError: none is named, and there are several.
     """
-    by_label = isinstance(predicted, Mapping)
-    labels = list(predicted if by_label else model.labels_ if isinstance(model, NamesLabels) else views.y)
+    is_by_label = isinstance(predicted, Mapping)
+    labels = list(predicted if is_by_label else model.labels_ if isinstance(model, NamesLabels) else views.y)
     if label is None and len(labels) == 1:
         label = labels[0]
     if label is None or label not in labels:
         raise UsageError(f"label={label!r} is not what {type(model).__name__} predicts{nearest(str(label), labels)}")
-    return label, np.asarray(predicted[label] if by_label else predicted)
+    return label, np.asarray(predicted[label] if is_by_label else predicted)
 
 
-def right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """How right the model is on each row that can be judged, in [0, 1], and which rows these are.
+def correctness(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """How correct the model is on each row that can be judged, in [0, 1], and which rows these are.
 
     1 or 0 for a predicted label. Of a model that aligns views, the reciprocal rank of the true partner, averaged over
     the ordered pairs of views that the row has.
@@ -62,13 +62,13 @@ def right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.n
         DataError: no row can be judged. UsageError: the model neither predicts classes nor embeds.
     """
     if predicts_label(model):
-        return _labels_right(model, views, label)
+        return _label_correctness(model, views, label)
     if not isinstance(model, Embeds):
         raise UsageError(f"{type(model).__name__} has neither predict_proba nor embed, so it cannot be judged")
-    return _partners_found(model, views)
+    return _partner_correctness(model, views)
 
 
-def _labels_right(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
+def _label_correctness(model: Any, views: Views, label: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Of one label; averaged over all labels of classes that a row has where the model predicts several."""
     predicted = model.predict(read_by(model, views))
     several = label is None and isinstance(predicted, Mapping)
@@ -87,7 +87,7 @@ def _labels_right(model: Any, views: Views, label: str | None) -> tuple[np.ndarr
     return total[rows] / count[rows], rows
 
 
-def _partners_found(model: Any, views: Views) -> tuple[np.ndarray, np.ndarray]:
+def _partner_correctness(model: Any, views: Views) -> tuple[np.ndarray, np.ndarray]:
     z, compared_by = embedded(model, views), as_model(model).compared_by
     total, count = np.zeros(len(views)), np.zeros(len(views))
     for a in z:
@@ -111,7 +111,7 @@ def density_ratio(z_source: np.ndarray, z_target: np.ndarray, *, random_state: i
         w(z) = n p(target | z) / (m p(source | z))
 
     by a logistic regression that was fitted without the row (5 folds). Where the domains can be told apart without
-    error the ratio is not known, and all weights are near 0.
+    error the ratio cannot be estimated, and all weights are near 0.
 
     Args:
         z_source: (n, d). z_target: (m, d); two rows or more each.
@@ -119,7 +119,7 @@ def density_ratio(z_source: np.ndarray, z_target: np.ndarray, *, random_state: i
     Reference: Bickel, Brueckner and Scheffer 2007, Discriminative Learning for Differing Training and Test
     Distributions.
     """
-    from sklearn.linear_model import LogisticRegression  # a second to import: only who asks pays
+    from sklearn.linear_model import LogisticRegression  # a second to import: only when needed
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -14,8 +14,8 @@ class MMDAdapter(AdaptedClassifier):
 
         L = -mean over source rows of log p(y_i | z_i)  +  w MMD^2(z of the source, z of the target)
 
-    It has no adversary to keep in balance, unlike DANN, and sees all moments, unlike DeepCORAL. It needs some 50 rows
-    of each domain in a batch.
+    It has no adversary to keep in balance, unlike DANN, and matches all moments, unlike DeepCORAL. It needs some 50
+    rows of each domain in a batch.
 
     Args:
         towers: view -> encoder; a default for each kind when None.

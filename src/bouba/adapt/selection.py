@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax, xlogy
 from scipy.stats import spearmanr
 
-from bouba.adapt.evidence import density_ratio, embedded, of_label, predicts_label, read_by, right
+from bouba.adapt.evidence import correctness, density_ratio, embedded, of_label, predicts_label, read_by
 from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
@@ -26,7 +26,7 @@ MOST = 2000  # rows of a domain that distances and weights are measured on
 
 @dataclass(frozen=True)
 class Ranking:
-    """What each criterion says of each model; of all criteria higher is better.
+    """The score of each model by each criterion; higher is better for all of them.
 
     Args:
         scores: criterion -> model -> score; NaN where the criterion is not defined for the model.
@@ -44,25 +44,25 @@ class Ranking:
         """
         if criterion not in self.scores:
             raise UsageError(f"no criterion {criterion!r}{nearest(criterion, self.scores)}")
-        known = {name: score for name, score in self.scores[criterion].items() if not np.isnan(score)}
-        if not known:
+        defined = {name: score for name, score in self.scores[criterion].items() if not np.isnan(score)}
+        if not defined:
             raise DataError(f"{criterion} is defined for none of these models; choose by {self._defined()}")
-        return max(known, key=lambda name: known[name])
+        return max(defined, key=lambda name: defined[name])
 
     def spearman(self) -> dict[str, float]:
         """criterion -> rank correlation with the truth, in [-1, 1]; NaN where either does not vary."""
-        truth = self._known_truth()
-        found = {}
+        truth = self._required_truth()
+        correlations = {}
         for criterion, scores in self.scores.items():
             names = [name for name in truth if not np.isnan(scores[name])]
             pairs = np.array([[scores[name], truth[name]] for name in names]).reshape(-1, 2)
             varies = len(pairs) > 1 and bool((np.ptp(pairs, axis=0) > 0).all())
-            found[criterion] = float(spearmanr(*pairs.T).statistic) if varies else np.nan
-        return found
+            correlations[criterion] = float(spearmanr(*pairs.T).statistic) if varies else np.nan
+        return correlations
 
     def regret(self) -> dict[str, float]:
         """criterion -> how much worse than the best model of all its choice is on the target, 0 or more."""
-        truth = self._known_truth()
+        truth = self._required_truth()
         defined = [c for c, scores in self.scores.items() if not all(map(np.isnan, scores.values()))]
         return {criterion: max(truth.values()) - truth[self.best(criterion)] for criterion in defined}
 
@@ -83,7 +83,7 @@ class Ranking:
                 lines.append([title, *(_cell(values.get(criterion, np.nan)) for criterion in columns)])
         return text_table(["model", *columns], lines, labels=1)
 
-    def _known_truth(self) -> Mapping[str, float]:
+    def _required_truth(self) -> Mapping[str, float]:
         if self.truth is None:
             raise UsageError("there is no truth to compare with; give rank(..., truth=labelled target rows)")
         return self.truth
@@ -106,27 +106,27 @@ def rank(
         source               mean s_i over source rows; s_i is 1 where the label is predicted, or the reciprocal rank
         entropy              - mean_t H(p_t), p_t the prediction for target cell t
         information          H(mean_t p_t) - mean_t H(p_t)
-        proxy a-distance     - 2 (1 - 2 err) of a classifier that tells source from target embeddings
+        proxy a-distance     - 2 (1 - 2 err) of a classifier of source against target embeddings
         importance weighted  1 - mean_i w_i (1 - s_i)
         dev                  1 - [mean_i w_i l_i + eta (mean_i w_i - 1)],  l = 1 - s,  eta = - cov(w l, w) / var(w)
 
-    w_i estimates p_target(z_i) / p_source(z_i) by a classifier of domains that did not see row i. Models that predict a
-    label are judged by it. Of others, whose views find each other, p_t is the distribution over what target cell t may
-    be paired with among the source rows' cells of another view, at the temperature the model learnt.
+    w_i estimates p_target(z_i) / p_source(z_i) by a classifier of domains that was fitted without row i. Models that
+    predict a label are judged by it. Of others, whose views share one space, p_t is the distribution over what target
+    cell t may be paired with among the source rows' cells of another view, at the temperature of the model.
 
-    No criterion is safe. Source validation does not see the target. Entropy and a small A-distance are also what a
-    model has that maps everything onto one point, and information forbids only the one point, not the wrong classes;
-    weights fail where the domains hardly overlap. Use several; a model that all of them like is a good bet. What is
-    known of one pair of domains (`truth`, `Ranking.spearman`) may not hold for the next.
+    No criterion is safe. Source validation says nothing about the target. Entropy and a small A-distance are also what
+    a model has that maps everything onto one point, and information forbids only the one point, not the wrong classes;
+    weights fail where the domains hardly overlap. Use several; a model that all of them rank high is a good bet. What
+    holds for one pair of domains (`truth`, `Ranking.spearman`) may not hold for another.
 
     Args:
         models: name -> fitted model with `embed`, or `predict_proba` and `predict`, or both.
         views: rows of source and target that were not trained on. Labels, captions, keys and pairings of the target
-            are dropped at the door; see data/target.py.
+            are dropped before anything is computed; see data/target.py.
         target: which domain is the target.
         label: the label column by which predictions are judged; the model's only one when None.
-        truth: labelled (or paired) target rows, to tell afterwards how well each criterion ranks the models. They
-            change no score.
+        truth: labelled (or paired) target rows, to measure afterwards how well each criterion ranks the models.
+            They change no score.
         random_state: of folds, and of the rows that are drawn of large domains.
 
     Returns:
@@ -145,10 +145,11 @@ def rank(
         raise UsageError("rank needs a model or more, got none; give {name: fitted model}")
     hidden, is_target = hide(views, target, random_state=random_state)
     sides = _Sides(source_only(views, target), hidden[is_target], label, random_state)
-    found = {name: _scores(model, sides) for name, model in models.items()}
-    scores = {criterion: {name: found[name][criterion] for name in models} for criterion in CRITERIA}
-    known = None if truth is None else {name: float(np.mean(right(m, truth, label)[0])) for name, m in models.items()}
-    return Ranking(scores, known)
+    by_model = {name: _scores(model, sides) for name, model in models.items()}
+    scores = {criterion: {name: by_model[name][criterion] for name in models} for criterion in CRITERIA}
+    if truth is None:
+        return Ranking(scores)
+    return Ranking(scores, {name: float(np.mean(correctness(m, truth, label)[0])) for name, m in models.items()})
 
 
 def select(
@@ -175,7 +176,7 @@ def select(
 
 @dataclass(frozen=True)
 class _Sides:
-    """Source rows with their labels, target cells without anything."""
+    """Source rows with their labels, target rows without labels, keys and pairings."""
 
     source: Views
     target: Views
@@ -195,33 +196,33 @@ def drawn(rows: np.ndarray, random_state: int = 0) -> np.ndarray:
 
 def _scores(model: Any, sides: _Sides) -> dict[str, float]:
     """criterion -> score of one model."""
-    rightness, rows = right(model, sides.source, sides.label)
+    correct, rows = correctness(model, sides.source, sides.label)
     p = target_distributions(model, sides.source, sides.target, sides.label)
     entropy = np.nan if p is None else float(-xlogy(p, p).sum(1).mean())
     mean = None if p is None else p.mean(0)
-    found = {
-        "source": float(rightness.mean()),
+    scores = {
+        "source": float(correct.mean()),
         "entropy": -entropy,
         "information": np.nan if mean is None else float(-xlogy(mean, mean).sum()) - entropy,
     }
     distances, weighted, controlled = [], [], []
     source, target = embedded(model, sides.source), embedded(model, sides.target)
     for view in source.keys() & target.keys():
-        here = {s: np.flatnonzero(v[view].present) for s, v in (("source", sides.source), ("target", sides.target))}
-        a, b = sides.draw(here["source"]), sides.draw(here["target"])
+        present = {s: np.flatnonzero(v[view].present) for s, v in (("source", sides.source), ("target", sides.target))}
+        a, b = sides.draw(present["source"]), sides.draw(present["target"])
         if min(len(a), len(b)) < 2:
             continue
         z = source[view][a], target[view][b]
         distances.append(proxy_a_distance(*z, random_state=sides.random_state))
         weight = dict(zip(a.tolist(), density_ratio(*z, random_state=sides.random_state), strict=True))
-        judged = np.isin(rows, a)
-        if judged.sum() > 1:
-            w, loss = np.array([weight[row] for row in rows[judged].tolist()]), 1 - rightness[judged]
+        weighted_rows = np.isin(rows, a)
+        if weighted_rows.sum() > 1:
+            w, loss = np.array([weight[row] for row in rows[weighted_rows].tolist()]), 1 - correct[weighted_rows]
             weighted.append(1 - float(np.mean(w * loss)))
             controlled.append(1 - dev_risk(w, loss))
     average = lambda values: float(np.mean(values)) if values else np.nan  # noqa: E731
     return {
-        **found,
+        **scores,
         "proxy a-distance": -average(distances),
         "importance weighted": average(weighted),
         "dev": average(controlled),
@@ -229,7 +230,7 @@ def _scores(model: Any, sides: _Sides) -> dict[str, float]:
 
 
 def dev_risk(weights: np.ndarray, losses: np.ndarray) -> float:
-    """The importance-weighted mean of losses, its variance lowered by what the weights' own mean is off.
+    """The importance-weighted mean of losses, with a control variate: the mean of the weights, which should be 1.
 
         mean w l + eta (mean w - 1),    eta = - cov(w l, w) / var(w)
 
@@ -249,10 +250,10 @@ def dev_risk(weights: np.ndarray, losses: np.ndarray) -> float:
 
 
 def target_distributions(model: Any, source: Views, target: Views, label: str | None) -> np.ndarray | None:
-    """(cells, C) what the model says of each target cell, as probabilities; None where it says nothing.
+    """(cells, C) probabilities that the model gives each target cell; None where it gives none.
 
     Predictions of a label; or, of a model that aligns, which of the source's cells of another view it is paired with.
-    Where several views can be asked, the first of `target` that has cells; up to MOST cells, drawn, of either side.
+    Where several views can be the query, the first of `target` that has cells; up to MOST cells, drawn, of either side.
     """
     if predicts_label(model):
         return of_label(model, model.predict_proba(read_by(model, target)), label, source)[1].astype(float)
@@ -263,9 +264,9 @@ def target_distributions(model: Any, source: Views, target: Views, label: str | 
     for query in (name for name in z if target[name].present.any()):
         others = [name for name in gallery if name != query and source[name].present.any()]
         if others:
-            offered = drawn(np.unique(gallery[others[0]][source[others[0]].present], axis=0))
+            candidates = drawn(np.unique(gallery[others[0]][source[others[0]].present], axis=0))
             cells = drawn(z[query][target[query].present])
-            return softmax(similarities(cells, offered, as_model(model).compared_by) / tau, axis=1)
+            return softmax(similarities(cells, candidates, as_model(model).compared_by) / tau, axis=1)
     return None
 
 

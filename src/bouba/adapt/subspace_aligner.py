@@ -54,7 +54,7 @@ class SubspaceAligner(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         z_s, self.source_mean_, deviation_s = standardised(source)
         z_t, self.target_mean_, deviation_t = standardised(target)
         (p_s, shares_s), (p_t, shares_t) = _components(z_s), _components(z_t)
-        k = self._wanted(shares_s, shares_t)
+        k = self._number_of_components(shares_s, shares_t)
         p_s, p_t = p_s[:, :k], p_t[:, :k] * signs(p_t[:, :k])
         self.source_weights_ = inverse(deviation_s)[:, None] * (p_s @ (p_s.T @ p_t))
         self.target_weights_ = inverse(deviation_t)[:, None] * p_t
@@ -64,13 +64,13 @@ class SubspaceAligner(ClassNamePrefixFeaturesOutMixin, DomainAligner):
             return (rows - self.source_mean_) @ self.source_weights_
         return (rows - self.target_mean_) @ self.target_weights_
 
-    def _wanted(self, *shares: np.ndarray) -> int:
+    def _number_of_components(self, *shares: np.ndarray) -> int:
         """k, from each domain's shares of variance."""
-        ranks = [len(some) for some in shares]
+        ranks = [len(share) for share in shares]
         if min(ranks) == 0:
             raise DataError(f"all {'source' if ranks[0] == 0 else 'target'} rows are alike; nothing has a direction")
         if self.n_components is None:
-            return min(*ranks, max(int(np.searchsorted(some.cumsum(), SHARE)) + 1 for some in shares))
+            return min(*ranks, max(int(np.searchsorted(share.cumsum(), SHARE)) + 1 for share in shares))
         if not 1 <= index(self.n_components) <= min(ranks):
             raise DataError(
                 f"{self.n_components} components from a source of rank {ranks[0]} and a target of rank {ranks[1]}; "
@@ -87,6 +87,6 @@ def _components(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Principal components (d, r) of centred rows (n, d), as many as there are, and their shares of the variance."""
     square = np.linalg.qr(z, mode="r") if len(z) > z.shape[1] else z  # as many rows as columns or fewer
     _, scale, axes = linalg.svd(square, full_matrices=False)
-    kept = scale > max(z.shape) * EPS * scale[0]
-    variances = scale[kept] ** 2
-    return np.ascontiguousarray(axes[kept].T), variances / max(variances.sum(), np.finfo(float).tiny)
+    large = scale > max(z.shape) * EPS * scale[0]
+    variances = scale[large] ** 2
+    return np.ascontiguousarray(axes[large].T), variances / max(variances.sum(), np.finfo(float).tiny)

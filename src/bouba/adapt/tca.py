@@ -49,7 +49,7 @@ class Landmarks:
 
     def basis(self) -> np.ndarray:
         """(m, r) that turns kernels with the points into coordinates, whose inner products are the kernel."""
-        values, vectors = _kept(self(self.points))
+        values, vectors = _spectrum(self(self.points))
         return vectors / np.sqrt(values)
 
 
@@ -65,12 +65,13 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
     of scale or correlation is for CORALAligner or SubspaceAligner, which give each domain a map of its own. What helps
     is leaving out: directions in which the means differ come late, so with all components nothing is gained, and k
     decides. "linear" first; "rbf" where no line tells the classes apart, and only where the domains overlap, since it
-    sees no difference between far and farther.
+    cannot tell far from farther.
 
     Args:
         n_components: k; None takes the fewest that hold 9/10 of the sum of all lambda.
         kernel: "linear", or "rbf", exp(-gamma |x - y|^2).
-        mu: above 0, what |W|^2 weighs beside the distance. Large values forget the distance and ask for large spread.
+        mu: above 0, the weight of |W|^2 against the distance. Large values forget the distance and ask for large
+            spread.
         gamma: of "rbf", above 0; None takes 1 over the median of |x - y|^2 over up to 1,000 random rows.
         n_landmarks: of "rbf": as many rows drawn at random span W (Nystroem); exact with as many as there are rows.
             Time grows with its third power.
@@ -78,8 +79,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         target: rows of the target (m, d), when they do not come with `fit`; see DomainAligner.
 
     Attributes: `eigenvalues_` (k,), lambda; `mean_` (d,), of all rows; `map_`, what is computed of a centred row, m
-    numbers, with "rbf" from rows that it keeps; `weights_` (m, k) and `offset_` (k,); `domain_`, which changes
-    nothing here.
+    numbers, with "rbf" from rows that it keeps; `weights_` (m, k) and `offset_` (k,); `domain_`, which has
+    no effect.
 
     Raises:
         UsageError: an unknown kernel; a mu, gamma or n_landmarks that makes no sense. DataError: more components than
@@ -117,7 +118,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         self.target = target
 
     def _fit(self, source: np.ndarray, target: np.ndarray) -> None:
-        self._refuse_nonsense()
+        self._check_options()
         rows, n = np.vstack([source, target]), len(source) + len(target)
         self.mean_ = rows.mean(0)
         rows -= self.mean_
@@ -125,13 +126,13 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         basis = self.map_.basis()
         gram_s, sum_s = _moments(rows[: len(source)], self.map_, basis)
         gram_t, sum_t = _moments(rows[len(source) :], self.map_, basis)
-        values, vectors = _kept(gram_s + gram_t)  # K = U diag(values) U', its coordinates U sqrt(values) vectors'
+        values, vectors = _spectrum(gram_s + gram_t)  # K = U diag(values) U', its coordinates U sqrt(values) vectors'
         turn = vectors * np.sqrt(values)  # (r, r)
         total, gap = turn.T @ (sum_s + sum_t), turn.T @ (sum_s / len(source) - sum_t / len(target))  # U'K1, U'Ke
         spread = np.diag(values**2) - np.outer(total, total) / n  # U'K H K U
-        found, w = linalg.eigh(spread, self.mu * np.eye(len(values)) + np.outer(gap, gap))
-        k = self._wanted(found[::-1])
-        self.eigenvalues_ = found[: -k - 1 : -1].copy()
+        eigenvalues, w = linalg.eigh(spread, self.mu * np.eye(len(values)) + np.outer(gap, gap))
+        k = self._number_of_components(eigenvalues[::-1])
+        self.eigenvalues_ = eigenvalues[: -k - 1 : -1].copy()
         weights = turn @ w[:, : -k - 1 : -1] * np.sqrt(n / self.eigenvalues_)
         offset = (sum_s + sum_t) @ weights / n
         weights = weights if basis is None else basis @ weights
@@ -152,19 +153,19 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         if self.kernel == "linear":
             return Coordinates(float(scale))
         random = np.random.default_rng(self.random_state)
-        gamma = _median_gamma(_some(rows, SAMPLE_ROWS, random)) if self.gamma is None else float(self.gamma)
-        return Landmarks(_some(rows, self.n_landmarks, random), gamma)
+        gamma = _median_gamma(_random_rows(rows, SAMPLE_ROWS, random)) if self.gamma is None else float(self.gamma)
+        return Landmarks(_random_rows(rows, self.n_landmarks, random), gamma)
 
-    def _wanted(self, eigenvalues: np.ndarray) -> int:
+    def _number_of_components(self, eigenvalues: np.ndarray) -> int:
         """k, from all lambda, the largest first."""
-        there = int((eigenvalues > CUT * eigenvalues[0]).sum())
+        available = int((eigenvalues > CUT * eigenvalues[0]).sum())
         if self.n_components is None:
-            return int(np.searchsorted(eigenvalues[:there].cumsum(), SHARE * eigenvalues[:there].sum())) + 1
-        if not 1 <= index(self.n_components) <= there:
-            raise DataError(f"{self.n_components} components of a kernel that has {there}; take 1 to {there}")
+            return int(np.searchsorted(eigenvalues[:available].cumsum(), SHARE * eigenvalues[:available].sum())) + 1
+        if not 1 <= index(self.n_components) <= available:
+            raise DataError(f"{self.n_components} components of a kernel that has {available}; take 1 to {available}")
         return self.n_components
 
-    def _refuse_nonsense(self) -> None:
+    def _check_options(self) -> None:
         if self.kernel not in KERNELS:
             raise UsageError(f"no kernel {self.kernel!r}{nearest(str(self.kernel), KERNELS)}")
         if not 0 < self.mu < np.inf:
@@ -188,14 +189,14 @@ def _moments(rows: np.ndarray, columns: Coordinates | Landmarks, basis: np.ndarr
     return gram, total
 
 
-def _kept(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _spectrum(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues (r,) and vectors (m, r); without those below CUT times the largest, which are mostly rounding."""
     values, vectors = linalg.eigh(gram)
-    kept = values > CUT * values[-1]
-    return values[kept], vectors[:, kept]
+    large = values > CUT * values[-1]
+    return values[large], vectors[:, large]
 
 
-def _some(rows: np.ndarray, m: int, random) -> np.ndarray:
+def _random_rows(rows: np.ndarray, m: int, random) -> np.ndarray:
     """m of the rows at random, all of them where there are no more."""
     return rows if m >= len(rows) else rows[np.sort(random.choice(len(rows), m, replace=False))]
 

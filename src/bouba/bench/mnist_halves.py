@@ -1,4 +1,4 @@
-"""bouba bench mnist-halves: how much the left half of a handwritten digit says of its right half.
+"""bouba bench mnist-halves: how well the left half of a handwritten digit predicts its right half.
 
 The measurement of Andrew et al. 2013: fit 50 components on 60,000 images cut in the middle, project the halves of
 10,000 others, add up the 50 correlations. 50 is the most there could be. Linear CCA, kernel CCA of random features and
@@ -65,7 +65,7 @@ def command(
     figures |= measure(*halves(data, judge), methods, components, epochs=epochs, seed=seed)
     typer.echo(page(figures))
     if out is not None:
-        out.write_text(json.dumps(figures, indent=1))
+        out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 def halves(path: Path, judge: Judge = Judge.test) -> tuple[Views, Views]:

@@ -62,7 +62,7 @@ def command(
         out=out,
         method=method,
         recipe=recipe,
-        read=columns,
+        read=columns | {"strict": columns["strict"] or None},  # without --strict a recipe decides
         target=target,
         validation=validation,
         holdout=holdout,

@@ -56,7 +56,7 @@ def _rows(facts: dict[str, Any]) -> list[list[str]]:
         rows.append([name, "label", f"{label['classes']} classes", "", ", ".join(list(label["most"])[:FEW])])
     if facts["domains"]:
         names = list(facts["domains"])
-        rows.append(["(domain)", "domain", f"{len(names)} domains", "", ", ".join(names[:FEW])])
+        rows.append([facts["roles"]["domain"], "domain", f"{len(names)} domains", "", ", ".join(names[:FEW])])
     if facts["keys"] is not None:
-        rows.append(["(key)", "key", f"{facts['keys']:,} things", "", ""])
+        rows.append([facts["roles"]["key"], "key", f"{facts['keys']:,} things", "", ""])
     return rows

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bouba.cli.options import Files, Json, names_files
 from bouba.cli.printing import text_columns
 from bouba.errors import UsageError
+
+if TYPE_CHECKING:
+    from bouba.search import Index
 
 CODES = ("key", "group")  # columns that say little to a person
 
@@ -36,7 +39,7 @@ def command(
         *first, last = (f"--{kind} FILE" for kind in files)
         raise UsageError(f"say what to look for, one thing: words, {', '.join(first)} or {last}")
     opened = Run.open(run)
-    equals = dict(_equality(condition, opened.index.columns) for condition in column or [])
+    equals = dict(_equality(condition, opened.index) for condition in column or [])
     hits = opened.search(query, k=k, view=view, where=where, equals=equals, domain=domain)
     if as_json:
         typer.echo(json.dumps([vars(hit) for hit in hits], ensure_ascii=False, default=str))
@@ -44,13 +47,14 @@ def command(
     names = [name for name in opened.index.columns if name not in CODES] or list(opened.index.columns)
     rows = [["score", "row", "view", *names[:4], "path"]]
     for hit in hits:
-        cells = [str(hit.columns.get(name) or "")[:40] for name in names[:4]]
+        values = [hit.columns.get(name) for name in names[:4]]
+        cells = ["" if value is None else str(value)[:40] for value in values]
         rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, hit.path or ""])
     typer.echo(text_columns(rows) if hits else "nothing fits these filters")
 
 
-def _equality(condition: str, columns: tuple[str, ...]) -> tuple[str, str]:
+def _equality(condition: str, index: Index) -> tuple[str, Any]:
     name, equal, value = condition.partition("=")
     if not equal:
-        raise UsageError(f"--column takes NAME=VALUE, got {condition!r}; there is {', '.join(columns)}")
-    return name, value
+        raise UsageError(f"--column takes NAME=VALUE, got {condition!r}; there is {', '.join(index.columns)}")
+    return name, index.parsed(name, value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bouba.data.decode import resolved
+from bouba.data.decode import NUMBERS, resolved
 from bouba.data.kinds import FILES
 from bouba.data.missing import is_missing
 from bouba.data.video import moves
@@ -51,6 +51,8 @@ def guess(name: str, values, declared: Mapping[str, str], base: Path | None = No
     cells = [cell for cell in (values[i] for i in every) if not is_missing(cell)]
     if not cells:
         return "meta"
+    if isinstance(cells[0], (str, *NUMBERS)) and any(isinstance(cell, str) for cell in cells):
+        cells = [str(cell) for cell in cells]  # numbers among words are words
     kind = _by_cells(cells)
     if kind == "image" and first_moves([resolved(cell, base) for cell in cells[:OPENED]]):
         return "video"
@@ -65,6 +67,7 @@ def first_moves(cells: Iterable) -> bool:
 
 
 def _by_cells(cells: list) -> str | None:
+    """The kind that the cells themselves show; None for text, which their column's name may tell more of."""
     first = cells[0]
     if isinstance(first, bytes | dict) or type(first).__module__.startswith("PIL."):
         return "image" if not isinstance(first, dict) or {"bytes", "path"} & set(first) else "meta"
@@ -74,12 +77,12 @@ def _by_cells(cells: list) -> str | None:
         return "vector" if all(isinstance(v, int | float) for v in first) else "meta"
     if isinstance(first, bool | np.bool_):
         return "label"
-    if isinstance(first, int | float | np.number):
+    if isinstance(first, NUMBERS):
         return "vector"  # one number a row; numbers of a table are put side by side as one vector
     if not isinstance(first, str):
         return "meta"
     for kind, endings in FILES.items():
-        if sum(cell.lower().endswith(endings) for cell in cells) > len(cells) / 2:
+        if sum(str(cell).lower().endswith(endings) for cell in cells) > len(cells) / 2:
             return kind
     return None
 

@@ -85,7 +85,7 @@ AUDIO = Kind(
 )
 VIDEO = Kind(
     "video",
-    "clip",
+    "video clip",
     "clips",
     "Column of clips, animated pictures among them.",
     endings=decode.VIDEO_ENDINGS,

@@ -18,7 +18,7 @@ from bouba.data.missing import is_missing
 from bouba.data.schema import ROLES, Schema
 from bouba.data.table import Table
 from bouba.data.tables import open_table
-from bouba.data.uses import Names, Uses, listed
+from bouba.data.uses import USES, Names, Uses, listed
 from bouba.data.views import Column, Views, as_array
 from bouba.errors import DataError, ModalityError, nearest
 
@@ -100,8 +100,11 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
 
     Raises:
         ModalityError: no column is a view of the schema, one that is named is none, or it is of another kind.
-        DataError: as in `read`.
+        DataError: as in `read`, and for a name that is no kind or role.
     """
+    for use in named:
+        if use not in USES:
+            raise DataError(f"no kind or role {use!r}{nearest(use, USES)}")
     uses = Uses(open_table(source))
     overruled = {use: listed(names) for use, names in named.items() if names not in (None, [])}
     uses.name({use: names for use, names in overruled.items() if use in KINDS})
@@ -264,7 +267,7 @@ def _single_numbers(values) -> np.ndarray | None:
     if getattr(values, "ndim", 1) > 1:
         return None
     cells = [values[i] for i in range(len(values))]
-    if not all(is_missing(c) or isinstance(c, int | float | np.number | np.bool_) for c in cells):
+    if not all(is_missing(c) or isinstance(c, decode.NUMBERS) for c in cells):
         return None
     return np.array([np.nan if is_missing(c) else float(c) for c in cells])
 

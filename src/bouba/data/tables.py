@@ -56,7 +56,8 @@ def open_table(source) -> Table:
         )
     if not table.columns or not len(next(iter(table.columns.values()))):
         where = f" {source}" if isinstance(source, str | os.PathLike) else ""
-        raise DataError(f"the table{where} is empty: no row could be read; give it a header and a row or more")
+        first = f"; row {table.bad_rows[0]['row']}: {table.bad_rows[0]['reason']}" if table.bad_rows else ""
+        raise DataError(f"the table{where} is empty: no row could be read; give it a header and a row or more{first}")
     lengths = {name: len(values) for name, values in table.columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r} {length}" for name, length in lengths.items())

@@ -1,4 +1,4 @@
-"""Every view from whichever views are there, through one code a row."""
+"""Every view from whichever views are present, through one code a row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MultimodalAutoencoder(BaseLearner):
 
         L = 1/|V| sum over views m of mean over rows that have m of || raw_m - g_m(F(f_1, ..., f_M)) ||^2 / p_m
 
-    f_m embeds view m, of p_m numbers, g_m decodes it, and F fuses the views that are there. `drop` of F hides some at
+    f_m embeds view m, of p_m numbers, g_m decodes it, and F fuses the views that are present. `drop` of F hides some at
     random while training, and what is hidden is to be decoded all the same: one view is learnt from the others. No
     label, no pair is needed; a row with one view teaches too. Use it to fill in views that are missing, and for a code
     that other estimators read (`transform`); CLIP where views should find each other, FusionClassifier where rows have
@@ -81,8 +81,8 @@ class MultimodalAutoencoder(BaseLearner):
         """Every view of the model, from whichever views each row has.
 
         Returns:
-            view -> (n, ...): vectors in their own unit, pictures as uint8 (n, side, side, 3), text as which words are
-            said, hashed or by subword (n, width), sounds as log energies (n, 16, mels).
+            view -> (n, ...): vectors in their own unit, pictures as uint8 (n, side, side, 3), text as which words
+            occur, hashed or by subword (n, width), sounds as log energies (n, 16, mels).
 
         Raises:
             DataError: a row without any view. ModalityError: a view the model was not trained on.
@@ -92,7 +92,7 @@ class MultimodalAutoencoder(BaseLearner):
         return {name: self._encoders()[name].restore(raw) for name, raw in self._decoded(views).items()}
 
     def words(self, X, *, most: int = 5) -> dict[str, list[list[str]]]:
-        """The subwords most likely said, view -> for each row up to `most` of them, for views read by LSTM or
+        """The most likely subwords, view -> for each row up to `most` of them, for views read by LSTM or
         Transformer; NGrams hashes its words, which cannot be undone.
 
         Raises:
@@ -121,7 +121,7 @@ class MultimodalAutoencoder(BaseLearner):
 
         Args:
             X: n rows that are read. truth: Views of the same rows that are to come back; X itself when None. With other
-                views than X it measures what is said about views that were not there.
+                views than X it measures how well views come back that were not read.
 
         Raises:
             DataError: a row of X without any view. ModalityError: a view the model was not trained on. UsageError:
@@ -143,7 +143,7 @@ class MultimodalAutoencoder(BaseLearner):
         return shares
 
     def _raw(self, name: str, views: Views) -> np.ndarray:
-        """What decoders of a view must give back for the cells that are there, (m, p)."""
+        """What decoders of a view must give back for the cells that are present, (m, p)."""
         rows, network = np.flatnonzero(views[name].present), self._fitted()
         raw = lambda batch: {name: network.encoders[name].raw(batch.inputs[name])}  # noqa: E731
         return network.run(views[rows].select(name), raw).get(name, np.zeros((0, 1), np.float32))

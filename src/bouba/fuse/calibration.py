@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: one temperature, fitted on rows held out."""
+"""Calibrated probabilities: one temperature, fitted on rows held out."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def fit_temperature(log_p: np.ndarray, codes: np.ndarray) -> float:
     >>> round(p[0] / p.sum(), 2)
     0.7
     """
-    known = codes >= 0
-    if not known.any():
+    is_known = codes >= 0
+    if not is_known.any():
         return 1.0
-    log_p, codes = log_p[known].astype(float), codes[known]
+    log_p, codes = log_p[is_known].astype(float), codes[is_known]
 
     def cost(ln_t: float) -> float:
         return -log_softmax(log_p / np.exp(ln_t), axis=1)[np.arange(len(codes)), codes].mean()

@@ -24,7 +24,8 @@ class FusionClassifier(Fuser):
         towers: view -> encoder; a default for each kind when None.
         label: the label column; the only one, or y of fit, when None.
         fusion: how views become one vector; its `drop` hides views at random while training. None: late fusion.
-        alone: weight of each view predicting by itself besides; it keeps every tower useful where others are missing.
+        alone: weight of a second loss, each view predicting by itself; it keeps every tower useful where others are
+            missing.
         hidden: width of a hidden layer in the heads; None for linear heads.
         class_weight: None, "balanced", or class -> weight.
         smoothing: label smoothing in [0, 1).

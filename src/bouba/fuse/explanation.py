@@ -25,7 +25,7 @@ PREDICTED, TRUTH = "predicted", "truth"
 
 
 class Predictor(Protocol):
-    """What is explained: a fitted model that says what it predicts from some of the views."""
+    """A fitted model that predicts from any subset of its views."""
 
     kinds_: dict[str, str]
 
@@ -51,10 +51,10 @@ class Explanation:
     """Shapley values of views: values.sum(1) = whole - base, row by row.
 
     Args:
-        what: what the values are shares of, in words: "probability of species", "mass", ...
+        what: the quantity that the values are shares of, in words: "probability of species", "mass", ...
         views: the players. values: float64 (n, V), 0 where a row lacks the view, in the unit of `what`.
-        errors: float64 (n, V), standard errors; 0 where every subset of the views was asked.
-        present: bool (n, V). base: (n,), what is said without any view. whole: (n,), with all the row has.
+        errors: float64 (n, V), standard errors; 0 where every subset of the views was evaluated.
+        present: bool (n, V). base: (n,), the quantity without any view. whole: (n,), with all the row has.
         answers: (n,) the class that is explained in each row; None where there are no classes.
         rows: (n,) row numbers. things: (n,) names of what the rows show; equal ones are drawn together in intervals.
     """
@@ -75,18 +75,18 @@ class Explanation:
 
     def row(self, place: int) -> dict[str, float]:
         """view -> value, of the views that one row has."""
-        return {v: float(x) for v, x, here in zip(self.views, self.values[place], self.present[place]) if here}
+        return {v: float(x) for v, x, p in zip(self.views, self.values[place], self.present[place]) if p}
 
     def shares(self) -> list[Share]:
         """Each view on average over the rows that have it, the largest first; a view of no row is left out."""
-        found = [self._share(place, view) for place, view in enumerate(self.views) if self.present[:, place].any()]
-        return sorted(found, key=lambda share: -share.size)
+        shares = [self._share(place, view) for place, view in enumerate(self.views) if self.present[:, place].any()]
+        return sorted(shares, key=lambda share: -share.size)
 
     def _share(self, place: int, view: str) -> Share:
-        here = self.present[:, place]
-        values, things = self.values[here, place], self.things[here]
+        present = self.present[:, place]
+        values, things = self.values[present, place], self.things[present]
         low, high = bootstrap(np.abs(values), groups=things) if len(set(things)) > 1 else (None, None)
-        return Share(view, float(np.abs(values).mean()), low, high, float(values.mean()), int(here.sum()))
+        return Share(view, float(np.abs(values).mean()), low, high, float(values.mean()), int(present.sum()))
 
     def format(self) -> str:
         """The averages as a table, and what they mean."""
@@ -119,32 +119,32 @@ def explain(
     is predicted without any view (the shares of the classes in training, or the mean). A view that a row lacks is not
     in its game. The towers run once, the fusion once a subset of the views (fuse/shapley.py says how many).
 
-    It explains this model, not the world: two views that say the same share the credit, and a view that the model
-    learnt to overlook gets none. For pixels and words inside a view use `saliency`.
+    It explains this model, not the world: two views that carry the same information share the credit, and a view that
+    the model learnt to ignore gets none. For pixels and words inside a view use `saliency`.
 
     Args:
         model: fitted, with a Prediction in its objective: FusionClassifier, FusionRegressor, MultitaskLearner, Learner.
         X: n rows, as for `predict`.
         label: which label; the only one when None.
-        of: which class: "predicted", the one predicted from all views of the row; "truth", the one X says; or a class.
+        of: which class: "predicted", the one predicted from all views of the row; "truth", the label in X; or a class.
             A number is explained as it is.
-        orders: draw so many orders of the views instead of asking every subset; by default 64 above six views.
+        orders: draw so many orders of the views instead of evaluating every subset; by default 64 above six views.
         random_state: seed of the orders.
 
     Returns:
         Explanation; print(explanation.format()).
 
     Raises:
-        UsageError: no such label or class, or none was named where there are several. DataError: no row, or the truth
-        is asked for and a row does not have it. ModalityError: a view the model was not trained on.
+        UsageError: no such label or class, or none was named where there are several. DataError: no row, or
+        of="truth" and a row without that label. ModalityError: a view the model was not trained on.
 
     Reference: Shapley 1953; Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions (departure:
     players are views, and a view is taken away by the model's own mask instead of being replaced by others' cells).
 
     >>> from bouba.fuse import FusionClassifier
     >>> views = Views({"a": np.eye(8), "b": np.eye(8)[::-1].copy()})
-    >>> found = explain(FusionClassifier(epochs=1, dim=4).fit(views, np.arange(8) % 2), views)
-    >>> bool(np.allclose(found.values.sum(1), found.whole - found.base)), found.views
+    >>> explanation = explain(FusionClassifier(epochs=1, dim=4).fit(views, np.arange(8) % 2), views)
+    >>> bool(np.allclose(explanation.values.sum(1), explanation.whole - explanation.base)), explanation.views
     (True, ('a', 'b'))
     """
     views = as_views(X)
@@ -152,7 +152,7 @@ def explain(
         raise DataError("there is no row to explain; give one or more")
     players = [name for name in model.kinds_ if name in views.modalities] or list(views.modalities)
     game = Game.of(len(players), orders=orders, random_state=random_state)
-    subsets = [[name for name, there in zip(players, mask) if there] for mask in game.masks]
+    subsets = [[name for name, is_in in zip(players, mask) if is_in] for mask in game.masks]
     worth: list[NDArray] = []
     answers: list[NDArray] = []
     for start in range(0, len(views), ROWS):
@@ -162,9 +162,9 @@ def explain(
         values, classes = _worth(model, part, label, outputs[label], of)
         worth.append(values)
         answers += [] if classes is None else [classes]
-    named = np.concatenate(answers) if answers else None
-    what = str(label) if named is None else f"the probability of {label}"
-    return _explanation(what, game, players, np.concatenate(worth), named, views)
+    explained = np.concatenate(answers) if answers else None
+    quantity = str(label) if explained is None else f"the probability of {label}"
+    return _explanation(quantity, game, players, np.concatenate(worth), explained, views)
 
 
 def only_label(outputs: Mapping[str, np.ndarray], label: str | None) -> str:
@@ -190,7 +190,7 @@ def _worth(model: Predictor, part: Views, label: str, outputs: NDArray, of: Any)
 
 
 def codes_of(part: Views, label: str, classes: NDArray, outputs: NDArray, of: Any) -> NDArray[np.intp]:
-    """The place in `classes` of what is explained, (n,); `outputs` (n, C) says what is predicted."""
+    """The index in `classes` of the class to explain, (n,); `outputs` (n, C) are log probabilities."""
     if isinstance(of, str) and of == PREDICTED:
         return outputs.argmax(1)
     if not (isinstance(of, str) and of == TRUTH):
@@ -216,9 +216,9 @@ def explain_match(
     orders: int | None = None,
     random_state: int = 0,
 ) -> Explanation:
-    """Shapley value of each asking view for finding a row's partner among the answers of all rows.
+    """Shapley value of each query view for finding a row's partner among the answers of all rows.
 
-        v(S) = share of the other things whose answer stands behind the row's own, when the question is the mean of the
+        v(S) = share of the other things whose answer ranks below the row's own, when the query is the mean of the
         embeddings of the views in S, each of length 1 (as they are, where the model compares by dot or distance)
 
     1: the partner comes first; chance, and what no view at all is worth, is 1/2 where each thing has one answer. The
@@ -227,15 +227,15 @@ def explain_match(
 
     Args:
         model: fitted, its views in one space: CLIP, CCA, Learner(objective=InfoNCE()), ...
-        X: n rows; those that lack the answer are left out, the others are what is searched among.
-        ask: the views that ask. answer: the view that is found.
+        X: n rows; those that lack the answer are left out, the others are the gallery.
+        ask: the views that make up the query. answer: the view to retrieve.
         orders, random_state: as for `explain`.
 
     Returns:
         Explanation of the rows that have the answer.
 
     Raises:
-        UsageError: a model whose views share no space, or no view asks. ModalityError: X has no such view. DataError:
+        UsageError: a model whose views share no space, or no query view. ModalityError: X has no such view. DataError:
         fewer than two different things to find.
 
     >>> from bouba import CLIP
@@ -256,39 +256,40 @@ def explain_match(
     if len(set(views.things)) < 2:
         raise DataError(f"{len(set(views.things))} different things have view {answer!r}; finding one needs two")
     game = Game.of(len(ask), orders=orders, random_state=random_state)
-    worth = np.stack(list(map(_finds(model, views, ask, answer), game.masks)), 1)
+    worth = np.stack(list(map(_match_worth(model, views, ask, answer), game.masks)), 1)
     return _explanation(f"finding {answer}", game, ask, worth, None, views)
 
 
-def _finds(model: Any, views: Views, ask: Sequence[str], answer: str) -> Callable[[NDArray], NDArray]:
-    """mask (V,) -> for each row, the share of other things that stand behind the row's own."""
+def _match_worth(model: Any, views: Views, ask: Sequence[str], answer: str) -> Callable[[NDArray], NDArray]:
+    """mask (V,) -> for each row, the share of other things that rank below the row's own."""
     z = {name: np.asarray(values, np.float64) for name, values in model.embed(views).items()}
     compared_by = as_model(model).compared_by
-    asking = np.stack([unit_rows(z[name]) if compared_by == "cosine" else z[name] for name in ask], 1)  # (n, V, d)
-    here = np.stack([views[name].present for name in ask], 1)
+    embeddings = np.stack([unit_rows(z[name]) if compared_by == "cosine" else z[name] for name in ask], 1)  # (n, V, d)
+    present = np.stack([views[name].present for name in ask], 1)
     things = views.things
-    _, of, count = np.unique(things.astype(str), return_inverse=True, return_counts=True)
-    own = count[of]  # answers of the row's own thing
-    by_luck = (len(views) + 1) / (own + 1)  # where the first of them stands on average in a random order
+    _, thing, count = np.unique(things.astype(str), return_inverse=True, return_counts=True)
+    matches = count[thing]  # answers of the row's own thing
+    chance_rank = (len(views) + 1) / (matches + 1)  # of the first of them, on average in a random order
 
-    def finds(mask: NDArray) -> NDArray:
-        used = here & mask
-        asks = used.any(1)
-        rank = by_luck.copy()
-        if asks.any():
-            query = np.where(used[:, :, None], asking, 0).sum(1)[asks] / used.sum(1)[asks, None]
-            rank[asks] = retrieval(query, z[answer], things[asks], things, similarity=compared_by)["rank"]
-        return 1 - (rank - 1) / (len(views) - own)
+    def worth(mask: NDArray) -> NDArray:
+        used = present & mask
+        has_query = used.any(1)
+        rank = chance_rank.copy()
+        if has_query.any():
+            query = np.where(used[:, :, None], embeddings, 0).sum(1)[has_query] / used.sum(1)[has_query, None]
+            ranks = retrieval(query, z[answer], things[has_query], things, similarity=compared_by)
+            rank[has_query] = ranks["rank"]
+        return 1 - (rank - 1) / (len(views) - matches)
 
-    return finds
+    return worth
 
 
 def _explanation(
-    what: str, game: Game, players: Sequence[str], worth: NDArray, answers: NDArray | None, views: Views
+    quantity: str, game: Game, players: Sequence[str], worth: NDArray, answers: NDArray | None, views: Views
 ) -> Explanation:
     present = np.stack([views[name].present for name in players], 1)
-    values, errors = (np.where(present, found, 0.0) for found in game.values(worth))
+    values, errors = (np.where(present, numbers, 0.0) for numbers in game.values(worth))
     base, whole = (np.asarray(worth[:, place], np.float64) for place in (0, -1))
     return Explanation(
-        what, tuple(players), values, errors, present, base, whole, answers, views.rows, views.things.astype(str)
+        quantity, tuple(players), values, errors, present, base, whole, answers, views.rows, views.things.astype(str)
     )

@@ -74,9 +74,9 @@ class Fuser(BaseLearner):
         """label -> weight of its task, 1 for one that is not in it; by default nothing, and one term for all labels."""
         return {}
 
-    def _tasks(self, **reads) -> Objective:
+    def _tasks(self, **more) -> Objective:
         """The labels, predicted from the fused vector, or from each view apart."""
-        options = {"hidden": self.hidden, "smoothing": self.smoothing, **self._head_options(), **reads}
+        options = {"hidden": self.hidden, "smoothing": self.smoothing, **self._head_options(), **more}
         weights = self._label_weights()
         if not weights:
             return Objective.of(Prediction(tuple(self.labels_), **options))

@@ -1,4 +1,4 @@
-"""Which pixels and which words of a cell made the model say what it says: integrated gradients."""
+"""Which pixels and which words of a cell a prediction rests on: integrated gradients."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 STEPS = 64
 WORDS = (NGramsEncoder, SubwordEncoder)
-Says = Callable[["Batch"], Tensor]
-"""What is explained, (S,) of S copies of a row."""
+Output = Callable[["Batch"], Tensor]
+"""The number that is explained, (S,) of S copies of a row."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Saliency:
     """What the parts of a cell added: weights add up to whole - base, as far as the steps allow.
 
     Args:
-        picture: uint8 (H, W, 3), as the network sees it; None for a text.
+        picture: uint8 (H, W, 3), as the network reads it; None for a text.
         heat: float64 (H, W), what each pixel added; None for a text.
         words: (word, what it added), in order; empty for a picture.
-        whole: what is said of the cell. base: of a white picture, or a text of the same length that says nothing.
+        whole: the output for the cell. base: for a white picture, or a text of embeddings of zero.
     """
 
     picture: NDArray[np.uint8] | None
@@ -71,7 +71,7 @@ def saliency(
 
     f is the log probability of a class (before calibration) from all views of the row, or a number in its unit; the
     other views stay as they are. b is a white picture, or embeddings of zero. Weights of channels are added up, and
-    weights of n-grams or subwords over the word they belong to. `explain` says what whole views added.
+    weights of n-grams or subwords over the word they belong to. `explain` gives what whole views added.
 
     Args:
         model: fitted, with a Prediction in its objective.
@@ -85,7 +85,7 @@ def saliency(
 
     Reference: Sundararajan, Taly and Yan 2017, Axiomatic Attribution for Deep Networks; Kokhlikyan et al. 2020, Captum.
     """
-    views = _one(X, view)
+    views = _only_row(X, view)
     outputs = model.outputs(views)
     label = only_label(outputs, label)
     if outputs[label].ndim == 2:
@@ -100,7 +100,7 @@ def saliency(
 def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> Saliency:
     """What each pixel of a picture, or each word of a text, added to the similarity with another view of its row.
 
-    As `saliency`, f being the similarity that the model compares by. To ask of two cells of different rows, put them
+    As `saliency`, f being the similarity that the model compares by. For two cells of different rows, put them
     into one: Views({"image": [picture], "text": [sentence]}, kinds=...).
 
     Args:
@@ -110,7 +110,7 @@ def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> 
     Raises:
         As `saliency`; UsageError also for a model whose views share no space, or that has no network.
     """
-    views = _one(X, view)
+    views = _only_row(X, view)
     if not isinstance(model, BaseLearner) or not model.aligns:
         raise UsageError(f"a {type(model).__name__} has no trained network whose views share a space; take CLIP")
     if to == view or to not in views.modalities:
@@ -118,16 +118,16 @@ def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> 
     if not views[to].present[0]:
         raise DataError(f"the row has no {to}; choose one that has both views")
 
-    def says(batch: Batch) -> Tensor:
+    def similarity(batch: Batch) -> Tensor:
         a, b = batch.z[view], batch.z[to]
         if model.compared_by == "euclidean":
             return -torch.linalg.vector_norm(a - b, dim=1)
         return (a * b).sum(1) if model.compared_by == "dot" else F.cosine_similarity(a, b)
 
-    return _integrated(model, views, view, says, steps)
+    return _integrated(model, views, view, similarity, steps)
 
 
-def _one(X, view: str) -> Views:
+def _only_row(X, view: str) -> Views:
     views = as_views(X)
     if view not in views.modalities:
         raise ModalityError(f"no view {view!r}{nearest(view, views.modalities)}")
@@ -138,8 +138,8 @@ def _one(X, view: str) -> Views:
     return views
 
 
-def _integrated(model: Any, views: Views, view: str, says: Says, steps: int) -> Saliency:
-    """Integrated gradients of `says` for the one row, by the cell of `view`."""
+def _integrated(model: Any, views: Views, view: str, output: Output, steps: int) -> Saliency:
+    """Integrated gradients of `output` for the one row, by the cell of `view`."""
     attr = require("captum.attr", "explain")
     encoder = model._encoders()[view]
     if not isinstance(encoder, (ImageEncoder, *WORDS)):
@@ -152,11 +152,11 @@ def _integrated(model: Any, views: Views, view: str, says: Says, steps: int) -> 
     cell = inputs["pixels"].float() / 255 if isinstance(encoder, ImageEncoder) else _embedded(encoder, inputs)
     base = torch.ones_like(cell) if isinstance(encoder, ImageEncoder) else torch.zeros_like(cell)
 
-    def forward(some: Tensor) -> Tensor:
+    def forward(cells: Tensor) -> Tensor:
         """Of S cells between the base and the cell, (S,)."""
-        batch = row.map(lambda tensor: tensor.expand(len(some), *tensor.shape[1:]))
-        z = tower.projection(_features(tower, some, batch.inputs[view], batch.domain))
-        return says(model.module_.fuse(batch.replace(z={**batch.z, view: z})))
+        batch = row.map(lambda tensor: tensor.expand(len(cells), *tensor.shape[1:]))
+        z = tower.projection(_features(tower, cells, batch.inputs[view], batch.domain))
+        return output(model.module_.fuse(batch.replace(z={**batch.z, view: z})))
 
     with torch.backends.cudnn.flags(enabled=False):  # its recurrent layers have no gradient outside training
         weights = attr.IntegratedGradients(forward).attribute(cell, base, n_steps=steps, internal_batch_size=steps)
@@ -180,13 +180,13 @@ def _row(model: Any, views: Views) -> Batch:
         return model._fitted().with_every_view(batch)
 
 
-def _features(tower: Any, some: Tensor, inputs: dict[str, Tensor], domain: Tensor | None) -> Tensor:
+def _features(tower: Any, values: Tensor, inputs: dict[str, Tensor], domain: Tensor | None) -> Tensor:
     """What the encoder gives for pixels, or for embedded parts of texts, (S, width)."""
     if isinstance(tower.encoder, ImageEncoder):
-        return tower.features({"pixels": some}, domain)
+        return tower.features({"pixels": values}, domain)
     if isinstance(tower.encoder, NGramsEncoder):  # the mean over n-grams is taken here
-        some = some.sum(1) / (inputs["grams"] != 0).sum(1, keepdim=True).clamp(min=1)
-    hook = tower.encoder.embed.register_forward_hook(lambda module, given, out: some)
+        values = values.sum(1) / (inputs["grams"] != 0).sum(1, keepdim=True).clamp(min=1)
+    hook = tower.encoder.embed.register_forward_hook(lambda module, args, output: values)
     try:
         return tower.features(inputs, domain)
     finally:
@@ -200,9 +200,9 @@ def _embedded(encoder: Encoder, inputs: dict[str, Tensor]) -> Tensor:
     return F.embedding(parts.long(), table.weight).detach() * (parts != 0)[:, :, None]
 
 
-def _by_word(encoder: Encoder, cell: Any, of: Tensor, weights: NDArray) -> tuple[tuple[str, float], ...]:
+def _by_word(encoder: Encoder, cell: Any, word_numbers: Tensor, weights: NDArray) -> tuple[tuple[str, float], ...]:
     """Weights of parts (L,), added up over the word (L,) each belongs to."""
-    text, numbers = decode.text(cell), of.cpu().numpy()
+    text, numbers = decode.text(cell), word_numbers.cpu().numpy()
     if isinstance(encoder, NGramsEncoder):
         grams, owners = n_grams(text[: encoder.spec.read], encoder.spec.longest)
         words = [gram[1:-1] for gram in grams[: max(owners)]]
@@ -217,7 +217,7 @@ def _by_word(encoder: Encoder, cell: Any, of: Tensor, weights: NDArray) -> tuple
 
 
 def overlay(picture: NDArray[np.uint8], heat: NDArray, *, side: int = 256) -> bytes:
-    """A picture with its heat on it as PNG: red where pixels spoke for it, blue where they spoke against.
+    """A picture with its heat on it as PNG: red where pixels raise the output, blue where they lower it.
 
     Args:
         picture: uint8 (H, W, 3). heat: (H, W), signed. side: of the longer side in the PNG, in pixels.

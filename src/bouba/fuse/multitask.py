@@ -20,11 +20,11 @@ class MultitaskLearner(Fuser):
     Args:
         towers: view -> encoder; a default for each kind when None.
         labels: which label columns; all when None.
-        numbers: those of them that say how much, not which; when None, columns of numbers that are not all whole or
+        numbers: those of them that are quantities, not classes; when None, columns of numbers that are not all whole or
             take more than 20 values.
         fusion, alone, hidden, smoothing, calibration: as for FusionClassifier.
         weighting: "fixed" adds the tasks up, by `weights` where given; "uncertainty" learns a variance a task.
-        weights: label -> weight, 1 where not said; for weighting="fixed".
+        weights: label -> weight, 1 by default; for weighting="fixed".
         **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
 
     `predict` gives label -> (n,), `predict_proba` label -> (n, C) for classes.
@@ -33,7 +33,7 @@ class MultitaskLearner(Fuser):
 
     >>> labels = {"kind": np.arange(8) % 2, "size": np.linspace(0, 1, 8)}
     >>> views = Views({"a": np.eye(8), "b": np.eye(8)[::-1].copy()}, y=labels)
-    >>> {label: found.dtype.kind for label, found in MultitaskLearner(epochs=1).fit(views).predict(views).items()}
+    >>> {label: values.dtype.kind for label, values in MultitaskLearner(epochs=1).fit(views).predict(views).items()}
     {'kind': 'i', 'size': 'f'}
     """
 

@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 from bouba.errors import UsageError
 
-EXACT = 6  # players up to which every subset is asked
+EXACT = 6  # players up to which every subset is evaluated
 ORDERS = 64  # drawn above
 
 
 @dataclass(frozen=True)
 class Game:
-    """Which subsets of m players must be asked for their worth, and what follows for each player.
+    """The subsets of m players whose worth must be evaluated, and the Shapley values that follow.
 
         phi_i = sum over subsets S without i of |S|! (m - |S| - 1)! / m! * (v(S + i) - v(S))
 
-    which is what i adds to those who came before, averaged over all orders. The values add up to v(all) - v(none).
-    Up to six players all 2^m subsets are asked; above, orders are drawn, each with its reverse, and what is averaged is
-    what i adds in those: the sum stays exact, and each value has a standard error.
+    which is what i adds to the players before it, averaged over all orders. The values add up to v(all) - v(none).
+    Up to six players all 2^m subsets are evaluated; above, orders are drawn, each with its reverse, and the average is
+    over those: the sum stays exact, and each value has a standard error.
 
     Args:
         masks: bool (K, m), the subsets; the first is none, the last is all.
-        places: int (orders, m, 2), the mask before and after each player came; None where all 2^m are asked.
+        places: int (orders, m, 2), the mask before and after each player joins; None where all 2^m are evaluated.
 
     Reference: Shapley 1953, A value for n-person games; Castro, Gomez and Tejada 2009 for sampling orders; Mitchell,
     Cooper, Frank and Holmes 2022 for the reverse ones.
@@ -67,21 +67,21 @@ class Game:
     @classmethod
     def _in_orders(cls, orders: NDArray[np.intp]) -> Game:
         players = orders.shape[1]
-        came = np.zeros((len(orders), players + 1, players), bool)  # who is there after so many came
-        for there in range(players):
-            came[:, there + 1] = came[:, there]
-            np.put_along_axis(came[:, there + 1], orders[:, there : there + 1], True, axis=1)
-        flat = came.reshape(-1, players)
+        joined = np.zeros((len(orders), players + 1, players), bool)  # the subset after so many players of an order
+        for step in range(players):
+            joined[:, step + 1] = joined[:, step]
+            np.put_along_axis(joined[:, step + 1], orders[:, step : step + 1], True, axis=1)
+        flat = joined.reshape(-1, players)
         key = [(int(mask.sum()), tuple(mask)) for mask in flat]
-        known = {mask: place for place, mask in enumerate(sorted(set(key)))}
-        steps = np.array([known[mask] for mask in key]).reshape(len(orders), players + 1)
+        place_of_mask = {mask: place for place, mask in enumerate(sorted(set(key)))}
+        prefixes = np.array([place_of_mask[mask] for mask in key]).reshape(len(orders), players + 1)
         places = np.empty((len(orders), players, 2), np.intp)
-        for there, (before, after) in enumerate(pairwise(steps.T)):
-            places[np.arange(len(orders)), orders[:, there]] = np.stack([before, after], 1)
-        return cls(np.array([mask for _, mask in known]), places)
+        for step, (before, after) in enumerate(pairwise(prefixes.T)):
+            places[np.arange(len(orders)), orders[:, step]] = np.stack([before, after], 1)
+        return cls(np.array([mask for _, mask in place_of_mask]), places)
 
     def values(self, worth: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Shapley values (n, m) of n games, and their standard errors (n, m), 0 where all subsets were asked.
+        """Shapley values (n, m) of n games, and their standard errors (n, m), 0 where all subsets were evaluated.
 
         Args:
             worth: (n, K), v of each mask.

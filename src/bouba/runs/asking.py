@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from bouba.data.views import Views
 from bouba.errors import ModalityError, UsageError, nearest
 from bouba.runs.indexing import FUSED, found_as_rows
 from bouba.runs.methods import CLIP
+
+log = logging.getLogger("bouba")
 
 
 def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
@@ -30,7 +33,7 @@ def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
         UsageError: no such domain.
     """
     cells = query if isinstance(query, Mapping) and "array" not in query else {_kind_of(query): query}
-    if not cells:
+    if query is None or not cells or any(isinstance(cell, str) and not cell.strip() for cell in cells.values()):
         raise UsageError("say what to look for: words, a file, or a mapping from views to cells")
     columns = dict(_named_cell(model, name, cell) for name, cell in cells.items())
     kinds = {name: model.kinds_[name] for name in columns}
@@ -44,6 +47,8 @@ def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
 def _kind_of(cell: Any) -> str:
     """The kind of a bare cell."""
     if isinstance(cell, str):
+        if cell.lower().endswith(tuple(ending for endings in FILES.values() for ending in endings)):
+            log.warning("%r is read as words; for the file itself give pathlib.Path(%r)", cell, cell)
         return "text"
     if isinstance(cell, os.PathLike):
         ending = Path(cell).suffix.lower()

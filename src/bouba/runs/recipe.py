@@ -58,7 +58,7 @@ def load_recipe(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(f"no such recipe: {path}")
     try:
-        recipe = tomllib.loads(path.read_text())
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path} is not TOML: {error}") from error
     check_recipe(recipe)

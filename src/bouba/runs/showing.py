@@ -11,10 +11,10 @@ def commands_of(run: Any) -> list[str]:
     model, path = run.model, run.path
     kinds = {model.kinds_[view] for view in model.searchable}
     query = "WORDS" if "text" in kinds else "--image FILE" if "image" in kinds else None
-    lines = [f"report: {path / 'report.html'}"]
+    lines = [f"report: {path / 'report.html'}"] * (path / "report.html").exists()
     lines += [f"predict: bouba predict {path} TABLE"] * model.predicts
     lines += [f"translate: bouba translate {path} TABLE -o FOLDER"] * model.translates
-    return lines + ([f"search: bouba search {path} {query}"] if query else [])
+    return lines + ([f"search: bouba search {path} {query}"] if query and (path / "index").exists() else [])
 
 
 def as_html(run: Any) -> str:

@@ -149,7 +149,7 @@ class Index:
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
     ) -> None:
-        """Append rows, in one step for readers; a row number that is there already is replaced, all its
+        """Append rows, in one step for readers; a row number that the index has already is replaced, all its
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
         and a column that is left out is None. A new view is welcome, a new column is refused.
         """
@@ -186,6 +186,11 @@ class Index:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(column.name for column in self._state.columns)
+
+    def parsed(self, name: str, text: str) -> str | int | float | bool:
+        """A value of a column, written as text; the text itself where the column holds text, or is not there."""
+        column = next((column for column in self._state.columns if column.name == name), None)
+        return text if column is None else column.parsed(text)
 
     @property
     def dim(self) -> int:

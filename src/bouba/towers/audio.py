@@ -31,7 +31,7 @@ def log_mel(samples: np.ndarray, rate: int, mels: int) -> Tensor:
         E_tm = log(1e-8 + sum_k filter_mk |X_tk|^2 / sum_n window_n^2),   X_t the Fourier transform of frame t
 
     Frames lie wholly within the sound, and a sound shorter than a frame is filled up with silence: nothing depends on
-    what lies beside it in a batch.
+    what else is in its batch.
 
     Args:
         samples: float32 (n,). rate: of them, in Hz. mels: how many bands.
@@ -158,7 +158,7 @@ class CRNN(EncoderSpec):
     """Three convolutions over log-mel energies, a bidirectional GRU over time, mean- and max-pooled.
 
     Args:
-        rate: samples a second in Hz that every sound is resampled to; half of it is the highest frequency heard.
+        rate: samples a second in Hz that every sound is resampled to; half of it is the highest frequency kept.
         seconds: read of a sound from its start; the rest is cut.
         mels: bands of the spectrum.
         channels: of the first convolution; each of the two others doubles them.

@@ -101,9 +101,9 @@ def configured(config: Mapping[str, Any]) -> nn.Module:
         config: what `config_of` gave.
     """
     transformers = require("transformers", "pretrained")
-    made = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
+    settings = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
     with quiet():
-        return transformers.AutoModel.from_config(made, dtype=torch.float32).eval()
+        return transformers.AutoModel.from_config(settings, dtype=torch.float32).eval()
 
 
 def pretrained(folder: Path) -> tuple[nn.Module, bool]:
@@ -124,9 +124,9 @@ def pretrained(folder: Path) -> tuple[nn.Module, bool]:
     missing = {name for name in info["missing_keys"] if name.split(".")[-1] not in NEVER_USED}
     no_pooler = {name for name in missing if "pooler." in name}
     if missing - no_pooler:
-        some = ", ".join(sorted(missing - no_pooler)[:3])
+        examples = ", ".join(sorted(missing - no_pooler)[:3])
         raise DataError(
-            f"{folder} lacks {len(missing - no_pooler)} weights of its architecture ({some}, ...); "
+            f"{folder} lacks {len(missing - no_pooler)} weights of its architecture ({examples}, ...); "
             f"copy the checkpoint again, or take train='scratch' to start from random weights"
         )
     return model.eval(), not no_pooler
@@ -144,7 +144,7 @@ def config_of(settings) -> dict[str, Any]:
 
 @torch.inference_mode()
 def usual_pooling(model: Any, kind: str, inputs: Mapping[str, Tensor], pooler: bool) -> str:
-    """What is pooled unless somebody says so: see Pretrained.
+    """The default pooling: see Pretrained.
 
     Args:
         model: any. kind: of what it reads. inputs: one row, to see what comes out. pooler: whether it has the weights
@@ -161,7 +161,7 @@ def usual_pooling(model: Any, kind: str, inputs: Mapping[str, Tensor], pooler: b
 
 
 def with_lora(backbone: Backbone, rank: int) -> None:
-    """Freeze the network and put low-rank adapters beside each of its linear layers, in place.
+    """Freeze the network and put low-rank adapters in parallel with each of its linear layers, in place.
 
     Raises:
         UsageError: it has no linear layer.
@@ -177,6 +177,6 @@ def with_lora(backbone: Backbone, rank: int) -> None:
 
 
 def fill(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
-    """Copy pretrained weights into a network that may have adapters, which keep their own."""
+    """Copy pretrained weights into a network that may have adapters, whose weights stay."""
     filled = {name: name.replace(".base_layer.", ".") for name in backbone.state_dict()}
     backbone.load_state_dict({name: weights[plain] for name, plain in filled.items() if plain in weights}, strict=False)

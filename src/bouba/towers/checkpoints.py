@@ -1,4 +1,4 @@
-"""Where the files of a pretrained network lie, and what they say about it."""
+"""Where the files of a pretrained network lie, and what they record about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bouba.errors import DataError, UsageError, require
 TWO_TOWERS = ("CLIPConfig", "ChineseCLIPConfig")  # one checkpoint, a tower for pictures and one for texts
 READS = {"input_ids": "text", "pixel_values": "image", "input_values": "audio"}
 FILES = ("*.json", "*.txt", "*.model", "model*.safetensors")
-OLD_FILES = ("pytorch_model*.bin",)  # where nobody wrote safetensors
+OLD_FILES = ("pytorch_model*.bin",)  # of repositories without safetensors
 WEIGHTS = ("*.safetensors", "*.bin")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 PATIENCE = 5.0  # seconds until the hub must have answered
@@ -62,7 +62,7 @@ def _snapshot(hub, name: str, revision: str | None, files: tuple[str, ...], *, c
 
 @contextmanager
 def _quiet_hub(hub) -> Iterator[None]:
-    """Without warnings about each attempt; the error says it once."""
+    """Without warnings about each attempt; the error has the reason."""
     before = hub.logging.get_verbosity()
     hub.logging.set_verbosity_error()
     try:
@@ -107,7 +107,7 @@ def kinds_of(model_type: str | None, checkpoint: str) -> tuple[str, ...]:
         model_type: as in config.json. checkpoint: its name in messages.
 
     Raises:
-        UsageError: transformers does not know it, or it is of a sort that is not read here.
+        UsageError: transformers does not know it, or it is of a type that is not supported.
     """
     transformers = require("transformers", "pretrained")
     if has_two_towers(model_type):

@@ -33,7 +33,7 @@ def content_key(kind: str, cell) -> bytes:
 
 
 def digest(parts: Iterable[bytes]) -> bytes:
-    """A digest of byte strings that tells where one ends: ("ab", "c") is not ("a", "bc")."""
+    """A digest of byte strings that keeps their boundaries: ("ab", "c") is not ("a", "bc")."""
     hashed = blake2b(digest_size=DIGEST)
     for part in parts:
         hashed.update(len(part).to_bytes(8, "little"))

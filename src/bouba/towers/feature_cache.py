@@ -18,7 +18,7 @@ import numpy as np
 
 log = logging.getLogger("bouba")
 WAIT = 60.0  # seconds for another process to finish its batch
-ASKED_AT_ONCE = 500  # keys in one question; SQLite takes 999 everywhere
+KEYS_AT_ONCE = 500  # in one query; SQLite takes 999 everywhere
 
 
 def cache_folder() -> Path:
@@ -32,7 +32,7 @@ def cache_folder() -> Path:
 class FeatureCache:
     """Rows of float32 (width,) by key. Nothing is held in memory; each call opens the file and closes it.
 
-    Where the file cannot be read or written (a disk that is full or read-only, a damaged file) it says so once in the
+    Where the file cannot be read or written (a disk that is full or read-only, a damaged file) it warns once in the
     log and behaves as if it were empty: features are then computed again.
 
     Args:
@@ -47,32 +47,32 @@ class FeatureCache:
         self._warned = False
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """key -> features (width,) of the keys that are there."""
+        """key -> features (width,) of the keys that are stored."""
         stored: dict[bytes, np.ndarray] = {}
 
-        def look(db: sqlite3.Connection) -> None:
-            for start in range(0, len(keys), ASKED_AT_ONCE):
-                some = keys[start : start + ASKED_AT_ONCE]
-                marks = ",".join("?" * len(some))
-                for key, values in db.execute(f"SELECT key, features FROM cells WHERE key IN ({marks})", some):
+        def select(db: sqlite3.Connection) -> None:
+            for start in range(0, len(keys), KEYS_AT_ONCE):
+                batch = keys[start : start + KEYS_AT_ONCE]
+                marks = ",".join("?" * len(batch))
+                for key, values in db.execute(f"SELECT key, features FROM cells WHERE key IN ({marks})", batch):
                     stored[key] = np.frombuffer(values, np.float32)
 
         if self.file.exists():
-            self._with(look)
+            self._with(select)
         return {key: values for key, values in stored.items() if len(values) == self.width}
 
     def write(self, features: Mapping[bytes, np.ndarray]) -> None:
-        """Keep some rows, all of them or none; those that are there already stay."""
+        """Keep some rows, all of them or none; those that are stored already stay."""
         rows = [(key, np.asarray(values, np.float32).tobytes()) for key, values in features.items()]
 
-        def keep(db: sqlite3.Connection) -> None:
+        def insert(db: sqlite3.Connection) -> None:
             with db:  # one transaction
                 db.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?)", rows)
 
-        self._with(keep)
+        self._with(insert)
 
     def _with(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Do something with the open file; where it cannot be used, say so once."""
+        """Do something with the open file; where it cannot be used, warn once."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.file, timeout=WAIT)) as db:

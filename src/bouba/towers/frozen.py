@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ log = logging.getLogger("bouba")
 MEASURED = 512  # cells that mean and scale are measured on
 LEAST = 0.01  # of the usual scale: a feature that hardly varies is not blown up
 BATCH = 32  # cells that go through the network at once; a run that is killed loses no more
-SAY_EVERY = 10.0  # seconds
+REPORT_EVERY = 10.0  # seconds
 
 
 class Frozen(Encoder):
@@ -38,7 +38,7 @@ class Frozen(Encoder):
     standardised over their numbers.
 
     Args:
-        inner: what encodes. It is left without gradients.
+        inner: the encoder. It is left without gradients.
         kind: of the cells.
         facts: all that the features depend on besides the weights, as plain JSON.
         moments: what `measured` gave; None standardises nothing.
@@ -78,10 +78,10 @@ class Frozen(Encoder):
         store = FeatureCache(self.fingerprint(), self.width) if self.cache else None
         features_by_key = {} if store is None else store.read(list(dict.fromkeys(keys)))
         todo = {key: cell for key, cell in zip(keys, cells, strict=True) if key not in features_by_key}
-        with _on_accelerator(self.inner) if len(todo) > BATCH else _as_it_is():
-            for some in self._batches(todo):
-                features = self._encode(list(some.values()))
-                new = dict(zip(some, features, strict=True))
+        with _on_accelerator(self.inner) if len(todo) > BATCH else nullcontext():
+            for batch in self._batches(todo):
+                features = self._encode(list(batch.values()))
+                new = dict(zip(batch, features, strict=True))
                 if store is not None:
                     store.write(new)
                 features_by_key |= new
@@ -91,10 +91,10 @@ class Frozen(Encoder):
         """BATCH cells at a time, texts of about the same length together, since they are padded to the longest."""
         keys = sorted(todo, key=lambda key: len(str(todo[key]))) if self.kind == "text" else list(todo)
         for start in range(0, len(keys), BATCH):
-            some = keys[start : start + BATCH]
-            yield {key: todo[key] for key in some}
-            self._encoded += len(some)
-            if time.monotonic() - self._reported_at > SAY_EVERY:
+            batch = keys[start : start + BATCH]
+            yield {key: todo[key] for key in batch}
+            self._encoded += len(batch)
+            if time.monotonic() - self._reported_at > REPORT_EVERY:
                 log.info("encoded %d cells (%s) so far", self._encoded, self.kind)
                 self._reported_at = time.monotonic()
 
@@ -114,13 +114,13 @@ class Frozen(Encoder):
         state = self.inner.state_dict(keep_vars=True)
         stamp = tuple(tensor._version for tensor in state.values())
         if self._network[0] != stamp:
-            self._network = (stamp, digest(_spelled(self.facts, state)).hex())
+            self._network = (stamp, digest(_as_bytes(self.facts, state)).hex())
         return self._network[1]
 
     def measured(self, cells: Sequence, random_state: int) -> dict[str, list[float]]:
         """Mean and standard deviation of each feature over MEASURED of the cells, as plain JSON."""
-        some = np.random.default_rng(random_state).permutation(len(cells))[:MEASURED]
-        features = self.prepare([cells[i] for i in sorted(some)])["features"].double()
+        sample = np.random.default_rng(random_state).permutation(len(cells))[:MEASURED]
+        features = self.prepare([cells[i] for i in sorted(sample)])["features"].double()
         scale = features.std(0, correction=0)
         usual = float(scale.square().mean().sqrt())
         return {"mean": features.mean(0).tolist(), "scale": scale.clamp(min=LEAST * usual if usual else 1.0).tolist()}
@@ -132,7 +132,7 @@ class Frozen(Encoder):
         return (features - self.mean) / self.scale
 
 
-def _spelled(facts: Mapping[str, Any], state: Mapping[str, Tensor]) -> Iterator[bytes]:
+def _as_bytes(facts: Mapping[str, Any], state: Mapping[str, Tensor]) -> Iterator[bytes]:
     """Facts and tensors as bytes, one after the other."""
     yield json.dumps(facts, sort_keys=True).encode()
     for name, tensor in state.items():
@@ -148,8 +148,8 @@ def _device_of(network: nn.Module) -> torch.device:
 @contextmanager
 def _on_accelerator(network: nn.Module) -> Iterator[None]:
     """Inside, the network is on the GPU if there is one; features are computed before training moves it there."""
-    home = _device_of(network)
-    if home.type != "cpu" or not torch.cuda.is_available():
+    device = _device_of(network)
+    if device.type != "cpu" or not torch.cuda.is_available():
         yield
         return
     with torch.inference_mode(False):  # buffers moved in inference mode would be inference tensors for good
@@ -158,9 +158,4 @@ def _on_accelerator(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         with torch.inference_mode(False):
-            network.to(home)
-
-
-@contextmanager
-def _as_it_is() -> Iterator[None]:
-    yield
+            network.to(device)

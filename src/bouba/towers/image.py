@@ -143,8 +143,8 @@ class ImageSpec(EncoderSpec):
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         if self.components is None:
             return {}
-        some = np.random.default_rng(random_state).permutation(len(cells))[:MEASURED]
-        pixels = squares([cells[i] for i in sorted(some)], self.size, crop=self.crop)
+        sample = np.random.default_rng(random_state).permutation(len(cells))[:MEASURED]
+        pixels = squares([cells[i] for i in sorted(sample)], self.size, crop=self.crop)
         return measure(thumbnails(pixels, self.thumbnail).numpy(), self.components, random_state=random_state)
 
     def build(self, learned: Learned) -> ImageEncoder:
@@ -188,8 +188,8 @@ class VGG(ImageSpec):
     """Three stacks of two 3 x 3 convolutions, each ending in max-pooling, instead of strides. Features: (B, 16 *
     channels).
 
-    Every stack sees its maps in full before it halves them: about three times the work of ConvNet, for details that a
-    stride would skip.
+    Every stack convolves its maps in full before it halves them: about three times the work of ConvNet, for details
+    that a stride would skip.
 
     Reference: Simonyan & Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition.
     Departures: BatchNorm, mean- and max-pooling instead of fully connected layers, seven convolutions.

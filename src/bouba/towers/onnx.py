@@ -57,17 +57,17 @@ class OnnxEncoder(Encoder):
     def forward(self, **inputs: Tensor) -> Tensor:
         device = next(iter(inputs.values())).device
         inputs = {name: tensor.cpu() for name, tensor in inputs.items()}
-        fed, real = self._fed(inputs)
+        feeds, real = self._feeds(inputs)
         if self._session is None:
             self._session = session(self.file.cpu().numpy().tobytes(), "the ONNX file of this model")
-        steps = range(len(next(iter(fed.values())))) if self.learned["one_by_one"] else [slice(None)]
+        steps = range(len(next(iter(feeds.values())))) if self.learned["one_by_one"] else [slice(None)]
         outputs = []
         for step in steps:
-            some = {name: a[step] if isinstance(step, slice) else a[step : step + 1] for name, a in fed.items()}
-            outputs.append(self._session.run([self.learned["output"]], some)[0])
+            part = {name: a[step] if isinstance(step, slice) else a[step : step + 1] for name, a in feeds.items()}
+            outputs.append(self._session.run([self.learned["output"]], part)[0])
         return self._pooled(torch.from_numpy(np.concatenate(outputs)).float(), real).to(device)
 
-    def _fed(self, inputs: dict[str, Tensor]) -> tuple[dict[str, np.ndarray], Tensor | None]:
+    def _feeds(self, inputs: dict[str, Tensor]) -> tuple[dict[str, np.ndarray], Tensor | None]:
         """What the session takes, by name, and bool (B, L) of the real tokens of texts."""
         kind, real = self.learned["kind"], None
         if kind == "text":
@@ -75,16 +75,17 @@ class OnnxEncoder(Encoder):
             if self.learned["padded"]:
                 tokens = torch.nn.functional.pad(tokens, (0, self.learned["longest"] - tokens.shape[1]))
             real = torch.arange(tokens.shape[1]) < inputs["lengths"][:, None]
-            made = [tokens * real, real.long(), torch.zeros_like(tokens)]
-            which = {"tokens": 0, "mask": 1, "types": 2}
-            fed = {name: made[which[_role(name)]] for name in self.learned["inputs"]}
+            by_role = {"tokens": tokens * real, "mask": real.long(), "types": torch.zeros_like(tokens)}
+            feeds = {name: by_role[_role(name)] for name in self.learned["inputs"]}
         elif kind == "image":
             pixels = self.read.normalised(inputs["pixels"])
-            fed = dict.fromkeys(self.learned["inputs"], pixels.permute(0, 2, 3, 1) if self.learned["last"] else pixels)
+            feeds = dict.fromkeys(
+                self.learned["inputs"], pixels.permute(0, 2, 3, 1) if self.learned["last"] else pixels
+            )
         else:
-            fed = dict.fromkeys(self.learned["inputs"], next(iter(inputs.values())))
+            feeds = dict.fromkeys(self.learned["inputs"], next(iter(inputs.values())))
         dtypes = self.learned["inputs"]
-        return {name: np.ascontiguousarray(t.numpy(), dtype=dtypes[name]) for name, t in fed.items()}, real
+        return {name: np.ascontiguousarray(t.numpy(), dtype=dtypes[name]) for name, t in feeds.items()}, real
 
     def _pooled(self, states: Tensor, real: Tensor | None) -> Tensor:
         if states.dim() == 4:
@@ -115,10 +116,10 @@ class Onnx(EncoderSpec):
         output: name of the output that holds the features; None takes the first. Outputs (B, L, d) are pooled over
             real tokens, (B, d, h, w) over places.
         pooling: "mean", "cls" (the first) or "max".
-        size: side of pictures in pixels; None as the file says, else 224.
+        size: side of pictures in pixels; None as in the file, else 224.
         mean, std: pictures are (x - mean) / std, x in [0, 1]; by default those of ImageNet.
         tokenizer: a tokenizer.json; None takes the one beside the file.
-        longest: tokens read of a text; None as the file says, else 512.
+        longest: tokens read of a text; None as in the file, else 512.
         rate, seconds: of sounds, in Hz and from their start.
         cache: keep features on disk.
 

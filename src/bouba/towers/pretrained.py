@@ -33,7 +33,7 @@ from bouba.towers.tower import Encoder, EncoderSpec, Learned
 
 WAYS = ("frozen", "finetune", "scratch")
 SMALL_STEPS = 0.02  # of the learning rate of towers from scratch, 2e-3: fine-tuning takes about 4e-5
-TOKENS, SIDE = 128, 224  # read of a text, and side of a picture, where an architecture alone does not say
+TOKENS, SIDE = 128, 224  # read of a text, and side of a picture, where an architecture alone sets none
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Pretrained(EncoderSpec):
     wav2vec 2.0, HuBERT, AST, or one tower of a whole CLIP.
 
     With train="frozen" each cell passes the network once, and its features are kept on disk: an epoch then costs what
-    training the projection costs. Take "finetune" where the data are many or unlike what the network has seen, with
-    `lora` where memory is short; and a small tower from scratch (NGrams, ConvNet, CRNN) where neither pays.
+    training the projection costs. Take "finetune" where the data are many or unlike what the network was trained on,
+    with `lora` where memory is short; and a small tower from scratch (NGrams, ConvNet, CRNN) where neither pays.
 
     A directory is read without a network. The saved model holds all that is needed: weights, architecture, tokenizer,
     the preparation of pictures and sounds. It loads where the checkpoint is not.
 
-    What is pooled if `pooling` is None: of texts what sentence-transformers' 1_Pooling says, else the mean over real
+    What is pooled if `pooling` is None: of texts what sentence-transformers' 1_Pooling names, else the mean over real
     tokens; of CLIP the projection into its shared space; of others the model's own pooler where it has one and the
     checkpoint holds its weights, else the first state (image transformers) or the mean (sounds, feature maps). Dense
     and Normalize modules of sentence-transformers are left out: the projection behind the tower is learnt.
@@ -65,7 +65,7 @@ class Pretrained(EncoderSpec):
             tokenizer learns subwords from the data, "vocab_size" of them at most.
         longest: tokens read of a text, specials included; None reads what the checkpoint can take.
         seconds: read of a sound from its start.
-        size: side of pictures in pixels; None as the checkpoint says. Only convolutional networks take any.
+        size: side of pictures in pixels; None as in the checkpoint. Only convolutional networks take any.
         augment: random changes of pictures while training; not for frozen networks, whose features are computed once.
         lora: rank of the adapters (extra `lora`): with train="finetune" they learn and all else is frozen.
         lr_scale: share of the learning rate; None is 0.02 for "finetune", 1 for adapters and "scratch".
@@ -75,7 +75,7 @@ class Pretrained(EncoderSpec):
         UsageError: arguments that do not fit together. DataError: on fitting, a checkpoint that cannot be used.
 
     Reference: Reimers & Gurevych 2019, Sentence-BERT (mean pooling); Radford et al. 2021, CLIP; Hu et al. 2022, LoRA
-    (alpha = 2 r, beside every linear layer).
+    (alpha = 2 r, parallel to every linear layer).
 
     >>> Pretrained("bert", train="scratch", config={"hidden_size": 32, "num_attention_heads": 2}).on("text").kind
     'text'

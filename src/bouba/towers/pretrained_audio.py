@@ -23,10 +23,10 @@ WAVES = "Wav2Vec2FeatureExtractor"
 
 
 def sound_facts(folder: Path) -> dict[str, Any]:
-    """How a checkpoint wants its sounds, as plain JSON: the settings of its feature extractor, with all defaults.
+    """How a checkpoint prepares sounds, as plain JSON: the settings of its feature extractor, with all defaults.
 
     Raises:
-        DataError: no description, or one of a sort not known here.
+        DataError: no description, or one of a type that is not supported.
     """
     settings = read_json(folder / "preprocessor_config.json")
     settings = settings or read_json(folder / "processor_config.json").get("feature_extractor", {})
@@ -52,7 +52,7 @@ class Waves:
     def __init__(self, rate: int, seconds: float, *, normalise: bool):
         self.rate, self.seconds, self.normalise = rate, seconds, normalise
 
-    def hear(self, cell) -> np.ndarray:
+    def samples(self, cell) -> np.ndarray:
         """Samples (n,) of one cell."""
         samples = decode.audio(cell, self.rate, seconds=self.seconds)[: round(self.seconds * self.rate)]
         if self.normalise:
@@ -61,10 +61,10 @@ class Waves:
 
     def __call__(self, cells: Sequence) -> dict[str, Tensor]:
         with ThreadPoolExecutor(4) as pool:
-            heard = list(pool.map(self.hear, cells))
-        lengths = torch.tensor([len(samples) for samples in heard])
-        waves = torch.zeros(len(heard), int(lengths.max()))
-        for row, samples in zip(waves, heard, strict=True):
+            sounds = list(pool.map(self.samples, cells))
+        lengths = torch.tensor([len(samples) for samples in sounds])
+        waves = torch.zeros(len(sounds), int(lengths.max()))
+        for row, samples in zip(waves, sounds, strict=True):
             row[: len(samples)] = torch.from_numpy(samples)
         return {"waves": waves, "lengths": lengths}
 
@@ -78,24 +78,25 @@ class Spectrograms:
 
     def __call__(self, cells: Sequence) -> dict[str, Tensor]:
         with ThreadPoolExecutor(4) as pool:
-            heard = list(pool.map(lambda cell: decode.audio(cell, self.rate, seconds=self.seconds), cells))
+            sounds = list(pool.map(lambda cell: decode.audio(cell, self.rate, seconds=self.seconds), cells))
         short = round(SHORTEST * self.rate)
-        heard = [np.pad(samples, (0, max(0, short - len(samples)))) for samples in heard]
-        made = self.extractor(heard, sampling_rate=self.rate, return_tensors="np")
-        return {"energies": torch.from_numpy(np.asarray(made["input_values"], np.float32))}
+        sounds = [np.pad(samples, (0, max(0, short - len(samples)))) for samples in sounds]
+        extracted = self.extractor(sounds, sampling_rate=self.rate, return_tensors="np")
+        return {"energies": torch.from_numpy(np.asarray(extracted["input_values"], np.float32))}
 
 
 class PretrainedAudio(PretrainedEncoder):
     """Sounds -> waves (B, n) and lengths (B,), or energies (B, frames, mels) -> features (B, width).
 
-    Waves of different lengths pass apart: some of these networks normalise over time, and would hear the padding.
+    Waves of different lengths pass apart: some of these networks normalise over time, and padding would change their
+    features.
     """
 
     def __init__(self, backbone: Backbone, facts: dict[str, Any], seconds: float):
         sound = facts["sound"]
-        drawn = sound["feature_extractor_type"] == SPECTROGRAMS
+        is_spectrogram = sound["feature_extractor_type"] == SPECTROGRAMS
         waves = Waves(sound["sampling_rate"], seconds, normalise=sound["do_normalize"])
-        super().__init__(backbone, Spectrograms(sound, seconds) if drawn else waves, facts["width"])
+        super().__init__(backbone, Spectrograms(sound, seconds) if is_spectrogram else waves, facts["width"])
 
     def model_inputs(self, **inputs: Tensor) -> Inputs:
         """Waves must be of one length."""
@@ -110,8 +111,8 @@ class PretrainedAudio(PretrainedEncoder):
         features = None
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero(as_tuple=True)[0]
-            some = self.backbone(self.model_inputs(**{name: tensor[rows] for name, tensor in inputs.items()}))
-            features = some.new_zeros((len(lengths), some.shape[1])) if features is None else features
-            features = features.index_put((rows,), some)
+            part = self.backbone(self.model_inputs(**{name: tensor[rows] for name, tensor in inputs.items()}))
+            features = part.new_zeros((len(lengths), part.shape[1])) if features is None else features
+            features = features.index_put((rows,), part)
         assert features is not None, "a batch has a row"
         return features

@@ -26,14 +26,14 @@ def picture_facts(folder: Path, size: int | None) -> dict[str, Any]:
     """How a checkpoint wants its pictures, as plain JSON.
 
     Args:
-        folder: of the checkpoint. size: side in pixels, other than it says; None for what it says.
+        folder: of the checkpoint. size: side in pixels, None as in the checkpoint.
 
     Returns:
         resize (the shorter side, or [height, width], or None), crop ([height, width] or None), resample
         (PIL's number), factor and offset (x * factor - offset of bytes x), mean and std (a channel).
 
     Raises:
-        DataError: no description, or one that asks for steps not known here.
+        DataError: no description, or one with steps that are not supported.
     """
     settings = read_json(folder / "preprocessor_config.json")
     settings = settings or read_json(folder / "processor_config.json").get("image_processor", {})

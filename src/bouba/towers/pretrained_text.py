@@ -17,7 +17,7 @@ from bouba.towers.checkpoints import has_tokenizer, quiet, read_json
 from bouba.towers.text import subwords
 from bouba.towers.tower import stack
 
-MOST = 512  # tokens, where nothing else says so
+MOST = 512  # tokens, where the checkpoint sets no limit
 SPECIAL = 2  # places that some position tables keep for themselves
 SENTENCE_POOLINGS = {
     "pooling_mode_mean_tokens": "mean",
@@ -30,7 +30,7 @@ def tokenizer_facts(folder: Path, places: int | None, longest: int | None) -> di
     """The tokenizer of a checkpoint as plain JSON: itself, the token that pads, and how many tokens it reads.
 
     Args:
-        folder: of the checkpoint. places: positions that the network knows, if it says so. longest: tokens to read.
+        folder: of the checkpoint. places: positions of the network, where it names a number. longest: tokens to read.
 
     Raises:
         DataError: there is none, or one that cannot be written as JSON.
@@ -45,8 +45,8 @@ def tokenizer_facts(folder: Path, places: int | None, longest: int | None) -> di
     except Exception as error:  # each tokenizer fails in its own way
         raise DataError(f"cannot use the tokenizer in {folder} ({error!s:.150}); save a fast one there") from error
     sentence = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
-    known = [n for n in (sentence, tokenizer.model_max_length) if n and n < 1e6]
-    limit = min(*known, places or MOST) if known else min(MOST, (places or MOST + SPECIAL) - SPECIAL)
+    limits = [n for n in (sentence, tokenizer.model_max_length) if n and n < 1e6]
+    limit = min(*limits, places or MOST) if limits else min(MOST, (places or MOST + SPECIAL) - SPECIAL)
     return {"tokenizer": written, "pad": tokenizer.pad_token_id or 0, "longest": min(limit, longest or limit)}
 
 
@@ -56,10 +56,10 @@ def learnt_tokenizer_facts(texts: Sequence[str], vocabulary: int, longest: int) 
 
 
 def sentence_pooling(folder: Path) -> str | None:
-    """How sentence-transformers pools this checkpoint; None where it does not say.
+    """How sentence-transformers pools this checkpoint; None where its files do not tell.
 
     Raises:
-        DataError: in a way that is not known here.
+        DataError: in a way that is not supported.
     """
     pooling = read_json(folder / "1_Pooling" / "config.json")
     if not pooling:
@@ -69,8 +69,8 @@ def sentence_pooling(folder: Path) -> str | None:
     )
     ways = [SENTENCE_POOLINGS.get(way, way) for way in ways if way != "include_prompt"]
     if len(ways) != 1 or ways[0] not in SENTENCE_POOLINGS.values():
-        known = "', '".join(SENTENCE_POOLINGS.values())
-        raise DataError(f"{folder} pools by {' and '.join(ways)}; give pooling= one of '{known}'")
+        poolings = "', '".join(SENTENCE_POOLINGS.values())
+        raise DataError(f"{folder} pools by {' and '.join(ways)}; give pooling= one of '{poolings}'")
     return ways[0]
 
 
@@ -85,8 +85,8 @@ class Tokens:
         self.tokenizer.enable_truncation(longest)
 
     def __call__(self, cells: Sequence) -> dict[str, Tensor]:
-        found = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
-        tokens = [torch.tensor(each.ids or [0]) for each in found]
+        encodings = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
+        tokens = [torch.tensor(encoding.ids or [0]) for encoding in encodings]
         return {"tokens": stack(tokens).int(), "lengths": torch.tensor([len(row) for row in tokens])}
 
 

@@ -38,12 +38,14 @@ class TabularEncoder(Encoder):
         super().__init__()
         self.spec = spec
         self.numbers: dict[str, tuple[float, float]] = learned["numbers"]
-        self.classes = {name: {c: KNOWN + i for i, c in enumerate(known)} for name, known in learned["classes"].items()}
+        self.classes = {
+            name: {c: KNOWN + i for i, c in enumerate(categories)} for name, categories in learned["classes"].items()
+        }
         self.silent = set(learned["silent"])
         sizes = [KNOWN + len(codes) for codes in self.classes.values()]
         self.register_buffer("offsets", torch.tensor([0, *sizes]).cumsum(0)[: len(sizes)], persistent=False)
         self.embed = nn.Embedding(sum(sizes), spec.embedding)
-        with torch.no_grad():  # what training never showed says nothing
+        with torch.no_grad():  # these may never occur in training
             self.embed.weight[torch.cat([self.offsets + MISSING, self.offsets + UNKNOWN])] = 0.0
         whole = torch.tensor([name not in learned["gaps"] for name in (*self.numbers, *self.classes)])
         self.register_buffer("whole", whole, persistent=False)
@@ -65,7 +67,7 @@ class TabularEncoder(Encoder):
         }
 
     def _row(self, cell) -> Mapping[str, float | str]:
-        """What is there of a cell. DataError for a column the model was not trained on."""
+        """The columns that a cell has. DataError for a column the model was not trained on."""
         if not isinstance(cell, Mapping):
             if self.classes or np.shape(cell) != (len(self.numbers),):
                 names = ", ".join([*self.numbers, *self.classes])
@@ -74,10 +76,10 @@ class TabularEncoder(Encoder):
                 )
             return dict(zip(self.numbers, map(float, cell)))  # numbers without a gap are read as vectors
         row = decode.record(cell)
-        known: set[str] = {*self.numbers, *self.classes, *self.silent}
-        strange = next((name for name in row if name not in known), None)
-        if strange is not None:
-            raise DataError(f"the model has no column {strange!r} of a table{nearest(strange, known)}")
+        column_names: set[str] = {*self.numbers, *self.classes, *self.silent}
+        unknown = next((name for name in row if name not in column_names), None)
+        if unknown is not None:
+            raise DataError(f"the model has no column {unknown!r} of a table{nearest(unknown, column_names)}")
         return row
 
     def _number(self, row: Mapping[str, float | str], name: str) -> float:
@@ -98,16 +100,16 @@ class TabularEncoder(Encoder):
         if spec.noise:
             values = values + spec.noise * torch.randn_like(values)
         if spec.drop:
-            luck = torch.rand(len(values), len(self.whole), device=values.device)
-            gone = (luck < spec.drop) & self.whole  # (B, N + C)
+            uniform = torch.rand(len(values), len(self.whole), device=values.device)
+            gone = (uniform < spec.drop) & self.whole  # (B, N + C)
             blank = blank | gone[:, : values.shape[1]]
             codes = codes.masked_fill(gone[:, values.shape[1] :], MISSING)
         return {"values": values, "blank": blank, "codes": codes}
 
     def raw(self, inputs: Inputs) -> Tensor:
         places = [
-            F.one_hot(codes, KNOWN + len(known))[:, KNOWN:] * len(known) ** 0.5
-            for codes, known in zip(inputs["codes"].T, self.classes.values())
+            F.one_hot(codes, KNOWN + len(categories))[:, KNOWN:] * len(categories) ** 0.5
+            for codes, categories in zip(inputs["codes"].T, self.classes.values())
         ]
         return torch.cat([inputs["values"].masked_fill(inputs["blank"], 0.0), *places], 1)
 
@@ -118,9 +120,9 @@ class TabularEncoder(Encoder):
 
 def _masked(columns: Sequence[Tensor], share: float) -> list[Tensor]:
     """Columns (B, n) in which a share of the places is replaced by the same place of a random row, alike in each."""
-    luck = torch.rand(columns[0].shape, device=columns[0].device)
-    others = torch.rand_like(luck).argsort(0)  # a permutation of the rows for each place
-    return [column.gather(0, others).where(luck < share, column) for column in columns]
+    uniform = torch.rand(columns[0].shape, device=columns[0].device)
+    others = torch.rand_like(uniform).argsort(0)  # a permutation of the rows for each place
+    return [column.gather(0, others).where(uniform < share, column) for column in columns]
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,9 @@ class Tabular(EncoderSpec):
         x = [ (v_j - mean_j) / scale_j, or 0 where blank;  1 where blank, else 0;  embedding of each category ]
 
     A number that is missing enters as its mean *and* with its flag raised: the one place where bouba fills in, and the
-    network is told. A column whose cells are all numbers holds numbers, any other holds categories. A missing category
-    has an embedding of its own, and so have all that training did not know, one for each column; where training never
-    showed one, it is zeros. For numbers without gaps use MLP on a vector view.
+    network reads the flag. A column whose cells are all numbers holds numbers, any other holds categories. A missing
+    category has an embedding of its own, and so have all that are not in the training data, one for each column; where
+    training has no missing one, it is zeros. For numbers without gaps use MLP on a vector view.
 
     Args:
         hidden: widths of the layers; with () the features are x itself.
@@ -191,11 +193,13 @@ class Tabular(EncoderSpec):
         return {
             "numbers": {name: _moments(present[name]) for name in numbers},
             "gaps": [name for name, values in present.items() if len(values) < len(cells)],
-            "classes": {name: self._known(name, values) for name, values in present.items() if name not in numbers},
+            "classes": {
+                name: self._frequent_categories(name, values) for name, values in present.items() if name not in numbers
+            },
             "silent": [name for name in columns if name not in present],
         }
 
-    def _known(self, name: str, values: list) -> list[str]:
+    def _frequent_categories(self, name: str, values: list) -> list[str]:
         """The categories of a column that are kept, most frequent first."""
         counts = Counter(map(class_name, values))
         if len(counts) > max(self.classes, len(values) // 2):

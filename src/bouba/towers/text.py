@@ -27,7 +27,7 @@ class NGramsEncoder(Encoder):
     """Text -> hashed n-gram numbers (B, L), 0 where there is none -> features (B, width).
 
     `prepare` gives the grams of a text, its words first, and the number of the word each belongs to, so that `vary`
-    can drop words. A decoder gives back which words are said, hashed into BAG buckets.
+    can drop words. A decoder gives back which words occur, hashed into BAG buckets.
     """
 
     raw_width = BAG
@@ -39,9 +39,9 @@ class NGramsEncoder(Encoder):
         self.layers = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, spec.width), nn.GELU())
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        found = [n_grams(decode.text(cell)[: self.spec.read], self.spec.longest) for cell in cells]
-        grams = stack([torch.tensor([self._bucket(gram) for gram in grams]) for grams, _ in found])
-        return {"grams": grams.int(), "words": stack([torch.tensor(words) for _, words in found]).int()}
+        parsed = [n_grams(decode.text(cell)[: self.spec.read], self.spec.longest) for cell in cells]
+        grams = stack([torch.tensor([self._bucket(gram) for gram in grams]) for grams, _ in parsed])
+        return {"grams": grams.int(), "words": stack([torch.tensor(words) for _, words in parsed]).int()}
 
     def _bucket(self, gram: str) -> int:
         return zlib.crc32(gram.encode()) % self.spec.buckets + 1
@@ -61,7 +61,7 @@ class NGramsEncoder(Encoder):
 
 
 def n_grams(text: str, longest: int) -> tuple[list[str], list[int]]:
-    """Words, then character runs of 1 to `longest`, blanks marking where words begin and end; and whose each is.
+    """Words, then character runs of 1 to `longest`, blanks marking where words begin and end; and the word of each.
 
     A word is a run of letters and digits, or of anything but blanks in a text without any. A character run belongs to
     the word its first character stands in; what stands between two words belongs to the second, at the end to the last.
@@ -73,12 +73,12 @@ def n_grams(text: str, longest: int) -> tuple[list[str], list[int]]:
     words = list(re.finditer(r"\w+", padded)) or list(re.finditer(r"\S+", padded))
     ends = [word.end() for word in words]
     owner = [min(bisect(ends, place) + 1, max(1, len(ends))) for place in range(len(padded))]
-    grams, of = [f"<{word[0]}>" for word in words], list(range(1, len(words) + 1))
+    grams, owners = [f"<{word[0]}>" for word in words], list(range(1, len(words) + 1))
     for n in range(1, longest + 1):
         places = range(len(padded) - n + 1)
         grams += [padded[place : place + n] for place in places]
-        of += owner[: len(places)]
-    return grams, of
+        owners += owner[: len(places)]
+    return grams, owners
 
 
 def kept_words(words: Tensor, drop: float) -> Tensor:
@@ -90,9 +90,9 @@ def kept_words(words: Tensor, drop: float) -> Tensor:
     """
     last = words.amax(1, keepdim=True)  # (B, 1)
     numbers = torch.arange(1, int(last.max()) + 1, device=words.device)  # (W,)
-    luck = torch.rand(len(words), len(numbers), device=words.device).masked_fill(numbers > last, -1.0)
-    kept = (luck >= drop) | (luck == luck.amax(1, keepdim=True))
-    return F.pad(kept, (1, 0)).gather(1, words.long())  # number 0 is never kept
+    uniform = torch.rand(len(words), len(numbers), device=words.device).masked_fill(numbers > last, -1.0)
+    keep = (uniform >= drop) | (uniform == uniform.amax(1, keepdim=True))
+    return F.pad(keep, (1, 0)).gather(1, words.long())  # number 0 is never kept
 
 
 def bag(numbers: Tensor, counts: Tensor, width: int) -> Tensor:
@@ -110,8 +110,8 @@ def bag(numbers: Tensor, counts: Tensor, width: int) -> Tensor:
 class NGrams(EncoderSpec):
     """Mean of the embeddings of words and character n-grams, hashed into buckets; then one layer.
 
-    Works for any language without a vocabulary (Chinese words are n-grams), knows parts of words it never saw,
-    and trains in seconds. It does not know word order: use LSTM or Transformer where order matters.
+    Works for any language without a vocabulary (Chinese words are n-grams), shares parts of words that are new to it,
+    and trains in seconds. It ignores word order: use LSTM or Transformer where order matters.
 
     Args:
         buckets: size of the hash table; collisions share an embedding.
@@ -119,7 +119,7 @@ class NGrams(EncoderSpec):
         width: width of the embeddings and of the features.
         read: characters read of a text; the rest is cut.
         drop: probability in [0, 1) that a word and its n-grams are left out while training; one word always stays.
-            It teaches the tower texts that say less than those it was given.
+            It trains the tower on texts with less information than those of the data.
 
     Reference: Bojanowski et al. 2017, Enriching Word Vectors with Subword Information; Iyyer et al. 2015, Deep
     Unordered Composition Rivals Syntactic Methods (word dropout; departure: a text is never left empty).
@@ -141,7 +141,7 @@ class NGrams(EncoderSpec):
 
 
 class SubwordEncoder(Encoder):
-    """Text -> subword numbers (B, L), 0 = padding -> features; a decoder gives back which subwords are said."""
+    """Text -> subword numbers (B, L), 0 = padding -> features; a decoder gives back which subwords occur."""
 
     def __init__(self, spec: SubwordSpec, learned: Learned):
         from tokenizers import Tokenizer
@@ -161,14 +161,14 @@ class SubwordEncoder(Encoder):
             for e in encoded
         ]
         parts = ("tokens", "words")
-        return {part: stack([torch.tensor(some)[:, k] for some in rows]).int() for k, part in enumerate(parts)}
+        return {part: stack([torch.tensor(row)[:, k] for row in rows]).int() for k, part in enumerate(parts)}
 
     def vary(self, inputs: Inputs) -> Inputs:
         if not self.drop:
             return inputs
-        kept = kept_words(inputs["words"], self.drop)
-        order = kept.sort(dim=1, descending=True, stable=True).indices  # what stays moves up, in order
-        return {"tokens": (inputs["tokens"] * kept).gather(1, order)}
+        keep = kept_words(inputs["words"], self.drop)
+        order = keep.sort(dim=1, descending=True, stable=True).indices  # words that stay move up, in order
+        return {"tokens": (inputs["tokens"] * keep).gather(1, order)}
 
     def raw(self, inputs: Inputs) -> Tensor:
         return bag(inputs["tokens"], inputs["tokens"] != 0, self.raw_width)
@@ -235,7 +235,7 @@ class LSTM(SubwordSpec):
     """A bidirectional LSTM over subwords, max-pooled: features (B, 2 * width). `dropout` acts on the embeddings.
 
     It reads word order, from few texts and in one pass. Transformer compares words far apart and needs more texts;
-    NGrams knows no order and trains fastest. For the arguments see SubwordSpec.
+    NGrams ignores order and trains fastest. For the arguments see SubwordSpec.
 
     Reference: Hochreiter & Schmidhuber 1997; Conneau et al. 2017 (max-pooling).
     """

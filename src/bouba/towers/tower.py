@@ -52,8 +52,8 @@ class EncoderSpec(ABC):
         """The network, freshly initialised, with its preprocessing."""
 
     def start(self, encoder: Encoder) -> None:  # noqa: B027  optional
-        """Put in what was learnt elsewhere (pretrained weights). Called once before training, never on loading a saved
-        model, which holds every weight itself. Nothing by default."""
+        """Copy in pretrained weights. Called once before training, never on loading a saved model, which holds every
+        weight itself. Nothing by default."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Encoder(nn.Module, ABC):
     `width` is the number of features it gives. `prepare` runs in the loader, on raw cells; `forward` takes
     what `prepare` gave, as keyword arguments, and returns features (B, width). `vary` changes inputs at random
     without changing what they mean; the loop calls it in training. `raw` is what a decoder must give back, and
-    `restore` makes of it what a person would look at.
+    `restore` turns that into the view's own unit.
     Parameters that do not require a gradient are frozen: they are saved with the model, never stepped or checkpointed.
     """
 
@@ -112,7 +112,7 @@ class Tower(nn.Module):
     """One view's way into the shared space: inputs -> z (B, dim).
 
     Where the encoder has BatchNorm, rows of different domains pass apart: in training each is normalised by its
-    own batch, since a mixed batch would tell the domains apart; afterwards by its own measured statistics. Not so
+    own batch, since a mixed batch would separate the domains; afterwards by its own measured statistics. Not so
     where `domains` is 0.
     """
 
@@ -135,11 +135,11 @@ class Tower(nn.Module):
         for code in domain.unique().tolist():
             rows = (domain == code).nonzero(as_tuple=True)[0]
             with nullcontext() if self.training else self.statistics.of(code):
-                some = self.encoder(**{name: tensor[rows] for name, tensor in inputs.items()})
+                part = self.encoder(**{name: tensor[rows] for name, tensor in inputs.items()})
             if len(rows) == len(domain):
-                return some
-            features = some.new_zeros((len(domain), some.shape[1])) if features is None else features
-            features = features.index_put((rows,), some)
+                return part
+            features = part.new_zeros((len(domain), part.shape[1])) if features is None else features
+            features = features.index_put((rows,), part)
         assert features is not None, "a batch has a row"
         return features
 

@@ -43,14 +43,14 @@ class Transformer(SubwordSpec):
 
         h_0 = embedding + place,   h = h + attention(norm(h)),   h = h + MLP(norm(h)),   features = mean norm(h_last)
 
-    Every word sees every other at once, so that it compares words far apart. LSTM needs fewer texts to learn order;
-    NGrams knows none and trains fastest.
+    Every word attends to every other, so that it compares words far apart. LSTM needs fewer texts to learn order;
+    NGrams ignores it and trains fastest.
 
     Args:
         layers: how many. heads: of the attention in each; they divide `width`.
 
     Reference: Vaswani et al. 2017, Attention Is All You Need (encoder); Xiong et al. 2020 (the norm before each part).
-    Departures: places are learnt, mean-pooling.
+    Departures: position embeddings are learnt, mean-pooling.
 
     >>> transformer = Transformer(width=16, vocabulary=60)
     >>> encoder = transformer.build(transformer.learn(["a red apple", "a yellow pear"]))

@@ -34,10 +34,10 @@ class VectorEncoder(Encoder):
         self.width = spec.hidden[-1] if spec.hidden else self.raw_width
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        gappy = next((cell for cell in cells if isinstance(cell, Mapping)), None)
-        if gappy is not None:
+        record = next((cell for cell in cells if isinstance(cell, Mapping)), None)
+        if record is not None:
             raise DataError(
-                f"vectors are needed, got rows of a table with {', '.join(gappy)}, some of them blank; read them with "
+                f"vectors are needed, got rows of a table with {', '.join(record)}, some of them blank; read them with "
                 "vector=[names], which lists the rows that lack a number, or train on such a table"
             )
         values = np.stack([decode.vector(cell) for cell in cells])

@@ -25,7 +25,7 @@ HEADS = 4
 class VideoEncoder(Encoder):
     """Clips -> what the image encoder prepares, (B, T, ...) each, and how many frames are real (B,) -> features.
 
-    The image encoder sees real frames only. `vary` changes all frames of a clip alike: a camera does not jump. A
+    The image encoder reads real frames only. `vary` changes all frames of a clip alike: a camera does not jump. A
     decoder gives back the mean over the frames of what the image encoder's gives back.
     """
 
@@ -37,32 +37,32 @@ class VideoEncoder(Encoder):
         self.width, self.raw_width = self.pool.width, self.image.raw_width
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        some = [self._some(cells[at : at + AT_ONCE]) for at in range(0, len(cells), AT_ONCE)]
-        return {part: torch.cat([inputs[part] for inputs in some]) for part in some[0]}
+        batches = [self._prepare_batch(cells[at : at + AT_ONCE]) for at in range(0, len(cells), AT_ONCE)]
+        return {part: torch.cat([inputs[part] for inputs in batches]) for part in batches[0]}
 
-    def _some(self, cells: Sequence) -> dict[str, Tensor]:
+    def _prepare_batch(self, cells: Sequence) -> dict[str, Tensor]:
         with ThreadPoolExecutor(4) as pool:
             clips = list(pool.map(lambda cell: video(cell, self.frames), cells))
-        shown = torch.tensor([len(clip) for clip in clips])
-        inputs = {"shown": shown}
+        lengths = torch.tensor([len(clip) for clip in clips])
+        inputs = {"lengths": lengths}
         for part, tensor in self.image.prepare([picture for clip in clips for picture in clip]).items():
             inputs[part] = tensor.new_zeros((len(clips), self.frames, *tensor.shape[1:]))
-            inputs[part][self._real(shown)] = tensor
+            inputs[part][self._real(lengths)] = tensor
         return inputs
 
-    def _real(self, shown: Tensor) -> Tensor:
-        """bool (B, T), True on frames that are there; the first counts where a cell is missing."""
-        return torch.arange(self.frames, device=shown.device) < shown.clamp(min=1)[:, None]
+    def _real(self, lengths: Tensor) -> Tensor:
+        """bool (B, T), True on frames that exist; the first counts where a cell is missing."""
+        return torch.arange(self.frames, device=lengths.device) < lengths.clamp(min=1)[:, None]
 
     def vary(self, inputs: Inputs) -> Inputs:
-        parts = {part: tensor for part, tensor in inputs.items() if part != "shown"}
+        parts = {part: tensor for part, tensor in inputs.items() if part != "lengths"}
         steps = [{part: tensor[:, t] for part, tensor in parts.items()} for t in range(self.frames)]
         varied = []
         for step in steps[1:]:
             with torch.random.fork_rng():  # each draws what the first will draw
                 varied.append(self.image.vary(step))
         varied.insert(0, self.image.vary(steps[0]))
-        return {part: torch.stack([v[part] for v in varied], 1) for part in varied[0]} | {"shown": inputs["shown"]}
+        return {part: torch.stack([v[part] for v in varied], 1) for part in varied[0]} | {"lengths": inputs["lengths"]}
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
@@ -72,23 +72,23 @@ class VideoEncoder(Encoder):
         return self.image.restore(raw)
 
     def raw(self, inputs: Inputs) -> Tensor:
-        real = self._real(inputs["shown"])
+        real = self._real(inputs["lengths"])
         return _over_time(self.image.raw(_flat(inputs, real)), real).sum(1) / real.sum(1, keepdim=True)
 
     def shown(self, inputs: Inputs) -> Tensor:
-        real = self._real(inputs["shown"])
+        real = self._real(inputs["lengths"])
         frames = self.image.shown(_flat(inputs, real))
         mean = _over_time(frames.flatten(1).float(), real).sum(1) / real.sum(1, keepdim=True)
         return mean.round().to(frames.dtype).view(-1, *frames.shape[1:])
 
-    def forward(self, shown: Tensor, **parts: Tensor) -> Tensor:
-        real = self._real(shown)
+    def forward(self, lengths: Tensor, **parts: Tensor) -> Tensor:
+        real = self._real(lengths)
         return self.pool(_over_time(self.image(**_flat(parts, real)), real), real)
 
 
 def _flat(parts: Inputs, real: Tensor) -> Inputs:
     """Inputs of clips -> of their real frames, (N, ...) each."""
-    return {part: tensor[real] for part, tensor in parts.items() if part != "shown"}
+    return {part: tensor[real] for part, tensor in parts.items() if part != "lengths"}
 
 
 def _over_time(features: Tensor, real: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ POOLS: dict[str, Any] = {"mean": _Mean, "attention": _Attention, "lstm": _Recurr
 class Frames(EncoderSpec):
     """Frames of a clip, evenly spaced, through one image encoder, then pooled over time.
 
-    "mean" is as wide as the image's features, learns nothing more and sees no order: what is shown, not what happens.
+    "mean" is as wide as the image's features, has no parameters and ignores order: what is shown, not what happens.
     "attention" weighs frames by what they show and when, one way a head: features (B, width). "lstm" reads them in
     order: features (B, 2 * width); it takes the most clips to learn.
 
@@ -194,7 +194,7 @@ class Frames(EncoderSpec):
 
 @dataclass(frozen=True)
 class _Middles(Sequence):
-    """The middle picture of each clip, opened when asked for."""
+    """The middle picture of each clip, opened when it is read."""
 
     clips: Sequence
 

@@ -24,7 +24,7 @@ from bouba.towers.tower import Encoder, EncoderSpec, Learned, stack
 WORD = re.compile(r"\w+")
 UNSPACED = re.compile("[぀-ヿ㐀-鿿]")  # kana and Chinese characters: no blanks between words
 LONGEST_PIECE = 6  # characters of a word in such a script
-LOOKED_AT = 1 << 16  # bytes that tell the format
+HEAD = 1 << 16  # bytes from which the format is detected
 WAYS = ("frozen", "finetune")
 
 
@@ -32,7 +32,7 @@ class WordVectorsEncoder(Encoder):
     """Texts -> word numbers (B, L), 0 where there is none -> mean vector (B, width).
 
     Words without a vector are left out; a text of none but such has a vector of its own, which is learnt from zero. A
-    decoder gives back which words are said, hashed into BAG buckets.
+    decoder gives back which words occur, hashed into BAG buckets.
     """
 
     raw_width = BAG
@@ -64,8 +64,8 @@ class WordVectors(EncoderSpec):
 
         features = 1/|W| sum_{w in W} v_w,   W the words of the text that have a vector
 
-    Knows that words are alike which training texts never use together; NGrams knows only what it was trained on, and a
-    sentence encoder (Pretrained) also knows word order, at a thousand times the cost.
+    Words of like meaning are alike even where training texts lack them; NGrams has only what it was trained on, and a
+    sentence encoder (Pretrained) also reads word order, at a thousand times the cost.
 
     A word is a run of letters and digits, looked up as it is and then in lower case. Runs in Chinese or Japanese script
     are cut from the left into the longest words that have a vector.
@@ -125,18 +125,18 @@ def known_words(text: str, words) -> list[str]:
     >>> known_words("Red 红苹果", {"red", "苹果"})
     ['red', '苹果']
     """
-    known = []
+    in_order = []
     for run in WORD.findall(text):
         if run in words or run.lower() in words:
-            known.append(run if run in words else run.lower())
+            in_order.append(run if run in words else run.lower())
         elif UNSPACED.search(run):
             start = 0
             while start < len(run):
                 pieces = (run[start : start + size] for size in range(LONGEST_PIECE, 0, -1))
                 piece = next((piece for piece in pieces if piece in words), None)
-                known += [piece] if piece else []
+                in_order += [piece] if piece else []
                 start += len(piece) if piece else 1
-    return known
+    return in_order
 
 
 def candidates(text: str) -> set[str]:
@@ -159,14 +159,14 @@ class VectorFile:
         file: where it lies.
 
     Raises:
-        DataError: there is none, or its format is not known.
+        DataError: there is none, or its format is not recognised.
     """
 
     def __init__(self, file: Path):
         self.file = file
         try:
             with self._stream() as stream:
-                start = stream.read(LOOKED_AT)
+                start = stream.read(HEAD)
         except OSError as error:
             raise DataError(f"cannot read {str(file)!r} ({error.strerror or error})") from error
         first, _, others = start.partition(b"\n")

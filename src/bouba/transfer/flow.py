@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class FlowTranslator(Translator):
-    """Draws a view of a row from another by carrying noise along a learnt field.
+    """Draws a view of a row from another by carrying noise along a trained velocity field.
 
         dx/dt = v(x, t, c) from x(0) ~ N(0, 1) to t = 1,   c the embedding of the source
 
-    It is Learner(FlowMatching(source, target) + Regression(source, target)), as ConditionalGAN: the regression teaches
+    It is Learner(FlowMatching(source, target) + Regression(source, target)), as ConditionalGAN: the regression trains
     the source's tower sooner than the field does. With `raw` there is no tower, and no regression.
 
     Training is least squares and covers all of the data; drawing costs 2 * steps passes of the network, twice that with
@@ -30,9 +30,9 @@ class FlowTranslator(Translator):
     Args:
         hidden: width of the field; of pictures, four times the channels of its widest maps.
         steps: by which noise is carried, each corrected once (Heun).
-        guidance: 1 draws what was learnt; above 1 what goes with the source more surely and varies less.
+        guidance: 1 draws from the trained distribution; above 1 items fit the source better and vary less.
         drop: share of rows that train without their source, for guidance. decay: of the field's moving average.
-        jitter: noise on what is told while training, so that few rows stand for those around them.
+        jitter: noise on the condition while training, so that few rows stand for those around them.
         Others: see Translator.
 
     References: Lipman et al. 2023, Flow Matching for Generative Modeling; Ho and Salimans 2021 (guidance).

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class ConditionalGAN(Translator):
-    """Draws a view of a row from another by a generator that a critic has taught.
+    """Draws a view of a row from another by a generator trained against a critic.
 
         x = G(n, c),  n ~ N(0, 1),  c the embedding of the source
 
-    It is Learner(Adversarial(source, target) + Regression(source, target)): the regression teaches the source's tower
-    what matters for the target, the generator draws from that. With `raw` there is no tower, and no regression.
+    It is Learner(Adversarial(source, target) + Regression(source, target)): the regression trains the source's tower,
+    the generator draws from that. With `raw` there is no tower, and no regression.
 
     One pass of the network draws an item, sharp from the start. It can leave out kinds of items that the data have:
     see `metrics.diversity`. FlowTranslator trains more steadily and draws more slowly; RegressionTranslator gives the
@@ -31,9 +31,10 @@ class ConditionalGAN(Translator):
         noise: numbers drawn for each item.
         hidden: width of generator and critic; of pictures, four times the channels of the smallest maps.
         r1: weight of the gradient penalty. pull: weight of the squared error to the row's own item, for sources that
-            say much of the target. mismatched: let the critic also learn from real items beside another row's source.
-        decay: of the generator's moving average. augment: change pictures before the critic sees them.
-        instance_noise: largest deviation of noise that the critic sees items through, in raw units; 1 for components
+            determine much of the target. mismatched: let the critic also learn from real items paired with another
+            row's source.
+        decay: of the generator's moving average. augment: change pictures before the critic reads them.
+        instance_noise: largest deviation of noise added to what the critic reads, in raw units; 1 for components
             of few pictures. depth: hidden layers of a generator of vectors.
         Others: see Translator.
 

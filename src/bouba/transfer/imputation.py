@@ -1,21 +1,23 @@
-"""Missing cells of a view filled in from the views that are there, and marked as such."""
+"""Missing cells of a view filled in from the views that are present, and marked as such."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from bouba.data.read import as_views
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.evaluation.abilities import NamesViews
 
 FILLED = ("vector", "image")  # what can be decoded into a cell that towers read
 
 
-class Reconstructs(Protocol):
+@runtime_checkable
+class DecodesViews(Protocol):
     """Anything that gives every view from whichever views a row has: MultimodalAutoencoder."""
 
     kinds_: Mapping[str, str]
@@ -24,7 +26,8 @@ class Reconstructs(Protocol):
         """view -> (n, ...)."""
 
 
-class Translates(Protocol):
+@runtime_checkable
+class GivesView(Protocol):
     """Anything that gives one view from another: a fitted Translator."""
 
     source_: str
@@ -36,7 +39,7 @@ class Translates(Protocol):
 
 def impute(
     views,
-    model: Reconstructs | Translates | Sequence[Translates],
+    model: DecodesViews | GivesView | Sequence[GivesView],
     *,
     only: Sequence[str] | None = None,
     random_state: int = 0,
@@ -45,7 +48,7 @@ def impute(
 
         x_im = g_m(the observed views of row i)    where x_im is missing and row i has a view that g_m reads
 
-    What is filled in says nothing that the other views of the row did not say: use it where something needs the cell (a
+    What is filled in adds no information to the other views of the row: use it where something needs the cell (a
     search for pictures, a classifier that was trained on complete rows), and rather leave the view out where the model
     was trained to do without (`drop` of a fusion). It never reads cells that were themselves imputed, so the order in
     which views are filled in changes nothing.
@@ -76,66 +79,84 @@ def impute(
     Views(8 rows, {a: vector, b: vector (3 imputed)})
     """
     views = as_views(views)
-    given = views.observed()
-    for name, reads, how in _given_by(model, only):
-        rows = _missing(views, given, name, reads)
+    observed = views.observed()
+    for decoding in _decodings(model, only):
+        name = decoding.view
+        rows = decoding.rows(views, observed)
         if len(rows):
-            kind = {**getattr(how, "kinds_", {}), **views.modalities}.get(name, "vector")
+            kind = {**decoding.kinds, **views.modalities}.get(name, "vector")
             if kind not in FILLED:
                 raise UsageError(
                     f"view {name!r} is {kind}, which cannot be decoded into cells; impute its embeddings instead "
                     "(transform the views first), or name the views to fill in: only=[...]"
                 )
-            views = _filled(views, name, kind, rows, _decoded(given[rows], how, name, random_state))
+            views = _filled(views, name, kind, rows, decoding.cells(observed[rows], random_state))
     return views
 
 
-def _given_by(model: Any, only: Sequence[str] | None) -> list[tuple[str, list[str], Any]]:
-    """Each view that is to be filled in, the views it is decoded from, and by what."""
-    gives: list[tuple[str, list[str], Any]] = []
-    for how in model if isinstance(model, Sequence) else [model]:
-        if hasattr(how, "translate"):
-            gives.append((how.target_, [how.source_], how))
-        elif hasattr(how, "reconstruct"):
-            gives += [(name, [other for other in how.kinds_ if other != name], how) for name in how.kinds_]
+@dataclass(frozen=True)
+class _Decoding:
+    """One view that can be filled in, the views it is decoded from, and the model that decodes it."""
+
+    view: str
+    inputs: tuple[str, ...]
+    model: DecodesViews | GivesView
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """view -> kind, where the model names them."""
+        return self.model.kinds_ if isinstance(self.model, NamesViews) else {}
+
+    def rows(self, views: Views, observed: Views) -> np.ndarray:
+        """Rows (k,) that lack the view and have one that it can be decoded from."""
+        none = np.zeros(len(views), bool)
+        has_input = np.any([none, *(observed.present.get(name, none) for name in self.inputs)], axis=0)
+        return np.flatnonzero(has_input & ~views.present.get(self.view, none))
+
+    def cells(self, observed: Views, random_state: int) -> np.ndarray:
+        """(k, ...), a cell for each row."""
+        model = self.model
+        if isinstance(model, GivesView):
+            return np.asarray(model.translate(observed.select(model.source_), 1, random_state=random_state))[:, 0]
+        decoded = model.reconstruct(observed.select(*(name for name in observed.columns if name in model.kinds_)))
+        if self.view not in decoded:
+            raise ModalityError(
+                f"the model reads view {self.view!r} but does not decode it{nearest(self.view, decoded)}"
+            )
+        return decoded[self.view]
+
+
+def _decodings(model: DecodesViews | GivesView | Sequence[GivesView], only: Sequence[str] | None) -> list[_Decoding]:
+    """What the models can decode, in their order; of the views in `only`, where these are named."""
+    decodings: list[_Decoding] = []
+    for one in model if isinstance(model, Sequence) else [model]:
+        if isinstance(one, GivesView):
+            decodings.append(_Decoding(one.target_, (one.source_,), one))
+        elif isinstance(one, DecodesViews):
+            views = list(one.kinds_)
+            decodings += [_Decoding(name, tuple(other for other in views if other != name), one) for name in views]
         else:
-            raise UsageError(f"impute needs a fitted MultimodalAutoencoder or translators, got {type(how).__name__}")
+            raise UsageError(f"impute needs a fitted MultimodalAutoencoder or translators, got {type(one).__name__}")
     if isinstance(only, str):
         raise UsageError(f"only is a sequence of views, got {only!r}; write [{only!r}]")
+    decodable = {decoding.view for decoding in decodings}
     for name in only or ():
-        if name not in (known := {given for given, _, _ in gives}):
-            raise ModalityError(f"nothing gives view {name!r}{nearest(name, known)}")
-    return [one for one in gives if only is None or one[0] in only]
-
-
-def _missing(views: Views, given: Views, name: str, reads: Sequence[str]) -> np.ndarray:
-    """Rows (k,) that lack the view and hold something it can be decoded from."""
-    nowhere = np.zeros(len(views), bool)
-    some = np.any([nowhere, *(given.present.get(other, nowhere) for other in reads)], axis=0)
-    return np.flatnonzero(some & ~views.present.get(name, nowhere))
-
-
-def _decoded(given: Views, how: Any, name: str, random_state: int) -> np.ndarray:
-    """(k, ...), a cell for each row."""
-    if hasattr(how, "translate"):
-        return np.asarray(how.translate(given.select(how.source_), 1, random_state=random_state))[:, 0]
-    found = how.reconstruct(given.select(*(view for view in given.columns if view in how.kinds_)))
-    if name not in found:
-        raise ModalityError(f"the model reads view {name!r} but does not decode it{nearest(name, found)}")
-    return found[name]
+        if name not in decodable:
+            raise ModalityError(f"nothing gives view {name!r}{nearest(name, decodable)}")
+    return [decoding for decoding in decodings if only is None or decoding.view in only]
 
 
 def _filled(views: Views, name: str, kind: str, rows: np.ndarray, cells: np.ndarray) -> Views:
     """The views with `cells` in some rows of one view, marked."""
-    n, made = len(views), dict(zip(rows.tolist(), cells, strict=True))
+    n, new_cells = len(views), dict(zip(rows.tolist(), cells, strict=True))
     new = np.isin(np.arange(n), rows)
     column = views.columns.get(name)
-    there = np.zeros(n, bool) if column is None else column.present
-    if kind == "vector" and column is not None and there.any():
-        own = len(column[int(there.argmax())])
-        if own != cells.shape[1]:
-            raise DataError(f"view {name!r} has {own} numbers a cell, what was decoded {cells.shape[1]}")
-    filled = Column(_Filled(column, made, n), kind, np.arange(n), there | new)
+    present = np.zeros(n, bool) if column is None else column.present
+    if kind == "vector" and column is not None and present.any():
+        width = len(column[int(present.argmax())])
+        if width != cells.shape[1]:
+            raise DataError(f"view {name!r} has {width} numbers a cell, what was decoded {cells.shape[1]}")
+    filled = Column(_Filled(column, new_cells, n), kind, np.arange(n), present | new)
     marks = views.imputed
     return views.replace(
         columns={**views.columns, name: filled}, imputed={**marks, name: marks.get(name, np.zeros(n, bool)) | new}
@@ -144,7 +165,7 @@ def _filled(views: Views, name: str, kind: str, rows: np.ndarray, cells: np.ndar
 
 @dataclass(frozen=True)
 class _Filled:
-    """A column's cells, some of them given here."""
+    """A column's cells, some of them replaced by `cells`."""
 
     column: Column | None
     cells: Mapping[int, np.ndarray]

@@ -1,4 +1,4 @@
-"""The nearest neighbour: what went with the source most like this one."""
+"""The nearest neighbour: the target of the most similar source."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class NearestTranslator(Translator):
 
     s are the raw numbers of the source where its encoder has such (words, standardised numbers, pixels), else the
     features of its encoder (pretrained towers); m is their mean over training rows. Nothing is trained. Its items are
-    real, and none of them is new: what draws items has to come nearer to the truth, or be worth having for being new.
+    real, and none of them is new: a generator has to come nearer to the truth, or be worth having for its new items.
 
     Args:
-        Others: see Translator; `raw` and what says how to train are not read.
+        Others: see Translator; `raw` and the options of training are not read.
 
     >>> import numpy as np
     >>> from bouba.data import Views
@@ -72,6 +72,6 @@ class NearestTranslator(Translator):
         if n > self.rows_:
             raise UsageError(f"there are {self.rows_} training rows to copy, {n} were asked for")
         sources, targets = self.module_.get_buffer("sources"), self.module_.get_buffer("targets")
-        centre = sources.mean(0)  # pictures share most of their light, which says nothing
+        centre = sources.mean(0)  # pictures share most of their light, which tells no two apart
         similarity = unit_rows(self._source_numbers(batch) - centre) @ unit_rows(sources - centre).T
         return targets[similarity.topk(n, dim=1).indices]  # (B, n, p)

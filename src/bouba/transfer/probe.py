@@ -1,4 +1,4 @@
-"""What a trained tower is worth for a new task: how many labels it saves."""
+"""How many labels a trained tower saves on a new task."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def linear_probe(
     """The labels-needed curve: accuracy of a linear classifier on a frozen embedding, by labelled examples a class.
 
     For each number of shots, that many rows of each class are drawn `repeats` times, and each draw is judged on the
-    same test rows. All embeddings meet the same draws. Beside the model's embedding stand the view's raw numbers, where
+    same test rows. All embeddings get the same draws. The model's embedding is compared with the view's raw numbers,
+    where
     its tower has such a form: an embedding that does not beat them has taught nothing about this label. `fine_tune`
     trains the tower too, which is better once there are labels enough; `ZeroShotClassifier` needs none.
 
@@ -66,27 +67,27 @@ def linear_probe(
     >>> from bouba import CLIP
     >>> views = Views({"a": np.eye(8)[np.arange(64) % 8], "b": np.eye(8)[np.arange(64) % 8]})
     >>> model = CLIP(epochs=1, dim=8).fit(views)
-    >>> found = linear_probe(model, views, np.arange(64) % 2, view="a", shots=(1, 10), repeats=2)
-    >>> sorted({r.method for r in found}), found.records[0].metric, found.records[0].chance
+    >>> curve = linear_probe(model, views, np.arange(64) % 2, view="a", shots=(1, 10), repeats=2)
+    >>> sorted({r.method for r in curve}), curve.records[0].metric, curve.records[0].chance
     (['raw', 'trained'], 'y_accuracy@1', 0.5)
     """
     if repeats < 2 or not shots or min(shots) < 1:
         raise UsageError(f"repeats must be 2 or more and shots 1 or more, got {repeats} and {tuple(shots)}")
     views, label = _labelled(views, y, view)
     if isinstance(test, Views):
-        train, judged = views, _labelled(test, label, view)[0]
+        train, held_out = views, _labelled(test, label, view)[0]
     else:
         parts = split(views, {"train": 1 - test, "test": test}, random_state=random_state)
-        train, judged = parts["train"], parts["test"]
-    y_train, truth = _classes(train, label), _classes(judged, label)
+        train, held_out = parts["train"], parts["test"]
+    y_train, truth = _classes(train, label), _classes(held_out, label)
     draws = {k: list(_draws(y_train, k, repeats, label, random_state)) for k in shots}
     fields: dict[str, Any] = {"split": "test", "domain": "all", "direction": view, "seed": random_state}
     fields |= {"n": len(truth), "chance": 1 / len(set(y_train))}
     records = []
-    for method, (z_train, z_test) in _embedded(model, against or {}, train, judged, view).items():
+    for method, (z_train, z_test) in _embedded(model, against or {}, train, held_out, view).items():
         for k, drawn in draws.items():
-            guessed = [fitted_probe(z_train[rows], y_train[rows], z_test) for rows in drawn]
-            value, low, high = seeds_interval([float((found == truth).mean()) for found in guessed])
+            predictions = [fitted_probe(z_train[rows], y_train[rows], z_test) for rows in drawn]
+            value, low, high = seeds_interval([float((predicted == truth).mean()) for predicted in predictions])
             records.append(Record(method, metric=f"{label}_accuracy@{k}", value=value, low=low, high=high, **fields))
     return Result(records, environment(random_state))
 
@@ -103,7 +104,7 @@ def fine_tune(
     validation: float | Views | None = None,
     **training,
 ) -> Learner:
-    """A classifier of a new label (or a regressor, of numbers) whose towers start from what a model learnt.
+    """A classifier of a new label (or a regressor, of numbers) whose towers start from those of a trained model.
 
     Use it instead of `linear_probe` when there are some dozens of labels a class. The head is new: with few rows raise
     `epochs` until there are a hundred steps, or it learns less than a model that starts from nothing. Views are fused
@@ -146,11 +147,11 @@ def _labelled(views, y, *names: str) -> tuple[Views, str]:
         raise DataError(f"no label column {y!r}{nearest(y, views.y)}")
     if not isinstance(y, str):
         views, y = views.replace(y={**views.y, "y": y}), "y"
-    some = np.any([np.zeros(len(views), bool), *(views[view].present for view in names)], axis=0)
-    has = np.array([not is_missing(value) for value in views.y[y]], bool) & some
-    if not has.any():
+    has_view = np.any([np.zeros(len(views), bool), *(views[view].present for view in names)], axis=0)
+    usable = np.array([not is_missing(value) for value in views.y[y]], bool) & has_view
+    if not usable.any():
         raise DataError(f"no row has a label {y!r} and a view of {', '.join(map(repr, names)) or 'both'}")
-    return views[has], y
+    return views[usable], y
 
 
 def _classes(views: Views, label: str) -> np.ndarray:
@@ -177,10 +178,10 @@ def _draws(y: np.ndarray, shots: int, repeats: int, label: str, random_state: in
 def _embedded(
     model: Any, against: Mapping[str, Any], train: Views, test: Views, view: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """method -> what the probe reads of the training and of the test rows."""
-    embeds = {"trained": model, **against}
-    found = {name: tuple(m.embed(part.select(view))[view] for part in (train, test)) for name, m in embeds.items()}
+    """method -> features of the training and of the test rows."""
+    models = {"trained": model, **against}
+    embeddings = {name: tuple(m.embed(part.select(view))[view] for part in (train, test)) for name, m in models.items()}
     raw_train, raw_test = raw_features(model, train, view), raw_features(model, test, view)
     if raw_train is not None and raw_test is not None:
-        found["raw"] = (raw_train, raw_test)
-    return found  # type: ignore[return-value]
+        embeddings["raw"] = (raw_train, raw_test)
+    return embeddings  # type: ignore[return-value]

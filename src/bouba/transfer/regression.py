@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RegressionTranslator(Translator):
-    """The mean of what a row's source lets expect, by least squares: the baseline of translators that draw.
+    """The conditional mean given a row's source, by least squares: the baseline of translators that draw.
 
         L = Regression(source, target)
 

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class Translator(BaseLearner):
-    """Learns to give one view of a row from another. A method says by which objective, and how items are drawn.
+    """Learns to generate one view of a row from another. A method is an objective and a way to draw items.
 
     Args:
-        source: the view that is told. target: the view to be given: pictures or vectors, or whatever encoder has a raw
-            form. None: the first and the last view of what it is fitted on.
-        towers: view -> encoder; the source's is trained, the target's says what is given back: of pictures a side of
+        source: the view to translate from. target: the view to translate into: pictures or vectors, or whatever encoder
+            has a raw form. None: the first and the last view of what it is fitted on.
+        towers: view -> encoder; the source's is trained, the target's sets the form of the items: of pictures a side of
             `ConvNet(thumbnail=...)`. When None, a default for the source's kind, and pictures of `side`.
-        raw: tell the source's raw numbers instead of its embedding.
-        side: of the pictures that are given, in pixels; where `towers` names the target it is not read.
-        **training: dim (of the embedding that is told), epochs, batch_size, lr, weight_decay, random_state, verbose;
+        raw: condition on the source's raw numbers instead of its embedding.
+        side: of the generated pictures, in pixels; where `towers` names the target it is not read.
+        **training: dim (of the source's embedding), epochs, batch_size, lr, weight_decay, random_state, verbose;
             see Learner.
     """
 
@@ -43,7 +43,7 @@ class Translator(BaseLearner):
     translates: ClassVar[bool] = True
     saves: ClassVar[tuple[str, ...]] = ("source_", "target_")
     components: ClassVar[int | None] = 128
-    """Numbers that a picture is given in by default: all its pixels are learnt more slowly, and look noisier."""
+    """Principal components of a generated picture by default; pixels train more slowly and look noisier."""
 
     def __init__(
         self,
@@ -78,12 +78,12 @@ class Translator(BaseLearner):
         return data
 
     def _with_regression(self, generator: Term, *, hidden: int, depth: int = 1) -> Objective:
-        """What draws, and a regression that teaches the tower of the source; with `raw` there is none to teach."""
+        """The generator, and a regression that trains the tower of the source; with `raw` there is no tower."""
         objective = Objective.of(generator)
         return objective if self.raw else objective + Regression(self.source_, self.target_, hidden=hidden, depth=depth)
 
     def _learnt_views(self, views: tuple[str, ...]) -> tuple[str, ...]:
-        """The source, whose tower has learnt; no view where its raw numbers are read."""
+        """The source, whose tower is trained; no view where its raw numbers are read."""
         return () if self.raw else (self.source_,)
 
     @abstractmethod
@@ -137,7 +137,7 @@ class Translator(BaseLearner):
 
     def truth(self, X) -> np.ndarray:
         """The target of X's rows in the form that `translate` gives, (rows, ...): pictures scaled to its side, with all
-        their pixels also where components are given.
+        their pixels also where components are generated.
 
         Raises:
             DataError: a row without the target. ModalityError: X without the target.
@@ -164,7 +164,7 @@ class Translator(BaseLearner):
         return views.present[self.source_] & views.present[self.target_]
 
     def _state(self):
-        """What the method's one term has learnt."""
+        """The trained state of the method's one term."""
         return self.module_.state[0]  # type: ignore[index]
 
     def _towers(self, towers: Mapping | None, kinds: Mapping[str, str]) -> Mapping:

@@ -8,12 +8,12 @@ import io
 import itertools
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bouba.data.formats.records import Record, records
 from bouba.data.formats.utf8 import text_of
 from bouba.data.table import Table
 from bouba.errors import DataError
@@ -29,24 +29,29 @@ def read(path: Path) -> Table:
     """Separator sniffed among , ; TAB |. A row with too many cells is listed; one with too few is filled with gaps."""
     text = text_of(path)
     separator = _separator(text[: 1 << 16], "\t" if path.suffix.lower() == ".tsv" else ",")
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
-    lines = _records(reader, path)
-    header = [name.strip() for name in next(lines, [])]
+    try:
+        header_record, *body = records(text, separator) if text.strip() else [Record(1, [])]
+    except csv.Error as error:
+        raise DataError(f"{path.name} cannot be cut into cells: {error}") from error
+    header = [name.strip() for name in header_record.cells]
     if _is_a_row(header):
-        lines = itertools.chain([header], lines)
+        body = [header_record, *body]
         header = [f"column{i}" for i in range(len(header))]
     twice = {name for name in header if header.count(name) > 1}
     if twice:
         raise DataError(f"{path.name} has two columns or more named {sorted(twice)[0]!r}; rename one")
-    records, rows, bad = [], [], []
-    for number, record in enumerate(lines):
-        if len(record) > len(header):
-            reason = f"{len(record)} cells where the header has {len(header)} (line {reader.line_num})"
-            bad.append({"row": number, "column": None, "value": separator.join(record)[:200], "reason": reason})
+    cells_of_rows, rows, bad = [], [], []
+    for number, record in enumerate(body):
+        fault = record.fault
+        if fault is None and len(record.cells) > len(header):
+            fault = f"{len(record.cells)} cells where the header has {len(header)} (line {record.line})"
+        if fault is not None:
+            value = separator.join(record.cells)[:200]
+            bad.append({"row": number, "column": None, "value": value, "reason": fault})
             continue
-        records.append(record + [""] * (len(header) - len(record)))
+        cells_of_rows.append(record.cells + [""] * (len(header) - len(record.cells)))
         rows.append(number)
-    columns = {name: _numbers(list(cells)) for name, cells in zip(header, zip(*records, strict=True))}
+    columns = {name: _parsed_numbers(list(cells)) for name, cells in zip(header, zip(*cells_of_rows, strict=True))}
     index = columns.get("")
     if isinstance(index, np.ndarray) and len(columns) > 1 and np.array_equal(index, np.arange(len(index))):
         del columns[""]  # the row numbers that pandas writes unasked
@@ -65,26 +70,18 @@ def _is_a_row(header: list[str]) -> bool:
 
 def _separator(text: str, default: str) -> str:
     """The one that cuts most of the first 20 rows into as many cells as the header, two or more."""
-    best, found = (0.0, 1), default
+    best, chosen = (0.0, 1), default
     for separator in sorted(",;\t|", key=lambda s: s != default):
         reader = csv.reader(io.StringIO(text), delimiter=separator)
         with contextlib.suppress(csv.Error):
             widths = [len(record) for record in itertools.islice(reader, 20) if record]
             score = (sum(w == widths[0] for w in widths) / len(widths), widths[0]) if widths else best
             if score > best and score[1] > 1:
-                best, found = score, separator
-    return found
+                best, chosen = score, separator
+    return chosen
 
 
-def _records(reader, path: Path) -> Iterator[list[str]]:
-    """Rows that are not blank."""
-    try:
-        yield from (record for record in reader if record)
-    except csv.Error as error:
-        raise DataError(f"{path.name} breaks off in line {reader.line_num}: {error}; a quote may be open") from error
-
-
-def _numbers(cells: list[str]) -> Any:
+def _parsed_numbers(cells: list[str]) -> Any:
     """Text cells -> numbers (blank = NaN) when every cell that is not blank is one; codes like 007 stay text."""
     filled = [cell.strip() for cell in cells if cell.strip()]
     try:

@@ -1,4 +1,4 @@
-"""AdaptedCLIP: CLIP that holds on a domain for which nobody wrote a caption."""
+"""AdaptedCLIP: CLIP that works on a domain without captions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bouba.towers import EncoderSpec
 class AdaptedCLIP(BaseLearner):
     """Contrastive alignment + domain-adversarial training: Learner(towers, InfoNCE() + w * DomainAdversarial()).
 
-    Fit it with `target=`, the domain whose captions, labels and pairings stay hidden; its pictures alone are seen.
+    Fit it with `target=`, the domain whose captions, labels and pairings stay hidden; its pictures alone are read.
     With BatchNorm towers each domain is then normalised by its own statistics; `weight=0` keeps that alone.
     Where source and target look nearly alike it gains nothing over CLIP: compare both.
 
