@@ -29,7 +29,7 @@ from bouba.terms.contract import CHECKS, SPACE, a_batch
 
 CLASSES = [
     thing
-    for thing in vars(bouba.terms).values()
+    for thing in (getattr(bouba.terms, name) for name in bouba.terms.__all__)
     if isinstance(thing, type) and issubclass(thing, Term) and not inspect.isabstract(thing)
 ]
 ARGUMENTS = {  # of those that cannot be made without
