@@ -26,7 +26,7 @@ def test_a_learnt_scale_is_clamped_to_1_and_100():
 
 
 def test_a_fixed_one_stays_and_does_not_learn():
-    temperature = Temperature(5.0, learnt=False)
+    temperature = Temperature(5.0, trainable=False)
     temperature.after_step()
     assert temperature().item() == pytest.approx(5.0)
     assert not temperature().requires_grad

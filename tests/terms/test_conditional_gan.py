@@ -90,8 +90,8 @@ def test_the_critic_sees_real_and_generated_items_through_noise():
     both, x, c = players(hidden=16), 5 + drawn(400, 3), drawn(400, 2, seed=1)
     seen = []
     both.critic.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    look = both.critic.look
-    both.critic.look = lambda items: seen.append(items) or look(items)
+    item_features = both.critic.item_features
+    both.critic.item_features = lambda items: seen.append(items) or item_features(items)
     torch.manual_seed(2)
     conditional_gan(x, c, both, r1=0.0, instance_noise=100.0)
     torch.manual_seed(2)

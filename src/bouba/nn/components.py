@@ -52,7 +52,7 @@ class Components(nn.Module):
         return (x - self.mean) @ self.basis.T / self.scale
 
     def back(self, a: NDArray[np.floating]) -> NDArray[np.floating]:
-        """The rows (B, p) that have coefficients (B, k) and nothing besides."""
+        """The rows (B, p) that have coefficients (B, k) and nothing else."""
         mean, basis, scale = (tensor.cpu().numpy() for tensor in (self.mean, self.basis, self.scale))
         return (a * scale) @ basis + mean
 

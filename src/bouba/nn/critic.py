@@ -1,4 +1,4 @@
-"""Is it real, and does it go with the condition? One number for each item and condition."""
+"""The critic of a GAN: one score for each item and condition."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Scores (B,)."""
-        return self.judge(self.look(x), c)
+        return self.score_features(self.item_features(x), c)
 
-    def look(self, x: Tensor) -> Tensor:
+    def item_features(self, x: Tensor) -> Tensor:
         """f(x), (B, h)."""
         return self.features(x.view(len(x), *self.shape))
 
-    def judge(self, f: Tensor, c: Tensor) -> Tensor:
+    def score_features(self, f: Tensor, c: Tensor) -> Tensor:
         """Scores (B,) of features f(x) (B, h) under conditions (B, d)."""
         return self.score(f)[:, 0] + self.scale * (self.match(c) * f).sum(1)
 

@@ -1,4 +1,4 @@
-"""The classifier an adversarial term plays against: which domain does an embedding come from?"""
+"""The classifier of an adversarial term: the domain that an embedding comes from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DomainClassifier(nn.Module):
     """MLP with two hidden layers: directions (B, d), and class probabilities if any -> logits (B, K).
 
     Args:
-        dim: d. domains: K. hidden: width of the hidden layers. classes: C, where it is to see class probabilities.
+        dim: d. domains: K. hidden: width of the hidden layers. classes: C, where it reads class probabilities.
     """
 
     def __init__(self, dim: int, domains: int, *, hidden: int, classes: int | None = None):
@@ -54,5 +54,5 @@ class DomainClassifier(nn.Module):
         )
 
     def forward(self, z: Tensor, p: Tensor | None = None) -> Tensor:
-        """z (B, d), and p (B, C) where it sees class probabilities -> logits (B, K)."""
+        """z (B, d), and p (B, C) where it reads class probabilities -> logits (B, K)."""
         return self.layers(z if self.joint is None else self.joint(z, p))

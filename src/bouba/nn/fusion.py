@@ -1,4 +1,4 @@
-"""Fusion: the embeddings of a row's views -> one vector, whichever of them are there.
+"""Fusion: the embeddings of a row's views -> one vector, whichever of them are present.
 
 A fusion comes in two forms, as encoders do: a small frozen description (`GatedFusion(drop=0.3)`) that prints, compares
 and saves, and the module it builds. All take z (B, V, d) and present (B, V); what stands in an absent place is never
@@ -17,15 +17,15 @@ from bouba.errors import UsageError
 
 
 def kept_views(present: Tensor, drop: float) -> Tensor:
-    """bool (B, V): each view that is there stays with probability 1 - drop; at least one, where there is one.
+    """bool (B, V): each view that is present stays with probability 1 - drop; at least one, where there is one.
 
     Args:
         present: bool (B, V). drop: in [0, 1).
 
     Reference: Neverova et al. 2016, ModDrop.
     """
-    luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
-    return present & ((luck >= drop) | (luck == luck.amax(1, keepdim=True)))
+    uniform = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
+    return present & ((uniform >= drop) | (uniform == uniform.amax(1, keepdim=True)))
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class _Concat(nn.Module):
 class ConcatFusion(Fusion):
     """All embeddings side by side, then an MLP: y = W2 gelu(W1 [z_1; ...; z_V] + b1) + b2.
 
-    An absent view is a vector of its own that is learnt, never zeros. The richest in what it can express about views
+    An absent view is a trained vector of its own, never zeros. The richest in what it can express about views
     together, and the one that most needs `drop` where views are missing at prediction.
 
     Args:
@@ -83,10 +83,10 @@ class _Sum(nn.Module):
 
 @dataclass(frozen=True)
 class SumFusion(Fusion):
-    """y = sum of z_v over the views that are there.
+    """y = sum of z_v over the views that are present.
 
-    Under a linear head the evidence of the views adds up, as in a product of experts: a row with one view is judged
-    less surely than a row with six. The steadiest where many views are missing.
+    Under a linear head the evidence of the views adds up, as in a product of experts: a row with one view gets
+    less sure predictions than a row with six. The steadiest where many views are missing.
 
     Reference: Hinton 2002, Training Products of Experts.
     """
@@ -121,9 +121,9 @@ def masked_softmax(scores: Tensor, present: Tensor) -> Tensor:
 class GatedFusion(Fusion):
     """Each coordinate is shared out among the views by gates that they compute: y = sum_v g_v * tanh(W_v z_v).
 
-        g = softmax over the views that are there of G_v z_v, a coordinate at a time
+        g = softmax over the views that are present of G_v z_v, a coordinate at a time
 
-    A view that says nothing in this row can step back. Good where which view to trust changes from row to row.
+    A view without information in a row can get a small weight. Good where which view to trust changes from row to row.
 
     Reference: Arevalo et al. 2017, Gated Multimodal Units. Departure: a view's gate reads that view alone and the
     gates of a row sum to 1, so that absent views are left out exactly.
@@ -192,7 +192,7 @@ class LowRankFusion(Fusion):
 
         y = sum_r m_r (prod_v W_vr [z_v; 1] - 1)
 
-    The product runs over the views that are there; the factor of an absent one is 1.
+    The product runs over the views that are present; the factor of an absent one is 1.
 
     Args:
         rank: of the tensor.

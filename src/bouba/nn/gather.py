@@ -61,6 +61,6 @@ def gather(batch: Batch) -> Batch:
     def taking_part(e: Tensor) -> Tensor:
         return e if e.requires_grad or not torch.is_grad_enabled() else e.detach().requires_grad_()
 
-    z, twin = ({name: taking_part(e) for name, e in many.items()} for many in (batch.z, batch.twin))
+    z, twin = ({name: taking_part(e) for name, e in views.items()} for views in (batch.z, batch.twin))
     fused = None if batch.fused is None else taking_part(batch.fused)
     return batch.replace(inputs={}, z=z, twin=twin, fused=fused).map(rows)

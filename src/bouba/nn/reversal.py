@@ -19,5 +19,5 @@ class _Reverse(Function):
 
 
 def reverse_gradient(x: Tensor, strength: float = 1.0) -> Tensor:
-    """x itself; whoever minimises what follows makes x maximise it. Any shape."""
+    """x itself; minimising a function of it maximises that function over what x depends on. Any shape."""
     return _Reverse.apply(x, strength)

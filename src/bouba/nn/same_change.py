@@ -1,4 +1,4 @@
-"""Random changes of a critic's items, real and generated alike, so that it does not learn few items by heart.
+"""Random changes of a critic's items, real and generated alike, so that it does not memorise few items.
 
 Each item draws its own numbers, and gradients pass through. Pictures are centred at 0, so what moves into view or is
 cut out is of middling grey.

@@ -1,4 +1,4 @@
-"""Where noise flows to become an item: a velocity for each place, time and condition."""
+"""The velocity field of flow matching: a velocity for each place, time and condition."""
 
 from __future__ import annotations
 

@@ -68,5 +68,5 @@ def condition(source: Tensor, *, raw: bool) -> Tensor:
 
 
 def jittered(c: Tensor, deviation: float) -> Tensor:
-    """Conditions with noise on them, so that near ones are harder to tell apart. They keep their gradients."""
+    """Conditions with noise on them, so that near ones are harder to separate. They keep their gradients."""
     return c + deviation * torch.randn_like(c) if deviation else c

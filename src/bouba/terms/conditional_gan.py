@@ -1,4 +1,4 @@
-"""Conditional generative adversarial training: one view from another, until a critic cannot tell it from a real one."""
+"""Conditional generative adversarial training: one view from another, against a critic of real and generated items."""
 
 from __future__ import annotations
 
@@ -80,21 +80,21 @@ def conditional_gan(
     References: Goodfellow et al. 2014, Generative Adversarial Nets, section 3 (the non-saturating loss); Reed et al.
     2016, Generative Adversarial Text to Image Synthesis, algorithm 1 (mismatched); Mescheder et al. 2018 (R1); Isola
     et al. 2017 (pull); Wang et al. 2023, Diffusion-GAN (instance_noise). Departures: one step for both players at once;
-    the penalty is measured on a quarter of the rows; the critic does not see how strong the noise is.
+    the penalty is measured on a quarter of the rows; the critic does not read how strong the noise is.
     """
     critic, fixed = players.critic, {name: p.detach() for name, p in players.critic.named_parameters()}
     c = c.detach()
     drawn = players.draw(c)
     real, fake = (noisy(players.augmented(items) if augment else items, instance_noise) for items in (x, drawn))
-    features = critic.look(real)
-    score_real, score_fake = critic.judge(features, c), critic(fake.detach(), c)
+    features = critic.item_features(real)
+    score_real, score_fake = critic.score_features(features, c), critic(fake.detach(), c)
     negatives = [F.softplus(score_fake).mean()]
     other = c.roll(1, 0)
     differs = (other != c).any(1)  # a condition that several rows share goes with the items of each
     if mismatched and differs.any():
-        negatives.append(F.softplus(critic.judge(features[differs], other[differs])).mean())
+        negatives.append(F.softplus(critic.score_features(features[differs], other[differs])).mean())
     critic_loss = F.softplus(-score_real).mean() + torch.stack(negatives).mean()
-    sample = -(-len(x) // PENALISED)  # twice the work a row, and few rows tell how steep it is
+    sample = -(-len(x) // PENALISED)  # twice the work a row, and few rows suffice for the mean
     penalty = gradient_penalty(critic, real[:sample], c[:sample]) if r1 else x.new_zeros(())
     generator_loss = F.softplus(-functional_call(critic, fixed, (fake, c))).mean()
     loss = critic_loss + r1 / 2 * penalty + generator_loss
@@ -107,13 +107,13 @@ def conditional_gan(
 
 @dataclass(frozen=True)
 class Adversarial(Across):
-    """A generator of one view from another, and a critic that tells its items from real ones: a conditional GAN.
+    """A generator of one view from another, and a critic of real and generated items: a conditional GAN.
 
         min_D L_D, min_G L_G  as one scalar, see conditional_gan
 
     Items are sharp and differ from draw to draw, where Regression gives their mean; FlowMatching trains more steadily
     and takes more steps to draw. Neither player trains the towers: embeddings without any information would suit both,
-    since one item that looks real is enough. Another term has to teach the source's tower: Regression, InfoNCE.
+    since one item that looks real is enough. Another term has to train the source's tower: Regression, InfoNCE.
 
     Args:
         source: the view that is the condition. target: the view to generate; it needs a raw form, as Reconstruction.
@@ -125,7 +125,7 @@ class Adversarial(Across):
         decay: of the generator's moving average, which draws once trained.
         augment: change pictures at random before the critic sees them, real and generated alike.
         instance_noise: largest deviation of noise that the critic sees items through, each by a strength of its own:
-            it cannot know few items by heart and teaches the generator for longer.
+            it cannot memorise few items and trains the generator for longer.
         depth: hidden layers of a generator of vectors; pictures have as many as their side asks for.
 
     Logs the parts of `conditional_gan`.

@@ -20,7 +20,7 @@ def coral(z_a: Tensor, z_b: Tensor) -> Tensor:
 
         L = |C_a - C_b|_F^2 / (4 d^2),    C = sum_i (z_i - mean)(z_i - mean)' / (n - 1)
 
-    Means play no part, nor does anything beyond second moments: `mmd` and `domain_adversarial` see more, and cost all
+    Means play no part, nor does anything beyond second moments: `mmd` and `domain_adversarial` match more, and cost all
     pairs of rows or a classifier. This costs n d^2 operations and d x d memory a set.
 
     Values to know. Two sets of n rows of one normal distribution give (tr(C)^2 + |C|_F^2) / (2 (n - 1) d^2) in the
@@ -76,12 +76,12 @@ class CORAL(Term):
     with one row, which has no covariance.
 
     Use it when a source with pairs or labels must carry over to a target without them. It is the cheapest term for
-    this and has nothing to tune but its weight, and it sees least: domains that differ in their means alone are alike
+    this and has nothing to tune but its weight, and matches least: domains that differ in their means alone are alike
     to it, and not to `MMD` and `DomainAdversarial`. The paper's rule for the weight is that this term and the other
     end about equal; too large a weight gives up the task. CORALAligner does the same to features that are ready,
     without training.
 
-    Held-out rows of the target do not judge (see `fit`), so neither does this.
+    Held-out rows of the target are not validated on (see `fit`), so this is not either.
 
     Args:
         views: which views to adapt; all of them when None.

@@ -1,4 +1,4 @@
-"""Domain-adversarial training: embeddings from which no classifier can tell the domain."""
+"""Domain-adversarial training: embeddings from which no classifier can predict the domain."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def domain_adversarial(
     Args:
         z: (B, d) embeddings; only their direction is judged, as only it enters a cosine similarity.
         domain: (B,) int64 domain codes.
-        classifier: maps (B, d) to logits (B, K) over K domains; (B, d) and (B, C) where something is given.
+        classifier: maps (B, d) to logits (B, K) over K domains; (B, d) and (B, C) where `given` is.
         strength: lambda, how much of the reversed gradient reaches z.
-        given: (B, C) class probabilities that the classifier sees besides; no gradient reaches them.
+        given: (B, C) class probabilities that the classifier reads too; no gradient reaches them.
         weight: (B,) how much a row counts among those of its domain, above 0; all alike when None.
 
     Returns:
@@ -78,7 +78,7 @@ class DomainAdversarial(Term):
     labels must carry over to a target without them, and the two differ in look rather than in content. When
     the gap is small it gains nothing and can cost precision: measure on your own data.
 
-    With `condition` the classifier sees z_i p_i', the products with the predicted class probabilities (CDAN), so that
+    With `condition` the classifier reads z_i p_i', the products with the predicted class probabilities (CDAN), so that
     the domains must agree class by class and not only as a whole: better where there are several classes and
     predictions on the target are right more often than not. It needs a Prediction of that label in the objective.
 
@@ -86,7 +86,7 @@ class DomainAdversarial(Term):
         views: which views to adapt; all views in which two domains or more occur by default.
         hidden: width of the classifier's two hidden layers.
         gamma: how steeply the paper's schedule raises the strength from 0 to 1.
-        condition: the label column whose predicted probabilities the classifier sees.
+        condition: the label column whose predicted probabilities the classifier reads.
         entropy_weight: rows that are predicted surely count more, w = 1 + exp(-H(p)); needs `condition`.
 
     Logs `accuracy.<view>`, how often the classifier is right: near 1 / K where adaptation succeeded, if the
@@ -94,7 +94,7 @@ class DomainAdversarial(Term):
 
     References: Ganin et al. 2016, Domain-Adversarial Training of Neural Networks, equation 9; Long et al. 2018,
     Conditional Adversarial Domain Adaptation, equations 5 to 8. Departures: K domains instead of two, each weighing the
-    same; the classifier sees directions, since embeddings are compared by them; probabilities and weights are taken as
+    same; the classifier reads directions, since embeddings are compared by them; probabilities and weights are taken as
     given, without gradient, as in the authors' programs for the probabilities.
 
     >>> DomainAdversarial(hidden=64)
@@ -133,7 +133,7 @@ class DomainAdversarial(Term):
         for view, classifier in state.items():
             rows = batch.present[view] & (batch.domain >= 0)
             domain = batch.domain[rows]
-            if len(domain.unique()) < 2:  # nothing to tell apart: a view the target does not have
+            if len(domain.unique()) < 2:  # nothing to classify: a view the target does not have
                 continue
             log_p = None if self.condition is None else batch.predicted[self.condition][rows].detach()
             value, logits = domain_adversarial(

@@ -171,7 +171,7 @@ class ExplicitNegatives(Term):
                 "without columns of negatives use InfoNCE"
             )
         check_similarity(self.similarity)
-        return Temperature(self.temperature, learnt=self.learn)
+        return Temperature(self.temperature, trainable=self.learn)
 
     def loss(self, batch, state):
         tau = state()

@@ -54,8 +54,8 @@ class Field(nn.Module):
     def draw(self, c: Tensor, width: int, *, steps: int, guidance: float = 1.0, heun: bool = True) -> Tensor:
         """An item (B, p) for each condition c (B, d), of new noise, by the averaged field.
 
-        v = v(x, t) + guidance (v(x, t, c) - v(x, t)): 1 draws what was learnt, above 1 what goes with c more surely and
-        varies less.
+        v = v(x, t) + guidance (v(x, t, c) - v(x, t)): 1 draws from the trained distribution, above 1 what fits c better
+        and varies less.
         """
         nowhere = torch.zeros(len(c), dtype=torch.bool, device=c.device)
 

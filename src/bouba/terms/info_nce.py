@@ -140,7 +140,7 @@ class InfoNCE(Term):
     def state(self, space: Space) -> Temperature:
         check_pairs("InfoNCE", self.pairs, space)
         check_similarity(self.similarity)
-        return Temperature(self.temperature, learnt=self.learn)
+        return Temperature(self.temperature, trainable=self.learn)
 
     def loss(self, batch, state):
         tau, costs, chance = state(), [], 0.0

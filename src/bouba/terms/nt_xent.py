@@ -33,7 +33,7 @@ def nt_xent(
         L = 1/2B sum over x in U, x' its other copy, of  -log exp s(x, x') / sum_{y in U, y != x} exp s(x, y)
 
     Each copy has 2B - 2 negatives, its own view's and the altered ones. `info_nce` compares across only: it would
-    leave z free to crowd together. Use this where one modality teaches itself, `info_nce` where two meet.
+    leave z free to crowd together. Use this for one modality by itself, `info_nce` for two.
 
     Computed as softplus of (log-sum-exp over negatives - positive), exact also where a solved batch costs 1e-30, and
     without the 2B x 2B matrix. All alike costs log(2B - 1); one cell has no negatives and costs 0.
@@ -105,7 +105,7 @@ class NTXent(Term):
 
     def state(self, space: Space) -> Temperature:
         check_views("NTXent names", self.views, space.dims)
-        return Temperature(self.temperature, learnt=self.learn)
+        return Temperature(self.temperature, trainable=self.learn)
 
     def loss(self, batch, state):
         check_twins("NTXent", batch)

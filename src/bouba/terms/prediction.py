@@ -56,7 +56,7 @@ class Prediction(Term):
         L = cross-entropy for classes, squared error for numbers
 
     Without fusion each view has heads of its own, L is averaged over the views, and predictions are averaged over
-    the views a row has: late fusion. `InfoNCE() + Prediction()` learns to match and to tell classes at once, and
+    the views a row has: late fusion. `InfoNCE() + Prediction()` learns to match and to classify at once, and
     Prediction(("a",)) + 0.3 * Prediction(("b",)) weighs tasks by hand.
 
     Args:

@@ -83,7 +83,7 @@ class PseudoPairs(Term):
         L = mean over views a, b of pseudo_pairs(z_a of rows that lack b, z_b of the batch)
 
     For aligners what SelfTraining is for predictors: a target has pictures and no captions, and captions of the source
-    are the candidates. It helps where most of its pictures have a fitting caption among those, and teaches mistakes
+    are the candidates. It helps where most of its pictures have a fitting caption among those, and trains on mistakes
     where they show things no caption names; the share of the batch's captions that fits falls with the number of things
     there are, so large batches help.
 
@@ -91,7 +91,7 @@ class PseudoPairs(Term):
         pairs: which pairs of views; every pair when None.
         temperature: T, which divides the cosines; about that of the contrastive term.
         threshold: the probability, in both directions, from which on a match is believed, in [0, 1].
-        twins: judge one random change of a cell and teach another, for twice the work of the towers.
+        twins: choose pairs by one random change of a cell and train on another, for twice the work of the towers.
 
     Logs `used.<a>-<b>`, the share of the cells of a without b that were believed.
 

@@ -56,10 +56,10 @@ class Reconstruction(Term):
 
         L = 1/|V| sum over views v in V of reconstruction(z_v, raw_v, g_v),   over the rows that have the view
 
-    Contrastive terms keep what the views share and may drop all else; this keeps what one view alone says.
+    Contrastive terms keep what the views share and may drop all else; this keeps what only one view holds.
     InfoNCE() + 0.1 * Reconstruction() is a contrastive encoder-decoder, Correlation() + 0.1 * Reconstruction() is
     DCCAE, and by itself it is an autoencoder a view, which needs no pairs. With `cross` every view is decoded from
-    every view of its row, so that they must say the same. With `fused` every view is decoded from the fused vector of
+    every view of its row, so that they must hold the same. With `fused` every view is decoded from the fused vector of
     its row, those that modality dropout hid from it too: a multimodal autoencoder.
 
     Args:

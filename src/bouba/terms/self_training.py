@@ -1,4 +1,4 @@
-"""Self-training: what is predicted surely is learnt as if it were the label."""
+"""Self-training: sure predictions are used as labels."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SelfTraining(Term):
         L = mean over the label columns of self_training(log p of the twin, log p), over rows that have a view and no
             known class
 
-    The twin is the same row after another random change (crop, colour, dropped words), so the term asks for one answer
+    The twin is the same row after another random change (crop, colour, dropped words), so the term demands one answer
     whatever the change. Use it with a Prediction where a target has rows and no labels, with towers that vary their
     inputs: it spreads what is predicted rightly to rows that look alike after a change, and repeats its mistakes where
     sure predictions are wrong. Entropy is the cheaper neighbour, which pushes every row and needs no twins; where
@@ -71,7 +71,8 @@ class SelfTraining(Term):
     Args:
         labels: which label columns; all that are predicted when None.
         threshold: the probability from which on a class is believed, in [0, 1].
-        twins: judge one random change and teach another, for twice the work of the towers. False: plain pseudo-labels.
+        twins: predict labels from one random change and train on another, for twice the work of the towers. False:
+            plain pseudo-labels.
 
     Logs `used.<label>`, the share of those rows that were believed.
 

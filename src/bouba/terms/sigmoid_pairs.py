@@ -80,12 +80,12 @@ def sigmoid_pairs(
 class TemperatureAndBias(nn.Module):
     """What SigmoidPairs learns: tau, whose 1 / tau stays in [1, 100], and the bias."""
 
-    def __init__(self, temperature: float, bias: float, *, learnt: bool):
+    def __init__(self, temperature: float, bias: float, *, trainable: bool):
         if not math.isfinite(bias):
             raise UsageError(f"bias must be one finite number, got {bias}")
         super().__init__()
-        self.temperature = Temperature(temperature, learnt=learnt)
-        self.bias = nn.Parameter(torch.tensor(float(bias)), requires_grad=learnt)
+        self.temperature = Temperature(temperature, trainable=trainable)
+        self.bias = nn.Parameter(torch.tensor(float(bias)), requires_grad=trainable)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class SigmoidPairs(Term):
 
     def state(self, space: Space) -> TemperatureAndBias:
         check_pairs("SigmoidPairs", self.pairs, space)
-        return TemperatureAndBias(self.temperature, self.bias, learnt=self.learn)
+        return TemperatureAndBias(self.temperature, self.bias, trainable=self.learn)
 
     def loss(self, batch, state):
         tau, bias = state.temperature(), state.bias

@@ -28,7 +28,7 @@ def supervised_contrastive(
     Several positives per key, such as five captions of one picture, are the same function: concatenate pictures and
     captions, with the key as label. With two rows a label it is `nt_xent`. Where labels exist, use this instead of
     `nt_xent`, which would push rows of one class apart; a classifier trained by cross-entropy separates classes, and
-    says nothing of how rows lie within one.
+    does not measure how rows lie within one.
 
     The sum over P(i) of s_ip is linear in the z_p: one sum a label gives it, and no N x N matrix is held. All alike
     costs log(N - 1). The least possible is not 0 but the mean of log |P(i)|, since the positives of a row compete. In
@@ -78,7 +78,7 @@ def supervised_contrastive(
 class SupervisedContrastive(Term):
     """Cells of one class lie together, whatever their view: the supervised contrastive loss over all of them.
 
-        L = supervised_contrastive(all z of all views, label; tau),   over the cells that are there and labelled
+        L = supervised_contrastive(all z of all views, label; tau),   over the cells that are present and labelled
 
     By label it needs no pairs: rows of one view each are aligned through their classes. By key it is the contrastive
     loss with several positives (five captions of one picture, several photographs of one thing), where InfoNCE would
@@ -121,16 +121,16 @@ class SupervisedContrastive(Term):
             self._refuse_labels(space.classes or {})
         elif self.label is not None:
             raise UsageError(f"SupervisedContrastive by='key' reads no label, got label={self.label!r}; leave one out")
-        return Temperature(self.temperature, learnt=self.learn)
+        return Temperature(self.temperature, trainable=self.learn)
 
     def _refuse_labels(self, classes) -> None:
-        who = "SupervisedContrastive"
+        term = "SupervisedContrastive"
         if not classes:
-            raise UsageError(f"{who} needs a label column, and there is none; name one (label=...), or use by='key'")
+            raise UsageError(f"{term} needs a label column, and there is none; name one (label=...), or use by='key'")
         if self.label is None and len(classes) > 1:
-            raise UsageError(f"{who} takes one label column of {', '.join(map(repr, classes))}; say which: label=...")
+            raise UsageError(f"{term} takes one label column of {', '.join(map(repr, classes))}; say which: label=...")
         if self.label is not None and self.label not in classes:
-            raise UsageError(f"{who} names {self.label!r}, but no such label column{nearest(self.label, classes)}")
+            raise UsageError(f"{term} names {self.label!r}, but no such label column{nearest(self.label, classes)}")
 
     def _codes(self, batch) -> Tensor:
         """The class of each row, int64 (B,); -1 where it is not known."""
@@ -155,7 +155,7 @@ class SupervisedContrastive(Term):
             return None, parts
         value = supervised_contrastive(z, label, temperature=tau, tile=self.tile)
         parts["positives"] = positives.float().mean()
-        if positives.min() < len(z) - 1:  # of one class alone nothing can be told apart
+        if positives.min() < len(z) - 1:  # one class alone has no negatives
             alike, least = math.log(len(z) - 1), positives[positives > 0].log().mean()
             parts["of_chance"] = (value.detach() - least) / (alike - least)
         return value, parts

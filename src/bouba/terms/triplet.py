@@ -36,7 +36,7 @@ def triplet(
         h(i, j) = max(0, margin + sim(a_i, b_j) - sim(a_i, b_i))
         L = 1/2B sum_i  h(i, n_i)  +  the same with a and b exchanged
 
-    `mining` says which negatives n_i of row i count:
+    `mining` chooses the negatives n_i of row i:
 
     - "hardest": the most similar one. Sharp, and the one that a wrong pair in the data misleads most.
     - "semi-hard": the most similar one among those less similar than the partner. The hinge is 0 unless it lies within
