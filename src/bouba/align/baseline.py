@@ -1,4 +1,4 @@
-"""The simple baseline every result stands beside: linear CCA on features nobody had to train."""
+"""The simple baseline of every result: linear CCA on features that need no training."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bouba.errors import DataError
 class LinearBaseline(ClosedForm):
     """Pixels, character n-grams and raw numbers, reduced by PCA, aligned by CCA.
 
-    Pictures: 16 x 16 RGB pixels. Text: TF-IDF of character n-grams up to 4. Vectors: as they are. Each is reduced
+    Pictures: 16 x 16 RGB pixels. Text: TF-IDF of character n-grams up to 4. Vectors: unchanged. Each is reduced
     to `features` columns, then CCA(dim, ridge). CCA with settings that need no choosing: as many components as there
     are, and a ridge that suits few rows.
 
     Args:
-        dim: components kept, at most. features: columns a view is reduced to. ridge: see CCA.
+        dim: components, at most. features: columns a view is reduced to. ridge: see CCA.
         random_state: of the PCA.
 
     Raises:

@@ -73,8 +73,8 @@ def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
     within = {a: moments.covariance(a, a) for a in names}
     roots = {a: _root(within[a], moments.mean(a), ridge[a]) for a in names}
     across = {(a, b): roots[a].T @ moments.covariance(a, b) @ roots[b] for a, b in combinations(names, 2)}
-    _warn_of_arithmetic(moments, {a: root.shape[1] for a, root in roots.items()}, ridge)
-    rho, turned = _two(across) if len(names) == 2 else _several(across, roots, k)
+    _warn_of_forced_correlations(moments, {a: root.shape[1] for a, root in roots.items()}, ridge)
+    rho, turned = _solve_two(across) if len(names) == 2 else _solve_several(across, roots, k)
     rho = _padded(rho[None, :k], k)[0]
     solved = {a: roots[a] @ _padded(turned[a][:, :k], k) for a in names}  # (d, k)
     sides = {a: _side(within[a], moments.mean(a), solved[a], rho) for a in names}
@@ -96,13 +96,13 @@ class CCA(ClosedForm):
 
     Weights are then scaled so that every variate has variance 1 on the fitted rows. The largest loading of the first
     view is positive in each component. Use it where features are ready, as the yardstick of every trained method, and
-    with little data; KernelCCA where the relation bends, MatrixFreeCCA for 10^5 sparse columns, DeepCCA to learn the
-    features too.
+    with little data; KernelCCA where the relation is nonlinear, MatrixFreeCCA for 10^5 sparse columns, DeepCCA to learn
+    the features too.
 
     Args:
         n_components: k; None takes as many as the narrowest view has columns.
         ridge: shrinkage r in [0, 1], one for all, one a view in order, or view -> r. 0 is the textbook's CCA and the
-            default: nothing is shrunk unasked, and a warning says when there are too few rows for it. 1 is partial
+            default: no shrinkage, with a warning where there are too few rows for it. 1 is partial
             least squares. In between, choose by GridSearchCV, which maximises `score` on held-out rows.
         features: columns that pictures and texts are reduced to. random_state: seed of that reduction.
 
@@ -145,7 +145,7 @@ class CCA(ClosedForm):
         self.solution_  # noqa: B018  solved now; only partial_fit waits
 
     def partial_fit(self, X, y=None) -> CCA:
-        """Take in more rows, exactly: chunks give what `fit` gives on the whole. Nothing is solved until asked for.
+        """Take in more rows, exactly: chunks give what `fit` gives on the whole. The solution is computed on first use.
 
         Pictures and texts keep the features learnt from the first chunk.
 
@@ -181,7 +181,7 @@ class CCA(ClosedForm):
 
     @cached_property
     def solution_(self) -> Solution:
-        """What `moments_` say, solved when first asked for."""
+        """The solution for `moments_`, computed on first use."""
         check_is_fitted(self, "moments_")
         return solve(self.moments_, *self._settings())
 
@@ -225,7 +225,7 @@ class CCA(ClosedForm):
         """
         check_is_fitted(self)
         blocks = self._read(X)
-        to = self._lacking(blocks.data) if to is None else to
+        to = self._missing_view(blocks.data) if to is None else to
         if to not in self.kinds_:
             raise ModalityError(f"no view {to!r}{nearest(to, self.kinds_)}")
         sources = [name for name in blocks.data if name != to]
@@ -246,7 +246,7 @@ class CCA(ClosedForm):
         among = np.block([[weights[a].T @ covariance(a, b) @ weights[b] for b in names] for a in names])
         return linalg.pinvh(among) @ np.vstack([weights[a].T @ covariance(a, to) for a in names])
 
-    def _lacking(self, data: Mapping[str, Any]) -> str:
+    def _missing_view(self, data: Mapping[str, Any]) -> str:
         others = [name for name in self.kinds_ if name not in data]
         if len(others) != 1:
             raise UsageError(f"which view is to be predicted? Say to=, one of {', '.join(map(repr, self.kinds_))}")
@@ -262,7 +262,7 @@ class CCA(ClosedForm):
         return SimpleFeatures(self.features, random_state=self.random_state)
 
     def _settings(self) -> tuple[int, dict[str, float]]:
-        """Components and view -> ridge, as they are asked for.
+        """Components and view -> ridge, from the arguments.
 
         Raises:
             DataError: more components than the narrowest view has columns. UsageError: a ridge that does not suit.
@@ -275,7 +275,7 @@ class CCA(ClosedForm):
 
 
 def _ridges(ridge: float | Sequence[float] | Mapping[str, float], names: list[str]) -> dict[str, float]:
-    """view -> r, whichever way it was given."""
+    """view -> r, from any form of the argument."""
     if isinstance(ridge, Mapping):
         for name in {*ridge, *names}:
             if name not in ridge or name not in names:
@@ -299,7 +299,7 @@ def _refuse_alone(moments: Moments) -> None:
             raise DataError(f"view {a!r} has no two rows in common with another view; nothing relates them")
 
 
-def _warn_of_arithmetic(moments: Moments, ranks: Mapping[str, int], ridge: Mapping[str, float]) -> None:
+def _warn_of_forced_correlations(moments: Moments, ranks: Mapping[str, int], ridge: Mapping[str, float]) -> None:
     """In n centred rows, two views of ranks p and q share p + q - (n - 1) directions whatever the data say."""
     for a, b in combinations(moments.names, 2):
         n = moments.count(a, b)
@@ -339,14 +339,14 @@ def _root(covariance: np.ndarray, mean: np.ndarray, ridge: float) -> np.ndarray:
     return out[:, : large.sum()]
 
 
-def _two(across: Mapping[tuple[str, str], np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _solve_two(across: Mapping[tuple[str, str], np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Singular values, and view -> singular vectors (r, k)."""
     ((a, b), block), *_ = across.items()
     u, rho, v = linalg.svd(block, full_matrices=False)
     return rho, {a: u, b: v.T}
 
 
-def _several(across: Mapping[tuple[str, str], np.ndarray], roots: Mapping[str, np.ndarray], k: int):
+def _solve_several(across: Mapping[tuple[str, str], np.ndarray], roots: Mapping[str, np.ndarray], k: int):
     """The same for more views: eigenvalues over M - 1, and view -> its part of the eigenvectors times sqrt(M)."""
     names, ends = list(roots), np.cumsum([0, *(root.shape[1] for root in roots.values())])
     at = {name: slice(ends[i], ends[i + 1]) for i, name in enumerate(names)}
@@ -360,10 +360,10 @@ def _several(across: Mapping[tuple[str, str], np.ndarray], roots: Mapping[str, n
 
 
 def _side(covariance: np.ndarray, mean: np.ndarray, solved: np.ndarray, rho: np.ndarray) -> Side:
-    """Weights scaled to variance 1, and what they say of the view.
+    """Weights scaled to variance 1, and how the variates relate to the view.
 
-    Embeddings weigh each variate as it was solved for, times the agreement found: with a ridge, its variance is the
-    part of the shrunk variance that the data own.
+    Embeddings weigh each variate as it was solved for, times its correlation: with a ridge, its variance is the
+    share of the data in the shrunk variance.
     """
     variances = covariance.diagonal()
     deviation = np.sqrt(np.maximum((solved * (covariance @ solved)).sum(0), 0))

@@ -1,4 +1,4 @@
-"""CLIP: pictures and their captions meet in one space."""
+"""CLIP: pictures and their captions in one space."""
 
 from __future__ import annotations
 

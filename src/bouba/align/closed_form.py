@@ -27,7 +27,7 @@ from bouba.hooks import hook
 
 
 class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """A method with an answer instead of a training loop.
+    """A method that is solved instead of trained.
 
     Views come in any of four containers, and `transform` gives back the one that it got:
 
@@ -38,7 +38,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                             whatever `bouba.read` takes
 
     Only Views have missing cells; NaN is refused. scikit-learn splits Views and X, y for cross-validation, no list and
-    no mapping. Beside a list, mapping or Views, a 1-D y is what a later step of a pipeline wants to know, and not read.
+    no mapping. With a list, mapping or Views, a 1-D y is for a later step of a pipeline, and not read.
 
     A method is `_fit` and `_project`. `_fit` sets attributes that end in "_", `correlations_` (k,) among them; all
     of them are saved.
@@ -58,11 +58,11 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @abstractmethod
     def _project(self, name: str, values) -> np.ndarray:
-        """Rows of one view that are there -> variates (n, k)."""
+        """Rows of one view that are present -> variates (n, k)."""
 
     @abstractmethod
     def _features(self) -> SimpleFeatures:
-        """What pictures and texts pass through."""
+        """The features that pictures and texts are turned into."""
 
     @abstractmethod
     def _emphasis(self, name: str) -> np.ndarray:
@@ -81,7 +81,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Solve for X's views.
 
         Args:
-            X: the views, see the class. y: the second view beside one array, (n, d) or (n,).
+            X: the views, see the class. y: the second view where X is one array, (n, d) or (n,).
 
         Returns:
             self.
@@ -164,7 +164,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True  # one array says nothing about correspondence
+        tags.target_tags.required = True  # one array has no correspondence to learn
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
@@ -176,7 +176,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return spread(self._project(name, values if present.all() else values[present]), present)
 
     def _read(self, X, y=None, *, fit: bool = False) -> Blocks:
-        """Views in any container as numbers. When fitting, everything learnt before is forgotten."""
+        """Views in any container as numbers. When fitting, all fitted attributes are deleted first."""
         if fit:
             for name in _fitted(vars(self)):
                 delattr(self, name)
@@ -197,7 +197,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if isinstance(X, Views | Mapping | str | os.PathLike) and not sparse.issparse(X):
             return False
         plain = isinstance(X, np.ndarray | list | tuple) or sparse.issparse(X)
-        return plain or y is not None or "n_features_in_" in vars(self)  # a frame beside y is numbers, alone a table
+        return plain or y is not None or "n_features_in_" in vars(self)  # a frame with y is numbers, alone a table
 
     def _read_array(self, X, y, fit: bool) -> Blocks:
         """One array, and the second view as y."""

@@ -33,7 +33,7 @@ class DeepCCA(BaseLearner):
     weigh most. The first k columns are the k-dimensional analysis.
 
     Use it where what the views share is a continuous space and rows are many, more than 20 times `dim`. CLIP learns to
-    tell rows apart, which is better for search; CCA and KernelCCA have a closed form and suit few rows. With
+    discriminate rows, which is better for search; CCA and KernelCCA have a closed form and suit few rows. With
     `reconstruction` above 0 it is DCCAE: an autoencoder a view keeps the networks from finding what only the training
     rows share.
 
@@ -41,10 +41,10 @@ class DeepCCA(BaseLearner):
         towers: view -> encoder, one of its own for each view; a default for each kind when None.
         ridge: share of the mean variance added to every direction's variance, in training and in the CCA on top; see
             `correlation` for what it prevents.
-        reconstruction: weight of Reconstruction() beside Correlation(), at least 0; towers of vectors and pictures
-            have a form to give back, see Reconstruction.
+        reconstruction: weight of Reconstruction(), where Correlation() has 1, at least 0; towers of vectors and
+            pictures can be decoded, see Reconstruction.
         dim: how many correlations. No more than the views share: beyond that networks can only raise the correlations
-            within batches, and a warning says when they did.
+            within batches, with a warning where they did.
         batch_size: rows a step; CLIP's default or 10 * dim, whichever is more, when None: a covariance of dim x dim
             takes that many rows.
         lr: peak learning rate; this loss takes larger steps than CLIP's.

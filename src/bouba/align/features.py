@@ -18,11 +18,11 @@ VOCABULARY = 20_000
 
 
 class Features(ABC):
-    """What was learnt of one view. Subclasses are frozen dataclasses of arrays, so that models save them."""
+    """The fitted reduction of one view. Subclasses are frozen dataclasses of arrays, so that models save them."""
 
     @abstractmethod
     def __call__(self, cells: Sequence) -> Any:
-        """Cells that are there -> (n, d) array, or sparse matrix."""
+        """Cells that are present -> (n, d) array, or sparse matrix."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class CharacterGrams(Features):
 
 @dataclass(frozen=True)
 class SimpleFeatures:
-    """Columns for a closed form where nobody has trained a network.
+    """Columns for a closed form where there is no trained network.
 
         pictures    16 x 16 RGB pixels on white, PCA
         text        TF-IDF of character n-grams, truncated SVD

@@ -131,7 +131,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Lazy:
-    """Features (n, r) of a view's rows, computed when rows are read, so that `Moments.of` never meets all of them.
+    """Features (n, r) of a view's rows, computed when rows are read, so that `Moments.of` never holds all of them.
 
     Args:
         values: (n, d). columns: the functions of a row. basis: coordinates to turn them into; None leaves them.
@@ -166,7 +166,7 @@ class Lazy:
 
 
 class KernelCCA(ClosedForm):
-    """CCA of features that bend: each view through the feature map of a kernel, then linear CCA.
+    """CCA of nonlinear features: each view through the feature map of a kernel, then linear CCA.
 
         phi      k(x, y) = <phi(x), phi(y)>
         solve    CCA(ridge) of phi_1(X_1), .., phi_M(X_M);   z(x) = sum_j a_j k(x, l_j) - b   over landmarks l_j
@@ -248,7 +248,7 @@ class KernelCCA(ClosedForm):
         random = np.random.default_rng(self.random_state)
         self.gammas_, self.maps_ = {}, {}
         for name, values in data.items():
-            sample = _some(values, rows[name], SAMPLE_ROWS, random)
+            sample = _random_rows(values, rows[name], SAMPLE_ROWS, random)
             gamma = gammas[name]
             self.gammas_[name] = _median_gamma(kernels[name], sample) if gamma is None else float(gamma)
             self.maps_[name] = self._map(kernels[name], self.gammas_[name], values, rows[name], random)
@@ -318,7 +318,7 @@ class KernelCCA(ClosedForm):
             waves = min(self.n_features, len(rows)) // 2
             return Waves.drawn(kernel, gamma, (values.shape[1], waves), random)
         m = len(rows) if self.approximation is None else self.n_features
-        return Landmarks(_some(values, rows, m, random), kernel, gamma, self.degree, self.coef0)
+        return Landmarks(_random_rows(values, rows, m, random), kernel, gamma, self.degree, self.coef0)
 
     def _components(self, features: Mapping[str, Lazy]) -> int:
         widths = {name: lazy.shape[1] for name, lazy in features.items()}
@@ -334,7 +334,7 @@ class KernelCCA(ClosedForm):
 
 
 def _by_view(setting: str, value: Any, names: list[str]) -> dict[str, Any]:
-    """view -> setting, given once for all or by name."""
+    """view -> setting, from one for all views or from a mapping."""
     if not isinstance(value, Mapping):
         return dict.fromkeys(names, value)
     if set(value) != set(names):
@@ -342,7 +342,7 @@ def _by_view(setting: str, value: Any, names: list[str]) -> dict[str, Any]:
     return dict(value)
 
 
-def _some(values: np.ndarray, rows: np.ndarray, m: int, random) -> np.ndarray:
+def _random_rows(values: np.ndarray, rows: np.ndarray, m: int, random) -> np.ndarray:
     """m of the rows at random as float64, all of them in their order where there are no more."""
     chosen = rows if m >= len(rows) else np.sort(random.choice(rows, m, replace=False))
     return values[chosen].astype(np.float64)

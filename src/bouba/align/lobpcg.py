@@ -9,9 +9,9 @@ import numpy as np
 from scipy import linalg, sparse
 
 ROWS = 4096
-"""Rows turned at once, so that what is read and written stays in the cache."""
+"""Rows multiplied at once, so that what is read and written stays in the cache."""
 STORED = 2**22
-"""Stored numbers of a sparse view that are looked at once."""
+"""Stored numbers of a sparse view that are summed at once."""
 
 
 class ShrunkCovariance:
@@ -36,8 +36,8 @@ class ShrunkCovariance:
         self.values = values
         self.mean, self.variance = _moments(values)
         self.unit = float(np.sqrt(self.variance.mean())) or 1.0
-        self.kept, self.ridge = float(1 - ridge), float(ridge)
-        diagonal = self.kept * self.variance / self.unit**2 + self.ridge
+        self.data_share, self.ridge = float(1 - ridge), float(ridge)
+        diagonal = self.data_share * self.variance / self.unit**2 + self.ridge
         self.inverse_diagonal = (1 / diagonal).astype(values.dtype)[:, None]
         rounding = np.finfo(values.dtype).eps * (1 + np.sqrt((self.mean**2).mean()) / self.unit)
         self.floor = float(min(0.01, 3 * np.sqrt(rounding)))
@@ -60,28 +60,28 @@ class ShrunkCovariance:
 
     def solve(self, right: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """B^-1 right by conjugate gradients from zero, preconditioned by the diagonal; (d, m), and its image (n, m)."""
-        towards = right * self.inverse_diagonal
-        image = self.image(towards)
+        direction = right * self.inverse_diagonal
+        image = self.image(direction)
         if steps == 1:  # their span is what counts, not their length
-            return towards, image
-        residual, energy = right.copy(), inner(right, towards)
-        solution, solution_image = np.zeros_like(towards), np.zeros_like(image)
+            return direction, image
+        residual, energy = right.copy(), inner(right, direction)
+        solution, solution_image = np.zeros_like(direction), np.zeros_like(image)
         for step in range(steps):
-            bend = self.kept * inner(image, image) + self.ridge * inner(towards, towards)
-            length = (energy * reciprocal(bend)).astype(right.dtype)
-            solution += length * towards
+            curvature = self.data_share * inner(image, image) + self.ridge * inner(direction, direction)
+            length = (energy * reciprocal(curvature)).astype(right.dtype)
+            solution += length * direction
             solution_image += length * image
             if step + 1 < steps:
-                residual -= length * (self.kept * self.pull(image) + self.ridge * towards)
+                residual -= length * (self.data_share * self.pull(image) + self.ridge * direction)
                 corrected = residual * self.inverse_diagonal
                 before, energy = energy, inner(residual, corrected)
-                towards = corrected + (energy * reciprocal(before)).astype(right.dtype) * towards
-                image = self.image(towards)
+                direction = corrected + (energy * reciprocal(before)).astype(right.dtype) * direction
+                image = self.image(direction)
         return solution, solution_image
 
 
 class Span:
-    """The 3m directions of one view that an iteration combines: where it is, where to go, where it came from.
+    """The 3m directions of one view that an iteration combines: the current ones w, search directions, last steps.
 
     Args:
         covariance: of the view. start: (d, m) directions.
@@ -97,7 +97,7 @@ class Span:
 
     @property
     def directions(self) -> np.ndarray:
-        """(d, m) where it is, w."""
+        """(d, m), the current ones, w."""
         return self.basis[:, : self.m]
 
     @property
@@ -105,43 +105,43 @@ class Span:
         """(n, m) their images."""
         return self.images[:, : self.m]
 
-    def judge(self, others: np.ndarray, rho: np.ndarray) -> np.ndarray:
-        """How far this is from the solution, (m,): r' diag(B)^-1 r of the residual r = A w - rho B w.
+    def set_residual(self, others: np.ndarray, rho: np.ndarray) -> np.ndarray:
+        """Put the residual r = A w - rho B w in place of the search directions; r' diag(B)^-1 r, (m,), its size.
 
-        A w is what the other views' variates, which add up to `others`, pull to. `look` goes where r points.
+        A w is Xc' of the other views' variates, which add up to `others`.
         """
         b, rho = self.covariance, rho.astype(self.basis.dtype)
-        residual = b.pull(others - self.variates * (b.kept * rho))
+        residual = b.pull(others - self.variates * (b.data_share * rho))
         residual -= self.directions * (b.ridge * rho)
         self.basis[:, self.m : 2 * self.m] = residual
         return inner(residual, residual * b.inverse_diagonal)
 
-    def look(self, steps: int) -> None:
-        """Take B^-1 r for where to go."""
+    def solve_residual(self, steps: int) -> None:
+        """Search directions B^-1 r in place of r."""
         ahead = slice(self.m, 2 * self.m)
         self.basis[:, ahead], self.images[:, ahead] = self.covariance.solve(self.basis[:, ahead], steps)
 
     def whitener(self) -> np.ndarray:
         """(3m, q) combinations of the directions that are orthonormal in B; those that add nothing are left out."""
         b = self.covariance
-        gram = b.kept * _gram(self.images, self.images) + b.ridge * _gram(self.basis, self.basis)
+        gram = b.data_share * _gram(self.images, self.images) + b.ridge * _gram(self.basis, self.basis)
         m, floor = self.m, b.floor
         current = _orthonormal(gram[:m, :m], 100 * np.finfo(self.basis.dtype).eps)
-        apart = np.vstack([-current @ (current.T @ gram[:m, m:]), np.eye(2 * m)])  # new directions less what is here
+        apart = np.vstack([-current @ (current.T @ gram[:m, m:]), np.eye(2 * m)])  # new directions less current ones
         left = apart.T @ gram @ apart
-        new = left.diagonal() > floor * gram.diagonal()[m:]  # of the others rounding is all that is left
+        new = left.diagonal() > floor * gram.diagonal()[m:]  # the others are rounding
         fresh = apart[:, new] @ _orthonormal(left[np.ix_(new, new)], floor)
         return np.hstack([np.pad(current, ((0, 2 * m), (0, 0))), fresh])
 
-    def turn(self, combination: np.ndarray) -> None:
-        """Go to these (3m, m) combinations of the directions, and remember the way."""
-        both = np.zeros((3 * self.m, 2 * self.m), self.basis.dtype)
-        both[:, : self.m] = combination
-        both[self.m :, self.m :] = combination[self.m :]
+    def move(self, combination: np.ndarray) -> None:
+        """Go to these (3m, m) combinations of the directions, and keep the step taken as the last m."""
+        rotation = np.zeros((3 * self.m, 2 * self.m), self.basis.dtype)
+        rotation[:, : self.m] = combination
+        rotation[self.m :, self.m :] = combination[self.m :]
         for table in (self.basis, self.images):
             for start in range(0, len(table), ROWS):
                 rows = table[start : start + ROWS]
-                moved = rows @ both
+                moved = rows @ rotation
                 rows[:, : self.m], rows[:, 2 * self.m :] = moved[:, : self.m], moved[:, self.m :]
 
 
@@ -169,10 +169,10 @@ def iterate(spans: Sequence[Span], leading: int, steps: int) -> Iterator[tuple[n
     while True:
         rho = _rayleigh_ritz(spans)
         total = sum(span.variates for span in spans)
-        square = np.sum([span.judge(total - span.variates, rho)[:leading] for span in spans], axis=0)
+        square = np.sum([span.set_residual(total - span.variates, rho)[:leading] for span in spans], axis=0)
         yield rho, float(np.sqrt(square.mean()) / max(rho[0], np.finfo(float).tiny))
         for span in spans:
-            span.look(steps)
+            span.solve_residual(steps)
 
 
 def _rayleigh_ritz(spans: Sequence[Span]) -> np.ndarray:
@@ -192,16 +192,16 @@ def _rayleigh_ritz(spans: Sequence[Span]) -> np.ndarray:
     for i, span in enumerate(spans):
         combination = np.zeros((3 * m, m))
         combination[:, : positive.sum()] = whiten[i] @ vectors[ends[i] : ends[i + 1], ::-1][:, positive]
-        span.turn(combination)
+        span.move(combination)
     return rho
 
 
 def _moments(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance (d,) of each column in double precision; what is only rounding counts as constant."""
+    """Mean and variance (d,) of each column in double precision; columns that vary by rounding alone are constant."""
     n, d = values.shape
     total, _ = _sums(values, np.zeros(d))
     mean = total / n
-    total, square = _sums(values, mean)  # about the mean, and the total is what the mean is off by
+    total, square = _sums(values, mean)  # about the mean, and the total is the error of the mean
     variance = square / n - (total / n) ** 2
     mean += total / n
     return mean, np.where(variance > (8 * np.finfo(float).eps * np.abs(mean)) ** 2, variance, 0)

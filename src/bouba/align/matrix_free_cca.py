@@ -94,13 +94,13 @@ class MatrixFreeCCA(ClosedForm):
         self.verbose = verbose
 
     def _before_fit(self) -> None:
-        self._before = getattr(self, "weights_", {}) if self.warm_start else {}
+        self._last_weights = getattr(self, "weights_", {}) if self.warm_start else {}
 
     def _after_fit(self) -> None:
-        del self._before
+        del self._last_weights
 
     def _fit(self, data: dict[str, Any], present: dict[str, np.ndarray]) -> None:
-        self._refuse_odd()
+        self._check_options()
         complete = np.logical_and.reduce(list(present.values()))
         if complete.sum() < 2:
             raise DataError(f"{complete.sum()} rows have all of {self._view_names()}; two or more are needed")
@@ -110,10 +110,10 @@ class MatrixFreeCCA(ClosedForm):
             covariances[name] = ShrunkCovariance(values if whole else values[complete], self.ridge)
             if not covariances[name].variance.any():
                 raise DataError(f"view {name!r} does not vary in these {complete.sum()} rows; leave it out")
-        spans = self._started(covariances)
-        self._settle(spans, self._converge(list(spans.values())))
+        spans = self._start(covariances)
+        self._store_solution(spans, self._converge(list(spans.values())))
 
-    def _refuse_odd(self) -> None:
+    def _check_options(self) -> None:
         narrowest = min(self.widths_.values())
         if not 1 <= self.n_components <= narrowest:
             widths = list(self.widths_.values())
@@ -123,7 +123,7 @@ class MatrixFreeCCA(ClosedForm):
         if self.max_iter < 1 or self.inner_iter < 1:
             raise UsageError(f"max_iter and inner_iter are 1 or more, got {self.max_iter} and {self.inner_iter}")
 
-    def _started(self, covariances: Mapping[str, ShrunkCovariance]) -> dict[str, Span]:
+    def _start(self, covariances: Mapping[str, ShrunkCovariance]) -> dict[str, Span]:
         """First directions: one step towards the regression of random numbers, the same for all views, on the view.
 
         In front of them comes the last solution, if it is to be continued.
@@ -135,7 +135,7 @@ class MatrixFreeCCA(ClosedForm):
         spans = {}
         for name, covariance in covariances.items():
             start = covariance.pull(codes.astype(covariance.values.dtype)) * covariance.inverse_diagonal
-            before = self._before.get(name)
+            before = self._last_weights.get(name)
             if before is not None:
                 if len(before) != len(start):
                     raise DataError(
@@ -167,7 +167,7 @@ class MatrixFreeCCA(ClosedForm):
             )
         return rho
 
-    def _settle(self, spans: Mapping[str, Span], rho: np.ndarray) -> None:
+    def _store_solution(self, spans: Mapping[str, Span], rho: np.ndarray) -> None:
         """Scale to variance 1, choose the signs, and read off the correlations."""
         directions = {name: span.directions[:, : self.n_components] for name, span in spans.items()}
         images = {name: spans[name].covariance.image(w) for name, w in directions.items()}  # anew: rounding adds up

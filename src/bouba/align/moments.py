@@ -16,13 +16,13 @@ CHUNK = 32 * 2**20
 
 @dataclass(frozen=True)
 class Moments:
-    """What any number of rows say of the means and covariances of M views of D columns in all.
+    """Sums over any number of rows that give means and covariances of M views of D columns in all.
 
     With z the rows less `shift`, zero where a view is missing, and p (M,) 1 where a view is present:
 
         counts    sum p p'      products    sum z z'      sums    sum z p'
 
-    so that every pair of views is judged by the rows that have both:
+    so that every pair of views is estimated from the rows that have both:
 
         S_ij = products_ij / n - (sums_i,j / n) (sums_j,i / n)',   n = counts_ij
 
@@ -53,7 +53,7 @@ class Moments:
 
         Args:
             data: view -> (n, d) finite numbers.
-            present: view -> bool (n,), False where the row lacks the view; all there when None.
+            present: view -> bool (n,), False where the row lacks the view; all present when None.
 
         Raises:
             DataError: unequal rows.
@@ -92,7 +92,7 @@ class Moments:
                 f"moments of {theirs} do not add to moments of {ours}; give the same views in the same order"
             )
         is_seen = np.repeat(self.counts.diagonal() > 0, self.widths)
-        shift = np.where(is_seen, self.shift, other.shift)  # a view that was never there may lie anywhere
+        shift = np.where(is_seen, self.shift, other.shift)  # a view without any row may lie anywhere
         step = other.shift - shift
         sums, n = other.sums, np.repeat(other.counts, other.widths, axis=0)  # (D, M)
         wide = np.repeat(sums, other.widths, axis=1)  # (D, D): sum of z_i over the rows that have view j

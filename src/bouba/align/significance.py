@@ -50,7 +50,7 @@ class BootstrapResult:
     """Of `bootstrap_correlations`; prints as a table.
 
     Args:
-        correlations: (k,), of the rows that came, and too high. corrected: (k,), less the bias.
+        correlations: (k,), of the fitted rows, and too high. corrected: (k,), less the bias.
         low, high: (k,), the interval. level: its coverage.
     """
 
@@ -83,8 +83,8 @@ def permutation_test(
 
     Component k is judged after the k - 1 before it are taken out of both views, and against the largest that chance
     finds in what is left. So the components with p <= 0.05 are more than there are in about 5% of studies, or fewer.
-    It says that a correlation is there; `bootstrap_correlations` says how large it may be, and `score` on held-out
-    rows what the fitted variates are worth.
+    It shows that a correlation exists; `bootstrap_correlations` gives an interval for its size, and `score` on held-out
+    rows how well the fitted variates generalise.
 
     For three views or more, each is permuted by itself, and every component is compared with the largest
     correlation by chance, none taken out: later components are then tested conservatively.
@@ -117,14 +117,14 @@ def permutation_test(
     """
     if permutations < 1:
         raise UsageError(f"permutations must be 1 or more, got {permutations}; 999 is usual")
-    data, kept = _complete(X, y)
+    data, is_complete = _complete(X, y)
     whitened = _whitened(data, _ridges(ridge, list(data)))
     ranks = [z.shape[1] for z in whitened]
     most = min(ranks)
     k = most if n_components is None else n_components
     if not 1 <= k <= most:
         raise DataError(f"{k} components of {most}; take 1 to {most}")
-    orders = _orders(_group(groups, kept), (permutations, len(data) - 1), max(ranks), random_state)
+    orders = _orders(_group(groups, is_complete), (permutations, len(data) - 1), max(ranks), random_state)
     rho, null = _stepwise(whitened, k, orders) if len(whitened) == 2 else _jointly(whitened, k, orders)
     reached = (null >= rho - ROUNDING).sum(0)
     return PermutationResult(rho, np.maximum.accumulate((1 + reached) / (1 + len(null))), null)
@@ -147,7 +147,7 @@ def bootstrap_correlations(
         interval   tanh(z - b -+ q s), q the normal quantile; from 0 if `permutation_test` has p > 1 - level
 
     Correlations of the rows they were fitted on are too high, by more the more columns and the fewer rows there are. A
-    resample is too high once more by about as much, which is how b is known, and why the percentiles of rho* are no
+    resample is too high once more by about as much, which is how b is estimated, and why the percentiles of rho* are no
     interval: they cover nothing where the bias is larger than the spread. The bias is about c / rho (Glynn and
     Muirhead), so what is corrected varies more than z: by the factor in brackets, to first order. Near rho = 0 the bias
     cannot be estimated, because the largest correlation is never near 0; there the test decides whether 0 is in.
@@ -165,9 +165,9 @@ def bootstrap_correlations(
     Args:
         X, y: views as in CCA; rows that lack a view are left out.
         n_components: how many, the largest first; None takes all.
-        ridge: shrinkage as in CCA; the interval is then for what the same shrinkage finds in the population. The
-            coverage above is without.
-        resamples: draws. level: coverage wanted, between 0 and 1. random_state: seed.
+        ridge: shrinkage as in CCA; the interval is then for the correlation under the same shrinkage in the population.
+            The coverage above is without.
+        resamples: draws. level: nominal coverage, between 0 and 1. random_state: seed.
 
     Raises:
         DataError: as CCA; without ridge, too few rows for the columns.
@@ -193,33 +193,34 @@ def bootstrap_correlations(
     _refuse_few(data, ridges)
     tested = permutation_test(data, n_components=n_components, ridge=ridge, random_state=random_state)
     k = len(tested.p_values)
-    found = np.stack([solve(moments, k, ridges).correlations for moments in _resampled(data, resamples, random_state)])
-    z, *drawn = _fisher(found)
+    resampled = _resampled(data, resamples, random_state)
+    correlations = np.stack([solve(moments, k, ridges).correlations for moments in resampled])
+    z, *drawn = _fisher(correlations)
     bias = np.mean(drawn, axis=0) - z
     rho = np.maximum(np.tanh(z), ROUNDING)
     widened = np.std(drawn, axis=0, ddof=1) * (1 + np.maximum(bias, 0) * (1 - rho**2) / rho)
-    half = NormalDist().inv_cdf((1 + level) / 2) * widened
-    low, high, corrected = (np.tanh(np.maximum(at, 0)) for at in (z - bias - half, z - bias + half, z - bias))
-    return BootstrapResult(found[0], corrected, np.where(tested.p_values > 1 - level, 0.0, low), high, level)
+    margin = NormalDist().inv_cdf((1 + level) / 2) * widened
+    low, high, corrected = (np.tanh(np.maximum(at, 0)) for at in (z - bias - margin, z - bias + margin, z - bias))
+    return BootstrapResult(correlations[0], corrected, np.where(tested.p_values > 1 - level, 0.0, low), high, level)
 
 
 def _complete(X, y) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """view -> (n, d) rows that have every view, and which of the rows that came these are."""
-    given = CCA()._read(X, y, fit=True)
-    kept = np.logical_and.reduce(list(given.present.values()))
-    if kept.sum() < 3:
-        raise DataError(f"{kept.sum()} rows have every view; three or more are needed")
-    return {name: np.asarray(values[kept], np.float64) for name, values in given.data.items()}, kept
+    """view -> (n, d) rows that have every view, and a mask of them over all rows."""
+    blocks = CCA()._read(X, y, fit=True)
+    is_complete = np.logical_and.reduce(list(blocks.present.values()))
+    if is_complete.sum() < 3:
+        raise DataError(f"{is_complete.sum()} rows have every view; three or more are needed")
+    return {name: np.asarray(values[is_complete], np.float64) for name, values in blocks.data.items()}, is_complete
 
 
-def _group(groups: ArrayLike | None, kept: np.ndarray) -> np.ndarray:
+def _group(groups: ArrayLike | None, is_complete: np.ndarray) -> np.ndarray:
     """(n,) number of each row's group."""
     if groups is None:
-        return np.zeros(kept.sum(), int)
+        return np.zeros(is_complete.sum(), int)
     labels = np.asarray(groups)
-    if labels.shape != kept.shape:
-        raise DataError(f"groups must be one label for each of {len(kept)} rows, got shape {labels.shape}")
-    _, group, sizes = np.unique(labels[kept], return_inverse=True, return_counts=True)
+    if labels.shape != is_complete.shape:
+        raise DataError(f"groups must be one label for each of {len(is_complete)} rows, got shape {labels.shape}")
+    _, group, sizes = np.unique(labels[is_complete], return_inverse=True, return_counts=True)
     if sizes.max() < 2:
         raise DataError(f"all {len(sizes)} groups have one row; rows are exchanged within groups, so give larger ones")
     return group
@@ -242,11 +243,11 @@ def _orders(group: np.ndarray, shape: tuple[int, int], width: int, random_state:
     """Row orders (b, views, n) that stay within groups, for shape = (permutations, views), some at a time."""
     random = np.random.default_rng(random_state)
     (total, views), n = shape, len(group)
-    home = np.argsort(group, kind="stable")
+    by_group = np.argsort(group, kind="stable")
     block = max(1, CELLS // (views * n * width))
     for start in range(0, total, block):
         orders = np.empty((min(block, total - start), views, n), int)
-        orders[..., home] = np.argsort(group + random.random(orders.shape), axis=-1)
+        orders[..., by_group] = np.argsort(group + random.random(orders.shape), axis=-1)
         yield orders
 
 
@@ -258,8 +259,8 @@ def _stepwise(whitened: list[np.ndarray], k: int, orders: Iterator[np.ndarray]) 
     null = []
     for order in orders:
         agree = a.T @ b[order[:, 0]]  # (b, r_a, r_b)
-        left = [np.linalg.svd(agree[:, j:, j:], compute_uv=False)[:, 0] for j in range(k)]
-        null.append(np.stack(left, axis=1))
+        largest = [np.linalg.svd(agree[:, j:, j:], compute_uv=False)[:, 0] for j in range(k)]
+        null.append(np.stack(largest, axis=1))
     return rho[:k], np.concatenate(null)
 
 

@@ -1,4 +1,4 @@
-"""SimCLR: one modality teaches itself, by telling its own cells apart under random changes."""
+"""SimCLR: one modality without labels, by contrasting its cells under random changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bouba.train import Network
 
 STRONG = Augment(zoom=(0.4, 1.0), turn=10.0, shift=0.0, color=0.5, roam=1.0, grey=0.2)
-"""Crops that lie anywhere and bold colours: more than a picture with a caption could bear."""
+"""Crops that lie anywhere and bold colours: stronger than suits a picture with a caption."""
 
 VARIED_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
     "image": lambda: ConvNet(augment=STRONG),
@@ -44,11 +44,11 @@ class SimCLR(BaseLearner):
         minimise NT-Xent(z, z'; tau), averaged over the views
 
     What the changes alter (place, colour, dropped words, masked frequencies) the embedding learns to ignore, what they
-    leave it learns to tell apart. Use it where there is one modality and no label. Where rows have two views, CLIP
-    learns more: the other view says what matters.
+    leave it learns to discriminate. Use it where there is one modality and no label. Where rows have two views, CLIP
+    learns more: the other view shows what matters.
 
-    The projection is an MLP with one hidden layer here, and it throws away what the changes alter. `features` are what
-    stands before it: more for a classifier to find, as in the paper. `embed` and `transform` give the projected space,
+    The projection is an MLP with one hidden layer here, and it discards what the changes alter. `features` are its
+    input, which holds more for a classifier, as in the paper. `embed` and `transform` give the projected space,
     which compares cells by cosine.
 
     Args:

@@ -20,18 +20,18 @@ from bouba.metrics.similarity import similarities
 
 
 class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
-    """Which of these words fits the picture? A classifier made of a fitted aligner and the names of the classes.
+    """Classes named in words: a classifier made of a fitted aligner and the names of the classes.
 
-        p(c | x) = softmax_c  sim(z(x), z(c)) / tau,    z(c) the mean over templates of the name said in each
+        p(c | x) = softmax_c  sim(z(x), z(c)) / tau,    z(c) the mean over templates with the name filled in
 
-    Use it where nobody has labelled anything, or to see what labels would add: `linear_probe` needs labels and is
+    Use it where there are no labels, or to see what labels would add: `linear_probe` needs labels and is
     better once there are a few per class.
 
     Args:
         model: a fitted aligner with a text view.
         classes: the labels; those in y when None.
         templates: sentences with {} where the name goes. Several are averaged, which usually helps.
-        names: label -> how it is said; else the label itself, its - and _ as blanks.
+        names: label -> its name in words; else the label itself, its - and _ as blanks.
         view: the view to classify; the only one that is not text when None.
         text: the text view that reads the names; the one whose alphabet fits them when None.
         temperature: tau of `predict_proba`; the model's own when None.
@@ -68,7 +68,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         return type(self)(**self.get_params(deep=False))
 
     def fit(self, X=None, y=None) -> ZeroShotClassifier:
-        """Embed the names. X is not looked at; y (n,) only for the labels that occur."""
+        """Embed the names. X is not read; y (n,) only for the labels that occur."""
         if self.classes is None and y is None:
             raise UsageError("ZeroShotClassifier needs classes: name them, or give y to take them from")
         labels = self.classes if self.classes is not None else [v for v in np.asarray(y) if not is_missing(v)]

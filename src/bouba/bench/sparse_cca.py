@@ -162,10 +162,10 @@ def alternating(views: Sequence[sparse.csr_matrix], ridge: float) -> list[np.nda
             b = operators[this]
             right = b.pull(images[other])
             w = weights[this] @ (weights[this].T @ right)  # the best start in the span of the last solution
-            wrong = right - b.kept * b.pull(b.image(w)) - b.ridge * w
+            wrong = right - b.data_share * b.pull(b.image(w)) - b.ridge * w
             w += b.solve(wrong, STEPS)[0]
             image = b.image(w)
-            gram = b.kept * (image.T @ image) + b.ridge * (w.T @ w)
+            gram = b.data_share * (image.T @ image) + b.ridge * (w.T @ w)
             turn = linalg.inv(linalg.cholesky(gram.astype(np.float64))).astype(w.dtype)
             weights[this], images[this] = w @ turn, image @ turn
     u, _, v = linalg.svd((images[0].T @ images[1]).astype(np.float64))
