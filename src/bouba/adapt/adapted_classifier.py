@@ -86,9 +86,9 @@ class AdaptedClassifier(BaseLearner):
 
     def _finish(self, data: TrainingData) -> None:
         """Warns where adapting cost the source."""
-        fall = source_fall(self.history_, self.label_)
-        if fall is not None:
-            log.warning("%s", fall)
+        message = source_fall(self.history_, self.label_)
+        if message is not None:
+            log.warning("%s", message)
 
     def __sklearn_tags__(self):
         return classifier_tags(super().__sklearn_tags__())

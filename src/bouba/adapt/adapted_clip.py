@@ -1,4 +1,4 @@
-"""AdaptedCLIP: CLIP that holds on a domain for which nobody wrote a caption."""
+"""AdaptedCLIP: CLIP that works on a domain without captions."""
 
 from __future__ import annotations
 

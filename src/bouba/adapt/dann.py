@@ -1,4 +1,4 @@
-"""DANN: classes that hold on a domain for which nobody gave a label."""
+"""DANN: classes for a target without labels, by domain-adversarial training."""
 
 from __future__ import annotations
 

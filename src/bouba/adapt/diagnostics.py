@@ -209,20 +209,21 @@ def _source_scores(model: Any, before: Any, source: Views, label: str | None) ->
         return {}
     measure = "accuracy" if predicts_label(model) else "mean reciprocal rank"
     try:
-        now, rows = correctness(model, source, label)
+        after, rows = correctness(model, source, label)
     except DataError:  # numbers are predicted, or no row has the label or a pair
         return {}
     if before is None:
-        return {"source_score": float(now.mean()), "measure": measure}
-    then, rows_then = correctness(before, source, label)
-    common = np.intersect1d(rows, rows_then)
-    then, now = (values[np.isin(of_rows, common)] for values, of_rows in ((then, rows_then), (now, rows)))
-    _, low, high, _ = paired_difference(then, now, groups=source.things[common])
+        return {"source_score": float(after.mean()), "measure": measure}
+    prior, prior_rows = correctness(before, source, label)
+    common = np.intersect1d(rows, prior_rows)
+    pairs = (prior, prior_rows), (after, rows)
+    prior, after = (values[np.isin(of_rows, common)] for values, of_rows in pairs)
+    _, low, high, _ = paired_difference(prior, after, groups=source.things[common])
     if low > 0:
         warnings.warn(
-            f"on the source this model scores {now.mean():.3f}, the one before {then.mean():.3f} (lost {low:.3f} to "
+            f"on the source this model scores {after.mean():.3f}, the one before {prior.mean():.3f} (lost {low:.3f} to "
             f"{high:.3f}): adaptation costs what was learnt; lower its weight",
             stacklevel=3,  # who called diagnose
         )
-    scores = {"source_score": float(now.mean()), "before_score": float(then.mean())}
+    scores = {"source_score": float(after.mean()), "before_score": float(prior.mean())}
     return {**scores, "lost": (low, high), "measure": measure}

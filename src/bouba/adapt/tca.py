@@ -118,7 +118,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         self.target = target
 
     def _fit(self, source: np.ndarray, target: np.ndarray) -> None:
-        self._refuse_nonsense()
+        self._check_options()
         rows, n = np.vstack([source, target]), len(source) + len(target)
         self.mean_ = rows.mean(0)
         rows -= self.mean_
@@ -165,7 +165,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
             raise DataError(f"{self.n_components} components of a kernel that has {available}; take 1 to {available}")
         return self.n_components
 
-    def _refuse_nonsense(self) -> None:
+    def _check_options(self) -> None:
         if self.kernel not in KERNELS:
             raise UsageError(f"no kernel {self.kernel!r}{nearest(str(self.kernel), KERNELS)}")
         if not 0 < self.mu < np.inf:

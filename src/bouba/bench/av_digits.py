@@ -255,7 +255,7 @@ def page(result: Result, fusions: list[str], seeds: int) -> str:
 
 
 def _gaps(result: Result, percent: Callable[[str, str], np.ndarray]) -> str:
-    """A table of what imputing gives; nothing where it was not asked."""
+    """A table of what imputing gives; nothing where it was not measured."""
     if not len(result.where(method=list(GAPS))):
         return ""
     header = ["trained on the embeddings of", BOTH, *(f"only {v}, {other} ..." for v, other in OTHER.items())]

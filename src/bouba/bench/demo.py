@@ -1,4 +1,4 @@
-"""The demo: CLIP beside adapted CLIP on emoji, as a run folder with a report of both."""
+"""The demo: CLIP and adapted CLIP on emoji, as a run folder with a report of both."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Clock:
 
 
 def make_demo(out: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> tuple[Result, Clock]:
-    """Train both models, measure them beside linear CCA, and write a run folder of the adapted one.
+    """Train both models, measure them and linear CCA, and write a run folder of the adapted one.
 
     Returns:
         The numbers, and where the time went.
@@ -114,7 +114,7 @@ def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, cloc
         rows = build.pick_queries(views, ask=ask, answer="image", n=8)
         galleries += build.galleries(methods, views, ask=ask, answer="image", rows=rows, title=title)
     keys = dict(zip(protocol.views.meta["name_en"], protocol.views.key))  # type: ignore[arg-type]
-    some = protocol.views[protocol.views.rows % 7 == 0]
+    sample = protocol.views[protocol.views.rows % 7 == 0]
     return report.Report(
         title="Words find pictures in a style nobody captioned",
         facts=build.facts(protocol.views),
@@ -125,7 +125,7 @@ def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, cloc
         records=[vars(record) for record in result],
         galleries=galleries,
         maps=[
-            build.embedding_map(method, some, view="image", title=f"Every seventh drawing, placed by {method.name}")
+            build.embedding_map(method, sample, view="image", title=f"Every seventh drawing, placed by {method.name}")
             for method in methods
         ],
         notes=_notes(clock),

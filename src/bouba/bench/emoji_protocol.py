@@ -79,6 +79,6 @@ def fit(
 
 def judge(method: str, model: Any, protocol: Protocol, seed: int) -> Result:
     """Every direction among target drawings, and group accuracy, known and new concepts."""
-    said: dict[str, Any] = {"method": method, "probe": protocol.source, "labels": ["group"], "seed": seed}
-    known = evaluate(model, protocol.known, split="known", **said)
-    return known + evaluate(model, protocol.new, split="new", **said)
+    options: dict[str, Any] = {"method": method, "probe": protocol.source, "labels": ["group"], "seed": seed}
+    result = evaluate(model, protocol.known, split="known", **options)
+    return result + evaluate(model, protocol.new, split="new", **options)

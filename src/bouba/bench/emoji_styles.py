@@ -7,7 +7,7 @@ All methods train the same towers on the same drawings, from one objective each:
     colour          the same, colours of a drawing changed at random and often taken away
     statistics      InfoNCE, the target style normalised by its own BatchNorm statistics (adds no term)
     dann, mmd, coral, cdan      a term that brings the styles' drawings together; statistics as above
-    self-training   group labels predicted beside, and sure predictions on the target taken for true
+    self-training   also predicts group labels, with sure predictions on the target as labels
     mix             InfoNCE, dann, and NT-Xent on the drawings of all styles: two random changes of a drawing belong
                     together, also where it has no caption. Chosen on OpenMoji and used for every style
 """

@@ -1,4 +1,4 @@
-"""bouba bench mnist-halves: how much the left half of a handwritten digit says of its right half.
+"""bouba bench mnist-halves: how well the left half of a handwritten digit predicts its right half.
 
 The measurement of Andrew et al. 2013: fit 50 components on 60,000 images cut in the middle, project the halves of
 10,000 others, add up the 50 correlations. 50 is the most there could be. Linear CCA, kernel CCA of random features and

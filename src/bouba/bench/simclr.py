@@ -34,10 +34,10 @@ Pair = tuple[np.ndarray, np.ndarray]  # of the training rows, of the test rows
 
 @dataclass(frozen=True)
 class Task:
-    """What is learnt from, and what is asked of it afterwards.
+    """The training data, and the labels that embeddings are judged by.
 
     Args:
-        view: the one view, of kind `kind`. labels: the label columns that are asked for, never seen in training.
+        view: the one view, of kind `kind`. labels: the label columns that are probed, never used in training.
         tower: its encoder. cut: seed -> training and test rows.
         plain: cells of the training and the test rows -> numbers that need no network, by method.
     """

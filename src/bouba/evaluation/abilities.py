@@ -1,4 +1,4 @@
-"""What anybody's model may be able to do, beyond what evaluation asks of a Model: checked where it comes in."""
+"""Abilities that a model may have beyond those of evaluation.Model, as protocols that callers check."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HasTowers(Protocol):
 
 @runtime_checkable
 class NamesLabels(Protocol):
-    """Says which label columns it predicts."""
+    """Names the label columns that it predicts."""
 
     @property
     def labels_(self) -> Sequence[str]:
@@ -47,7 +47,7 @@ class NamesLabels(Protocol):
 
 @runtime_checkable
 class NamesViews(Protocol):
-    """Says which views it was fitted on."""
+    """Names the views that it was fitted on."""
 
     @property
     def kinds_(self) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ PACKAGES = ("bouba", "numpy", "scipy", "scikit-learn", "torch")
 def environment(seed: int | None, data_fingerprint: str | None = None) -> dict[str, Any]:
     """Versions, platform, date (UTC), seed and fingerprint of the data, ready for JSON.
 
-    Versions are read from what is installed without importing it; None says that it is not.
+    Versions are read from what is installed without importing it; None where it is not.
 
     >>> environment(7)["seed"]
     7

@@ -44,7 +44,7 @@ def evaluate(
     """Retrieval in every direction, accuracy on every label column, and what is predicted, with intervals and chance.
 
     Args:
-        model: fitted. With `embed(views)` retrieval and classes are judged; it may say in `compared_by` how its
+        model: fitted. With `embed(views)` retrieval and classes are judged; its `compared_by` may tell how its
             embeddings are compared, and in `aligns` that its views share no space, so that only the classes in each
             are. Where it predicts labels these are judged too, see `evaluate_predictions`; where it gives views back,
             see `evaluate_reconstructions`; `as_model` has the defaults of a model that is not bouba's.
@@ -196,7 +196,7 @@ def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, of_d
 def _named_classes(
     model: Embeds, views: Views, labels: Sequence[str], templates: Sequence[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """label -> (class names, their embeddings), where the model reads text that can say the class names."""
+    """label -> (class names, their embeddings as text); nothing where there is no view of text."""
     text = next((name for name, kind in views.modalities.items() if kind == "text"), "")
     named = {}
     for label in labels if text else ():

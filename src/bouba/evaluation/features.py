@@ -1,4 +1,4 @@
-"""A view's cells as plain numbers, before anything is learnt: what an embedding is compared with."""
+"""A view's cells as plain numbers, before any training: what an embedding is compared with."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class HasTowers(Protocol):
 
 
 def raw_features(model: Any, views: Views, view: str) -> np.ndarray | None:
-    """The numbers that the model's tower of a view starts from, one row for each cell that is there.
+    """The numbers that the model's tower of a view starts from, one row for each cell that is present.
 
     Args:
         model: fitted, with towers. views: rows. view: which of them.
 
     Returns:
-        float32 (m, p): standardised numbers, pixels, log energies or which words are said, as a decoder would have to
+        float32 (m, p): standardised numbers, pixels, log energies or which words occur, as a decoder would have to
         give them back; None where the tower has no such form, or the model no towers.
     """
     towers = model.module_.towers if isinstance(model, HasTowers) else {}

@@ -26,7 +26,7 @@ def bootstrap(
 
         [quantile((1-level)/2), quantile((1+level)/2)] of statistic(rows drawn with replacement)
 
-    With `groups` whole groups are drawn: when one concept asks many queries they stand or fall together,
+    With `groups` whole groups are drawn: many queries of one concept are not independent,
     and rows drawn apart would give an interval that is too narrow. It covers which queries were drawn, not
     how training went: for that use `seeds_interval`.
 
@@ -106,7 +106,7 @@ def paired_difference(
 ) -> tuple[float, float, float, float]:
     """statistic(a) - statistic(b) on the same queries, its interval, and a p-value.
 
-    Both methods meet the same resampled queries, so what makes a query easy for both cancels: the interval
+    Both methods are measured on the same resampled queries, so what makes a query easy for both cancels: the interval
     is narrower than two separate `bootstrap` intervals laid side by side.
 
     Args:

@@ -1,4 +1,4 @@
-"""What evaluation needs of a model: attributes that say what it can do, and for each the methods that do it."""
+"""What evaluation needs of a model: attributes that name its abilities, and for each the methods behind it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PredictsLabels(Protocol):
 
 @runtime_checkable
 class Reconstructs(Protocol):
-    """Gives its views back, and says how much of them."""
+    """Reconstructs its views, and measures how well."""
 
     def explained(self, X: Views, truth: Views | None = None) -> Mapping[str, float]:
         """view -> 1 - squared error / variance of the views in `truth`, from those in X."""
@@ -62,7 +62,7 @@ class Translates(Protocol):
 
 @runtime_checkable
 class Model(Embeds, Protocol):
-    """A fitted model that says what it can do, as every estimator of bouba does; see `as_model` for others."""
+    """A fitted model whose attributes name its abilities, as every estimator of bouba; see `as_model` for others."""
 
     @property
     def kinds_(self) -> Mapping[str, str]:
@@ -122,14 +122,14 @@ class ForeignModel:
 
 
 def as_model(candidate: object) -> Model:
-    """A model of bouba as it is; any other one wrapped, so that it says what it can do.
+    """A model of bouba as it is; any other one wrapped, so that it has those attributes.
 
     Args:
         candidate: fitted. Whichever attributes of Model it has are taken from it.
 
     Returns:
-        Its views share one space, and are compared by cosine, unless it says otherwise; it fuses, predicts,
-        reconstructs or translates where it has the methods. `kinds_` and `searchable` are empty where it does not say.
+        Its views share one space, and are compared by cosine, unless its attributes differ; it fuses, predicts,
+        reconstructs or translates where it has the methods. `kinds_` and `searchable` are empty where it has none.
 
     >>> class Identity:
     ...     compared_by = "dot"

@@ -95,11 +95,11 @@ def view_subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def domains(views: Views, by_domain: bool) -> list[tuple[str, np.ndarray]]:
     """Name and rows of each domain that has two rows or more; all rows as "all" where they are not judged apart."""
-    everything = np.arange(len(views))
+    all_rows = np.arange(len(views))
     if not by_domain or views.domain is None:
-        return [("all", everything)]
+        return [("all", all_rows)]
     names = views.domain.astype(str)
-    return [(domain, rows) for domain in views.domains if len(rows := everything[names == domain]) > 1]
+    return [(domain, rows) for domain in views.domains if len(rows := all_rows[names == domain]) > 1]
 
 
 Scores = Iterator[tuple[str, float, Interval, float | None]]  # metric, value, interval, chance
@@ -143,7 +143,7 @@ def _number_scores(y: np.ndarray, guess: np.ndarray, prior: np.ndarray, keys: np
 
 
 def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Places of the labels among the classes, int (n,); -1 for one that is not there. 3.0 and "3" are one class."""
+    """Places of the labels among the classes, int (n,); -1 for any other. 3.0 and "3" are one class."""
     from bouba.data.loader import encode
 
     return encode(y, classes.tolist()).numpy()

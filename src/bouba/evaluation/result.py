@@ -91,8 +91,8 @@ class Result:
         for name in filters:
             if name not in FIELDS:
                 raise UsageError(f"a record has no field {name!r}{nearest(name, FIELDS)}")
-        many = {k: v if isinstance(v, list | tuple | set | frozenset) else (v,) for k, v in filters.items()}
-        chosen = [r for r in self.records if all(getattr(r, k) in v for k, v in many.items())]
+        allowed = {k: v if isinstance(v, list | tuple | set | frozenset) else (v,) for k, v in filters.items()}
+        chosen = [r for r in self.records if all(getattr(r, k) in v for k, v in allowed.items())]
         return Result(chosen, self.meta)
 
     def value(self, **filters: Any) -> Record:
@@ -220,11 +220,11 @@ def _mean_record(family: list[Record]) -> Record:
     if len(family) == 1:
         return family[0]
     seeds = [record.seed for record in family]
-    if twice := [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]:
+    if repeated := [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]:
         r = family[0]
         raise UsageError(
             f"{r.method}, {r.split}, {r.domain}, {r.direction}, {r.metric} has several records of seed "
-            f"{twice[0]}; select one run with where() or give each run its seed"
+            f"{repeated[0]}; select one run with where() or give each run its seed"
         )
     mean, low, high = seeds_interval([record.value for record in family])
     chances = [record.chance for record in family if record.chance is not None]

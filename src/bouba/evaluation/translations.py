@@ -42,7 +42,7 @@ def evaluate_translations(
             embeddings compared by cosine are scaled to length 1 first.
         training: the rows that the translator was fitted on; without them there is no novelty, and no chance of the
             Frechet distance.
-        made: items of all `views` that are already there, (len(views), n, ...); they are drawn otherwise.
+        made: items of all `views` that were made before, (len(views), n, ...); they are drawn otherwise.
         method, split, seed: names for the records; items are drawn from `seed`.
         by_domain: judge each domain apart; a gallery then holds one domain's rows only.
         n: items a row, 2 or more.

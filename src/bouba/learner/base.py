@@ -35,7 +35,7 @@ from bouba.train import Network, Schedule
 class BaseLearner(TransformerMixin, BaseEstimator):
     """What every method that is trained shares; see Learner for the arguments.
 
-    A method says its objective (`_objective`) and fills in the hooks that it needs; nothing else is overridden. `fit`
+    A method defines its objective (`_objective`) and the hooks that it needs; nothing else is overridden. `fit`
     calls, in this order: `_check_options`, `_prepare`, `_towers`, `_measure`, `_numeric_labels`, `_extend`,
     `_enlarge_batch`, and `_finish`.
     """
@@ -53,7 +53,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     """Whether it makes one view from another: `translate`, `truth`."""
 
     saves: ClassVar[tuple[str, ...]] = ()
-    """Fitted attributes, plain values, that a method saves besides those that all have."""
+    """Fitted attributes, plain values, that a method saves in addition to those of all methods."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @hook
     def _learnt_views(self, views: tuple[str, ...]) -> tuple[str, ...]:
-        """The views whose towers have learnt, from all. All by default."""
+        """The views whose towers are trained, of all of them. All by default."""
         return views
 
     @final
@@ -326,9 +326,9 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             X: n rows. y: (n,) labels; else they come in the Views.
         """
         views = as_views(X)
-        own = self._own_score(views, y)
-        if own is not None:
-            return own
+        score = self._own_score(views, y)
+        if score is not None:
+            return score
         return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
 
     @property
@@ -338,7 +338,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @property
     def searchable(self) -> tuple[str, ...]:
-        """The views by which rows can be found: those whose towers have learnt."""
+        """The views by which rows can be found: those whose towers are trained."""
         return self._learnt_views(tuple(self.kinds_))
 
     @property

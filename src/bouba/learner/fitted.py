@@ -50,7 +50,7 @@ class FittedNetwork:
 
         for name, kind in views.modalities.items():
             if name not in self.kinds:
-                trained = ", ".join(f"{view} ({its})" for view, its in self.kinds.items())
+                trained = ", ".join(f"{view} ({kind})" for view, kind in self.kinds.items())
                 raise ModalityError(f"the model has no view {name!r} ({kind}); it has {trained}")
         names = [name for name in views.modalities if views[name].present.any()]
         if not names:

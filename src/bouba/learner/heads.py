@@ -1,4 +1,4 @@
-"""What a fitted network with a Prediction among its terms says of label columns."""
+"""Predictions of label columns by a fitted network with a Prediction among its terms."""
 
 from __future__ import annotations
 

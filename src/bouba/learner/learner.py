@@ -1,4 +1,4 @@
-"""The estimator whose objective is given."""
+"""The estimator whose objective is an argument."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Learner(BaseLearner):
         epochs: passes over the source rows. lr, weight_decay: of AdamW.
         batch_size: source rows a step; an eighth of the rows, between 32 and 256, when None.
         patience: epochs without a better validation loss before stopping; None never stops.
-        chunk_size: rows a tower sees at once. Only the activations of one chunk are held (gradient caching, Gao et
-            al. 2021), for a third more work and the same gradients, BatchNorm aside; None sees the whole batch.
+        chunk_size: rows that pass a tower at once. Only the activations of one chunk are held (gradient caching, Gao et
+            al. 2021), for a third more work and the same gradients, BatchNorm aside; None takes the whole batch.
         domain_norm: towers with BatchNorm normalise each domain by its own statistics, in training and after. False:
             all domains by the same.
         random_state: seed of initial weights, order and augmentation.
@@ -57,7 +57,7 @@ class Learner(BaseLearner):
 
     @property
     def aligns(self) -> bool:  # type: ignore[override]
-        """Whether one view finds another: not where labels are all that is learnt."""
+        """Whether one view finds another: not where only labels are learnt."""
         needs = self._objective().needs()
         return needs.aligns or not needs.predicts
 

@@ -1,4 +1,4 @@
-"""What scikit-learn asks of a learner that predicts. Its mixins would put a `score` of theirs over ours."""
+"""Tags of scikit-learn for a learner that predicts. Its mixins would replace our `score` by theirs."""
 
 from __future__ import annotations
 

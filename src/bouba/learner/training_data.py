@@ -15,7 +15,7 @@ from bouba.terms.term import Objective
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What `fit` was given, on the way to what is trained on.
+    """The arguments of `fit`, on the way to the training rows.
 
     Args:
         views: rows to train on.
@@ -53,7 +53,7 @@ class TrainingData:
         return replace(self, views=self.views[~is_held_out], validation=parts["held out"])
 
     def hide_target(self, objective: Objective, random_state: int) -> TrainingData:
-        """Without what training must not know of the target; without its rows where no term could read them."""
+        """Without labels, keys and pairings of the target; without its rows where no term could read them."""
         if self.target is None:
             return replace(self, is_target=np.zeros(len(self.views), bool))
         held_out = None if self.held_out is None else source_only(self.held_out, self.target)
@@ -76,7 +76,7 @@ class TrainingData:
 
 
 def _refuse_unjudging(held_out: Views) -> None:
-    """DataError where no two rows could be told apart, which would cost nothing and look perfect."""
+    """DataError where no two rows have two views: the loss would be 0 and look perfect."""
     several = np.sum(list(held_out.present.values()), axis=0) > 1
     if len(held_out.columns) > 1 and several.sum() < 2:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say: of rows called 80% sure, eight in ten should be right."""
+"""Calibration of probabilities: of rows predicted with 80%, eight in ten should be right."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ def expected_calibration_error(y: ArrayLike, proba: ArrayLike, *, bins: int = 15
 
         ECE = sum_b (n_b / n) |accuracy_b - confidence_b|
 
-    It says nothing of how good the guesses are: always giving the shares of the classes is calibrated too.
+    It does not measure accuracy: always giving the shares of the classes is calibrated too.
 
     Args, Raises: as for `reliability`.
 

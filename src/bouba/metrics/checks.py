@@ -37,7 +37,7 @@ def check_labels(name: str, y: ArrayLike, rows: int | None = None) -> NDArray:
     """`y` as a vector of labels of any dtype, none missing, one for each of `rows`."""
     labels = np.asarray(y)
     if labels.dtype.kind == "U" and not isinstance(y, np.ndarray):
-        # numpy makes 1 and NaN the words '1' and 'nan' when they stand beside a word; objects stay themselves
+        # numpy makes 1 and NaN the words '1' and 'nan' in an array with a word; objects stay themselves
         labels = labels if _all_words(y) else np.asarray(y, dtype=object)
     if labels.ndim != 1 or len(labels) == 0:
         raise DataError(f"{name} must be a vector with at least one label, got shape {labels.shape}")

@@ -79,8 +79,8 @@ def linear_probe(train_z: ArrayLike, train_y: ArrayLike, test_z: ArrayLike, *, r
     """Labels of `test_z` by a logistic regression on frozen embeddings.
 
     Rows are scaled to length one and columns standardised on the training rows, then an l2-penalised
-    softmax regression is fitted (C = 0.1). It asks whether classes can be told apart by a plane;
-    `knn` asks whether neighbours agree, `zero_shot` needs no training labels.
+    softmax regression is fitted (C = 0.1). It measures whether planes separate the classes;
+    `knn` measures whether neighbours agree, `zero_shot` needs no training labels.
 
     Args:
         train_z: (n, d). train_y: (n,) labels of any dtype. test_z: (m, d).

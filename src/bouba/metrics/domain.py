@@ -1,4 +1,4 @@
-"""Can a linear classifier tell two domains apart: what adaptation should make impossible."""
+"""How well a linear classifier separates two domains, which adaptation should make impossible."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,8 +11,8 @@ def domain_accuracy(z_source: ArrayLike, z_target: ArrayLike, *, random_state: i
     """Cross-validated accuracy of a linear classifier that names the domain of a row.
 
     Balanced: the mean of the accuracies on source and on target rows, so 0.5 is chance whatever the sizes.
-    0.5 is what adaptation aims for, 1.0 says that the domains lie apart. It says nothing about classes:
-    embeddings that are all alike get 0.5 too, so read it beside the accuracy of the task.
+    0.5 is what adaptation aims for, 1.0 means separate domains. It does not depend on classes:
+    embeddings that are all alike get 0.5 too, so read it together with the accuracy of the task.
 
     Args:
         z_source: (n, d). z_target: (m, d). Each two rows or more; folds are min(5, n, m).
@@ -27,7 +27,7 @@ def domain_accuracy(z_source: ArrayLike, z_target: ArrayLike, *, random_state: i
     >>> domain_accuracy([[0], [1], [2]], [[7], [8], [9]])
     1.0
     """
-    from sklearn.linear_model import LogisticRegression  # a second to import: only who asks pays
+    from sklearn.linear_model import LogisticRegression  # a second to import: only when needed
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -53,8 +53,8 @@ def frechet_distance(made: ArrayLike, real: ArrayLike) -> float:
 
         |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)),   m means, S covariances
 
-    It sees what is wrong on the whole (blur, kinds left out), not whether items go with their rows. Few items raise it,
-    so compare sets of equal size, beside what real items of other rows give.
+    It measures what is wrong on the whole (blur, kinds left out), not whether items go with their rows. Few items raise
+    it, so compare sets of equal size, and with what real items of other rows give.
 
     Args:
         made: (n, d). real: (m, d); rows need not be pairs.

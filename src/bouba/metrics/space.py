@@ -14,7 +14,7 @@ from bouba.metrics.similarity import unit_rows
 def modality_gap(z_a: ArrayLike, z_b: ArrayLike) -> float:
     """Distance between the centres of two modalities, | mean(a/|a|) - mean(b/|b|) |.
 
-    It says whether two modalities occupy two regions; `alignment` says whether partners are near. A gap
+    It measures whether two modalities occupy two regions; `alignment`, whether partners are near. A gap
     does not by itself harm retrieval from one modality to another: every candidate is shifted alike.
 
     Args:
@@ -39,7 +39,7 @@ def modality_gap(z_a: ArrayLike, z_b: ArrayLike) -> float:
 def alignment(z_a: ArrayLike, z_b: ArrayLike, *, alpha: float = 2.0) -> float:
     """How far partners are from each other, mean_i | a_i/|a_i| - b_i/|b_i| |^alpha; lower is better.
 
-    Zero also when everything has collapsed to a point, so read it beside `uniformity`.
+    Zero also when everything has collapsed to a point, so read it together with `uniformity`.
 
     Args:
         z_a: (n, d). z_b: (n, d); row i of both is one pair.

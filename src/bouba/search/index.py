@@ -149,7 +149,7 @@ class Index:
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
     ) -> None:
-        """Append rows, in one step for readers; a row number that is there already is replaced, all its
+        """Append rows, in one step for readers; a row number that the index has already is replaced, all its
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
         and a column that is left out is None. A new view is welcome, a new column is refused.
         """

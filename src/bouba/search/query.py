@@ -67,7 +67,7 @@ def nearest_hits(
         cells = [_nearest_cells(table, state, query, k=k, condition=condition, exact=exact) for query in queries]
     except Exception as error:
         raise _failure(error, table, state, queries[0], filters) from error
-    return [_hits(state, *found) for found in cells]
+    return [_hits(state, rows, scores) for rows, scores in cells]
 
 
 def as_queries(state: State, vectors: np.ndarray, *, ndim: int) -> np.ndarray:

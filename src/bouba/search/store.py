@@ -24,7 +24,7 @@ _FORMAT = "bouba search index 1"
 
 @dataclass(frozen=True)
 class State:
-    """Everything `index.json` says."""
+    """The contents of `index.json`."""
 
     table: str
     version: int
@@ -92,7 +92,7 @@ def commit(path: Path, state: State) -> None:
 
 
 def load(path: Path) -> State:
-    """The committed state, or the sentence that says how to make an index."""
+    """The committed state, or an error that explains how to make an index."""
     remedy = "make one with: bouba fit ... -o FOLDER, or Index.create(path, embeddings)"
     if not (path / _POINTER).is_file():
         raise DataError(f"{path} {'is not a search index' if path.exists() else 'does not exist'}; {remedy}")

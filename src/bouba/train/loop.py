@@ -103,7 +103,7 @@ def accelerator() -> Accelerator:
 
 def _leave() -> None:
     """Leave together: a process that goes first takes connections down under the others. One that died of an error
-    does not wait, so that whoever started them sees it."""
+    does not wait, so that its launcher sees the error."""
     if not dist.is_initialized() or getattr(sys, "last_value", None) is not None:
         return
     with contextlib.suppress(RuntimeError):  # another one has already failed and reports it

@@ -23,7 +23,7 @@ class Trained(EncoderSpec):
 
         features(x) = P(f(x)),    f and P starting from the weights of the model
 
-    Use it wherever a tower is wanted: FusionClassifier({"photo": Trained.of(model, "photo")}). Its weights are saved
+    Use it wherever a tower is expected: FusionClassifier({"photo": Trained.of(model, "photo")}). Its weights are saved
     with the new model, which then needs the old one no more; to fit a loaded one again, make it again. A tower that is
     `SameAs` another is copied as it is.
 
@@ -69,16 +69,16 @@ class Trained(EncoderSpec):
             raise ModalityError(f"the model has no view {view!r}{nearest(view, specs)}")
         owner = specs[view].view if isinstance(specs[view], SameAs) else view
         tower = model.module_.towers[owner]
-        made = cls(specs[owner], tower.dim, train, lr_scale)
+        spec = cls(specs[owner], tower.dim, train, lr_scale)
         domains = model.codes_.domains
         if domain is not None and domain not in domains:
             raise DataError(f"the model knows no domain {domain!r}{nearest(domain, domains)}")
         domain = domain if domain is not None or len(domains) != 1 else domains[0]
         with tower.statistics.of(-1 if domain is None else domains.index(domain)):
             weights = {name: tensor.detach().cpu().clone() for name, tensor in tower.state_dict().items()}
-        object.__setattr__(made, "_learned", model.learned_[owner])
-        object.__setattr__(made, "_weights", {n: t for n, t in weights.items() if not n.startswith("statistics.")})
-        return made
+        object.__setattr__(spec, "_learned", model.learned_[owner])
+        object.__setattr__(spec, "_weights", {n: t for n, t in weights.items() if not n.startswith("statistics.")})
+        return spec
 
     @property
     def kind(self) -> str:  # type: ignore[override]
