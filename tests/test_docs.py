@@ -121,21 +121,6 @@ def _bare(code: str) -> list[str]:
     return [line.split("  #")[0] for line in code.splitlines()]
 
 
-def test_the_new_term_works(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = run("docs/new-term.md", monkeypatch)
-    tests = [name for name in names if name.startswith("test_")]
-    assert tests
-    for name in tests:
-        names[name]()
-
-
-def test_the_export_of_the_new_term_is_like_the_others():
-    lines = re.sub("Uniformity", "InfoNCE", blocks("docs/new-term.md", "text")[0]).replace("uniformity", "info_nce")
-    exports = (HOME / "src/bouba/terms/__init__.py").read_text(encoding="utf-8")
-    assert set(lines.splitlines()) <= set(map(str.strip, exports.splitlines()))
-
-
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_recipes_build(number, here, monkeypatch):
     import bouba

@@ -165,7 +165,9 @@ def write_model(folder: Path, facts: dict, numbers: Mapping[str, Any]) -> None:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    (part / "model.json").write_text(json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False))
+    (part / "model.json").write_text(
+        json.dumps({"format": FORMAT, **facts}, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
     _write_numbers(numbers, part / "model.safetensors")
     swap_folders(part, folder)
 
@@ -209,7 +211,7 @@ def read_model(folder: Path) -> tuple[dict, Path]:
         DataError: no model there, or one of a later format.
     """
     folder = model_folder(folder)
-    facts = json.loads((folder / "model.json").read_text())
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     if facts["format"] > FORMAT:
         raise DataError(f"{folder} is of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba")
     return facts, folder / "model.safetensors"

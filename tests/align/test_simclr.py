@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from bouba import CLIP, MLP, Views, load
 from bouba.align.simclr import VARIED_TOWERS, SimCLR
-from bouba.data.views import KINDS
+from bouba.data.kinds import KINDS
 from bouba.errors import ModalityError, UsageError
 from bouba.metrics import accuracy, knn
 from bouba.towers import SameAs

@@ -166,3 +166,29 @@ def test_towers_for_some_of_the_views_and_nothing_of_the_target_in_the_probe(run
     assert bouba("fit", wide, "-o", tmp_path / "w", "--recipe", tmp_path / "r.toml", *arguments) == 0
     assert seen[0].domains == ["studio"]
     assert list(seen[0].columns) == ["photo", "caption"]
+
+
+def test_columns_keep_their_own_names_and_numbers_are_numbers(tmp_path, capsys):
+    rows = [f"{'good' if i % 2 else 'bad'} thing {i},{i % 3},{'ab'[i % 2]}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["words,rooms,site", *rows]))
+    assert bouba("inspect", tmp_path / "t.csv", "--domain", "site") == 0
+    assert "site     domain" in capsys.readouterr().out
+    (tmp_path / "t.csv").write_text("\n".join(["words,rooms,site,rank", *(f"{r},{i}" for i, r in enumerate(rows))]))
+    named = ("--text", "words", "--vector", "rooms", "--domain", "site", "--label", "rank", "--epochs", 1, "--dim", 4)
+    assert bouba("fit", tmp_path / "t.csv", *named, "-o", tmp_path / "run") == 0
+    capsys.readouterr()
+    assert bouba("search", tmp_path / "run", "good", "--column", "rank=7", "--column", "site=b", "--json") == 0
+    assert {hit["row"] for hit in json.loads(capsys.readouterr().out)} == {7}
+
+
+def test_what_the_machine_refuses_is_one_line_and_exit_code_1(run, capsys, tmp_path):
+    table, _ = run
+    (tmp_path / "file").touch()
+    assert bouba("fit", table, "-o", tmp_path / "file" / "run", "--epochs", 1, "--dim", 4) == 1
+    err = capsys.readouterr().err
+    assert err.count("bouba: ") == 1
+    assert "Traceback" not in err
+    assert bouba("fit", table, "-o", tmp_path / "run", "--seed", -1) == 2
+    assert "a seed is a whole number from 0, got -1" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert bouba("fit", table, "-o", tmp_path / "empty", "--epochs", 1, "--dim", 4) == 0

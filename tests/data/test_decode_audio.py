@@ -8,7 +8,7 @@ import soundfile
 
 from bouba import read
 from bouba.data import decode
-from bouba.data.readable import check
+from bouba.data.kinds import KINDS
 from bouba.errors import DataError
 
 
@@ -97,7 +97,7 @@ def test_only_the_start_is_read():
 def test_refusals_say_which_and_why(cell, reason):
     with pytest.raises(DataError, match=reason):
         decode.audio(cell, 8000)
-    assert check("audio", cell) is not None
+    assert KINDS["audio"].fault(cell) is not None
 
 
 def test_broken_files_are_listed_and_count_as_missing(tmp_path):

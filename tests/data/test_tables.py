@@ -1,6 +1,8 @@
 """Everything a person calls a table: what is parsed, what is listed, what is refused."""
 
+import csv
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import torch
 from PIL import Image
 
 import bouba
+from bouba.data import read
 from bouba.data.tables import open_table
 from bouba.errors import DataError
 
@@ -118,7 +121,11 @@ def test_folders(tmp_path, pictures):
         ("t.csv", "", "the table .*t.csv is empty: no row could be read; give it a header and a row or more"),
         ("t.csv", "a,b\n", "the table .*t.csv is empty"),
         ("t.csv", "a,b,a\n1,2,3\n", "t.csv has two columns or more named 'a'; rename one"),
-        ("t.csv", 'a,b\n"' + "x" * 200_000, "t.csv breaks off in line 2: field larger .*; a quote may be open"),
+        (
+            "t.csv",
+            'a,b\n"' + "x" * 200_000,
+            "t.csv is empty: no row could .*; row 0: a quote opens in line 2 and never",
+        ),
         ("t.jsonl", "", "the table .*t.jsonl is empty"),
         ("t.parquet", "", "t.parquet is not a Parquet file"),
         ("t.parquet", "no such thing", "t.parquet is not a Parquet file"),
@@ -176,3 +183,53 @@ def test_numbered_files_have_no_names(tmp_path):
     views = bouba.read(tmp_path)
     assert views.modalities == {"image": "image"}
     assert views.meta["name"][3] == "img 003"
+
+
+def test_a_cell_may_be_as_long_as_it_likes(tmp_path):
+    long = "word " * 60_000
+    (tmp_path / "t.csv").write_text(f"caption,x\n{long},1\nshort,2\n")
+    views = read(tmp_path / "t.csv", text="caption")
+    assert [len(caption) for caption in views["caption"]] == [len(long), 5]
+
+
+def test_numbers_among_words_are_words_and_decimals_are_numbers(tmp_path):
+    mixed = [7 if i % 10 == 3 else f"size {i}a" for i in range(40)]
+    for cells in (mixed, mixed[3:]):  # whichever comes first
+        views = read({"title": [f"a thing number {i}" for i in range(len(cells))], "size": cells})
+        assert views.modalities["title"] == "text"
+        assert views.modalities.get("size", "text") == "text"
+    prices = [Decimal("1.10"), Decimal("2.25"), None]
+    views = read({"price": prices, "title": ["a cat", "a dog", "a cow"]}, vector="price", text="title")
+    assert [views["numbers"][i].tolist() for i in range(2)] == [[pytest.approx(1.1)], [pytest.approx(2.25)]]
+    assert views.present["numbers"].tolist() == [True, True, False]
+    assert read({"price": prices, "title": ["a cat", "a dog", "a cow"]}).modalities["title"] == "text"
+
+
+@pytest.mark.parametrize("quoted", [(5, 20), (5,), (28, 29), (0, 1, 2)])
+@pytest.mark.parametrize(("separator", "name"), [("\t", "t.tsv"), (",", "t.csv"), (";", "t.csv")])
+def test_a_lone_quote_swallows_no_row(tmp_path, quoted, separator, name):
+    lines = [f"n{i}{separator}{chr(34) if i in quoted else ''}a round thing number {i}" for i in range(30)]
+    path = written(tmp_path, name, "\n".join([f"name{separator}caption", *lines]) + "\n")
+    table = open_table(path)
+    assert list(table.columns["name"]) == [f"n{i}" for i in range(30)]
+    assert table.columns["caption"][quoted[0]] == f'"a round thing number {quoted[0]}'
+    assert not table.bad_rows
+
+
+def test_a_quote_that_never_closes_costs_one_row_which_is_listed(tmp_path):
+    text = 'id,caption\n1,one\n2,two\n3,"three, and more\n4,four\n5,five\n'
+    table = open_table(written(tmp_path, "t.csv", text))
+    assert table.columns["id"].tolist() == [1, 2, 4, 5]
+    assert [(bad["row"], bad["reason"]) for bad in table.bad_rows] == [(2, "a quote opens in line 4 and never closes")]
+    assert table.rows.tolist() == [0, 1, 3, 4]
+
+
+def test_cells_of_several_lines_stay_whole(tmp_path):
+    for separator, name in (("\t", "t.tsv"), (",", "t.csv")):
+        text = f'id{separator}caption\n1{separator}"two lines\nin one, cell"\n2{separator}"x\n\ny, z"\n'
+        table = open_table(written(tmp_path, name, text))
+        assert list(table.columns["caption"]) == ["two lines\nin one, cell", "x\n\ny, z"]
+    rows = [["1", "a, b\nc, d", "x"], ["2", 'say "so",\nthen', "y"]]
+    with (tmp_path / "w.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "caption", "z"], *rows])
+    assert list(open_table(tmp_path / "w.csv").columns["caption"]) == [row[1] for row in rows]

@@ -11,7 +11,7 @@ from made import film
 from PIL import Image
 
 from bouba import read
-from bouba.data.readable import check
+from bouba.data.kinds import KINDS
 from bouba.data.video import chosen, moves, video
 from bouba.errors import DataError, MissingExtraError
 
@@ -128,7 +128,7 @@ def test_what_moves():
 def test_refusals_say_which_and_why(cell, reason):
     with pytest.raises(DataError, match=reason):
         video(cell)
-    assert check("video", cell) is not None
+    assert KINDS["video"].fault(cell) is not None
     with pytest.raises(DataError, match="a clip gives 1 picture or more, asked for 0"):
         video(cell, 0)
 
@@ -146,7 +146,7 @@ def test_animations_that_break_off_are_refused(form):
 def test_films_that_break_off_are_refused(form, codec):
     noise = np.random.default_rng(0).integers(0, 255, (20, 16, 32, 3), np.uint8)
     whole = film([Image.fromarray(frame) for frame in noise], form, codec)
-    assert check("video", whole) is None
+    assert KINDS["video"].fault(whole) is None
     with pytest.raises(DataError, match="not a clip"):
         video(whole[: len(whole) * 6 // 10])
 

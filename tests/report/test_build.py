@@ -8,7 +8,7 @@ from made import film
 from PIL import Image
 
 from bouba import Views
-from bouba.data import decode
+from bouba.data.kinds import KINDS
 from bouba.report.build import Method, clip_bytes, embedding_map, facts, galleries, picture_bytes, samples
 
 
@@ -51,7 +51,7 @@ def test_a_film_is_shown_by_its_middle(tmp_path):
     ],
 )
 def test_other_cells_in_words(kind, cell, words):
-    assert decode.summary(kind, cell) == words
+    assert KINDS[kind].summary(cell) == words
 
 
 class Told:

@@ -118,7 +118,7 @@ def clip(tables, tmp_path_factory):
 
 def test_opening_loads_nothing(clip):
     run = Run.open(clip.path)
-    assert set(vars(run)) == {"path"}
+    assert set(vars(run)) == {"path", "_folder"}
     assert repr(run) == f"Run({str(clip.path)!r})"
     assert Run.open(clip.path / "model").path == clip.path
     with pytest.raises(DataError, match="no model in"):
@@ -205,6 +205,54 @@ def test_views_and_estimators_go_in_as_they_are(tables, tmp_path):
     with pytest.raises(UsageError, match="LinearBaseline is no method"):
         Run.fit(views, method=bouba.align.LinearBaseline(), out=tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+def test_numbers_are_a_cell_of_the_view_of_their_width_and_else_an_embedding(tmp_path):
+    random = np.random.default_rng(0)
+    latent = random.normal(size=(60, 3))
+    numbers = {"a": latent + 0.1 * random.normal(size=(60, 3)), "b": latent @ random.normal(size=(3, 4))}
+    run = Run.fit(numbers, method="cca", n_components=3, ridge=0.1, out=tmp_path / "run")
+    assert run.schema.widths == Run.open(run.path).schema.widths == {"a": 3, "b": 4}
+    for view in ("a", "b"):  # as wide as the embedding, or the second view of vectors
+        row = numbers[view][5]
+        assert run.search(row, k=3) == run.search({view: row}, k=3)
+    z = run.model.embed(run.read({"b": numbers["b"]}))["b"][5]
+    assert run.search({"a": numbers["a"][5]}, k=3) == run.search(numbers["a"][5], k=3)
+    assert z.shape == (3,)
+
+
+def test_a_run_is_found_from_anywhere_and_so_are_its_hits(clip, tables, tmp_path, monkeypatch):
+    monkeypatch.chdir(clip.path.parent)
+    run = Run.open(clip.path.name)
+    monkeypatch.chdir(tmp_path)
+    (hit,) = run.search("a red circle", k=1)
+    assert Path(hit.path).is_absolute()
+    assert Path(hit.path).exists()
+
+
+def test_bare_resume_takes_the_settings_of_the_run_that_was_cut_off(tables, tmp_path, monkeypatch):
+    from bouba.train import loop
+
+    real = loop.save_checkpoint
+
+    def crash(folder, **state):
+        real(folder, **state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_checkpoint", crash)
+    with pytest.raises(KeyboardInterrupt):
+        Run.fit(tables[0], out=tmp_path / "run", epochs=3, dim=4, random_state=7)
+    monkeypatch.setattr(loop, "save_checkpoint", real)
+    run = Run.fit(tables[0], out=tmp_path / "run", resume=True)
+    assert (run.model.epochs, run.model.dim, run.model.random_state, len(run.history)) == (3, 4, 7, 3)
+
+
+def test_words_that_look_like_a_file_are_words_with_a_hint(clip, caplog):
+    clip.search("thing00.png", k=1)
+    assert "is read as words; for the file itself give pathlib.Path('thing00.png')" in caplog.text
+    for nothing in (None, "", "  "):
+        with pytest.raises(UsageError, match="say what to look for"):
+            clip.search(nothing)
 
 
 def test_a_notebook_shows_a_run(clip):

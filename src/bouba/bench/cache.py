@@ -56,7 +56,7 @@ def command(
     typer.echo(text_table(["an epoch", "CPU-s"], [[name, f"{spent:.3f}"] for name, spent in named.items()], labels=1))
     typer.echo(f"\n{figures['ratio']:,.0f} times less CPU an epoch (bar: {BAR})")
     if out is not None:
-        out.write_text(json.dumps(figures, indent=1))
+        out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 def measure(rows: int, words: int, layers: int, hidden: int, batch: int, epochs: int) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def command(
     for name in measured["left_out"]:
         typer.echo(f"{name}: left out, {measured['left_out'][name]}")
     if out is not None:
-        out.write_text(json.dumps(measured, indent=1))
+        out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
 
 
 def measure(rows: int, columns: int, components: int, repeats: int) -> dict[str, Any]:

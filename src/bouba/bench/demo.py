@@ -92,7 +92,7 @@ def _write_run(
         "arguments": {"epochs": epochs, "random_state": seed},
         "fit": {"target": emoji.TARGET},
     }
-    (part / "recipe.toml").write_text(to_toml(recipe))
+    (part / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
     run_folder.write_facts(part, rows=len(protocol.views), schema=Schema.of(protocol.views).to_dict())
     run_folder.write_jsonl(part / "bad_rows.jsonl", [])
     history = [{"method": name, **row} for name in TRAINED for row in models[name].history_]

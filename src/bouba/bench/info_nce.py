@@ -64,7 +64,7 @@ def command(
     lines = [[name, *(_text(figure) for figure in row.values())] for name, row in measured["variants"].items()]
     typer.echo(text_table(header, lines, labels=1))
     if out is not None:
-        out.write_text(json.dumps(measured, indent=1))
+        out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
 
 
 def measure(batch: int, dim: int, repeats: int, threads: int) -> dict[str, Any]:

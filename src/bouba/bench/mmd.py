@@ -88,7 +88,7 @@ def command(
     lines = [[name, *map(_text, figures.values())] for name, figures in measured["variants"].items()]
     typer.echo(text_table(header, lines, labels=1))
     if out is not None:
-        out.write_text(json.dumps(measured, indent=1))
+        out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
 
 
 def measure(rows: int, dim: int, kernel: str, repeats: int, threads: int) -> dict[str, Any]:

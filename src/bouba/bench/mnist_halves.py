@@ -65,7 +65,7 @@ def command(
     figures |= measure(*halves(data, judge), methods, components, epochs=epochs, seed=seed)
     typer.echo(page(figures))
     if out is not None:
-        out.write_text(json.dumps(figures, indent=1))
+        out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 def halves(path: Path, judge: Judge = Judge.test) -> tuple[Views, Views]:

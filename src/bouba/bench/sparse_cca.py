@@ -71,7 +71,7 @@ def command(
     ]
     typer.echo(text_table(header, lines, labels=1))
     if out is not None:
-        out.write_text(json.dumps({"planted": TOPICS - 1, "runs": runs}, indent=1))
+        out.write_text(json.dumps({"planted": TOPICS - 1, "runs": runs}, indent=1), encoding="utf-8")
 
 
 def measure(rows: int, columns: int, ridge: float, seed: int, threads: int) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def measure(rows: int, columns: int, ridge: float, seed: int, threads: int) -> d
             peak_mb(function, folder=folder, method=method, ridge=ridge, threads=threads)
             weights = np.load(Path(folder) / f"{method}.npz")
             variates = [view @ weights[name] for view, name in zip(held_out, ("view0", "view1"))]
-            figures = json.loads((Path(folder) / f"{method}.json").read_text())
+            figures = json.loads((Path(folder) / f"{method}.json").read_text(encoding="utf-8"))
             by_method[method] = {"held_out": float(correlations(*variates).sum()), **figures}
     size = {"rows": rows, "columns": columns, "stored_a_row": fitted[0].nnz / rows, "ridge": ridge, "threads": threads}
     return {**size, **by_method, "environment": environment(seed)}
@@ -137,7 +137,7 @@ def fit_alone(folder: str, method: str, ridge: float, threads: int) -> None:
         weights = FITS[method](views, ridge)
         spent = time.process_time() - started
     figures = {"cpu_s": spent, "peak_mb": high_water_mb()}
-    (Path(folder) / f"{method}.json").write_text(json.dumps(figures))
+    (Path(folder) / f"{method}.json").write_text(json.dumps(figures), encoding="utf-8")
     np.savez(Path(folder) / f"{method}.npz", view0=weights[0], view1=weights[1])
 
 

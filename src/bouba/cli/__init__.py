@@ -51,6 +51,10 @@ def main() -> None:
             sys.stderr.write(f"bouba: {error}\n")
             sys.last_value = error  # for what runs at exit: this process died of an error
             sys.exit(2)
+        except OSError as error:
+            sys.stderr.write(f"bouba: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
+            sys.last_value = error
+            sys.exit(1)
 
 
 @contextmanager

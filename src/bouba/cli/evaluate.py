@@ -11,20 +11,12 @@ import typer
 from bouba.cli import options
 
 
+@options.names_columns
 def command(
     run: options.Run,
     table: options.Table,
-    image: options.Image = None,
-    text: options.Text = None,
-    audio: options.Audio = None,
-    video: options.Video = None,
-    vector: options.Vector = None,
-    mixed: options.Mixed = None,
-    label: options.Label = None,
-    domain: options.Domain = None,
-    key: options.Key = None,
-    ignore: options.Ignore = None,
-    strict: options.Strict = False,
+    *,
+    columns: options.Columns,
     template: Annotated[
         list[str] | None, typer.Option(help="Sentence for zero-shot classes, {} for the name; repeat for several.")
     ] = None,
@@ -34,7 +26,7 @@ def command(
     """Retrieval in every direction, classes, and what is predicted, with intervals and chance."""
     from bouba.runs.run import Run
 
-    result = Run.open(run).evaluate(table, templates=template or ["{}"], **options.columns(locals()))
+    result = Run.open(run).evaluate(table, templates=template or ["{}"], **columns)
     if out is not None:
         result.to_json(out)
     if as_json:

@@ -10,15 +10,14 @@ import typer
 
 from bouba.cli import options
 from bouba.cli.printing import to_stderr
-from bouba.runs.fitting import HOLDOUT
-from bouba.runs.measuring import best_known
 from bouba.runs.methods import METHODS
-from bouba.runs.recipe import FUSIONS
+from bouba.runs.recipe import FUSIONS, HOLDOUT
 from bouba.runs.run import Run
 
 ROWS = ("split", "domain", "direction", "method")
 
 
+@options.names_columns
 def command(
     table: options.Table,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
@@ -51,17 +50,8 @@ def command(
     ] = True,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
-    image: options.Image = None,
-    text: options.Text = None,
-    audio: options.Audio = None,
-    video: options.Video = None,
-    vector: options.Vector = None,
-    mixed: options.Mixed = None,
-    label: options.Label = None,
-    domain: options.Domain = None,
-    key: options.Key = None,
-    ignore: options.Ignore = None,
-    strict: options.Strict = False,
+    *,
+    columns: options.Columns,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was cut off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
     as_json: options.Json = False,
@@ -72,7 +62,7 @@ def command(
         out=out,
         method=method,
         recipe=recipe,
-        read=options.columns(locals()),
+        read=columns | {"strict": columns["strict"] or None},  # without --strict a recipe decides
         target=target,
         validation=validation,
         holdout=holdout,
@@ -94,6 +84,7 @@ def command(
     if as_json:
         typer.echo(json.dumps({"run": str(out), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}))
         return
-    if run.result is not None:
-        typer.echo(best_known(run.result).format(rows=ROWS) + "\n")
+    numbers = run.numbers()
+    if numbers is not None:
+        typer.echo(numbers.format(rows=ROWS) + "\n")
     typer.echo("\n".join(run.commands()))

@@ -18,26 +18,18 @@ OVERRULE = (
 )
 
 
+@options.names_columns
 def command(
     table: options.Table,
-    image: options.Image = None,
-    text: options.Text = None,
-    audio: options.Audio = None,
-    video: options.Video = None,
-    vector: options.Vector = None,
-    mixed: options.Mixed = None,
-    label: options.Label = None,
-    domain: options.Domain = None,
-    key: options.Key = None,
-    ignore: options.Ignore = None,
-    strict: options.Strict = False,
+    *,
+    columns: options.Columns,
     as_json: options.Json = False,
 ) -> None:
     """What a table holds, as bouba understands it."""
     from bouba.runs.inspecting import understood
     from bouba.runs.reading import read_table
 
-    facts = understood(read_table(table, options.columns(locals())))
+    facts = understood(read_table(table, columns))
     typer.echo(json.dumps(facts, ensure_ascii=False, indent=1) if as_json else _page(facts))
 
 
@@ -64,7 +56,7 @@ def _rows(facts: dict[str, Any]) -> list[list[str]]:
         rows.append([name, "label", f"{label['classes']} classes", "", ", ".join(list(label["most"])[:FEW])])
     if facts["domains"]:
         names = list(facts["domains"])
-        rows.append(["(domain)", "domain", f"{len(names)} domains", "", ", ".join(names[:FEW])])
+        rows.append([facts["roles"]["domain"], "domain", f"{len(names)} domains", "", ", ".join(names[:FEW])])
     if facts["keys"] is not None:
-        rows.append(["(key)", "key", f"{facts['keys']:,} things", "", ""])
+        rows.append([facts["roles"]["key"], "key", f"{facts['keys']:,} things", "", ""])
     return rows

@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bouba.data.kinds import FILES, KINDS
+from bouba.data.tables import READERS
+
 Run = Annotated[Path, typer.Argument(help="A run folder or model folder.")]
-Table = Annotated[list[str], typer.Argument(help="CSV, TSV, JSONL, Parquet, .npy arrays or a folder.")]
-Image = Annotated[list[str] | None, typer.Option(help="Column of pictures; repeat for several.")]
-Text = Annotated[list[str] | None, typer.Option(help="Column of text.")]
-Vector = Annotated[
-    list[str] | None, typer.Option(help="Column of numbers; 'left_*' puts all columns of that form into one view.")
+Table = Annotated[list[str], typer.Argument(help=f"A file ({', '.join(READERS)}) or a folder.")]
+Label = Annotated[list[str] | None, typer.Option("--label", help="Column of labels.")]
+Domain = Annotated[str | None, typer.Option("--domain", help="Column that names where a row comes from.")]
+Key = Annotated[
+    str | None, typer.Option("--key", help="Column that says what a row shows; equal keys are the same thing.")
 ]
-Audio = Annotated[list[str] | None, typer.Option(help="Column of sounds.")]
-Video = Annotated[list[str] | None, typer.Option(help="Column of clips, animated pictures among them.")]
-Mixed = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--table", help="Column of numbers or categories for one table view; gaps allowed, 'shop_*' as above."
-    ),
-]
-Label = Annotated[list[str] | None, typer.Option(help="Column of labels.")]
-Domain = Annotated[str | None, typer.Option(help="Column that names where a row comes from.")]
-Key = Annotated[str | None, typer.Option(help="Column that says what a row shows; equal keys are the same thing.")]
-Ignore = Annotated[list[str] | None, typer.Option(help="Column to leave out.")]
+Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column to leave out.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first cell that cannot be read.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
-READ = ("image", "text", "audio", "video", "vector", "label", "domain", "key", "ignore", "strict")
+Command = Callable[..., None]
+Columns = dict[str, Any]
+"""Which column is what, as keywords of `bouba.read`: see `names_columns`."""
+Files = dict[str, Path | None]
+"""Kind -> a file: see `names_files`."""
+ROLES = {"label": Label, "domain": Domain, "key": Key, "ignore": Ignore, "strict": Strict}
 
 
-def columns(options: dict[str, Any]) -> dict[str, Any]:
-    """Of a command's options those that say which column is what, as keywords of `bouba.read`."""
-    return {name: options[name] for name in READ} | {"table": options["mixed"]}
+def names_columns(command: Command) -> Command:
+    """The command with an option for each kind and role of a column in place of its parameter `columns`."""
+    kinds = {
+        kind.name: Annotated[list[str] | None, typer.Option(f"--{kind.name}", help=kind.option)]
+        for kind in KINDS.values()
+    }
+    return _expanded(command, "columns", kinds | ROLES)
+
+
+def names_files(command: Command) -> Command:
+    """The command with an option for a file of each kind that is stored in files in place of its parameter `files`."""
+    helps = {kind: f"Look for what goes with this {KINDS[kind].noun}." for kind in FILES}
+    options = {kind: Annotated[Path | None, typer.Option(f"--{kind}", help=help)] for kind, help in helps.items()}
+    return _expanded(command, "files", options)
+
+
+def _expanded(command: Command, name: str, options: dict[str, Any]) -> Command:
+    """The command with several options, None or False by default, in place of one parameter that takes them by name."""
+    parameters = {
+        option: Parameter(
+            f"{name}_{option}", Parameter.KEYWORD_ONLY, default=False if hint is Strict else None, annotation=hint
+        )
+        for option, hint in options.items()
+    }
+
+    @wraps(command)
+    def with_options(**values: Any) -> None:
+        gathered = {option: values.pop(parameter.name) for option, parameter in parameters.items()}
+        command(**values, **{name: gathered})
+
+    signature = inspect.signature(command, eval_str=True)
+    expanded = [
+        new
+        for parameter in signature.parameters.values()
+        for new in (parameters.values() if parameter.name == name else [parameter])
+    ]
+    with_options.__signature__ = signature.replace(parameters=expanded)  # type: ignore[attr-defined]
+    return with_options

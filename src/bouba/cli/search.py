@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bouba.cli.options import Json
+from bouba.cli.options import Files, Json, names_files
 from bouba.cli.printing import text_columns
 from bouba.errors import UsageError
+
+if TYPE_CHECKING:
+    from bouba.search import Index
 
 CODES = ("key", "group")  # columns that say little to a person
 
 
+@names_files
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder written by bouba fit or bouba demo.")],
     words: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
-    image: Annotated[Path | None, typer.Option("--image", help="Look for what resembles this picture.")] = None,
-    audio: Annotated[Path | None, typer.Option("--audio", help="Look for what goes with this sound.")] = None,
-    video: Annotated[Path | None, typer.Option("--video", help="Look for what goes with this clip.")] = None,
+    *,
+    files: Files,
     domain: Annotated[str | None, typer.Option(help="The domain the file comes from, if known.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many to show.")] = 10,
     view: Annotated[str | None, typer.Option(help="Which view to search; those of another kind by default.")] = None,
@@ -31,12 +34,12 @@ def command(
     """Find the rows that fit a sentence or a file. Where a model fuses views: rows like one that has only these."""
     from bouba.runs.run import Run
 
-    parts = {"text": words, "image": image, "audio": audio, "video": video}
-    query = {kind: cell for kind, cell in parts.items() if cell is not None}
+    query = {kind: cell for kind, cell in {"text": words, **files}.items() if cell is not None}
     if len(query) != 1:
-        raise UsageError("say what to look for, one thing: words, --image FILE, --audio FILE or --video FILE")
+        *first, last = (f"--{kind} FILE" for kind in files)
+        raise UsageError(f"say what to look for, one thing: words, {', '.join(first)} or {last}")
     opened = Run.open(run)
-    equals = dict(_equality(condition, opened.index.columns) for condition in column or [])
+    equals = dict(_equality(condition, opened.index) for condition in column or [])
     hits = opened.search(query, k=k, view=view, where=where, equals=equals, domain=domain)
     if as_json:
         typer.echo(json.dumps([vars(hit) for hit in hits], ensure_ascii=False, default=str))
@@ -44,13 +47,14 @@ def command(
     names = [name for name in opened.index.columns if name not in CODES] or list(opened.index.columns)
     rows = [["score", "row", "view", *names[:4], "path"]]
     for hit in hits:
-        cells = [str(hit.columns.get(name) or "")[:40] for name in names[:4]]
+        values = [hit.columns.get(name) for name in names[:4]]
+        cells = ["" if value is None else str(value)[:40] for value in values]
         rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, hit.path or ""])
     typer.echo(text_columns(rows) if hits else "nothing fits these filters")
 
 
-def _equality(condition: str, columns: tuple[str, ...]) -> tuple[str, str]:
+def _equality(condition: str, index: Index) -> tuple[str, Any]:
     name, equal, value = condition.partition("=")
     if not equal:
-        raise UsageError(f"--column takes NAME=VALUE, got {condition!r}; there is {', '.join(columns)}")
-    return name, value
+        raise UsageError(f"--column takes NAME=VALUE, got {condition!r}; there is {', '.join(index.columns)}")
+    return name, index.parsed(name, value)

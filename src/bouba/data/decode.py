@@ -6,13 +6,14 @@ import io
 import math
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bouba.data.views import is_missing
+from bouba.data.missing import is_missing
 from bouba.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm")
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff")
 VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
-NUMBERS = (int, float, np.number, np.bool_)
+NUMBERS = (int, float, np.number, np.bool_, Decimal)
 
 
 def path_of(value) -> str | None:
@@ -190,16 +191,6 @@ def record(value: Mapping) -> dict[str, float | str]:
     """
     present = {name: cell for name, cell in value.items() if not is_missing(cell)}
     return {name: float(cell) if isinstance(cell, NUMBERS) else text(cell) for name, cell in present.items()}
-
-
-def summary(kind: str, value: Any) -> str:
-    """A cell in a few words, for a page or a terminal."""
-    if kind == "table":
-        return ", ".join(f"{k} = {v if isinstance(v, str) else f'{v:g}'}" for k, v in record(value).items())
-    if kind == "vector":
-        return np.array2string(np.asarray(value), precision=2, threshold=6)
-    path = path_of(value)
-    return str(value) if kind == "text" else os.path.basename(path) if path else name_of(value)
 
 
 def name_of(value) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bouba.data.decode import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS, resolved
+from bouba.data.decode import NUMBERS, resolved
+from bouba.data.kinds import FILES
+from bouba.data.missing import is_missing
 from bouba.data.video import moves
-from bouba.data.views import is_missing
 
 ROLES = ("label", "domain", "key", "group", "meta")
 NAMES = {
@@ -32,7 +33,6 @@ NAMES = {
     },
     "key": {"key", "id", "concept", "item", "item_id", "product_id"},
 }
-ENDINGS = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS, "video": VIDEO_ENDINGS}
 LOOKED_AT = 200
 OPENED = 8  # pictures, until one says whether it moves
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -51,10 +51,12 @@ def guess(name: str, values, declared: Mapping[str, str], base: Path | None = No
     cells = [cell for cell in (values[i] for i in every) if not is_missing(cell)]
     if not cells:
         return "meta"
+    if isinstance(cells[0], (str, *NUMBERS)) and any(isinstance(cell, str) for cell in cells):
+        cells = [str(cell) for cell in cells]  # numbers among words are words
     kind = _by_cells(cells)
     if kind == "image" and first_moves([resolved(cell, base) for cell in cells[:OPENED]]):
         return "video"
-    if kind in ("image", "audio", "video"):
+    if kind in FILES:
         return kind
     return _by_name(name, len(values), cells) or kind or _words(cells, len(values))
 
@@ -65,6 +67,7 @@ def first_moves(cells: Iterable) -> bool:
 
 
 def _by_cells(cells: list) -> str | None:
+    """The kind that the cells themselves show; None for text, which their column's name may tell more of."""
     first = cells[0]
     if isinstance(first, bytes | dict) or type(first).__module__.startswith("PIL."):
         return "image" if not isinstance(first, dict) or {"bytes", "path"} & set(first) else "meta"
@@ -74,12 +77,12 @@ def _by_cells(cells: list) -> str | None:
         return "vector" if all(isinstance(v, int | float) for v in first) else "meta"
     if isinstance(first, bool | np.bool_):
         return "label"
-    if isinstance(first, int | float | np.number):
+    if isinstance(first, NUMBERS):
         return "vector"  # one number a row; numbers of a table are put side by side as one vector
     if not isinstance(first, str):
         return "meta"
-    for kind, endings in ENDINGS.items():
-        if sum(cell.lower().endswith(endings) for cell in cells) > len(cells) / 2:
+    for kind, endings in FILES.items():
+        if sum(str(cell).lower().endswith(endings) for cell in cells) > len(cells) / 2:
             return kind
     return None
 

@@ -13,16 +13,16 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.guess import guess
-from bouba.data.readable import check
+from bouba.data.kinds import BLOCKS, KINDS
+from bouba.data.missing import is_missing
 from bouba.data.schema import ROLES, Schema
-from bouba.data.tables import Table, open_table
-from bouba.data.uses import Names, Uses, listed
-from bouba.data.views import KINDS, Column, Views, as_array, is_missing
+from bouba.data.table import Table
+from bouba.data.tables import open_table
+from bouba.data.uses import USES, Names, Uses, listed
+from bouba.data.views import Column, Views, as_array
 from bouba.errors import DataError, ModalityError, nearest
 
 log = logging.getLogger("bouba")
-BLOCK_NAMES = {"vector": "numbers", "table": "table"}
-"""Kind -> the view that its columns make side by side when no pattern names it."""
 
 
 def as_views(data) -> Views:
@@ -100,8 +100,11 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
 
     Raises:
         ModalityError: no column is a view of the schema, one that is named is none, or it is of another kind.
-        DataError: as in `read`.
+        DataError: as in `read`, and for a name that is no kind or role.
     """
+    for use in named:
+        if use not in USES:
+            raise DataError(f"no kind or role {use!r}{nearest(use, USES)}")
     uses = Uses(open_table(source))
     overruled = {use: listed(names) for use, names in named.items() if names not in (None, [])}
     uses.name({use: names for use, names in overruled.items() if use in KINDS})
@@ -226,7 +229,7 @@ def _modalities(
     block_of = {name: (use, uses.blocks.get(name, "")) for name, use in uses.of.items() if name in parts}
     for kind, block in dict.fromkeys(block_of.values()):
         values = {name: parts[name] for name, its_block in block_of.items() if its_block == (kind, block)}
-        view = block.replace("*", "").strip("_-. ") or BLOCK_NAMES[kind]
+        view = block.replace("*", "").strip("_-. ") or BLOCKS[kind]
         view = f"all {view}" if view in columns else view
         kinds[view] = "table" if kind == "vector" and not gaps_are_blank and _has_gaps(values) else kind
         columns[view] = (
@@ -264,14 +267,14 @@ def _single_numbers(values) -> np.ndarray | None:
     if getattr(values, "ndim", 1) > 1:
         return None
     cells = [values[i] for i in range(len(values))]
-    if not all(is_missing(c) or isinstance(c, int | float | np.number | np.bool_) for c in cells):
+    if not all(is_missing(c) or isinstance(c, decode.NUMBERS) for c in cells):
         return None
     return np.array([np.nan if is_missing(c) else float(c) for c in cells])
 
 
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
     values = table.columns[name]
-    if kind in ("vector", "table"):
+    if kind in BLOCKS:
         return values if getattr(values, "ndim", 0) == 2 else [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
@@ -281,7 +284,7 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     column = Column.of(values, kind)
     present = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(pool.map(lambda i: check(kind, values[i]), present))
+        reasons = list(pool.map(lambda i: KINDS[kind].fault(values[i]), present))
     broken = np.zeros(len(column), bool)
     for i, reason in zip(present, reasons, strict=True):
         if reason is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bouba.data.views import Views
+from bouba.data.views import Column, Views
 
 ROLES = ("domain", "key", "group")
 
@@ -19,15 +19,18 @@ class Schema:
         kinds: view -> kind.
         columns: view -> the columns it is made of, in order. A view that is not in it is the one column of its name; an
             empty tuple stands for all columns of single numbers, a pattern ("left_*") for the columns that fit it.
+        widths: view of vectors -> how many numbers a cell holds; {} where nobody knows.
         labels: columns of labels. roles: "domain", "key" and "group" -> column. None for both: guess them.
 
     >>> import numpy as np
-    >>> Schema.of(Views({"numbers": np.eye(2)}, domain=["a", "b"], sources={"numbers": ("x", "y")}))
-    Schema(kinds={'numbers': 'vector'}, columns={'numbers': ('x', 'y')}, labels=(), roles={'domain': 'domain'})
+    >>> schema = Schema.of(Views({"numbers": np.eye(2)}, domain=["a", "b"], sources={"numbers": ("x", "y")}))
+    >>> schema.columns, schema.widths, schema.roles
+    ({'numbers': ('x', 'y')}, {'numbers': 2}, {'domain': 'domain'})
     """
 
     kinds: Mapping[str, str]
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
     labels: tuple[str, ...] | None = None
     roles: Mapping[str, str] | None = None
 
@@ -38,6 +41,7 @@ class Schema:
         return cls(
             dict(views.modalities),
             {view: sources[view] for view in views.columns if view in sources},
+            {view: width for view, column in views.columns.items() if (width := _width(column))},
             tuple(sources.get(label, (label,))[0] for label in views.y),
             {role: sources.get(role, (role,))[0] for role in ROLES if getattr(views, role) is not None},
         )
@@ -50,13 +54,14 @@ class Schema:
         """The same for some of the views."""
         kinds = {view: kind for view, kind in self.kinds.items() if view in views}
         columns = {view: names for view, names in self.columns.items() if view in views}
-        return Schema(kinds, columns, self.labels, self.roles)
+        return replace(self, kinds=kinds, columns=columns)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
         return {
             "kinds": dict(self.kinds),
             "columns": {view: list(names) for view, names in self.columns.items()},
+            "widths": dict(self.widths),
             "labels": None if self.labels is None else list(self.labels),
             "roles": None if self.roles is None else dict(self.roles),
         }
@@ -66,4 +71,11 @@ class Schema:
         """The inverse of `to_dict`."""
         columns = {view: tuple(names) for view, names in facts["columns"].items()}
         labels = None if facts["labels"] is None else tuple(facts["labels"])
-        return cls(dict(facts["kinds"]), columns, labels, facts["roles"])
+        return cls(dict(facts["kinds"]), columns, dict(facts.get("widths", {})), labels, facts["roles"])
+
+
+def _width(column: Column) -> int:
+    """How many numbers a cell of a column of vectors holds; 0 for other kinds and where no cell is present."""
+    if column.kind != "vector" or not column.present.any():
+        return 0
+    return len(column[int(column.present.argmax())])

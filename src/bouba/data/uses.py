@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bouba.data.guess import guess
-from bouba.data.tables import Table
-from bouba.data.views import KINDS
+from bouba.data.kinds import BLOCKS, KINDS
+from bouba.data.table import Table
 from bouba.errors import DataError, nearest
 
 USES = (*KINDS, "label", "domain", "key", "group", "ignore")
 """What a column can be named as; columns that are nothing of it are "meta", kept for filters."""
-BLOCKS = ("vector", "table")  # kinds of which several columns may make one view
 SINGLE = ("domain", "key")  # roles that one column at most is guessed to have
 Names = str | Iterable[str] | None
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.kinds import KINDS
 from bouba.data.video import ANIMATED, moves, video
 from bouba.data.views import Views, is_missing
 from bouba.evaluation.model import as_model
@@ -103,7 +104,7 @@ def galleries(
 def cell_shown(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:
     """A cell as text, or as encoded bytes of a picture."""
     kind, cell = views.modalities[name], views[name][row]
-    return (None, SHOWN[kind](cell)) if kind in SHOWN else (decode.summary(kind, cell), None)
+    return (None, SHOWN[kind](cell)) if kind in SHOWN else (KINDS[kind].summary(cell), None)
 
 
 def _item(views: Views, name: str, row: int, score: float, correct: bool) -> Item:

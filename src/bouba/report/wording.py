@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from bouba.data.kinds import FILES, KINDS
+
 Methods = Mapping[str, tuple[str, str]]
 """Name of a method in the records -> its title, and a sentence on what it is, to follow the title."""
 
@@ -26,9 +28,8 @@ SIDES = {  # many, one
     "en": ("English words", "English words"),
     "zh": ("Chinese words", "Chinese words"),
     "text": ("words", "words"),
-    "image": ("pictures", "picture"),
-    "audio": ("sounds", "sound"),
     "group": ("groups", "group"),
+    **{name: (KINDS[name].plural, KINDS[name].noun) for name in FILES},
 }
 MEASURES = {
     "median_rank": (

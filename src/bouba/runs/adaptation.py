@@ -37,5 +37,5 @@ def diagnosed(
     except DataError as error:  # too few rows of either to compare
         remark = f"How far source and target lie apart was not measured: {error}."
         return Adaptation(name_of(target), None, (remark,))
-    (folder / "diagnosis.json").write_text(json.dumps(diagnosis.to_dict(), indent=1))
+    (folder / "diagnosis.json").write_text(json.dumps(diagnosis.to_dict(), indent=1), encoding="utf-8")
     return Adaptation(name_of(target), diagnosis)

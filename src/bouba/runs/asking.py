@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,21 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.decode import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS
-from bouba.data.views import KINDS, Views
+from bouba.data.kinds import FILES, KINDS
+from bouba.data.views import Views
 from bouba.errors import ModalityError, UsageError, nearest
 from bouba.runs.indexing import FUSED, found_as_rows
 from bouba.runs.methods import CLIP
 
-PLURAL = {
-    "image": "pictures",
-    "audio": "sounds",
-    "video": "clips",
-    "text": "text",
-    "vector": "numbers",
-    "table": "rows of a table",
-}
-ENDINGS = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS, "video": VIDEO_ENDINGS}
+log = logging.getLogger("bouba")
 
 
 def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
@@ -40,7 +33,7 @@ def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
         UsageError: no such domain.
     """
     cells = query if isinstance(query, Mapping) and "array" not in query else {_kind_of(query): query}
-    if not cells:
+    if query is None or not cells or any(isinstance(cell, str) and not cell.strip() for cell in cells.values()):
         raise UsageError("say what to look for: words, a file, or a mapping from views to cells")
     columns = dict(_named_cell(model, name, cell) for name, cell in cells.items())
     kinds = {name: model.kinds_[name] for name in columns}
@@ -54,10 +47,12 @@ def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
 def _kind_of(cell: Any) -> str:
     """The kind of a bare cell."""
     if isinstance(cell, str):
+        if cell.lower().endswith(tuple(ending for endings in FILES.values() for ending in endings)):
+            log.warning("%r is read as words; for the file itself give pathlib.Path(%r)", cell, cell)
         return "text"
     if isinstance(cell, os.PathLike):
         ending = Path(cell).suffix.lower()
-        return next((kind for kind, endings in ENDINGS.items() if ending in endings), "image")
+        return next((kind for kind, endings in FILES.items() if ending in endings), "image")
     if isinstance(cell, Mapping) or (isinstance(cell, tuple) and len(cell) == 2 and np.ndim(cell[0]) > 0):
         return "audio"  # {"array": ..., "sampling_rate": ...} or (samples, rate)
     if isinstance(cell, np.ndarray | Sequence) and not isinstance(cell, bytes):
@@ -75,7 +70,7 @@ def _named_cell(model: Any, name: str, cell: Any) -> tuple[str, Any]:
     view = next((view for view, kind in kinds.items() if kind == name), None)
     if view is None and name in KINDS:
         views = ", ".join(f"{view} ({kind})" for view, kind in kinds.items())
-        raise ModalityError(f"the model reads no {PLURAL[name]}; it has {views}")
+        raise ModalityError(f"the model reads no {KINDS[name].plural}; it has {views}")
     if view is None:
         raise ModalityError(f"the model has no view {name!r}{nearest(name, kinds)}")
     return view, cell

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from bouba.errors import UsageError
 from bouba.runs.methods import method_of
 from bouba.runs.recipe import LATE, NONE
@@ -19,23 +21,34 @@ def recipe_of(estimator: Any) -> dict[str, Any]:
     Raises:
         UsageError: no method of the table, or a parameter that a TOML file cannot hold.
     """
-    from bouba.terms import Objective
-
+    if isinstance(estimator, type):
+        raise UsageError(f"{estimator.__name__} is a class; give an estimator, {estimator.__name__}()")
     method = method_of(estimator)
     if method is None:
         raise UsageError(f"{type(estimator).__name__} is no method; give a name of `bouba methods`, or one of theirs")
     usual = method.cls().get_params(deep=False)
     changed = {name: v for name, v in estimator.get_params(deep=False).items() if name == "fusion" or v != usual[name]}
-    recipe: dict[str, Any] = {"method": method.name, "arguments": {}}
-    for name, value in changed.items():
+    if not method.takes_fusion and changed.get("fusion") is None:
+        changed.pop("fusion", None)
+    return {"method": method.name} | sections_of(changed)
+
+
+def sections_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of an estimator as the sections of a recipe that hold them.
+
+    Raises:
+        UsageError: one that a TOML file cannot hold.
+    """
+    recipe: dict[str, Any] = {"arguments": {}}
+    for name, value in parameters.items():
         if name == "towers":
             recipe["towers"] = {view: _entry(spec, "encoder") for view, spec in value.items()}
         elif name == "objective":
+            from bouba.terms import Objective
+
             recipe["objective"] = [_entry(term, "term") | {"weight": weight} for weight, term in Objective.of(value)]
         elif name == "fusion":
-            recipe |= (
-                {"fusion": {"kind": LATE} if value is None else _entry(value, "kind")} if method.takes_fusion else {}
-            )
+            recipe["fusion"] = {"kind": LATE} if value is None else _entry(value, "kind")
         else:
             if value is None:
                 raise UsageError(
@@ -71,6 +84,8 @@ def _value(name: str, value: Any, usual: type | None = None) -> Any:
 
     if value is None:
         return NONE
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, list | tuple):

@@ -12,7 +12,7 @@ from bouba.data.schema import Schema
 from bouba.data.split import split
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
-from bouba.errors import DataError, UsageError, require
+from bouba.errors import BoubaError, DataError, UsageError, require
 from bouba.evaluation import Result
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
@@ -20,42 +20,18 @@ from bouba.runs import translation
 from bouba.runs.adaptation import diagnosed
 from bouba.runs.indexing import build_index
 from bouba.runs.measuring import measure
-from bouba.runs.methods import DEFAULT, METHODS, MULTITASK, Method, method_named
+from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
-from bouba.runs.recipe import build, fusion_named
+from bouba.runs.recipe import HOLDOUT, build
 from bouba.runs.reporting import Story, watched, write_report
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.toml import to_toml
 
-HOLDOUT = 0.1
 FEWEST_HELD_OUT = 10  # rows below which nothing is measured
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
 log = logging.getLogger("bouba")
 Say = Callable[[str], None]
-
-
-def completed(recipe: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """A recipe with what a caller says besides; options that are None leave it as it is.
-
-    Args:
-        recipe: as `load_recipe` gives it.
-        **options: `method`; `fusion`, a name; `read`, `fit` and `arguments`, mappings that overrule its sections.
-
-    Raises:
-        UsageError: no such method or fusion, or a fusion that nothing would read.
-    """
-    method = method_named(options.get("method") or recipe.get("method", DEFAULT.name))
-    whole = {**recipe, "method": method.name}
-    for section in ("read", "fit", "arguments"):
-        overruling = {name: v for name, v in options.get(section, {}).items() if v not in (None, [], False)}
-        whole[section] = {**recipe.get(section, {}), **overruling}
-    if options.get("fusion") is not None:
-        whole["fusion"] = fusion_named(options["fusion"])
-    if "fusion" in whole and not method.takes_fusion:
-        fusing = ", ".join(name for name, row in METHODS.items() if row.takes_fusion)
-        raise UsageError(f"{method.name} keeps views apart and takes no fusion; it is for {fusing}")
-    return whole
 
 
 @dataclass
@@ -120,14 +96,21 @@ class Fitting:
 
     def write(self, out: Path, *, baseline: bool, resume: bool, overwrite: bool, verbose: bool) -> None:
         """Train, measure, report and index into a run folder; see Run.fit."""
+        recipe = to_toml(self.recipe)
         part = run_folder.begin(out, resume=resume, overwrite=overwrite)
+        if resume:
+            run_folder.refuse_other_recipe(part, recipe)
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)
-        (part / "recipe.toml").write_text(to_toml(self.recipe))
+        (part / "recipe.toml").write_text(recipe, encoding="utf-8")
         run_folder.write_facts(part, rows=len(self.views), schema=self.schema.to_dict())
         for sentence in self._announcements(out):
             self.say(sentence)
         watch = watched(self.method, self.model, self.training if self.held_out is None else self.held_out)
-        self._train(part, resume=resume, verbose=verbose, watch=watch)
+        try:
+            self._train(part, resume=resume, verbose=verbose, watch=watch)
+        except BoubaError:  # before the first epoch ended: nothing to resume
+            run_folder.abandon(part)
+            raise
         self.model.save(part / "model")
         rivals = {}
         if baseline and self.held_out is not None and (self.model.predicts or self.model.translates):
@@ -149,7 +132,7 @@ class Fitting:
         hint = repeated_text(views) if aligns else None
         if hint:
             yield hint
-        if self.held_out is None:
+        if self.held_out is None and self.recipe["fit"].get("holdout") != 0:
             yield "fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows"
         yield from self.remarks
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def begin(out: Path, *, resume: bool, overwrite: bool) -> Path:
     """
     out = out.resolve()
     part = out.with_name(out.name + ".part")
-    if out.exists() and not (overwrite and _is_run(out)):
+    empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not empty and not (overwrite and _is_run(out)):
         remedy = (
             "choose another -o, or say --overwrite" if _is_run(out) else "it is no run of bouba's; choose another -o"
         )
@@ -41,6 +43,41 @@ def begin(out: Path, *, resume: bool, overwrite: bool) -> Path:
     return part
 
 
+def part_recipe(out: Path) -> Path | None:
+    """The recipe of a run that was cut off, if there is one."""
+    out = out.resolve()
+    file = out.with_name(out.name + ".part") / "recipe.toml"
+    return file if file.exists() else None
+
+
+def refuse_other_recipe(part: Path, recipe: str) -> None:
+    """UsageError naming the first setting in which a run that is resumed differs from what it began with."""
+    file = part / "recipe.toml"
+    if not file.exists():
+        return
+    before, now = (_settings(tomllib.loads(text)) for text in (file.read_text(encoding="utf-8"), recipe))
+    for name in [*before, *now]:
+        if before.get(name) != now.get(name):
+            raise UsageError(
+                f"the run that was cut off at {part} has {name} = {before.get(name)!r}, not {now.get(name)!r}; resume "
+                "with the same settings, or say --overwrite to start anew"
+            )
+
+
+def _settings(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> value."""
+    flat: dict[str, Any] = {}
+    for name, value in recipe.items():
+        flat |= _settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def abandon(part: Path) -> None:
+    """Remove what has no checkpoint to resume from."""
+    if not (part / "checkpoint").exists():
+        shutil.rmtree(part)
+
+
 def _is_run(folder: Path) -> bool:
     return folder.is_dir() and ((folder / "recipe.toml").exists() or not any(folder.iterdir()))
 
@@ -53,17 +90,19 @@ def finish(part: Path, out: Path) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
     """One JSON object a line."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def read_jsonl(path: Path) -> list[dict]:
     """The objects of a file of JSON lines; none where there is no file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def write_facts(folder: Path, **facts: Any) -> None:
     """run.json: the format, and what was found out about the table."""
-    (folder / "run.json").write_text(json.dumps({"format": FORMAT, **facts}, ensure_ascii=False, indent=1))
+    (folder / "run.json").write_text(
+        json.dumps({"format": FORMAT, **facts}, ensure_ascii=False, indent=1), encoding="utf-8"
+    )
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -71,7 +110,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     file = folder / "run.json"
     if not file.exists():
         return {}
-    facts = json.loads(file.read_text())
+    facts = json.loads(file.read_text(encoding="utf-8"))
     if facts["format"] > FORMAT:
         raise DataError(
             f"{folder} is a run of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.kinds import FILES
 from bouba.data.views import Views, is_missing
 
 if TYPE_CHECKING:
     from bouba.search import Index
 
 FUSED = "fused"
-FILES = ("image", "audio", "video")  # kinds of cells that may be files
 
 
 def found_as_rows(model: Any) -> bool:
@@ -31,7 +32,7 @@ def build_index(model: Any, views: Views, path: Path) -> Index:
 
     embedded = views.select(*(name for name in views.columns if name in model.searchable))
     paths = {
-        name: [decode.path_of(cell) if present else None for cell, present in zip(column, column.present)]
+        name: [_file_of(cell) if present else None for cell, present in zip(column, column.present)]
         for name, column in embedded.columns.items()
         if column.kind in FILES
     }
@@ -52,11 +53,18 @@ def build_index(model: Any, views: Views, path: Path) -> Index:
     )
 
 
+def _file_of(cell: Any) -> str | None:
+    """The file that a cell points to, wherever a hit is looked at later."""
+    path = decode.path_of(cell)
+    return None if path is None else os.path.abspath(path)
+
+
 def _filters(views: Views) -> dict[str, list]:
     """Name -> a value a row, of all that rows can be filtered by or shown with."""
     roles = {"domain": views.domain, "key": views.key, "group": views.group}
     columns: dict[str, Any] = {name: values for name, values in roles.items() if values is not None}
-    columns |= {**views.meta, **views.y}
+    own_names = {origin: columns[role] for role in columns for origin in views.sources.get(role, ())}
+    columns |= {**own_names, **views.meta, **views.y}
     for name, column in views.columns.items():
         if column.kind == "text":
             columns[name] = [decode.text(cell) if present else None for cell, present in zip(column, column.present)]

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from bouba.data import decode
+from bouba.data.kinds import KINDS
+from bouba.data.schema import Schema
 from bouba.data.views import Column, Views, is_missing
 from bouba.runs.reading import repeated_text
 
@@ -23,7 +24,8 @@ def understood(views: Views) -> dict[str, Any]:
             for name, values in views.y.items()
         },
         "domains": {} if views.domain is None else _counts(views.domain),
-        "keys": None if views.key is None else len({str(k) for k in views.key}),
+        "keys": None if views.key is None else len(set(views.things)),
+        "roles": dict(Schema.of(views).roles or {}),
         "other columns": list(views.meta),
         "bad_rows": views.bad_rows,
         "hint": repeated_text(views),
@@ -45,4 +47,4 @@ def _example(column: Column) -> str | None:
     if row is None:
         return None
     cell = column[int(row)]
-    return f"{len(cell)} numbers" if column.kind == "vector" else decode.summary(column.kind, cell)[:60]
+    return f"{len(cell)} numbers" if column.kind == "vector" else KINDS[column.kind].summary(cell)[:60]

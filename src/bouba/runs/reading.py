@@ -13,7 +13,7 @@ import numpy as np
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
 from bouba.data.views import Views
-from bouba.errors import DataError
+from bouba.errors import DataError, UsageError
 
 BLOCK = "numbers"  # what `read` calls columns of single numbers side by side
 
@@ -28,18 +28,25 @@ def read_table(table: Any, named: Mapping[str, Any]) -> Views:
     """
     if isinstance(table, Views):
         return table
-    return read(_joined(table), **_without_blanks(named))
+    return read(_joined(table), **given_options(named))
 
 
 def read_table_like(table: Any, schema: Schema, named: Mapping[str, Any]) -> Views:
     """The same for a table of later rows, read as the schema says; see `data.read.read_like`."""
     if isinstance(table, Views):
         return table
-    return read_like(_joined(table), schema, **_without_blanks(named))
+    return read_like(_joined(table), schema, **given_options(named))
 
 
-def _without_blanks(named: Mapping[str, Any]) -> dict[str, Any]:
-    return {use: names for use, names in named.items() if names not in (None, [])}
+def refuse_names_for_views(table: Any, named: Mapping[str, Any]) -> None:
+    """UsageError where columns are named, or cells to be refused, of Views, which were read already."""
+    if isinstance(table, Views) and any(value is not False for value in given_options(named).values()):
+        raise UsageError(f"Views were read already and take no {', '.join(given_options(named))}; say so to bouba.read")
+
+
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without those that nobody gave: None, and no names at all. Zero and False are given."""
+    return {name: v for name, v in options.items() if v is not None and not (isinstance(v, list | tuple) and not v)}
 
 
 def _joined(table: Any) -> Any:

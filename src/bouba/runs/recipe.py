@@ -46,6 +46,7 @@ DROP = 0.3  # how often a fusion asked for by name hides a view in training
 SYNONYMS = {"dim": "n_components"}  # what closed forms call the width of the shared space
 SECTIONS = ("method", "arguments", "towers", "objective", "fusion", "read", "fit")
 FIT = ("target", "validation", "holdout")
+HOLDOUT = 0.1  # share of the things that is judged where nothing is said
 
 
 def load_recipe(path: Path) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def load_recipe(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(f"no such recipe: {path}")
     try:
-        recipe = tomllib.loads(path.read_text())
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path} is not TOML: {error}") from error
     check_recipe(recipe)

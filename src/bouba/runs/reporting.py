@@ -23,7 +23,6 @@ from bouba.runs.methods import Method, wording
 QUERIES = 8  # rows whose search or translation is shown
 SAMPLES = 12  # things of which pictures are shown
 FEWEST_ON_A_MAP = 20
-PICTURES = ("image", "video")
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Story:
     @property
     def picture_view(self) -> str | None:
         """The first view of pictures or clips."""
-        return next((view for view, kind in self.shown.modalities.items() if kind in PICTURES), None)
+        return next((view for view, kind in self.shown.modalities.items() if kind in build.SHOWN), None)
 
     @property
     def words_first(self) -> list[str]:

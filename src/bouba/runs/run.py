@@ -11,8 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bouba.errors import DataError, UsageError
 from bouba.persist import model_folder
 from bouba.runs.folder import read_facts, read_jsonl
@@ -43,6 +41,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)  # use Run.fit or Run.open
+        self._folder = self.path.absolute()  # also where the working directory changes
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -73,7 +72,7 @@ class Run:
         validation: float | None = None,
         holdout: float | None = None,
         translate: tuple[str | None, str | None] = (None, None),
-        fusion: str | None = None,
+        fusion: Any = None,
         baseline: bool = True,
         resume: bool = False,
         overwrite: bool = False,
@@ -92,13 +91,14 @@ class Run:
             read: which column is what, and `strict`, as keywords of `bouba.read`: {"image": "picture"}.
             target: the domain whose labels, captions and pairings stay hidden.
             validation: share of the training rows that chooses the best epoch. holdout: share of all things that is
-                kept out and judged at the end, a tenth when None.
+                kept out and judged at the end, a tenth when None. 0: none are.
             translate: the view that a translator is given and the one it makes; chosen by kind where None.
-            fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late.
+            fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
+                GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
             resume: continue a run that was cut off. overwrite: replace a finished one.
             verbose: show progress bars. say: takes each sentence on what happens.
-            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, ...
+            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
 
         Returns:
             The run.
@@ -107,29 +107,24 @@ class Run:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
             MissingExtraError: an extra that the run needs.
         """
-        from bouba.runs.describing import recipe_of
-        from bouba.runs.fitting import Fitting, completed
-        from bouba.runs.recipe import load_recipe
+        if isinstance(method, str):
+            method_named(method)  # refused before anything heavy is imported
+        from bouba.runs.composing import composed
+        from bouba.runs.fitting import Fitting
+        from bouba.runs.folder import part_recipe
+        from bouba.runs.reading import refuse_names_for_views
 
-        base = recipe if isinstance(recipe, Mapping) else load_recipe(Path(recipe)) if recipe is not None else {}
-        if method is not None and not isinstance(method, str):
-            base, method = {**base, **recipe_of(method)}, None
-        whole = completed(
-            base,
-            method=method,
-            fusion=fusion,
+        refuse_names_for_views(table, read or {})
+        whole = composed(
+            part_recipe(Path(out)) if resume and recipe is None else recipe,
+            method,
             read=read or {},
             fit={"target": target, "validation": validation, "holdout": holdout},
+            fusion=fusion,
             arguments=arguments,
         )
         source, made = translate
-        fitting = Fitting.prepare(
-            table,
-            whole,
-            named={"source": source, "target": made},
-            resume=resume,
-            say=say,
-        )
+        fitting = Fitting.prepare(table, whole, named={"source": source, "target": made}, resume=resume, say=say)
         fitting.write(Path(out), baseline=baseline, resume=resume, overwrite=overwrite, verbose=verbose)
         run = cls(out)
         run.model = fitting.model  # the same to the bit as what would be loaded
@@ -140,14 +135,14 @@ class Run:
         """The fitted estimator."""
         from bouba.persist import load
 
-        return load(self.path)
+        return load(self._folder)
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """What the run was made by; empty for a model by itself."""
         from bouba.runs.recipe import load_recipe
 
-        file = self.path / "recipe.toml"
+        file = self._folder / "recipe.toml"
         return load_recipe(file) if file.exists() else {}
 
     @cached_property
@@ -163,7 +158,7 @@ class Run:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What run.json holds: `rows` and `schema`; empty for early runs and for a model by itself."""
-        return read_facts(self.path)
+        return read_facts(self._folder)
 
     @cached_property
     def schema(self) -> Schema:
@@ -180,25 +175,25 @@ class Run:
         """The numbers measured when it was fitted."""
         from bouba.evaluation import Result
 
-        file = self.path / "metrics.json"
+        file = self._folder / "metrics.json"
         return Result.from_json(file) if file.exists() else None
 
     @cached_property
     def history(self) -> list[dict]:
         """A row an epoch; empty for what is solved."""
-        return read_jsonl(self.path / "history.jsonl")
+        return read_jsonl(self._folder / "history.jsonl")
 
     @cached_property
     def bad_rows(self) -> list[dict]:
         """Cells and rows of the table that could not be read."""
-        return read_jsonl(self.path / "bad_rows.jsonl")
+        return read_jsonl(self._folder / "bad_rows.jsonl")
 
     @cached_property
     def index(self) -> Index:
         """The search index. UsageError where the run has none."""
         from bouba.search import Index
 
-        return Index.open(self.path / "index")
+        return Index.open(self._folder / "index")
 
     def read(self, table: Any, /, **named: Any) -> Views:
         """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
@@ -209,9 +204,11 @@ class Run:
 
         Raises:
             ModalityError: the table has none of the model's views. DataError: a table that cannot be read.
+            UsageError: columns named of Views.
         """
-        from bouba.runs.reading import read_table_like, roles_of_recipe
+        from bouba.runs.reading import read_table_like, refuse_names_for_views, roles_of_recipe
 
+        refuse_names_for_views(table, named)
         if self.schema.labels is None:  # the schema was not kept: the recipe names roles
             named = roles_of_recipe(self.recipe) | named
         return read_table_like(table, self.schema, named)
@@ -239,22 +236,11 @@ class Run:
         Raises:
             UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
         """
-        from bouba.runs.asking import places, question, vector_of
+        from bouba.runs.searching import find
 
-        index = self.index
-        if isinstance(query, np.ndarray) and query.shape == (index.dim,) and not self._reads_numbers(index.dim):
-            vector, views = query, (view,) if view is not None else index.views
-        else:
-            row = question(self.model, query, domain=domain)
-            views = places(self.model, list(row.columns), view, index.views)
-            vector = vector_of(self.model, row)
-        hits = [hit for name in views for hit in index.search(vector, k=k, view=name, where=where, equals=equals)]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.row))[:k]
-
-    def _reads_numbers(self, width: int) -> bool:
-        """Whether an array of so many numbers is a cell of a view, not an embedding."""
-        vectors = [view for view, kind in self.model.kinds_.items() if kind == "vector"]
-        return any(len(self.schema.columns_of(view)) == width for view in vectors)
+        return find(
+            self.model, self.index, self.schema, query, k=k, where=where, equals=equals, view=view, domain=domain
+        )
 
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
@@ -270,7 +256,7 @@ class Run:
 
         views = self.read(table, **named)
         if self.model.translates:
-            return judged_again(self.model, self.name, self.path, views)
+            return judged_again(self.model, self.name, self._folder, views)
         result = evaluate(self.model, views, method=self.name, split="test", templates=templates)
         if not len(result) and self.model.predicts:
             raise DataError(f"no row has a label that the model predicts; the table has {views}; name it with --label")
@@ -353,9 +339,11 @@ class Run:
         """The path of the report; with a table, of a new one on its rows, written to `out`.
 
         Raises:
-            UsageError: there is no report, or `out` is missing.
+            UsageError: there is no report, or one of table and `out` is missing.
         """
         if table is None:
+            if out is not None:
+                raise UsageError("out=FILE is for the report on a table; give the table too")
             file = self.path / "report.html"
             if not file.exists():
                 raise UsageError(f"{self.path} holds no report; make one: run.report(TABLE, out=FILE)")
@@ -373,6 +361,12 @@ class Run:
         from bouba.runs.predicting import refuse_unless_predicts, refuse_unless_translates
 
         {"predicts": refuse_unless_predicts, "translates": refuse_unless_translates}[ability](self.model)
+
+    def numbers(self) -> Result | None:
+        """Of `result` the numbers that are best known; None where nothing was measured."""
+        from bouba.runs.measuring import best_known
+
+        return None if self.result is None else best_known(self.result)
 
     def commands(self) -> list[str]:
         """What can be done with the run on the command line, a line each."""

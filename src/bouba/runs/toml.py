@@ -7,16 +7,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bouba.errors import UsageError
+
 
 def to_toml(recipe: Mapping[str, Any]) -> str:
-    """A recipe as TOML text, tables after plain keys; None is left out."""
+    """A recipe as TOML text, tables after plain keys; None is left out. UsageError for a value that TOML has not."""
     return "\n".join(_lines(recipe, "")) + "\n"
 
 
 def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
     plain = {k: v for k, v in table.items() if not _is_table(v) and v is not None}
     lines = [
-        f"{_key(key)} = {json.dumps(list(v) if isinstance(v, tuple) else v, ensure_ascii=False)}"
+        f"{_key(key)} = {json.dumps(list(v) if isinstance(v, tuple) else v, ensure_ascii=False, default=_plain)}"
         for key, v in plain.items()
     ]
     for key, value in table.items():
@@ -28,6 +30,13 @@ def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
             for entry in value:
                 lines += ["", f"[[{name}]]", *_lines(entry, f"{name}.")]
     return lines
+
+
+def _plain(value: Any) -> Any:
+    """A number or an array of numpy's as Python's own."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise UsageError(f"a recipe cannot hold {value!r:.60}; fit the estimator itself, with its `fit` and `save`")
 
 
 def _key(key: str) -> str:

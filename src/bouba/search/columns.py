@@ -1,5 +1,6 @@
 """Metadata columns: what values of any type become in the table, and what they look like in a filter."""
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +45,15 @@ class IndexColumn:
         raise UsageError(
             f"column {self.name!r} holds {self.kind}, got {value!r} ({type(value).__name__}); give {self.kind} or None"
         )
+
+    def parsed(self, text: str) -> str | int | float | bool:
+        """A value written as text, as this column's kind; the text where it is no such value."""
+        if self.kind == "bool" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if self.kind in ("int", "float"):
+            with contextlib.suppress(ValueError):
+                return int(text) if self.kind == "int" else float(text)
+        return text
 
     def equals(self, value: object) -> str:
         """SQL that is true where the column holds exactly `value`; None finds the missing ones."""

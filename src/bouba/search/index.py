@@ -187,6 +187,11 @@ class Index:
     def columns(self) -> tuple[str, ...]:
         return tuple(column.name for column in self._state.columns)
 
+    def parsed(self, name: str, text: str) -> str | int | float | bool:
+        """A value of a column, written as text; the text itself where the column holds text, or is not there."""
+        column = next((column for column in self._state.columns if column.name == name), None)
+        return text if column is None else column.parsed(text)
+
     @property
     def dim(self) -> int:
         return self._state.dim

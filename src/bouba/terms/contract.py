@@ -1,7 +1,7 @@
 """The contract of every term, as checks that run: `check_term(MyTerm())`.
 
 A term that passes can stand in any objective, whatever a batch lacks. Batches hold what the term's `needs` name and
-nothing else, so that a term that reads more than its needs fails. docs/new-term.md shows a term that passes.
+nothing else, so that a term that reads more than its needs fails. docs/extending.md shows a term that passes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A term is a small frozen description: it prints, compares and saves as its own constructor call. `needs` is what it
 reads, `state` makes what it trains (a temperature, a classifier), `loss` computes its value. It reads a Batch, never
-the model, never the loader. A new term is one file: see docs/new-term.md.
+the model, never the loader. A new term is one file: see docs/extending.md.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         for name, parameter in model.named_parameters():
             if name.endswith("masked_spec_embed"):  # used in pretraining alone, and random where a checkpoint lacks it
                 nn.init.zeros_(parameter)
-        if not self.two and pooling != "pooler" and isinstance(getattr(model, "pooler", None), nn.Module):
+        if not self.two and pooling != "pooler" and "pooler" in dict(model.named_children()):
             model.pooler = nn.Identity()  # it would be trained for nothing, and may be random
         self.model = model
 

@@ -18,7 +18,7 @@ def content_key(kind: str, cell) -> bytes:
     """A digest of what a cell holds: the bytes of the file it points to, of its text, of its numbers.
 
     Args:
-        kind: of the cell, one of bouba.data.views.KINDS. cell: as bouba.data.decode takes it.
+        kind: of the cell, one of bouba.data.kinds.KINDS. cell: as bouba.data.decode takes it.
 
     Returns:
         DIGEST bytes. A file and its bytes have the same key; a decoded picture and its file have not.

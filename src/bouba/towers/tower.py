@@ -31,7 +31,7 @@ class EncoderSpec(ABC):
     """Description of an encoder. Subclasses are frozen dataclasses and final."""
 
     kind: ClassVar[str]
-    """The kind of modality it reads, one of bouba.data.views.KINDS."""
+    """The kind of modality it reads, one of bouba.data.kinds.KINDS."""
 
     def on(self, kind: str) -> EncoderSpec:
         """This description for a view of some kind. One that reads several kinds settles here on which it is.

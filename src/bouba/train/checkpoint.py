@@ -39,7 +39,7 @@ def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict |
         tensors |= {f"random.cuda.{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
     save_file(_plain(tensors), partial / "optimizer.safetensors")
     facts = facts | {"groups": state["param_groups"], "random": _random_states()}
-    (partial / "facts.json").write_text(json.dumps(facts))
+    (partial / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -56,7 +56,7 @@ def load_checkpoint(folder: Path, *, network: nn.Module, optimizer, same: dict) 
     """
     if not folder.exists() and folder.with_name(folder.name + ".old").exists():  # died between the two renames
         folder = folder.with_name(folder.name + ".old")
-    facts = json.loads((folder / "facts.json").read_text())
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     for name, now in json.loads(json.dumps(same)).items():
         if facts[name] != now:
             raise DataError(f"the checkpoint was made with {name} {facts[name]}, not {now}; resume with the same")

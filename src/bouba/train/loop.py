@@ -170,7 +170,7 @@ def train(
             save_checkpoint(
                 folder / "checkpoint", network=unwrapped, optimizer=optimizer, best=progress.best_weights, facts=facts
             )
-            (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
+            (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
         on_epoch(row)
     if progress.best_weights is not None:
         network.load_state_dict(progress.best_weights, strict=False)

@@ -1,0 +1,39 @@
+"""Parquet, memory-mapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bouba.data.table import Table
+from bouba.errors import DataError
+
+
+@dataclass(frozen=True)
+class _Arrow:
+    """A memory-mapped Arrow column that gives Python values."""
+
+    values: Any
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, row: int):
+        return self.values[row].as_py()
+
+
+def read(path: Path) -> Table:
+    """Numbers as arrays, all else cell by cell."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, memory_map=True)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path} is not a Parquet file: {error}") from error
+    numeric = lambda t: pa.types.is_floating(t) or pa.types.is_integer(t)  # noqa: E731
+    return Table(
+        {f.name: table[f.name].to_numpy() if numeric(f.type) else _Arrow(table[f.name]) for f in table.schema},
+        path.parent,
+    )
