@@ -80,5 +80,5 @@ def fit(
 def judge(method: str, model: Any, protocol: Protocol, seed: int) -> Result:
     """Every direction among target drawings, and group accuracy, known and new concepts."""
     options: dict[str, Any] = {"method": method, "probe": protocol.source, "labels": ["group"], "seed": seed}
-    known = evaluate(model, protocol.known, split="known", **options)
-    return known + evaluate(model, protocol.new, split="new", **options)
+    result = evaluate(model, protocol.known, split="known", **options)
+    return result + evaluate(model, protocol.new, split="new", **options)

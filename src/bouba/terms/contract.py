@@ -1,7 +1,7 @@
 """The contract of every term, as checks that run: `check_term(MyTerm())`.
 
 A term that passes can stand in any objective, whatever a batch lacks. Batches hold what the term's `needs` name and
-nothing else, so that a term that reads more than it says is found out. docs/extending.md shows a term that passes.
+nothing else, so that a term that reads more than its needs fails. docs/extending.md shows a term that passes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def check_order(term: Term, space: Space) -> None:
 
 
 def check_batches_without_rows(term: Term, space: Space) -> None:
-    """Where no row suits, the objective is a finite zero with a gradient to every embedding and all that is learnt."""
+    """Where no row suits, the objective is a finite zero with a gradient to every embedding and parameter."""
     needs = term.needs()
     for name, batch in _poor_batches(a_batch(term, space, size=6)):
         state, batch = _state(term, space), _leaves(batch)
@@ -102,8 +102,8 @@ def check_batches_without_rows(term: Term, space: Space) -> None:
         if not needs.fitting_rows(batch).any():
             _require(cost == 0, f"{term!r} costs {cost:g} in a batch with {name}")
         cost.backward()
-        learnt = [parameter for parameter in state.parameters() if parameter.requires_grad]
-        for tensor in (*batch.z.values(), *batch.twin.values(), *learnt):
+        trained = [parameter for parameter in state.parameters() if parameter.requires_grad]
+        for tensor in (*batch.z.values(), *batch.twin.values(), *trained):
             has_gradient = tensor.grad is not None and tensor.grad.isfinite().all()
             _require(has_gradient, f"{term!r} has no finite gradient in a batch with {name}")
 

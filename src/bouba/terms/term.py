@@ -1,7 +1,7 @@
 """Term and Objective: `InfoNCE() + 0.3 * DomainAdversarial()`.
 
-A term is a small frozen description: it prints, compares and saves as its own constructor call. `needs` says what it
-reads, `state` makes what it learns (a temperature, a classifier), `loss` computes what it costs. It sees a Batch, never
+A term is a small frozen description: it prints, compares and saves as its own constructor call. `needs` is what it
+reads, `state` makes what it trains (a temperature, a classifier), `loss` computes its value. It reads a Batch, never
 the model, never the loader. A new term is one file: see docs/extending.md.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bouba.batch import Batch
 
 Parts = dict[str, Tensor | float]
-"""Named numbers a term wants to see logged."""
+"""Named numbers that a term logs."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Space:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a term reads of a batch, which rows teach it, and what its embeddings and its value are good for.
+    """What a term reads of a batch, which rows it trains on, and what its embeddings and its value can be used for.
 
     Args:
-        pairs: a row teaches and judges only where it has two views.
-        unpaired: a row with one view only, without label or key, teaches it too; never together with `pairs`.
+        pairs: only rows with two views are used, in training and validation.
+        unpaired: a row with one view only, without label or key, is used too; never together with `pairs`.
         embeddings: the views whose embeddings it reads, all when None. A view that no term reads is not in `batch.z`.
-        fused: it reads `batch.fused`, and so teaches what fuses the views.
+        fused: it reads `batch.fused`, and so trains the fusion.
         twins: it reads `batch.twin`, a second embedding of each cell after another random change.
         raw: it reads `batch.raw`, what a decoder must give back.
         predictions: it reads `batch.predicted`, and with `twins` also `batch.predicted_twin`.
@@ -84,16 +84,16 @@ class Needs:
     similarity: str | None = None
 
     def fitting_rows(self, batch: Batch) -> Tensor:
-        """bool (B,), True where a row has the views, labels or keys without which it teaches nothing."""
+        """bool (B,), True where a row has the views, labels or keys that the term needs."""
         views = batch.view_counts
         if self.pairs:
             return views > 1
         if self.unpaired:
             return views > 0
-        known = batch.key >= 0 if batch.key is not None else views < 0
+        is_known = batch.key >= 0 if batch.key is not None else views < 0
         for label in batch.y:
-            known = known | batch.labelled(label)
-        return (views > 1) | ((views > 0) & known)
+            is_known = is_known | batch.labelled(label)
+        return (views > 1) | ((views > 0) & is_known)
 
 
 class Term(ABC):
