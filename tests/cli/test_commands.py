@@ -179,6 +179,8 @@ def test_columns_keep_their_own_names_and_numbers_are_numbers(tmp_path, capsys):
     capsys.readouterr()
     assert bouba("search", tmp_path / "run", "good", "--column", "rank=7", "--column", "site=b", "--json") == 0
     assert {hit["row"] for hit in json.loads(capsys.readouterr().out)} == {7}
+    assert bouba("search", tmp_path / "run", "good", "-k", 1) == 0
+    assert capsys.readouterr().out.split("\n")[0].split() == ["score", "row", "view", "site", "rank", "words", "path"]
 
 
 def test_what_the_machine_refuses_is_one_line_and_exit_code_1(run, capsys, tmp_path):

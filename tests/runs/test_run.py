@@ -191,6 +191,15 @@ def test_numbers_and_patterns_keep_their_names_and_order(tmp_path):
     assert one.schema == run.schema
 
 
+def test_one_pattern_by_itself_is_a_name_and_no_list_of_letters(tmp_path):
+    random = np.random.default_rng(0)
+    numbers = dict(zip(("v_0", "v_1", "e"), random.normal(size=(3, 40)))) | {"words": ["good", "bad"] * 20}
+    run = Run.fit(numbers, out=tmp_path / "run", read={"vector": "v_*", "text": "words"}, **QUICK)
+    assert run.recipe["read"] == {"vector": "v_*", "text": "words"}
+    (run.path / "run.json").unlink()
+    assert Run.open(run.path).schema.columns == {"v": ("v_*",)}
+
+
 def test_views_and_estimators_go_in_as_they_are(tables, tmp_path):
     views = bouba.read(tables[0])
     towers = {"photo": bouba.ConvNet(size=16, channels=4, augment=None), "caption": NGrams()}

@@ -44,7 +44,7 @@ def command(
     if as_json:
         typer.echo(json.dumps([vars(hit) for hit in hits], ensure_ascii=False, default=str))
         return
-    names = [name for name in opened.index.columns if name not in CODES] or list(opened.index.columns)
+    names = [name for name in opened.filters() if name not in CODES] or opened.filters()
     rows = [["score", "row", "view", *names[:4], "path"]]
     for hit in hits:
         values = [hit.columns.get(name) for name in names[:4]]

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.kinds import KINDS
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
+from bouba.data.uses import listed
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError
 
@@ -82,9 +84,10 @@ def named_as_read(views: Views, named: Mapping[str, Any]) -> dict[str, Any]:
     """What [read] of a recipe must name so that numbers side by side are the same again; nothing where patterns do."""
     if BLOCK not in views.sources or views.modalities.get(BLOCK) != "vector":
         return {}
-    if any("*" in name for name in named.get("vector", ())):
+    names = listed(named.get("vector"))
+    if any("*" in name for name in names):
         return {}
-    own = [name for name in named.get("vector", ()) if name in views.columns]
+    own = [name for name in names if name in views.columns]
     return {"vector": [*own, *views.sources[BLOCK]]}
 
 
@@ -108,7 +111,7 @@ def schema_of_model(model: Any, recipe: Mapping[str, Any]) -> Schema:
     from bouba.learner import BaseLearner
 
     columns: dict[str, Sequence[str]] = {}
-    named = recipe.get("read", {})
+    named = {use: listed(names) for use, names in recipe.get("read", {}).items() if use in KINDS}
     for view, kind in model.kinds_.items():
         patterns = [name for name in named.get(kind, ()) if "*" in name and name.replace("*", "").strip("_-. ") == view]
         if patterns:

@@ -362,6 +362,11 @@ class Run:
 
         {"predicts": refuse_unless_predicts, "translates": refuse_unless_translates}[ability](self.model)
 
+    def filters(self) -> list[str]:
+        """The columns that hits are filtered by and shown with, a role under the name that it has in the table."""
+        renamed = {role for role, column in (self.schema.roles or {}).items() if column != role}
+        return [name for name in self.index.columns if name not in renamed]
+
     def numbers(self) -> Result | None:
         """Of `result` the numbers that are best known; None where nothing was measured."""
         from bouba.runs.measuring import best_known
