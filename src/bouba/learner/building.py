@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bouba.data.loader import Codes
+from bouba.data.loader import Codes, holds_numbers, refuse_quantity
+from bouba.data.views import Views
 from bouba.errors import ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
@@ -55,6 +56,24 @@ def spec_for(
     except UsageError as error:
         raise UsageError(f"view {name!r} is {kinds[name]}, {error}") from None
     return spec if isinstance(spec, SameAs) else made
+
+
+def codes_of(views: Views, objective: Objective, numeric_labels: Callable[[list[str]], list[str]]) -> Codes:
+    """The codes of domains and labels. A label column of numbers is classes where the method or a term says so.
+
+    Args:
+        numeric_labels: the method's choice of the label columns that are numbers, from those that look like it.
+
+    Raises:
+        DataError: classes are to be made of a quantity.
+    """
+    looks_numeric = [name for name, values in views.y.items() if holds_numbers(values)]
+    classes = objective.class_labels(list(views.y))
+    numeric = [name for name in numeric_labels(looks_numeric) if name not in classes]
+    for name in looks_numeric:
+        if name not in numeric:
+            refuse_quantity(name, views.y[name])
+    return Codes.of(views, numeric)
 
 
 def build_network(
