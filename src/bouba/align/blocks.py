@@ -10,9 +10,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from bouba.data.arrays import column_names, column_values, is_array
+from bouba.data.arrays import column_names, column_values, one_line
 from bouba.data.matching import column_order
-from bouba.data.pairing import index_of, pair
+from bouba.data.pairing import pair
 from bouba.data.schema import Schema
 from bouba.data.views import Column
 from bouba.errors import DataError
@@ -88,19 +88,6 @@ class Numbers:
         return {name: values if (at := orders[name]) is None else values[:, at] for name, values in self.data.items()}
 
 
-def complete(name: str, values: Any) -> Any:
-    """One array of scikit-learn's form, tensors among them as arrays. DataError where a value is masked."""
-    if values is None or sparse.issparse(values) or index_of(values) is not None or not is_array(values):
-        return values
-    if type(values) is np.ndarray and values.dtype.names is None:
-        return values
-    numbers = column_values(name, values)
-    masked = isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any()
-    if masked:
-        raise DataError(f"{name} has masked values; fill them, or give [X, y], where such rows count as missing")
-    return numbers
-
-
 def _with_presence(name: str, values: Any, accepts: str | bool) -> tuple[Any, np.ndarray]:
     """Numbers (n, d), and which rows have them, bool (n,)."""
     if not sparse.issparse(values):
@@ -126,8 +113,8 @@ def checked(name: str, values, accepts: str | bool) -> Any:
     """The view as floats, not copied where it is floats already. DataError for NaN and what is no table."""
     try:
         return check_array(values, dtype=FLOATS, accept_sparse=accepts)
-    except ValueError as error:
-        raise DataError(f"view {name!r}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise DataError(f"view {name!r}: {one_line(error)}") from error
 
 
 def vectors(column: Column) -> np.ndarray:

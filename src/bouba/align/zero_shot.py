@@ -102,6 +102,11 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         """(n,) the nearest class of each row."""
         return self.classes_[self.decision_function(X).argmax(axis=1)]
 
+    def score(self, X, y, sample_weight=None) -> float:
+        """Accuracy on the rows of X; y (n,) is matched with them by its index, where both have one."""
+        views = views_for(self.model, X)
+        return super().score(views, row_values("y", y, views.row_names).astype(str), sample_weight)
+
     def _view(self, views: Views) -> str:
         if self.view is not None:
             return self.view

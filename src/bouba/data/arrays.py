@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,8 @@ from bouba.data.missing import is_missing
 from bouba.errors import DataError
 
 SPARSE = "give its toarray(), or reduce it first, for example by sklearn.decomposition.TruncatedSVD"
-ROUNDED = 2**24
-"""Whole numbers above it are no float32."""
+ROUNDED, EXACT = 2**24, 2**53
+"""Up to these float32 and float64 hold every whole number."""
 
 
 def column_values(name: str, values: Any) -> Any:
@@ -33,7 +34,7 @@ def column_values(name: str, values: Any) -> Any:
     """
     if isinstance(values, list | tuple):
         return _cells(name, values)
-    if isinstance(values, str | bytes | Mapping) or hasattr(values, "cast_column"):
+    if isinstance(values, str | bytes) or hasattr(values, "cast_column") or _is_mapping(values):
         raise DataError(
             f"column {name!r} is a {type(values).__name__}; give an array or a list with one cell a row "
             "(for a list of records, a DataFrame; of several data sets, one)"
@@ -59,6 +60,22 @@ def is_array(values: Any) -> bool:
 def is_named(values: Any) -> bool:
     """Whether it is a series or a frame of pandas, whose rows have names."""
     return hasattr(values, "iloc") and hasattr(values, "to_numpy")
+
+
+def complete(name: str, values: Any) -> Any:
+    """One array of scikit-learn's form, tensors among them as arrays. DataError where a value is masked."""
+    if values is None or _is_sparse(values) or is_named(values) or not is_array(values):
+        return values
+    if np.ma.is_masked(values):
+        raise DataError(f"{name} has masked values; fill them, or leave these rows out")
+    if type(values) is np.ndarray and values.dtype.kind in "bfcOUS":
+        return values  # scikit-learn has its own words
+    return column_values(name, values)
+
+
+def one_line(error: Exception) -> str:
+    """What scikit-learn says, without the arrays that it prints."""
+    return " ".join(re.sub(r"(array=|\n)\[.*?\]\.?(?=\n[A-Z]|$)", "", str(error), flags=re.DOTALL).split())
 
 
 def column_names(name: str, values: Any) -> tuple[str, ...]:
@@ -88,7 +105,7 @@ def float_values(values: np.ndarray) -> np.ndarray:
     """Numbers as floats: as they are, float32 where it holds them, float64 for whole numbers that it would round."""
     if values.dtype in (np.float32, np.float64):
         return values
-    large = values.dtype.kind in "iu" and values.size and max(abs(int(values.min())), int(values.max())) > ROUNDED
+    large = values.dtype.kind in "iu" and values.size and _largest(values) > ROUNDED
     return values.astype(np.float64 if large or values.dtype.itemsize > 8 else np.float32)
 
 
@@ -104,6 +121,10 @@ def as_array(values) -> np.ndarray:
 
 def _repeats(names: list[str]) -> bool:
     return len(set(names)) < len(names)
+
+
+def _is_mapping(values: Any) -> bool:
+    return isinstance(values, Mapping) and not _is_sparse(values)  # SciPy's dictionary of keys is a mapping
 
 
 def _is_sparse(values: Any) -> bool:
@@ -161,8 +182,12 @@ def _checked(name: str, array: np.ndarray) -> Any:
         if isinstance(array, list):
             return array
     array = np.asarray(array)  # of a matrix, a record array, any subclass
+    if array.dtype.kind in "mM" and array.ndim > 1:
+        raise DataError(f"column {name!r} holds rows of times; give numbers, for example seconds since the first")
     if array.dtype.kind in "mM":
         return _times(array)
+    if array.ndim > 1 and array.dtype.kind in "iu":
+        _refuse_rounded(name, array)
     if array.dtype.kind in "ST":  # NumPy's own text
         cells = array.astype(object)
         return cells if array.dtype.kind == "T" else _decoded(cells)
@@ -171,6 +196,21 @@ def _checked(name: str, array: np.ndarray) -> Any:
     if array.dtype.itemsize > 8 and array.dtype.kind == "f":
         return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _refuse_rounded(name: str, array: np.ndarray) -> None:
+    """DataError for whole numbers that no float holds, so that different ones would become one."""
+    if array.dtype.itemsize < 8 or not array.size or _largest(array) <= EXACT:
+        return
+    if any(int(float(value)) != value for value in array.flat if abs(int(value)) > EXACT):
+        raise DataError(
+            f"column {name!r} holds whole numbers beyond 2**53, which floats would round; subtract what they share, or "
+            "use them as names: key=..., label=..."
+        )
+
+
+def _largest(array: np.ndarray) -> int:
+    return max(abs(int(array.min())), abs(int(array.max())))
 
 
 def _unmasked(name: str, array: np.ma.MaskedArray) -> Any:
@@ -197,7 +237,7 @@ def _warn_of_masks(name: str, rows: np.ndarray) -> None:
 
 def _times(array: np.ndarray) -> np.ndarray:
     """Times as text, which NumPy would turn into whole nanoseconds; None where there is none."""
-    out = array.astype(str).astype(object)
+    out = array.astype(str).astype(object) if array.dtype.kind == "M" else np.array([str(v) for v in array], object)
     out[np.isnat(array)] = None
     return out
 
@@ -228,20 +268,26 @@ def _from_pandas(name: str, values: Any) -> Any:
     if values.ndim == 2:
         column_names(name, values)
         return _frame_numbers(name, values)
-    dtype = values.dtype
-    if getattr(dtype, "name", "") == "category" or str(dtype).startswith("Sparse"):
-        array = np.asarray(values)
-    elif _holds_times(dtype):
+    if _is_text_here(values.dtype):
         array = np.asarray([None if is_missing(v) else str(v) for v in values], object)
+    elif values.dtype.kind in "biu" and not isinstance(values.dtype, np.dtype) and values.isna().any():
+        array = values.to_numpy(dtype=object)  # as floats long numbers would be rounded
     else:
-        array = values.to_numpy()
+        array = np.asarray(values) if _is_packed(values.dtype) else values.to_numpy()
     array = _checked(name, array)
     return array if not isinstance(array, np.ndarray) or array.dtype.kind in "biuf" else array.astype(object)
 
 
-def _holds_times(dtype: Any) -> bool:
-    """Whether a dtype of pandas is of times in a zone, or of Arrow."""
-    return dtype.kind in "mM" and not isinstance(dtype, np.dtype)
+def _is_packed(dtype: Any) -> bool:
+    """Whether a dtype of pandas stands for values of another type: categories, sparse numbers."""
+    return str(dtype) == "category" or str(dtype).startswith("Sparse")
+
+
+def _is_text_here(dtype: Any) -> bool:
+    """Whether a dtype of pandas is of times in a zone or of Arrow, of periods or of intervals."""
+    if isinstance(dtype, np.dtype):
+        return dtype.kind == "m"
+    return dtype.kind in "mM" or str(dtype).startswith(("period", "interval"))
 
 
 def _frame_numbers(name: str, frame: Any) -> np.ndarray:

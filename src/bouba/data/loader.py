@@ -72,16 +72,16 @@ def refuse_quantity(label: str, values: np.ndarray) -> None:
     """DataError for a column of numbers that is to be classes and holds a quantity: over 20 different ones that are
     not whole. A warning where most whole ones occur once."""
     cells = _present(values)
-    different = len(set(cells))
-    if not holds_numbers(values) or different <= MOST_CLASSES:
+    counts = Counter(cells)
+    if not holds_numbers(values) or len(counts) <= MOST_CLASSES:
         return
-    message = f"label {label!r} holds {different} different numbers in {len(cells)} rows"
+    message = f"label {label!r} holds {len(counts)} different numbers in {len(cells)} rows"
     instead = (
         "predict a quantity with FusionRegressor (--method regressor), or cut it into classes and give them as text"
     )
     if not all(float(c).is_integer() for c in cells):
         raise DataError(f"{message}, which are no classes; {instead}")
-    if different > len(cells) / 2:
+    if sum(count == 1 for count in counts.values()) > len(counts) / 2:
         warnings.warn(f"{message}, and each becomes a class; {instead}", UserWarning, stacklevel=2)
 
 

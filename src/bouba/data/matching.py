@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.arrays import is_array
 from bouba.data.read import as_views, read_like
 from bouba.data.schema import Schema
 from bouba.data.views import Column, Views
@@ -20,13 +21,16 @@ def views_like(data: Any, schema: Schema | None) -> Views:
     order of the schema.
 
     Args:
-        data: rows of later. schema: of the earlier rows; None where nobody kept it.
+        data: rows of later; one array (n, d) goes by place, where there is one view of vectors.
+        schema: of the earlier rows; None where nobody kept it.
 
     Raises:
         DataError: a vector lacks a column that the earlier ones had. ModalityError: as `read_like`.
     """
     if schema is None:
         return as_views(data)
+    if _is_nameless(data) and list(schema.kinds.values()) == ["vector"]:
+        data = Views(dict.fromkeys(schema.kinds, data))
     views = data if isinstance(data, Views) else read_like(data, schema, every_row=True)
     orders = {
         name: order
@@ -68,6 +72,11 @@ def column_order(view: str, before: Sequence[str], now: Sequence[str]) -> np.nda
         warnings.warn(message, UserWarning, stacklevel=2)
     place = {name: i for i, name in enumerate(now)}
     return np.array([place[name] for name in before])
+
+
+def _is_nameless(data: Any) -> bool:
+    """Whether rows came as one array (n, d), whose columns can only go by place."""
+    return is_array(data) and not hasattr(data, "columns") and getattr(data, "ndim", 0) == 2
 
 
 def _are_default(names: Sequence[str]) -> bool:

@@ -92,6 +92,10 @@ def row_values(name: str, values: Any, names: Any = None) -> np.ndarray:
         DataError: several columns, an index that does not fit.
     """
     values = in_order(name, values, names)
+    if is_named(values) and values.ndim == 2 and values.shape[1] == 1:
+        values = values.iloc[:, 0]
+    if getattr(values, "ndim", 1) != 1 and is_named(values):
+        raise DataError(f"{name} has {values.shape[1]} columns; give one value a row, or label columns by bouba.read")
     is_plain = type(values) is np.ndarray and values.dtype.kind in "biufOM" and values.dtype.isnative
     cells = values if is_plain else as_array(column_values(name, values))
     if cells.ndim == 2 and cells.shape[1] == 1:
@@ -122,7 +126,7 @@ def is_default(index: Any) -> bool:
 
 def _places_of(name: str, index: Any, names: Any) -> Any:
     """Where the rows `names` stand in an index."""
-    both = {name: index, "the rows": names}
+    both = {name: index, "X": names}
     nameless = [which for which, one in both.items() if is_default(one)]
     if nameless and not index.isin(names).any():
         if len(index) == len(names):

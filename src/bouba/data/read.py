@@ -176,6 +176,12 @@ def _free_numbers(uses: Uses) -> list[str]:
 
 
 def _refuse_strange_table(schema: Schema, columns: Collection[str]) -> None:
+    behind = {view: names for view, names in schema.columns.items() if set(names) & set(columns)}
+    for view, names in behind.items():
+        lacking = ", ".join(name for name in names if name not in columns)
+        raise ModalityError(
+            f"view {view!r} needs {', '.join(names)}, and the table has no {lacking}; add what is missing"
+        )
     raise ModalityError(
         f"the model has {', '.join(schema.kinds)}, the table {', '.join(columns)}; name columns or files as they were "
         "named in training"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.arrays import ROUNDED, column_names, column_values, float_values
 from bouba.data.arrays import as_array as as_array
-from bouba.data.arrays import column_names, column_values, float_values
 from bouba.data.kinds import KINDS
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
@@ -308,20 +308,25 @@ def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     widths = {len(cell) for cell in cells.values()}
     if len(widths) != 1:
         raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
-    block = np.zeros((len(has), widths.pop()), np.float32)
+    block = np.zeros((len(has), widths.pop()), np.result_type(np.float32, *{cell.dtype for cell in cells.values()}))
     for row, cell in cells.items():
         block[row] = cell
     return block
 
 
 def _vector_cell(name: str, row: int, cell) -> np.ndarray:
-    """One cell as float32 (d,). DataError naming view and row where it is no list of numbers."""
+    """One cell as floats (d,). DataError naming view and row where it is no list of numbers."""
     try:
-        numbers: np.ndarray | None = np.asarray(cell, np.float32)
+        if np.iscomplexobj(cell):
+            raise TypeError
+        numbers = np.asarray(cell, np.float32)
+        if np.abs(numbers).max(initial=0) > ROUNDED and getattr(cell, "dtype", None) != np.float32:
+            numbers = np.asarray(cell, np.float64)  # float32 would round times and other large numbers
+        if numbers.ndim != 1:
+            raise TypeError
     except (TypeError, ValueError):
-        numbers = None
-    if numbers is None or numbers.ndim != 1:
-        raise DataError(f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row")
+        message = f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row"
+        raise DataError(message) from None
     return numbers
 
 

@@ -21,7 +21,7 @@ from bouba.data.target import Target
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
 from bouba.hooks import hook
-from bouba.learner.building import build_network, codes_of, specs_of
+from bouba.learner.building import build_network, codes_of, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData, check_training
@@ -191,14 +191,13 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self._check_options(validation)
         check_training(validation, self.patience, self.epochs, self.batch_size)
         data = TrainingData.of(X, y, domain, validation, target)
-        schema = Schema.of(data.views)
-        data = self._prepare(data)
+        schema, data = data.schema, self._prepare(data)
         data = data.hold_out(self.random_state).hide_target(self._objective(), self.random_state)
         data.check(self._objective())
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
             self._build(data.views)
-            self.schema_ = schema.select(self.kinds_)
+            self.schema_ = schema.select(self.kinds_) if schema else None
             self.history_: list[dict] = []
             if self._objective().terms:
                 self.history_ = train_network(
@@ -221,6 +220,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """Encoders look at the training cells; then the network is made."""
         kinds = views.modalities
         self.specs_ = specs_of(self._towers(self.towers, kinds), kinds)
+        refuse_other_columns(self.specs_, views.sources)
         self.kinds_ = {name: kinds[name] for name in self.specs_}
         self._measure(views)
         self.codes_ = codes_of(views, self._objective(), self._numeric_labels)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bouba.data.loader import Codes, holds_numbers, refuse_quantity
 from bouba.data.views import Views
-from bouba.errors import ModalityError, UsageError, nearest
+from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
@@ -56,6 +56,22 @@ def spec_for(
     except UsageError as error:
         raise UsageError(f"view {name!r} is {kinds[name]}, {error}") from None
     return spec if isinstance(spec, SameAs) else made
+
+
+def refuse_other_columns(specs: Specs, columns: Mapping[str, Sequence[str]]) -> None:
+    """DataError where a tower that was trained before, or that two views share, would read numbers in another order.
+
+    Args:
+        columns: view of vectors -> the names of its numbers, where they have names.
+    """
+    for view, spec in specs.items():
+        before = tuple(columns.get(spec.view, ())) if isinstance(spec, SameAs) else spec.columns
+        now = tuple(columns.get(view, ()))
+        if set(before) & set(now) and before != now:
+            raise DataError(
+                f"the tower of {view!r} reads {', '.join(before)} in this order, and the view holds {', '.join(now)}; "
+                "give it the same columns in the same order"
+            )
 
 
 def codes_of(views: Views, objective: Objective, numeric_labels: Callable[[list[str]], list[str]]) -> Codes:

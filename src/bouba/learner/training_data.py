@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bouba.data.matching import views_like
 from bouba.data.pairing import row_values
 from bouba.data.read import as_views
+from bouba.data.schema import Schema
 from bouba.data.split import split
 from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Views
@@ -26,6 +28,7 @@ class TrainingData:
         calibration: rows held out for the hook `_finish` alone.
         labels_as_y: labels came as the argument y, and are the label column "y".
         is_target: (n,) True on rows of the target, once it is hidden.
+        schema: of the rows as they came in.
     """
 
     views: Views
@@ -34,19 +37,22 @@ class TrainingData:
     calibration: Views | None = None
     labels_as_y: bool = False
     is_target: np.ndarray | None = None
+    schema: Schema | None = None
 
     @classmethod
     def of(cls, X, y, domain, validation: float | Views | None, target: Target | None) -> TrainingData:
         """What comes in at `fit`. What is about rows is matched with them by its index, where both have one; rows of a
         table without any cell are left out."""
         views = as_views(X, every_row=True)
+        schema = Schema.of(views)
+        validation = views_like(validation, schema) if isinstance(validation, Views) else validation
         if domain is not None:
             views = views.replace(domain=row_values("domain", domain, views.row_names).astype(object))
         if y is not None:
             views = views.replace(y={**views.y, "y": row_values("y", y, views.row_names)})
         if not isinstance(X, Views):
             views = views[np.any(list(views.present.values()), axis=0)]
-        return cls(views, validation, target, labels_as_y=y is not None)
+        return cls(views, validation, target, labels_as_y=y is not None, schema=schema)
 
     @property
     def held_out(self) -> Views | None:
