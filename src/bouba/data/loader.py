@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
 
 CHUNK = 512
+MOST_CLASSES = 20  # different numbers in a label column, above which they are a quantity unless somebody wants classes
 
 
 class Prepares(Protocol):
@@ -63,7 +65,24 @@ def holds_numbers(values: np.ndarray) -> bool:
         isinstance(c, int | float | np.number) and not isinstance(c, bool | np.bool_) for c in cells
     ):
         return False
-    return len(set(cells)) > 20 or not all(float(c).is_integer() for c in cells)
+    return len(set(cells)) > MOST_CLASSES or not all(float(c).is_integer() for c in cells)
+
+
+def refuse_quantity(label: str, values: np.ndarray) -> None:
+    """DataError for a column of numbers that is to be classes and holds a quantity: over 20 different ones that are
+    not whole. A warning where most whole ones occur once."""
+    cells = _present(values)
+    counts = Counter(cells)
+    if not holds_numbers(values) or len(counts) <= MOST_CLASSES:
+        return
+    message = f"label {label!r} holds {len(counts)} different numbers in {len(cells)} rows"
+    instead = (
+        "predict a quantity with FusionRegressor (--method regressor), or cut it into classes and give them as text"
+    )
+    if not all(float(c).is_integer() for c in cells):
+        raise DataError(f"{message}, which are no classes; {instead}")
+    if sum(count == 1 for count in counts.values()) > len(counts) / 2:
+        warnings.warn(f"{message}, and each becomes a class; {instead}", UserWarning, stacklevel=2)
 
 
 def _present(values: np.ndarray) -> list:

@@ -25,9 +25,9 @@ from bouba.errors import DataError, ModalityError, nearest
 log = logging.getLogger("bouba")
 
 
-def as_views(data) -> Views:
-    """Views as they are; anything else through `read`."""
-    return data if isinstance(data, Views) else read(data)
+def as_views(data, *, every_row: bool = False) -> Views:
+    """Views as they are; anything else as `read` takes it, with `every_row` also those without a cell."""
+    return data if isinstance(data, Views) else _guessed(Uses(open_table(data)), every_row=every_row)
 
 
 def read(
@@ -81,13 +81,18 @@ def read(
     named |= {"label": label, "domain": domain, "key": key, "group": group, "ignore": ignore}
     columns = {use: listed(names) for use, names in named.items()}
     uses.name(columns)
+    return _checked(_guessed(uses, gaps_are_blank=bool(columns["vector"])), strict)
+
+
+def _guessed(uses: Uses, *, gaps_are_blank: bool = False, every_row: bool = False) -> Views:
+    """The views of a table, what nobody named being guessed."""
     uses.guess_rest()
     uses.of = {name: uses.of[name] for name in uses.table.columns}
     log.info("understood: %s", ", ".join(f"{name} = {use}" for name, use in uses.of.items() if use != "ignore"))
-    return _checked(_assemble(uses, gaps_are_blank=bool(columns["vector"])), strict)
+    return _assemble(uses, gaps_are_blank=gaps_are_blank, every_row=every_row)
 
 
-def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -> Views:
+def read_like(source, schema: Schema, *, strict: bool = False, every_row: bool = False, **named: Names) -> Views:
     """Read a table as an earlier one was read: the views of its schema that this one has, and every row.
 
     Columns are matched by name, in whatever order they stand; those that the schema does not know are kept for filters.
@@ -95,6 +100,7 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
 
     Args:
         source, strict: as in `read`.
+        every_row: keep rows without any cell too.
         schema: of the earlier table. What it does not say of labels and roles is guessed.
         **named: columns of a kind or role, as in `read`; they overrule the schema's of that kind or role.
 
@@ -120,7 +126,7 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
         uses.keep_rest()
     if not any(use in KINDS for use in uses.of.values()):
         _refuse_strange_table(schema, uses.table.columns)
-    views = _assemble(uses, gaps_are_blank=True)
+    views = _assemble(uses, gaps_are_blank=True, every_row=every_row)
     for name in (name for kind in KINDS for name in overruled.get(kind, ())):
         if name in views.columns and name not in schema.kinds:
             raise ModalityError(f"the model has no view {name!r}{nearest(name, schema.kinds)}")
@@ -141,6 +147,9 @@ def _name_again(uses: Uses, view: str, kind: str, schema: Schema) -> None:
     if view not in schema.columns:
         if view in table.columns and view not in uses.of:
             uses.name({kind: [view]})
+        return
+    if view in table.numbers and view not in uses.of:
+        uses.name({kind: [view]})
         return
     columns = _expanded(schema.columns[view], table) if schema.columns[view] else _free_numbers(uses)
     lacking = [name for name in columns if name not in table.columns]
@@ -167,6 +176,12 @@ def _free_numbers(uses: Uses) -> list[str]:
 
 
 def _refuse_strange_table(schema: Schema, columns: Collection[str]) -> None:
+    behind = {view: names for view, names in schema.columns.items() if set(names) & set(columns)}
+    for view, names in behind.items():
+        lacking = ", ".join(name for name in names if name not in columns)
+        raise ModalityError(
+            f"view {view!r} needs {', '.join(names)}, and the table has no {lacking}; add what is missing"
+        )
     raise ModalityError(
         f"the model has {', '.join(schema.kinds)}, the table {', '.join(columns)}; name columns or files as they were "
         "named in training"
@@ -182,8 +197,8 @@ def _checked(views: Views, strict: bool) -> Views:
     return views
 
 
-def _assemble(uses: Uses, *, gaps_are_blank: bool) -> Views:
-    """Views of a table by what its columns are used as, rows without any cell left out.
+def _assemble(uses: Uses, *, gaps_are_blank: bool, every_row: bool = False) -> Views:
+    """Views of a table by what its columns are used as, rows without any cell left out unless `every_row` is kept.
 
     `gaps_are_blank`: rows that lack some numbers of a vector lack the vector, and are listed; else such numbers, which
     nobody named, are a table.
@@ -208,8 +223,9 @@ def _assemble(uses: Uses, *, gaps_are_blank: bool) -> Views:
         meta={name: cells[name] for name in uses.columns("meta")},
         rows=rows,
         sources=sources,
+        row_names=table.row_names,
     )
-    return _without_empty_rows(views, bad)
+    return views.replace(bad_rows=bad) if every_row else _without_empty_rows(views, bad)
 
 
 def _modalities(
@@ -226,6 +242,7 @@ def _modalities(
     for name, use in uses.of.items():
         if use in KINDS and name not in parts:
             columns[name], kinds[name] = _column(use, name, table, rows, bad), use
+            sources |= {name: table.numbers[name]} if name in table.numbers else {}
     block_of = {name: (use, uses.blocks.get(name, "")) for name, use in uses.of.items() if name in parts}
     for kind, block in dict.fromkeys(block_of.values()):
         values = {name: parts[name] for name, its_block in block_of.items() if its_block == (kind, block)}

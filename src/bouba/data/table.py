@@ -19,6 +19,8 @@ class Table:
         kinds: what the source itself says of a column: name -> kind, or "label".
         rows: row numbers in the source; rows that could not be parsed are left out.
         bad_rows: dicts with "row", "column", "value", "reason".
+        numbers: column of vectors -> the names of their numbers, where they came with names.
+        row_names: the index of the frame or series, which names the rows; None where there is none.
     """
 
     columns: dict[str, Any]
@@ -26,3 +28,5 @@ class Table:
     kinds: dict[str, str] = field(default_factory=dict)
     rows: np.ndarray | None = None
     bad_rows: list[dict] = field(default_factory=list)
+    numbers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    row_names: Any = None

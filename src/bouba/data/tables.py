@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.arrays import column_names, column_values, is_array, is_named, unique_names
 from bouba.data.formats import csv, jsonl, npy, parquet
 from bouba.data.guess import first_moves
 from bouba.data.kinds import FILES
+from bouba.data.pairing import pair
 from bouba.data.table import Table
 from bouba.data.video import ANIMATED
 from bouba.errors import DataError
@@ -39,16 +41,18 @@ def open_table(source) -> Table:
     """
     if isinstance(source, str | os.PathLike):
         table = _open_path(Path(source))
-    elif isinstance(source, Mapping):
-        table = Table({str(name): _plain(name, values) for name, values in source.items()})
-    elif isinstance(source, np.ndarray):
-        table = Table({"view0": source})
+    elif isinstance(source, Mapping) and not is_array(source):
+        table = _from_columns(source)
     elif isinstance(source, list | tuple):
-        table = Table({f"view{i}": _plain(f"view{i}", values) for i, values in enumerate(source)})
+        table = _from_columns({f"view{i}": values for i, values in enumerate(source)})
+    elif isinstance(source, np.ndarray) and source.dtype.names is not None:
+        table = _from_columns({name: source[name] for name in source.dtype.names})
     elif hasattr(source, "features") and hasattr(source, "cast_column") and hasattr(source, "__len__"):
         table = _from_dataset(source)
     elif hasattr(source, "to_dict") and hasattr(source, "columns"):
-        table = Table({str(name): _numpy(source[name]) for name in source.columns})
+        table = _from_frame(source)
+    elif is_array(source) and not is_named(source):
+        table = _from_columns({"view0": source})
     else:
         raise DataError(
             f"cannot read a {type(source).__name__}; give a path, a mapping of columns, a list of arrays, "
@@ -65,23 +69,32 @@ def open_table(source) -> Table:
     return table
 
 
-def _plain(name: str, values) -> Any:
-    """A column a person wrote down -> something with `len` and integer indexing."""
-    if isinstance(values, str | bytes | Mapping) or hasattr(values, "cast_column") or not hasattr(values, "__len__"):
-        raise DataError(
-            f"column {name!r} is a {type(values).__name__}; give an array or a list with one cell a row "
-            "(for a list of records, a DataFrame; of several data sets, one)"
-        )
-    if hasattr(values, "to_numpy"):
-        return _numpy(values)
-    return values if isinstance(values, np.ndarray) or not hasattr(values, "__array__") else np.asarray(values)
+def _from_columns(columns: Mapping[str, Any]) -> Table:
+    """Columns by name, their rows paired by the index of those that have one."""
+    unique_names("the mapping", list(columns))
+    columns = {str(name): values for name, values in columns.items()}
+    pairing = pair(columns)
+    cells = {name: pairing.cells(name, column_values(name, values)) for name, values in columns.items()}
+    numbers = {name: names for name, values in columns.items() if (names := column_names(name, values))}
+    return Table(cells, kinds=_declared(columns), numbers=numbers, row_names=pairing.names)
 
 
-def _numpy(series) -> np.ndarray:
-    values = series.to_numpy()
-    if values.dtype.kind in "mM":  # as text: NumPy would turn nanoseconds into integers
-        values = values.astype(str)
-    return values if values.dtype.kind in "biuf" else values.astype(object)
+def _from_frame(frame) -> Table:
+    """The columns of a frame, of pandas or not."""
+    if not is_named(frame):
+        names = unique_names("the frame", list(frame.columns))
+        return Table({name: column_values(name, frame[name].to_numpy()) for name in names})
+    names = unique_names("the frame", list(frame.columns))
+    series = {name: frame.iloc[:, place] for place, name in enumerate(names)}
+    columns = {name: column_values(name, values) for name, values in series.items()}
+    return Table(columns, kinds=_declared(series), row_names=frame.index)
+
+
+def _declared(series: Mapping[str, Any]) -> dict[str, str]:
+    """Columns of numbers that pandas was told are categories: they are labels, no quantities."""
+    dtypes: dict[str, Any] = {name: getattr(values, "dtype", None) for name, values in series.items()}
+    categories = {name: t.categories.dtype for name, t in dtypes.items() if getattr(t, "name", "") == "category"}
+    return {name: "label" for name, dtype in categories.items() if dtype.kind in "biuf"}
 
 
 def _open_path(path: Path) -> Table:

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.arrays import ROUNDED, column_names, column_values, float_values
+from bouba.data.arrays import as_array as as_array
 from bouba.data.kinds import KINDS
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
+from bouba.data.pairing import Pairing, pair, row_values
 from bouba.errors import DataError, ModalityError, nearest
 
 
@@ -100,6 +103,8 @@ class Views:
         imputed: view -> bool (n,), True where a cell was not observed but filled in (`bouba.transfer.imputation`).
         sources: the columns of the table that stand behind a view, a label or a role ("domain", "key", "group"), in
             their order, where they are not the one column of its name; see `data.schema`.
+        row_names: (n,) names of the rows, as the index of a frame. None: those of the series and frames among the
+            columns, whose rows are paired by them; what is about rows is matched with them too.
 
     Raises:
         DataError: no column, unequal lengths, an unknown kind, cells that are no vectors, NaN inside a vector.
@@ -124,20 +129,24 @@ class Views:
         bad_rows: Sequence[dict] = (),
         imputed: Mapping[str, Any] | None = None,
         sources: Mapping[str, Sequence[str]] | None = None,
+        row_names=None,
     ):
         if not columns:
             raise DataError("Views need one column of a modality or more, got none; name one, for example image=...")
-        self.columns = {name: _column(name, c, (kinds or {}).get(name)) for name, c in columns.items()}
+        pairing = pair({name: c for name, c in columns.items() if not isinstance(c, Column)})
+        self.columns = {name: _column(name, c, (kinds or {}).get(name), pairing) for name, c in columns.items()}
         n = len(next(iter(self.columns.values())))
+        self.row_names = pairing.names if row_names is None else row_names
         self.rows = np.arange(n) if rows is None else np.asarray(rows)
-        self.y = {name: as_array(values) for name, values in (y or {}).items()}
-        self.meta = {name: as_array(values) for name, values in (meta or {}).items()}
-        self.domain = None if domain is None else as_array(domain)
-        self.key = None if key is None else as_array(key)
-        self.group = None if group is None else as_array(group)
+        self.y = {name: row_values(name, values, self.row_names) for name, values in (y or {}).items()}
+        self.meta = {name: row_values(name, values, self.row_names) for name, values in (meta or {}).items()}
+        self.domain = None if domain is None else row_values("domain", domain, self.row_names)
+        self.key = None if key is None else row_values("key", key, self.row_names)
+        self.group = None if group is None else row_values("group", group, self.row_names)
         self.bad_rows = list(bad_rows)
         self._imputed = {name: np.asarray(mask, bool) for name, mask in (imputed or {}).items() if name in self.columns}
-        self.sources = {name: tuple(origin) for name, origin in (sources or {}).items()}
+        self.sources = {name: names for name, c in columns.items() if (names := column_names(name, c))}
+        self.sources |= {name: tuple(origin) for name, origin in (sources or {}).items()}
         for name, length in self._lengths():
             if length != n:
                 raise DataError(f"column {name!r} has {length} rows, the others have {n}; give every column all rows")
@@ -145,6 +154,7 @@ class Views:
     def _lengths(self) -> Iterator[tuple[str, int]]:
         """Every column and every array about rows: its name in messages and its length."""
         roles = {"rows": self.rows, "domain": self.domain, "key": self.key, "group": self.group}
+        roles["row_names"] = self.row_names
         yield from ((name, len(column)) for name, column in self.columns.items())
         for about in (roles, self.y, self.meta, self._imputed):
             yield from ((name, len(values)) for name, values in about.items() if values is not None)
@@ -204,12 +214,13 @@ class Views:
             group=picked(self.group),
             rows=self.rows[index],
             imputed={name: mask[index] for name, mask in self._imputed.items()},
+            row_names=picked(self.row_names),
         )
 
     def replace(self, **changes) -> Views:
         """A copy with some constructor arguments changed."""
         names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows", "imputed", "sources")
-        return Views(**{name: changes.get(name, getattr(self, name)) for name in names})
+        return Views(**{name: changes.get(name, getattr(self, name)) for name in (*names, "row_names")})
 
     def select(self, *names: str) -> Views:
         """The same rows with only the named views."""
@@ -255,19 +266,12 @@ class Views:
         return f" ({listed})" if listed else ""
 
 
-def as_array(values) -> np.ndarray:
-    """A 1-D array of cells, numbers staying numbers and everything else as objects."""
-    if isinstance(values, list) and not all(isinstance(v, int | float | np.number) for v in values):
-        array = np.empty(len(values), object)
-        array[:] = values  # lists of equal length stay cells, they do not become a second dimension
-        return array
-    array = np.asarray(values)
-    return array.astype(object) if array.dtype.kind in "US" else array
-
-
-def _column(name: str, values, kind: str | None) -> Column:
+def _column(name: str, values, kind: str | None, pairing: Pairing) -> Column:
     if isinstance(values, Column):
         return values
+    values = pairing.cells(name, column_values(name, values))
+    if kind is None and isinstance(values, list) and all(isinstance(v, np.ndarray) or v is None for v in values):
+        kind = "vector"  # an array of which rows are masked, or not there
     numeric = isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind in "fiub"
     kind = kind or ("vector" if numeric else None)
     if kind not in KINDS:
@@ -299,25 +303,30 @@ def refuse_no_rows(name: str, column: Column) -> None:
 def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
     if has is None:
-        return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
+        return float_values(values)
     cells = {row: _vector_cell(name, row, values[row]) for row in np.flatnonzero(has).tolist()}
     widths = {len(cell) for cell in cells.values()}
     if len(widths) != 1:
         raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
-    block = np.zeros((len(has), widths.pop()), np.float32)
+    block = np.zeros((len(has), widths.pop()), np.result_type(np.float32, *{cell.dtype for cell in cells.values()}))
     for row, cell in cells.items():
         block[row] = cell
     return block
 
 
 def _vector_cell(name: str, row: int, cell) -> np.ndarray:
-    """One cell as float32 (d,). DataError naming view and row where it is no list of numbers."""
+    """One cell as floats (d,). DataError naming view and row where it is no list of numbers."""
     try:
-        numbers: np.ndarray | None = np.asarray(cell, np.float32)
+        if np.iscomplexobj(cell):
+            raise TypeError
+        numbers = np.asarray(cell, np.float32)
+        if np.abs(numbers).max(initial=0) > ROUNDED and getattr(cell, "dtype", None) != np.float32:
+            numbers = np.asarray(cell, np.float64)  # float32 would round times and other large numbers
+        if numbers.ndim != 1:
+            raise TypeError
     except (TypeError, ValueError):
-        numbers = None
-    if numbers is None or numbers.ndim != 1:
-        raise DataError(f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row")
+        message = f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row"
+        raise DataError(message) from None
     return numbers
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bouba.data import decode
 from bouba.data.loader import Codes, Rows
-from bouba.data.read import as_views
+from bouba.data.matching import views_for
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest, require
 from bouba.fuse.explanation import PREDICTED, codes_of, only_label
@@ -85,7 +85,7 @@ def saliency(
 
     Reference: Sundararajan, Taly and Yan 2017, Axiomatic Attribution for Deep Networks; Kokhlikyan et al. 2020, Captum.
     """
-    views = _only_row(X, view)
+    views = _only_row(model, X, view)
     outputs = model.outputs(views)
     label = only_label(outputs, label)
     if outputs[label].ndim == 2:
@@ -110,7 +110,7 @@ def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> 
     Raises:
         As `saliency`; UsageError also for a model whose views share no space, or that has no network.
     """
-    views = _only_row(X, view)
+    views = _only_row(model, X, view)
     if not isinstance(model, BaseLearner) or not model.aligns:
         raise UsageError(f"a {type(model).__name__} has no trained network whose views share a space; take CLIP")
     if to == view or to not in views.modalities:
@@ -127,8 +127,8 @@ def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> 
     return _integrated(model, views, view, similarity, steps)
 
 
-def _only_row(X, view: str) -> Views:
-    views = as_views(X)
+def _only_row(model, X, view: str) -> Views:
+    views = views_for(model, X)
     if view not in views.modalities:
         raise ModalityError(f"no view {view!r}{nearest(view, views.modalities)}")
     if len(views) != 1:

@@ -14,16 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from bouba import persist
 from bouba.data.alphabet import alphabet, text_view
-from bouba.data.loader import Codes, holds_numbers
-from bouba.data.read import as_views
+from bouba.data.matching import views_like
+from bouba.data.pairing import row_values
+from bouba.data.schema import Schema
 from bouba.data.target import Target
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
 from bouba.hooks import hook
-from bouba.learner.building import build_network, specs_of
+from bouba.learner.building import build_network, codes_of, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.training import train_network
-from bouba.learner.training_data import TrainingData
+from bouba.learner.training_data import TrainingData, check_training
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.fusion import Fusion
 from bouba.nn.temperature import Temperature
@@ -51,6 +52,9 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     translates: ClassVar[bool] = False
     """Whether it makes one view from another: `translate`, `truth`."""
+
+    schema_: Schema | None = None
+    """Of the rows it was fitted on; None before `fit`, and of models that were saved without one."""
 
     saves: ClassVar[tuple[str, ...]] = ()
     """Fitted attributes, plain values, that a method saves in addition to those of all methods."""
@@ -176,7 +180,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             on_epoch: called with every history row.
 
         Returns:
-            self, with `module_`, `history_`, `specs_`, `codes_`.
+            self, with `module_`, `history_`, `specs_`, `codes_`, `schema_`.
 
         Raises:
             UsageError: data or arguments that do not fit together. ModalityError: no such view. DataError: fewer than
@@ -185,18 +189,15 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         import torch
 
         self._check_options(validation)
-        self._check_training(validation)
-        views = as_views(X)
-        if domain is not None:
-            views = views.replace(domain=np.asarray(domain, dtype=object))
-        if y is not None:
-            views = views.replace(y={**views.y, "y": np.asarray(y)})
-        data = self._prepare(TrainingData(views, validation, target, labels_as_y=y is not None))
+        check_training(validation, self.patience, self.epochs, self.batch_size)
+        data = TrainingData.of(X, y, domain, validation, target)
+        schema, data = data.schema, self._prepare(data)
         data = data.hold_out(self.random_state).hide_target(self._objective(), self.random_state)
         data.check(self._objective())
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
             self._build(data.views)
+            self.schema_ = schema.select(self.kinds_) if schema else None
             self.history_: list[dict] = []
             if self._objective().terms:
                 self.history_ = train_network(
@@ -215,25 +216,14 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             self._finish(data)
         return self
 
-    def _check_training(self, validation) -> None:
-        """UsageError for arguments that would be ignored in silence, or fail late."""
-        if not (validation is None or isinstance(validation, float | Views)):
-            raise UsageError(
-                f"validation is a share like 0.2 or Views, got {validation!r}; read a file with bouba.read"
-            )
-        if self.patience is not None and validation is None:
-            raise UsageError("patience needs validation, for example validation=0.2")
-        if self.epochs < 1 or (self.batch_size is not None and self.batch_size < 2):
-            raise UsageError(f"epochs must be 1 or more and batch_size 2, got {self.epochs} and {self.batch_size}")
-
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
         kinds = views.modalities
         self.specs_ = specs_of(self._towers(self.towers, kinds), kinds)
+        refuse_other_columns(self.specs_, views.sources)
         self.kinds_ = {name: kinds[name] for name in self.specs_}
         self._measure(views)
-        numeric = [name for name, values in views.y.items() if holds_numbers(values)]
-        self.codes_ = Codes.of(views, self._numeric_labels(numeric))
+        self.codes_ = codes_of(views, self._objective(), self._numeric_labels)
         self.learned_: dict[str, dict] = {}
         self.alphabets_ = {}
         for name, spec in self.specs_.items():
@@ -277,13 +267,18 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         return FittedNetwork(self.module_, self.kinds_, self.codes_, self.dim)
 
     @final
+    def read(self, X) -> Views:
+        """Rows as those of `fit` were read: columns matched by name, in whatever order they stand; see `views_like`."""
+        return views_like(X, self.schema_)
+
+    @final
     def embed(self, X, *, batch_size: int = 512) -> dict[str, np.ndarray]:
         """Embeddings of every view that X has: view -> float32 (n, dim), zeros where a cell is missing.
 
         Raises:
             ModalityError: a view the model was not trained on.
         """
-        return self._fitted().embed(as_views(X), batch_size)
+        return self._fitted().embed(self.read(X), batch_size)
 
     @final
     def fuse(self, X, *, batch_size: int = 512) -> np.ndarray:
@@ -294,7 +289,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         if self.fusion is None:
             raise UsageError(f"this {type(self).__name__} fuses nothing; give it a fusion, for example GatedFusion()")
-        return self._fitted().fuse(as_views(X), batch_size)
+        return self._fitted().fuse(self.read(X), batch_size)
 
     @final
     def transform(self, X) -> Views | np.ndarray:
@@ -304,7 +299,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         Raises:
             DataError: of an autoencoder, a row without any view. ModalityError: a view the model was not trained on.
         """
-        views = as_views(X)
+        views = self.read(X)
         self._check_readable(views)
         if self.fusion is not None:
             return self.fuse(views)
@@ -325,8 +320,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         Args:
             X: n rows. y: (n,) labels; else they come in the Views.
         """
-        views = as_views(X)
-        score = self._own_score(views, y)
+        views = self.read(X)
+        score = self._own_score(views, None if y is None else row_values("y", y, views.row_names))
         if score is not None:
             return score
         return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
@@ -368,6 +363,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             "arguments": {name: persist.describe(value) for name, value in self.get_params(deep=False).items()},
             "specs": {name: persist.describe(spec) for name, spec in self.specs_.items()},
             "kinds": self.kinds_,
+            "schema": None if self.schema_ is None else self.schema_.to_dict(),
             "learned": self.learned_,
             "alphabets": self.alphabets_,
             "codes": persist.describe(self.codes_),
@@ -382,6 +378,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
         self.kinds_, self.learned_, self.history_ = facts["kinds"], facts["learned"], facts["history"]
         self.alphabets_ = facts["alphabets"]
+        self.schema_ = Schema.from_dict(facts["schema"]) if facts.get("schema") else None
         self.codes_ = persist.rebuild(facts["codes"])
         for name, value in facts.get("more", {}).items():
             setattr(self, name, persist.rebuild(value, custom))

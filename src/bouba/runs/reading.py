@@ -14,8 +14,8 @@ from bouba.data.kinds import KINDS
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
 from bouba.data.uses import listed
-from bouba.data.views import Views
-from bouba.errors import DataError, UsageError
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, ModalityError, UsageError
 
 BLOCK = "numbers"  # what `read` calls columns of single numbers side by side
 
@@ -37,7 +37,20 @@ def read_table_like(table: Any, schema: Schema, named: Mapping[str, Any]) -> Vie
     """The same for a table of later rows, read as the schema says; see `data.read.read_like`."""
     if isinstance(table, Views):
         return table
-    return read_like(_joined(table), schema, **given_options(named))
+    source = _joined(table)
+    _refuse_other_files(table, source, schema)
+    return read_like(source, schema, **given_options(named))
+
+
+def _refuse_other_files(table: Any, source: Any, schema: Schema) -> None:
+    """ModalityError where several files have other names than the views of a schema."""
+    if source is table or not isinstance(source, Mapping) or set(source) & set(schema.kinds):
+        return
+    files, views = ", ".join(str(path) for path in table), ", ".join(schema.kinds)
+    raise ModalityError(
+        f"files are matched with views by their names, and none of {files} is named as one of {views}; give a file "
+        f"{next(iter(schema.kinds))}{Path(table[0]).suffix}, which may lie in another folder"
+    )
 
 
 def refuse_names_for_views(table: Any, named: Mapping[str, Any]) -> None:
@@ -63,8 +76,19 @@ def _joined(table: Any) -> Any:
         _refuse_more_than_numbers(path, part)
         (column,) = part.columns.values()
         name = Path(path).stem
-        columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(column))
+        columns[f"{name}{len(columns)}" if name in columns else name] = _with_names(part, column)
     return columns
+
+
+def _with_names(part: Views, column: Column) -> Any:
+    """The numbers of a file, as a frame where its columns have names."""
+    numbers = np.stack(list(column))
+    (view,) = part.columns
+    if view not in part.sources:
+        return numbers
+    from pandas import DataFrame
+
+    return DataFrame(numbers, columns=list(part.sources[view]))
 
 
 def _refuse_more_than_numbers(path: str | os.PathLike, part: Views) -> None:

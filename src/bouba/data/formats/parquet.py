@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bouba.data.arrays import unique_names
 from bouba.data.table import Table
 from bouba.errors import DataError
 
@@ -29,6 +30,7 @@ def read(path: Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
+        unique_names(path.name, pq.read_schema(path).names)
         table = pq.read_table(path, memory_map=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path} is not a Parquet file: {error}") from error
