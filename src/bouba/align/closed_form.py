@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, final
@@ -20,6 +20,7 @@ from bouba import persist
 from bouba.align.blocks import FLOATS, Blocks, are_arrays, checked, spread, vectors
 from bouba.align.features import SimpleFeatures
 from bouba.data.alphabet import alphabet, text_view
+from bouba.data.faults import decoded
 from bouba.data.read import as_views
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError
@@ -259,9 +260,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             return np.zeros((len(column), self.widths_[name]))
         if column.kind == "vector":
             return self._vectors(name, checked(name, vectors(column), False), present, fit)
-        cells = [column[row] for row in np.flatnonzero(present).tolist()]
-        values = self._learn(name, column.kind, cells) if fit else self.reducers_[name](cells)
-        return spread(values, present)
+        read = partial(self._learn, name, column.kind) if fit else self.reducers_[name]
+        _, values = decoded(name, column, range(len(column)), read)
+        return spread(values, column.present)
 
     def _vectors(self, name: str, numbers, present: np.ndarray, fit: bool) -> Any:
         """Numbers as they are, or reduced where the method reduces them."""

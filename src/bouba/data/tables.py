@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.decode.files import irregular
 from bouba.data.formats import csv, jsonl, npy, parquet
 from bouba.data.guess import first_moves
 from bouba.data.kinds import FILES
@@ -87,6 +88,8 @@ def _numpy(series) -> np.ndarray:
 def _open_path(path: Path) -> Table:
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
+    if (other := irregular(path)) is not None:
+        raise DataError(f"{path} is {other}; give a file or a folder")
     if path.is_dir():
         return _from_folder(path)
     reader = READERS.get(path.suffix.lower())

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bouba.data.faults import decoded
 from bouba.data.loader import Codes
-from bouba.errors import ModalityError, UsageError, nearest
+from bouba.data.views import Column
+from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
+from bouba.towers.tower import Learned
 from bouba.train import Network
 
 DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
@@ -55,6 +58,23 @@ def spec_for(
     except UsageError as error:
         raise UsageError(f"view {name!r} is {kinds[name]}, {error}") from None
     return spec if isinstance(spec, SameAs) else made
+
+
+def learn(name: str, spec: EncoderSpec | SameAs, column: Column, random_state: int) -> Learned:
+    """What an encoder must know of its training cells before it is built; {} of one that is shared. Cells that break
+    while it looks at them count as missing.
+
+    Raises:
+        DataError: no cell in these rows.
+    """
+
+    def read(cells: list) -> Learned:
+        return spec.learn(cells, random_state=random_state) if isinstance(spec, EncoderSpec) else {}
+
+    _, learned = decoded(name, column, range(len(column)), read)
+    if learned is None:
+        raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
+    return learned
 
 
 def build_network(
