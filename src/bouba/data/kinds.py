@@ -12,7 +12,7 @@ import numpy as np
 from bouba.data.decode.cells import name_of, path_of, record
 from bouba.data.decode.endings import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS
 from bouba.data.decode.pictures import image, picture_header
-from bouba.data.decode.sounds import sound_header, stored_audio
+from bouba.data.decode.sounds import refuse_sound, sound_header
 from bouba.data.video import clip_header, video
 from bouba.errors import DataError
 
@@ -26,7 +26,7 @@ class Kind:
         noun, plural: what messages call one cell, and several.
         option: the help of that option.
         endings: of files that hold such a cell; () where cells are no files.
-        decoder: a cell -> the thing itself; raises DataError where it cannot be read. None where each cell can.
+        decoder: decodes a cell to its end; raises DataError where it cannot be read. None where each cell can.
         header: raises DataError for a cell that shows without decoding that it cannot be read; it costs a small part of
             what `decoder` does and may overlook what breaks in the middle. None where there is no decoder.
         summary: a cell in a few words, for a page or a terminal.
@@ -100,7 +100,7 @@ AUDIO = Kind(
     "sounds",
     "Column of sounds.",
     endings=AUDIO_ENDINGS,
-    decoder=lambda cell: stored_audio(cell, rate=1),
+    decoder=refuse_sound,
     header=sound_header,
     summary=file_name,
 )

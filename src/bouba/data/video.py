@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bouba.data.decode import arrays
+from bouba.data.decode import arrays, films
 from bouba.data.decode.cells import is_array, name_of, path_of, reason
-from bouba.data.decode.endings import IMAGE_ENDINGS
-from bouba.data.decode.films import film_frames, film_header
+from bouba.data.decode.endings import IMAGE_ENDINGS, VIDEO_ENDINGS
 from bouba.data.decode.pictures import from_pixels, has_its_end, image, on_white, picture_header, picture_of
 from bouba.errors import DataError, MissingExtraError, require
 
@@ -55,7 +54,7 @@ def video(value, frames: int = 8) -> list[Image]:
         if _is_in_memory(value):
             pictures = _in_memory(value, frames)
         else:
-            pictures = film_frames(value, frames, chosen) if film else _animation(value, frames)
+            pictures = films.film_frames(value, frames, chosen) if film else _animation(value, frames)
         if not pictures:
             raise DataError("it holds no frame")
     except Exception as error:  # decoders raise anything on broken bytes
@@ -78,7 +77,7 @@ def clip_header(value) -> None:
                 picture_header(picture)
             whole = len(value) > 0
         elif film:
-            film_header(value)
+            films.film_header(value)
         else:
             with picture_of(value) as picture:
                 _count(picture)
@@ -117,13 +116,23 @@ def _is_film(value) -> bool:
     Raises:
         MissingExtraError: it is, and PyAV is not installed.
     """
-    if _is_in_memory(value) or moves(value) is not None:
+    from PIL import UnidentifiedImageError
+
+    if _is_in_memory(value):
         return False
-    path = path_of(value)
+    ending = (path_of(value) or "").lower()
+    try:
+        with picture_of(value):
+            return False
+    except UnidentifiedImageError:
+        pass
+    except Exception:  # there is nothing to open, or it is a picture beyond the bounds
+        if not ending.endswith(VIDEO_ENDINGS):
+            return False
     try:
         require("av", "video")
     except MissingExtraError:
-        if path is not None and path.lower().endswith(IMAGE_ENDINGS):
+        if ending.endswith(IMAGE_ENDINGS):
             return False  # a broken animation is refused without it
         raise
     return True
@@ -168,8 +177,10 @@ def _animation(value, frames: int) -> list[Image]:
 def _count(picture: Image) -> int:
     """Frames of an animation. DataError where there are too many to go through."""
     width, height = picture.size
-    most = min(MOST_FRAMES, max(1, MOST_PIXELS // (width * height)))
     count = getattr(picture, "n_frames", 1)
+    if count > 1:
+        arrays.refuse_size(width, height, films.MOST_PIXELS)
+    most = min(MOST_FRAMES, max(1, MOST_PIXELS // (width * height)))
     if count > most:
         raise DataError(f"{count:,} frames of {width:,} x {height:,}, at most {most:,} of that size; cut it into clips")
     return count

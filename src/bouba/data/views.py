@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,10 +171,15 @@ class Views:
     @property
     def bad_rows(self) -> list[dict]:
         """What could not be read, by row."""
+        return self._listed(self.columns)
+
+    def _listed(self, names: Iterable[str]) -> list[dict]:
+        """What could not be read, and what broke since in some of the columns."""
         late = [
-            listing(int(self.rows[row]), name, column[int(row)], column.faults[int(column.index[row])])
+            listing(int(self.rows[row]), name, column[row], column.faults[int(column.index[row])])
             for name, column in self.columns.items()
-            for row in np.flatnonzero(np.isin(column.index, list(column.faults)))
+            if column.faults and name in names
+            for row in np.flatnonzero(np.isin(column.index, list(column.faults))).tolist()
         ]
         return sorted(self._bad_rows + late, key=lambda bad: bad["row"]) if late else self._bad_rows
 
@@ -228,7 +233,11 @@ class Views:
     def replace(self, **changes) -> Views:
         """A copy with some constructor arguments changed."""
         names = ("columns", "y", "domain", "key", "group", "meta", "rows", "imputed", "sources")
-        same = {name: getattr(self, name) for name in names} | {"bad_rows": self._bad_rows}
+        kept = [
+            id(column.faults) for column in changes.get("columns", self.columns).values() if isinstance(column, Column)
+        ]
+        lost = [name for name, column in self.columns.items() if id(column.faults) not in kept]
+        same = {name: getattr(self, name) for name in names} | {"bad_rows": self._listed(lost)}
         return Views(**same | changes)
 
     def select(self, *names: str) -> Views:

@@ -24,8 +24,8 @@ def pixels(value) -> NDArray[np.uint8]:
         bool                  False, True                       -> 0, 255
         uint8                 as it is
         uint16                0 ... 65,535                      -> its upper 8 bits; refused where all are below 256
-        other integers        0 ... 255                         -> as they are; refused where one lies outside, or all
-                                                                   are 0 and 1
+        other integers        0 ... 255                         -> as they are; refused where one lies outside, all are
+                                                                   0 and 1, or of int8, which ends at 127
         floats                0 ... 1                           -> 0 ... 255; refused where one lies outside
 
     Args:
@@ -94,7 +94,7 @@ def refuse_range(array: np.ndarray) -> None:
                 f"uint16 up to {high}, where 65,535 is white: a black picture, or uint8 in disguise; give uint8 or "
                 "floats in [0, 1]"
             )
-    elif low < 0 or high > 255 or high == 1:
+    elif low < 0 or high > 255 or high == 1 or array.dtype == np.int8:
         what = "0 and 1; for a mask, give bool" if low >= 0 and high == 1 else f"{low:,} to {high:,}; scale it"
         raise DataError(f"{array.dtype} from {what}: uint8, uint16 or floats in [0, 1] have a range that is known")
 

@@ -16,6 +16,7 @@ from bouba.data.missing import is_missing
 
 NUMBERS = (int, float, np.number, np.bool_, Decimal)
 LONGEST_REASON = 200  # characters of a decoder's own words
+LONGEST_NAME = 300  # characters of a path in a message
 
 
 def path_of(value) -> str | None:
@@ -82,7 +83,9 @@ def is_array(value) -> bool:
 def name_of(value) -> str:
     """What a message calls a cell."""
     path = path_of(value)
-    return repr(path) if path else f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
+    if path:
+        return repr(path) if len(path) <= LONGEST_NAME else f"{path[:LONGEST_NAME]!r}..."
+    return f"{len(value)} bytes" if isinstance(value, bytes | bytearray) else type(value).__name__
 
 
 def reason(error: Exception) -> str:
@@ -96,6 +99,8 @@ def reason(error: Exception) -> str:
         return "these bytes are no known film format"
     if "identify" in words:
         return "these bytes are no known image format"
+    if type(error).__module__.startswith("av."):
+        return f"FFmpeg cannot read it: {words}"[:LONGEST_REASON]
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return words[:LONGEST_REASON] or type(error).__name__

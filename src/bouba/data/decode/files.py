@@ -44,7 +44,7 @@ def opened(value) -> BinaryIO:
         return io.BytesIO(content)
     path = path_of(value)
     if path is None:
-        raise DataError(f"{type(value).__name__}; give a path, bytes or an array")
+        raise DataError("no file; give a path, bytes or an array")
     return regular_file(path)
 
 

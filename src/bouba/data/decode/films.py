@@ -30,7 +30,7 @@ CONTAINERS = (
         "flv",
         "live_flv",
     ),
-    *("asf", "ogg", "mxf", "yuv4mpegpipe", "dv", "ivf", "nut", "rm", "h264", "hevc", "m4v", "gif", "apng"),
+    *("asf", "ogg", "mxf", "yuv4mpegpipe", "dv", "ivf", "nut", "rm", "h264", "hevc", "m4v"),
 )
 """What FFmpeg may open, by content: files that hold their frames. Playlists (concat, hls, dash, sdp) open other files
 and addresses, and image2, lavfi and the devices are no files at all."""

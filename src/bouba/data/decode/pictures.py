@@ -27,6 +27,9 @@ starts Ghostscript, WMF draws by the operating system, FPX and MIC open files in
 weakest marks and are tried last."""
 SCALED_TO_16_BITS = ("PNG", "PPM")
 """Formats of which Pillow gives 16 bits of grey as 32-bit numbers up to 65,535 (PNG: before Pillow 11)."""
+LARGEST_FILE = 1 << 29
+"""Bytes of one picture: parts of a PNG or TIFF that are not pixels may be as long as the file and are read at once. The
+largest picture takes 400 million without any compression."""
 LAST = 64
 """Bytes of a file in which its format's end is looked for."""
 
@@ -51,8 +54,10 @@ def image(value) -> Image:
             picture.load()
             upright, own = picture, picture is not value
             with contextlib.suppress(Exception):  # damaged notes of a camera about a picture that is whole
-                turned = ImageOps.exif_transpose(picture, in_place=own)
-                upright = picture if turned is None else turned
+                if own:
+                    ImageOps.exif_transpose(picture, in_place=True)
+                else:
+                    upright = ImageOps.exif_transpose(picture)
             if own and upright.mode == "RGB" and "transparency" not in upright.info:
                 return upright  # no copy of what may have a hundred million pixels
             return on_white(upright, picture.format)
@@ -101,6 +106,8 @@ def identified(file: BinaryIO) -> Image:
     """A picture by its header. DataError where it is too large, PIL.UnidentifiedImageError where it is none."""
     from PIL import Image as pil
 
+    if (size := file.seek(0, 2)) > LARGEST_FILE:
+        raise DataError(f"{size:,} bytes, at most {LARGEST_FILE:,}; scale it down")
     try:
         picture = pil.open(file, formats=_formats())
     except pil.DecompressionBombError as error:

@@ -89,10 +89,27 @@ def sound_header(value) -> None:
         with _file_of(value) as file:
             if not len(file.read(1, always_2d=True)):
                 raise DataError("it holds no sample")
-            if file.seekable() and 1 < file.frames < 1 << 62:
+            if file.format != "MP3" and file.seekable() and 1 < file.frames < 1 << 62:  # an MP3's length is estimated
                 file.seek(file.frames - 1)
                 if not len(file.read(1, always_2d=True)):
                     raise DataError("its data break off")
+    except Exception as error:  # decoders raise anything on broken bytes
+        raise DataError(f"not a sound: {name_of(value)} ({reason(error)})") from error
+
+
+def refuse_sound(value) -> None:
+    """Refuse a cell that cannot be decoded, block by block to its end or to MOST_SAMPLES; nothing is kept.
+
+    Raises:
+        DataError: as `audio`.
+    """
+    sound_header(value)
+    if samples_and_rate(value, 1) is not None:
+        return
+    try:
+        with _file_of(value) as file:
+            for block in _blocks(file, MOST_SAMPLES):
+                _refuse_silly(block)
     except Exception as error:  # decoders raise anything on broken bytes
         raise DataError(f"not a sound: {name_of(value)} ({reason(error)})") from error
 
@@ -141,7 +158,8 @@ def _one_channel(samples, rate, seconds: float | None) -> tuple[NDArray[np.float
     elif samples.dtype.kind == "i":
         samples = samples / 2.0 ** (8 * samples.dtype.itemsize - 1)
     samples = samples.astype(np.float32) if samples.dtype.itemsize < 4 else samples
-    return (samples.mean(1) if samples.ndim == 2 else samples).astype(np.float32), rate
+    with np.errstate(over="ignore"):  # such samples become infinite, and are refused
+        return (samples.mean(1) if samples.ndim == 2 else samples).astype(np.float32), rate
 
 
 def _whole_rate(rate) -> int:
@@ -190,18 +208,22 @@ def _from_file(value, seconds: float | None) -> tuple[NDArray[np.float32], int]:
     """The start of an encoded sound, as one channel, decoded block by block: a header may say any length."""
     with _file_of(value) as file:
         wanted = math.inf if seconds is None else math.ceil(seconds * file.samplerate)
-        parts: list[np.ndarray] = []
-        read = 0
-        while read < wanted:
-            size = int(min(wanted - read, max(1, BLOCK // file.channels)))
-            block = file.read(size, dtype="float32", always_2d=True)
-            parts.append(block.mean(1))
-            read += len(block)
-            if read > MOST_SAMPLES:
-                raise DataError(f"more than {MOST_SAMPLES:,} samples; cut it")
-            if len(block) < size:
-                break
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32), file.samplerate
+        parts = [np.zeros(0, np.float32)]
+        for block in _blocks(file, min(wanted, MOST_SAMPLES + 1)):
+            parts.append(block)
+        samples = np.concatenate(parts)
+        if len(samples) > MOST_SAMPLES:
+            raise DataError(f"more than {MOST_SAMPLES:,} samples; cut it")
+        return samples, file.samplerate
+
+
+def _blocks(file: SoundFile, wanted: float) -> Iterator[NDArray[np.float32]]:
+    """Up to `wanted` samples of one channel, as many as there are whatever the header says."""
+    size = max(1, BLOCK // file.channels)
+    while wanted > 0:
+        block = file.read(int(min(wanted, size)), dtype="float32", always_2d=True)
+        yield block.mean(1)
+        wanted = wanted - len(block) if len(block) == min(wanted, size) else 0
 
 
 def _ratio(rate: int, native: int) -> tuple[int, int]:
