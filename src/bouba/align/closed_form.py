@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, final
@@ -21,6 +21,7 @@ from bouba.align.blocks import FLOATS, Blocks, Numbers, are_arrays, checked, spr
 from bouba.align.features import SimpleFeatures
 from bouba.data.alphabet import alphabet, text_view
 from bouba.data.arrays import column_names, complete, one_line
+from bouba.data.faults import decoded
 from bouba.data.matching import views_like
 from bouba.data.pairing import in_order, index_of
 from bouba.data.read import as_views
@@ -273,9 +274,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             return np.zeros((len(column), self.widths_[name]))
         if column.kind == "vector":
             return self._vectors(name, checked(name, vectors(column), False), present, fit)
-        cells = [column[row] for row in np.flatnonzero(present).tolist()]
-        values = self._learn(name, column.kind, cells) if fit else self.reducers_[name](cells)
-        return spread(values, present)
+        read = partial(self._learn, name, column.kind) if fit else self.reducers_[name]
+        _, values = decoded(name, column, range(len(column)), read)
+        return spread(values, column.present)
 
     def _vectors(self, name: str, numbers, present: np.ndarray, fit: bool) -> Any:
         """Numbers as they are, or reduced where the method reduces them."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bouba.batch import Batch, Inputs
+from bouba.data.faults import decoded
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
 
@@ -159,21 +160,24 @@ class Rows(Dataset[Batch]):
         return {part: _join([chunk[part] for chunk in chunks]) for part in chunks[0]}
 
     def _prepare(self, name: str, rows: Tensor) -> Inputs:
-        """Prepared cells of some rows; rows without the cell hold zeros."""
-        present = self.present[name][rows]
-        column = self.views[name]
-        cells = [column[int(row)] for row in rows[present]]
-        if not cells:  # shapes come from any cell that is present
-            first = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
-            if first is None:
-                return {}  # the inputs of a view that no row has are never read
-            prepared = self.encoders[name].prepare([column[first]])
-            return {part: tensor.new_zeros((len(rows), *tensor.shape[1:])) for part, tensor in prepared.items()}
-        prepared = self.encoders[name].prepare(cells)
-        if bool(present.all()):
+        """Prepared cells of some rows; rows without the cell hold zeros. Cells that break are missing from now on."""
+        encoder, column = self.encoders[name], self.views[name]
+        read, prepared = decoded(name, column, rows.tolist(), encoder.prepare)
+        if prepared is None:  # shapes come from any cell that is present
+            for first in np.flatnonzero(column.present).tolist():
+                _, prepared = decoded(name, column, [first], encoder.prepare)
+                if prepared is not None:
+                    break
+        self.present[name] = torch.from_numpy(column.present)
+        if prepared is None:
+            return {}  # the inputs of a view that no row has are never read
+        if len(read) == len(rows):
             return prepared
-        places = present.nonzero(as_tuple=True)[0]
-        return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t) for p, t in prepared.items()}
+        present = self.present[name][rows]
+        places, shape = present.nonzero(as_tuple=True)[0], (len(rows),)
+        if not len(places):
+            return {part: t.new_zeros((*shape, *t.shape[1:])) for part, t in prepared.items()}
+        return {p: t.new_zeros((*shape, *t.shape[1:])).index_put((places,), t) for p, t in prepared.items()}
 
     def batch(self, rows: Tensor) -> Batch:
         """Some rows, in this order."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-import os
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.faults import header_faults, refuse_faults
 from bouba.data.guess import guess
-from bouba.data.kinds import BLOCKS, KINDS
+from bouba.data.kinds import BLOCKS, KINDS, listing
 from bouba.data.missing import is_missing
 from bouba.data.schema import ROLES, Schema
 from bouba.data.table import Table
@@ -64,10 +63,12 @@ def read(
             nobody named are such a view, "numbers", where some row lacks some of them, and vectors where none does.
         label: label columns. domain: the source a row comes from. key: what the row shows. group: what must
             not be split. ignore: columns to leave out.
-        strict: raise on the first cell that cannot be read instead of listing it in `views.bad_rows`.
+        strict: raise on the first cell that cannot be read instead of listing it in `views.bad_rows`; then every
+            picture, sound and clip is decoded to the end.
 
     Returns:
-        Views. A cell that cannot be read counts as missing and is listed; a row with no cell left is dropped.
+        Views. A cell that cannot be read counts as missing and is listed; a row with no cell left is dropped. Of
+        pictures, sounds and clips the headers are read; one that breaks in the middle is listed when it is decoded.
 
     Raises:
         DataError: no such file or column, one column named twice, an empty table, no modality, an unreadable cell
@@ -194,6 +195,8 @@ def _checked(views: Views, strict: bool) -> Views:
         bad = views.bad_rows[0]
         place = f"row {bad['row']}" + (f", column {bad['column']!r}" if bad["column"] else "")
         raise DataError(f"{len(views.bad_rows)} cells or rows cannot be read, the first is {place}: {bad['reason']}")
+    if strict:
+        refuse_faults(views)
     return views
 
 
@@ -299,16 +302,11 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     if base is not None:
         values = [decode.resolved(values[i], base) for i in range(len(values))]
     column = Column.of(values, kind)
-    present = np.flatnonzero(column.present)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(pool.map(lambda i: KINDS[kind].fault(values[i]), present))
+    faults = header_faults(column)
     broken = np.zeros(len(column), bool)
-    for i, reason in zip(present, reasons, strict=True):
-        if reason is not None:
-            broken[i] = True
-            path = decode.path_of(values[i])
-            bad.append({"row": int(rows[i]), "column": name, "value": path, "reason": reason})
-    return column.without(broken) if broken.any() else column
+    broken[list(faults)] = True
+    bad += [listing(int(rows[i]), name, values[i], reason) for i, reason in faults.items()]
+    return column.without(broken) if faults else column
 
 
 def _holds_mappings(values) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data.arrays import column_names, column_values, is_array, is_named, unique_names
+from bouba.data.decode.files import irregular
 from bouba.data.formats import csv, jsonl, npy, parquet
 from bouba.data.guess import first_moves
 from bouba.data.kinds import FILES
@@ -100,6 +101,8 @@ def _declared(series: Mapping[str, Any]) -> dict[str, str]:
 def _open_path(path: Path) -> Table:
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
+    if (other := irregular(path)) is not None:
+        raise DataError(f"{path} is {other}; give a file or a folder")
     if path.is_dir():
         return _from_folder(path)
     reader = READERS.get(path.suffix.lower())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from bouba.data.arrays import ROUNDED, column_names, column_values, float_values
 from bouba.data.arrays import as_array as as_array
-from bouba.data.kinds import KINDS
+from bouba.data.kinds import KINDS, listing
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
 from bouba.data.pairing import Pairing, pair, row_values
@@ -26,12 +26,15 @@ class Column:
         kind: one of KINDS.
         index: int64 (n,), which of the values stand in this column, in order.
         has: bool (len(values),), False where a cell is missing.
+        faults: place among the values -> why that cell, which seemed to be there, could not be decoded; it is missing
+            since. Shared, as `has` is, by every column that is taken of this one.
     """
 
     values: Any
     kind: str
     index: np.ndarray
     has: np.ndarray
+    faults: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values, kind: str, has: np.ndarray | None = None) -> Column:
@@ -50,13 +53,18 @@ class Column:
 
     def take(self, rows) -> Column:
         """The same column over chosen rows; nothing is copied but the index."""
-        return Column(self.values, self.kind, self.index[rows], self.has)
+        return Column(self.values, self.kind, self.index[rows], self.has, self.faults)
 
     def without(self, absent: np.ndarray) -> Column:
         """The same column with the cells where `absent` (n,) is True counted as missing."""
         has = np.zeros(len(self), bool)
         has |= self.present & ~absent
         return Column(_Picked(self.values, self.index), self.kind, np.arange(len(self)), has)
+
+    def lose(self, row: int, reason: str) -> None:
+        """Count a cell as missing from now on, because it cannot be decoded."""
+        self.has[self.index[row]] = False
+        self.faults[int(self.index[row])] = reason
 
     def __len__(self) -> int:
         return len(self.index)
@@ -99,7 +107,8 @@ class Views:
         group: (n,) what must not be split between training and test.
         meta: other columns, (n,) each, kept for filters and display.
         rows: (n,) row numbers in the table the views came from.
-        bad_rows: what could not be read: dicts with "row", "column", "value", "reason".
+        bad_rows: what could not be read: dicts with "row", "column", "value", "reason". Cells that break while they are
+            decoded, in training or after it, are added.
         imputed: view -> bool (n,), True where a cell was not observed but filled in (`bouba.transfer.imputation`).
         sources: the columns of the table that stand behind a view, a label or a role ("domain", "key", "group"), in
             their order, where they are not the one column of its name; see `data.schema`.
@@ -143,7 +152,7 @@ class Views:
         self.domain = None if domain is None else row_values("domain", domain, self.row_names)
         self.key = None if key is None else row_values("key", key, self.row_names)
         self.group = None if group is None else row_values("group", group, self.row_names)
-        self.bad_rows = list(bad_rows)
+        self._bad_rows = list(bad_rows)
         self._imputed = {name: np.asarray(mask, bool) for name, mask in (imputed or {}).items() if name in self.columns}
         self.sources = {name: names for name, c in columns.items() if (names := column_names(name, c))}
         self.sources |= {name: tuple(origin) for name, origin in (sources or {}).items()}
@@ -168,6 +177,21 @@ class Views:
     def present(self) -> dict[str, np.ndarray]:
         """view -> bool (n,)."""
         return {name: column.present for name, column in self.columns.items()}
+
+    @property
+    def bad_rows(self) -> list[dict]:
+        """What could not be read, by row."""
+        return self._listed(self.columns)
+
+    def _listed(self, names: Iterable[str]) -> list[dict]:
+        """What could not be read, and what broke since in some of the columns."""
+        late = [
+            listing(int(self.rows[row]), name, column[row], column.faults[int(column.index[row])])
+            for name, column in self.columns.items()
+            if column.faults and name in names
+            for row in np.flatnonzero(np.isin(column.index, list(column.faults))).tolist()
+        ]
+        return sorted(self._bad_rows + late, key=lambda bad: bad["row"]) if late else self._bad_rows
 
     @property
     def imputed(self) -> dict[str, np.ndarray]:
@@ -219,8 +243,13 @@ class Views:
 
     def replace(self, **changes) -> Views:
         """A copy with some constructor arguments changed."""
-        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows", "imputed", "sources")
-        return Views(**{name: changes.get(name, getattr(self, name)) for name in (*names, "row_names")})
+        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "imputed", "sources", "row_names")
+        kept = [
+            id(column.faults) for column in changes.get("columns", self.columns).values() if isinstance(column, Column)
+        ]
+        lost = [name for name, column in self.columns.items() if id(column.faults) not in kept]
+        same = {name: getattr(self, name) for name in names} | {"bad_rows": self._listed(lost)}
+        return Views(**same | changes)
 
     def select(self, *names: str) -> Views:
         """The same rows with only the named views."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bouba.data import decode
+from bouba.data.faults import refuse_faults
 from bouba.data.loader import Codes, Rows
 from bouba.data.matching import views_for
 from bouba.data.views import Views
@@ -135,6 +136,7 @@ def _only_row(model, X, view: str) -> Views:
         raise UsageError(f"saliency is of one row, got {len(views)}; choose: X[row]")
     if not views[view].present[0]:
         raise DataError(f"the row has no {view}; choose one that has it")
+    refuse_faults(views)
     return views
 
 

@@ -19,9 +19,9 @@ from bouba.data.pairing import row_values
 from bouba.data.schema import Schema
 from bouba.data.target import Target
 from bouba.data.views import Column, Views
-from bouba.errors import DataError, UsageError
+from bouba.errors import UsageError
 from bouba.hooks import hook
-from bouba.learner.building import build_network, codes_of, refuse_other_columns, specs_of
+from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData, check_training
@@ -228,13 +228,11 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.alphabets_ = {}
         for name, spec in self.specs_.items():
             column = views[name]
-            cells = [column[row] for row in np.flatnonzero(column.present)]
-            if not cells:
-                raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
+            learned = learn(name, spec, column, self.random_state)
             if isinstance(spec, EncoderSpec):
-                self.learned_[name] = spec.learn(cells, random_state=self.random_state)
+                self.learned_[name] = learned
             if self.kinds_[name] == "text":
-                self.alphabets_[name] = alphabet(cells)
+                self.alphabets_[name] = alphabet([column[row] for row in np.flatnonzero(column.present)])
         self._assemble()
         for name, spec in self.specs_.items():
             if isinstance(spec, EncoderSpec):

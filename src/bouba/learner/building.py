@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bouba.data.faults import decoded
 from bouba.data.loader import Codes, holds_numbers, refuse_quantity
-from bouba.data.views import Views
+from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
+from bouba.towers.tower import Learned
 from bouba.train import Network
 
 DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
@@ -90,6 +92,23 @@ def codes_of(views: Views, objective: Objective, numeric_labels: Callable[[list[
         if name not in numeric:
             refuse_quantity(name, views.y[name])
     return Codes.of(views, numeric)
+
+
+def learn(name: str, spec: EncoderSpec | SameAs, column: Column, random_state: int) -> Learned:
+    """What an encoder must know of its training cells before it is built; {} of one that is shared. Cells that break
+    while it looks at them count as missing.
+
+    Raises:
+        DataError: no cell in these rows.
+    """
+
+    def read(cells: list) -> Learned:
+        return spec.learn(cells, random_state=random_state) if isinstance(spec, EncoderSpec) else {}
+
+    _, learned = decoded(name, column, range(len(column)), read)
+    if learned is None:
+        raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
+    return learned
 
 
 def build_network(

@@ -119,6 +119,7 @@ class Fitting:
         write_report(replace(story, watch=watch), part / "report.html")
         if self.model.searchable:
             build_index(self.model, self.views, part / "index")
+        run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since
         run_folder.finish(part, out)
 
     def _announcements(self, out: Path) -> Iterator[str]:

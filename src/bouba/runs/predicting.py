@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.faults import lose_faults
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError
 from bouba.runs.methods import CLASSIFIER, GAN
@@ -139,6 +140,8 @@ class Translation:
         """Draws for every row of views that has the source. DataError where none has."""
         source = model.source_
         has_view = source in views.columns  # else translate says what is lacking
+        if has_view:
+            lose_faults(views.select(source))
         present = views.present[source] if has_view else np.ones(len(views), bool)
         if not present.any():
             raise DataError(f"no row of the table has {source!r}, which the model is told")

@@ -118,7 +118,9 @@ class Translator(BaseLearner):
         sources = self._complete(views, self.source_)
         with torch.random.fork_rng():
             torch.manual_seed(random_state)
-            return network.run(sources, lambda batch: {"": self._draw(batch, n)})[""]
+            items = network.run(sources, lambda batch: {"": self._draw(batch, n)})[""]
+        self._complete(sources, self.source_)  # a cell may have broken while it was decoded
+        return items
 
     def _complete(self, views: Views, name: str) -> Views:
         """One view of rows that all have it. ModalityError or DataError otherwise."""
@@ -144,6 +146,7 @@ class Translator(BaseLearner):
         network = self._fitted()
         encoder, targets = network.encoders[self.target_], self._complete(self.read(X), self.target_)
         items = network.run(targets, lambda batch: {"": encoder.shown(batch.inputs[self.target_])})[""]
+        self._complete(targets, self.target_)
         return items.astype(np.uint8) if self.kinds_[self.target_] in ("image", "video") else items
 
     def _raw_of(self, name: str, views: Views) -> np.ndarray:

@@ -1,0 +1,84 @@
+"""Cells that cannot be decoded: found by their headers at once, and by their data when these are used."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from bouba.data.kinds import KINDS
+from bouba.data.views import Column, Views
+from bouba.errors import DataError
+
+log = logging.getLogger("bouba")
+T = TypeVar("T")
+AT_ONCE = 64  # headers a thread reads before it hands back
+
+
+def header_faults(column: Column) -> dict[int, str]:
+    """Row -> why its cell cannot be read, as far as headers show."""
+    return _faults(column, np.flatnonzero(column.present), KINDS[column.kind].header_fault)
+
+
+def refuse_faults(views: Views) -> None:
+    """Decode every picture, sound and clip. DataError naming the first that cannot be."""
+    for name, column in views.columns.items():
+        faults = _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault)
+        for row, reason in faults.items():
+            place = f"row {views.rows[row]}, column {name!r}"
+            raise DataError(f"{len(faults)} cells cannot be read, the first is {place}: {reason}")
+
+
+def lose_faults(views: Views) -> None:
+    """Decode every picture, sound and clip; those that cannot be count as missing from then on."""
+    for name, column in views.columns.items():
+        _lose(name, column, _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault))
+
+
+def decoded(name: str, column: Column, rows: Iterable[int], read: Callable[[list], T]) -> tuple[list[int], T | None]:
+    """What `read` makes of the cells of some rows, without those that break while it does.
+
+    A cell whose header is in order and whose data are not counts as missing from then on, see `Column.lose`; the log
+    says which and why.
+
+    Args:
+        name: of the view. rows: of `column`; those without a cell are left out. read: cells -> anything.
+
+    Returns:
+        The rows that were read, and what came of them; None where none is left.
+
+    Raises:
+        Whatever `read` raises while each of the cells can be decoded.
+    """
+    rows = [int(row) for row in rows if column.has[column.index[row]]]
+    if not rows:
+        return [], None
+    try:
+        return rows, read([column[row] for row in rows])
+    except DataError:
+        faults = _faults(column, rows, KINDS[column.kind].fault)
+        if not faults:
+            raise
+    _lose(name, column, faults)
+    return decoded(name, column, rows, read)
+
+
+def _lose(name: str, column: Column, faults: dict[int, str]) -> None:
+    for row, reason in faults.items():
+        column.lose(row, reason)
+        log.warning("%s: %s; it counts as missing", name, reason)
+
+
+def _faults(column: Column, rows: Iterable[int], fault: Callable[[object], str | None]) -> dict[int, str]:
+    """Row -> why its cell is refused. Threads wait for disks together; each takes a stretch of rows."""
+    if KINDS[column.kind].decoder is None:
+        return {}
+    rows = [int(row) for row in rows]
+    stretches = [rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        reasons = [r for stretch in pool.map(lambda rs: [fault(column[r]) for r in rs], stretches) for r in stretch]
+    return {row: reason for row, reason in zip(rows, reasons, strict=True) if reason is not None}
