@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.columns import has_gaps, holds_mappings, number_rows, records, row_cells, single_numbers, vectors
 from bouba.data.faults import header_faults, refuse_faults
 from bouba.data.guess import guess
 from bouba.data.kinds import BLOCKS, KINDS, listing
-from bouba.data.missing import is_missing
 from bouba.data.schema import ROLES, Schema
 from bouba.data.table import Table
 from bouba.data.tables import open_table
 from bouba.data.uses import USES, Names, Uses, listed
-from bouba.data.views import Column, Views, as_array
+from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, nearest
 
 log = logging.getLogger("bouba")
@@ -173,7 +173,7 @@ def _free_numbers(uses: Uses) -> list[str]:
     table = uses.table
     free = {name: values for name, values in table.columns.items() if name not in uses.of}
     numeric = [name for name, values in free.items() if guess(name, values, table.kinds, table.base) == "vector"]
-    return [name for name in numeric if _single_numbers(table.columns[name]) is not None]
+    return [name for name in numeric if single_numbers(name, table.columns[name]) is not None]
 
 
 def _refuse_strange_table(schema: Schema, columns: Collection[str]) -> None:
@@ -213,7 +213,8 @@ def _assemble(uses: Uses, *, gaps_are_blank: bool, every_row: bool = False) -> V
     columns, kinds, sources = _modalities(uses, rows, bad, gaps_are_blank=gaps_are_blank)
     if not columns:
         raise DataError(f"no column of a modality among {list(uses.of)}; name one, for example text=...")
-    cells = {name: _row_names(table.columns[name], n) for name, use in uses.of.items() if use not in (*KINDS, "ignore")}
+    about_rows = {name: use for name, use in uses.of.items() if use not in (*KINDS, "ignore")}
+    cells = {name: row_cells(name, use, table.columns[name]) for name, use in about_rows.items()}
     by_role = {role: name for role in ROLES for name in uses.columns(role)[:1]}
     roles: dict[str, Any] = {role: cells[name] for role, name in by_role.items()}
     sources |= {role: (uses.originals.get(name, name),) for role, name in by_role.items()}
@@ -236,9 +237,9 @@ def _modalities(
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[str, ...]]]:
     """The columns of each view, its kind, and the columns of the table behind those that are made of several."""
     table = uses.table
-    numbers = {name: _single_numbers(table.columns[name]) for name in uses.columns("vector")}
+    numbers = {name: single_numbers(name, table.columns[name]) for name in uses.columns("vector")}
     parts: dict[str, Any] = {name: values for name, values in numbers.items() if values is not None}
-    parts |= {name: v for name in uses.columns("table") if not _holds_mappings(v := table.columns[name])}
+    parts |= {name: v for name in uses.columns("table") if not holds_mappings(v := table.columns[name])}
     columns: dict[str, Any] = {}
     kinds: dict[str, str] = {}
     sources: dict[str, tuple[str, ...]] = {}
@@ -251,10 +252,8 @@ def _modalities(
         values = {name: parts[name] for name, its_block in block_of.items() if its_block == (kind, block)}
         view = block.replace("*", "").strip("_-. ") or BLOCKS[kind]
         view = f"all {view}" if view in columns else view
-        kinds[view] = "table" if kind == "vector" and not gaps_are_blank and _has_gaps(values) else kind
-        columns[view] = (
-            _number_rows(view, values, rows, bad) if kinds[view] == "vector" else _records(values, len(rows))
-        )
+        kinds[view] = "table" if kind == "vector" and not gaps_are_blank and has_gaps(values) else kind
+        columns[view] = number_rows(view, values, rows, bad) if kinds[view] == "vector" else records(values, rows, bad)
         sources[view] = tuple(values)
     return columns, kinds, sources
 
@@ -271,31 +270,12 @@ def _without_empty_rows(views: Views, bad: list[dict]) -> Views:
     return (views if some.all() else views[some]).replace(bad_rows=bad)
 
 
-def _row_names(values, n: int) -> np.ndarray:
-    """Cells about rows. Whole numbers with gaps stay whole: 3 is class "3" in every table, not "3.0" in some."""
-    cells = as_array([values[i] for i in range(n)])
-    if cells.dtype.kind != "f":
-        return cells
-    missing = np.isnan(cells)
-    numbers = cells[~missing]
-    whole = bool((numbers == np.round(numbers)).all()) and bool(np.isfinite(numbers).all())
-    return as_array([None if is_missing(c) else int(c) for c in cells]) if whole else cells
-
-
-def _single_numbers(values) -> np.ndarray | None:
-    """Float (n,), NaN where missing, of a column with one number a row; None when its cells are vectors."""
-    if getattr(values, "ndim", 1) > 1:
-        return None
-    cells = [values[i] for i in range(len(values))]
-    if not all(is_missing(c) or isinstance(c, decode.NUMBERS) for c in cells):
-        return None
-    return np.array([np.nan if is_missing(c) else float(c) for c in cells])
-
-
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
     values = table.columns[name]
+    if kind == "vector":
+        return vectors(name, values, rows, bad)
     if kind in BLOCKS:
-        return values if getattr(values, "ndim", 0) == 2 else [values[i] for i in range(len(values))]
+        return [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
     base = table.base
@@ -307,32 +287,3 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     broken[list(faults)] = True
     bad += [listing(int(rows[i]), name, values[i], reason) for i, reason in faults.items()]
     return column.without(broken) if faults else column
-
-
-def _holds_mappings(values) -> bool:
-    """Whether the cells of a column are rows of a table themselves."""
-    cells = (values[i] for i in range(len(values)))
-    return isinstance(next((cell for cell in cells if not is_missing(cell)), None), Mapping)
-
-
-def _has_gaps(columns: dict[str, np.ndarray]) -> bool:
-    """Whether a row lacks some of these numbers, but not all."""
-    blank = np.isnan(np.stack(list(columns.values())))
-    return bool((blank.any(0) & ~blank.all(0)).any())
-
-
-def _records(columns: dict[str, Any], n: int) -> list[dict]:
-    """Columns side by side as cells of a table, missing values as None."""
-    return [{name: None if is_missing(v := values[i]) else v for name, values in columns.items()} for i in range(n)]
-
-
-def _number_rows(view: str, columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:
-    """Single numbers side by side, (n,) of (d,) or None where a row lacks some of them."""
-    block = np.stack(list(columns.values()), axis=1)
-    blank = np.isnan(block)
-    for i in np.flatnonzero(blank.any(axis=1) & ~blank.all(axis=1)):
-        lacking = [name for name, gone in zip(columns, blank[i], strict=True) if gone]
-        reason = f"blank: {', '.join(lacking)}"
-        bad.append({"row": int(rows[i]), "column": view, "value": None, "reason": reason})
-    gaps = np.asarray(blank.any(axis=1))
-    return [None if gone else row for row, gone in zip(block, gaps, strict=True)]
