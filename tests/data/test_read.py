@@ -158,8 +158,12 @@ def test_views_pass_through():
         ({"t": ["a"], "k": ["b"]}, {"key": "k", "group": "k"}, "column 'k' is named as key and as group"),
         ({"t": ["a"]}, {"ignore": "t"}, "no column of a modality among"),
         ({"t": ["", None]}, {"text": "t"}, "no row has a cell that can be read; first: every cell is empty"),
-        ({"v": np.array([[0.0, np.nan]])}, {}, "view 'v' holds NaN or infinity in 1 of 1 rows, first in row 0"),
-        ({"v": [["x"], ["y"]]}, {"vector": "v"}, "view 'v' holds no vector in row 0"),
+        ({"v": np.array([[0.0, np.nan]])}, {}, "column 'v' holds no vector: a number of it is missing or not finite"),
+        (
+            {"v": [["x"], ["y"]]},
+            {"vector": "v"},
+            "column 'v' holds no vector: no list of numbers; give a list of numbers a row",
+        ),
     ],
 )
 def test_refusals(source, keywords, message):

@@ -146,11 +146,11 @@ def vectors(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> Any:
     for i in range(len(values)):
         if is_missing(values[i]):
             continue
-        cell = _vector(values[i])
-        if isinstance(cell, str):
-            bad.append({"row": int(rows[i]), "column": name, "value": str(values[i])[:60], "reason": cell})
+        vector = _vector(values[i])
+        if isinstance(vector, str):
+            bad.append({"row": int(rows[i]), "column": name, "value": str(values[i])[:60], "reason": vector})
         else:
-            cells[i] = cell
+            cells[i] = vector
     widths = Counter(len(cell) for cell in cells if cell is not None)
     if not widths:
         first = next((entry["reason"] for entry in bad if entry["column"] == name), "every cell is blank")
@@ -166,9 +166,9 @@ def vectors(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> Any:
     return cells
 
 
-def _vector(cell: Any) -> np.ndarray | str:
+def _vector(value: Any) -> np.ndarray | str:
     """A cell as numbers (d,), or why it is none."""
-    cell = vector_of(cell) if isinstance(cell, str) else cell
+    cell: Any = vector_of(value) if isinstance(value, str) else value
     if cell is None:
         return "no list of numbers"
     try:

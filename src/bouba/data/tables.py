@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,9 @@ import numpy as np
 from bouba.data.arrays import column_names, column_values, is_array, is_named, unique_names
 from bouba.data.decode.files import irregular
 from bouba.data.formats import csv, jsonl, npy, parquet
-from bouba.data.guess import first_moves
-from bouba.data.kinds import FILES
+from bouba.data.formats.folder import MANIFESTS, pair_files, warn_of_unnamed
 from bouba.data.pairing import pair
 from bouba.data.table import Table
-from bouba.data.video import ANIMATED
 from bouba.errors import DataError
 
 READERS = {
@@ -27,11 +24,11 @@ READERS = {
     ".txt": csv.read,
     ".jsonl": jsonl.read,
     ".ndjson": jsonl.read,
+    ".json": jsonl.read_array,
     ".parquet": parquet.read,
     ".npy": npy.read,
 }
 """Ending of a file -> what reads it."""
-MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
 def open_table(source) -> Table:
@@ -104,7 +101,12 @@ def _open_path(path: Path) -> Table:
     if (other := irregular(path)) is not None:
         raise DataError(f"{path} is {other}; give a file or a folder")
     if path.is_dir():
-        return _from_folder(path)
+        manifest = next((path / name for name in MANIFESTS if (path / name).exists()), None)
+        if manifest is None:
+            return pair_files(path)
+        table = _open_path(manifest)
+        warn_of_unnamed(path, manifest.name, table.columns)
+        return table
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(
@@ -144,53 +146,3 @@ def _from_dataset(dataset) -> Table:
         if classes:
             columns[name] = [None if code is None or code < 0 else classes[code] for code in dataset[name]]
     return Table(columns, kinds=kinds)
-
-
-def _from_folder(folder: Path) -> Table:
-    """metadata.csv / .jsonl / .parquet if there is one, else all pictures, sounds and clips below, labelled by folder.
-
-    Files of different kinds that differ in nothing but their ending are one row: cat.png, cat.wav and the words about
-    them in cat.txt.
-    """
-    for name in MANIFESTS:
-        if (folder / name).exists():
-            return _open_path(folder / name)
-    rows = _paired(folder)
-    if not rows:
-        raise DataError(
-            f"no picture, sound or clip and no {MANIFESTS[0]} in {folder}; give a table that names the files"
-        )
-    columns: dict[str, Any] = {}
-    for kind in FILES:
-        if any(kind in row for row in rows):
-            columns[kind] = [str(row[kind].relative_to(folder)) if kind in row else None for row in rows]
-    kinds = {kind: kind for kind in columns}
-    captions = [first.with_suffix(".txt") for first in (next(iter(row.values())) for row in rows)]
-    if any(file.exists() for file in captions):
-        written = [
-            file.read_bytes().decode("utf-8-sig", "replace").strip() if file.exists() else None for file in captions
-        ]
-        columns["text"] = written
-        kinds |= {"text": "text", "name": "meta"}
-    columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in captions]
-    if len({re.sub(r"\d+", "", name) for name in columns["name"]}) <= max(1, len(captions) // 20):
-        kinds["name"] = "meta"  # img001, img002, ...: numbered, not named
-    labels = [str(file.parent.relative_to(folder)) for file in captions]
-    if len(set(labels)) > 1:
-        columns["label"] = labels
-    return Table(columns, folder, kinds)
-
-
-def _paired(folder: Path) -> list[dict[str, Path]]:
-    """kind -> file, for each name in each folder; a second file of one kind is a row of its own."""
-    kind_of = {ending: kind for kind, endings in FILES.items() for ending in endings}
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in kind_of]
-    if first_moves(file for file in files if file.suffix.lower() in ANIMATED):
-        kind_of |= dict.fromkeys(ANIMATED, "video")
-    rows: dict[tuple[Path, int], dict[str, Path]] = {}
-    for file in files:
-        kind, number = kind_of[file.suffix.lower()], 0
-        while kind in rows.get((file.with_suffix(""), number), {}):
-            number += 1
-        rows.setdefault((file.with_suffix(""), number), {})[kind] = file
-    return list(rows.values())
