@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data.missing import is_missing
-from bouba.errors import DataError
+from bouba.errors import DataError, DataTypeError
 
 SPARSE = "give its toarray(), or reduce it first, for example by sklearn.decomposition.TruncatedSVD"
 ROUNDED, EXACT = 2**24, 2**53
@@ -73,9 +73,11 @@ def complete(name: str, values: Any) -> Any:
     return column_values(name, values)
 
 
-def one_line(error: Exception) -> str:
-    """What scikit-learn says, without the arrays that it prints."""
-    return " ".join(re.sub(r"(array=|\n)\[.*?\]\.?(?=\n[A-Z]|$)", "", str(error), flags=re.DOTALL).split())
+def data_error(error: Exception, name: str = "") -> DataError:
+    """What scikit-learn says of data, on one line, without the arrays that it prints."""
+    text = re.sub(r"(array=|\n)\[.*?\]\.?(?=\n[A-Z]|$)", "", str(error), flags=re.DOTALL)
+    kind = DataTypeError if isinstance(error, TypeError) else DataError
+    return kind(" ".join([name, *text.split()] if name else text.split()))
 
 
 def column_names(name: str, values: Any) -> tuple[str, ...]:
