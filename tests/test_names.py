@@ -239,3 +239,9 @@ def test_models_of_before_still_open(classifier, tmp_path):
     assert model.schema_ is None
     assert (model.predict(X) == classifier.predict(X)).all()
     assert Learner(objective=InfoNCE()).schema_ is None
+
+
+def test_a_model_by_itself_matches_columns_too(classifier, tmp_path):
+    classifier.save(tmp_path / "model")
+    run = Run.open(tmp_path / "model")
+    assert [record["y"] for record in run.predict(X[COLUMNS])] == classifier.predict(X).tolist()

@@ -166,3 +166,19 @@ def test_views_of_two_frames_are_refused_where_labels_lack_a_row():
     x, y = frames()
     with pytest.raises(DataError, match="kind lacks 2 of 6 rows, 's4', 's5'"):
         Views({"a": x, "b": y}, y={"kind": pd.Series(range(4), x.index[:4])})
+
+
+def test_a_mask_that_is_a_series_finds_its_rows_by_name():
+    x, y = frames()
+    views = Views({"a": x})
+    chosen = views[(y.k < -5)]  # in the order of y
+    assert chosen.row_names.tolist() == x.index[x.u > 5].tolist()
+    assert views[pd.Series([4, 1])].row_names.tolist() == ["s4", "s1"]
+    with pytest.raises(DataError, match="the choice of rows lacks 2 of 6 rows"):
+        views[(x.u > 5)[:4]]
+
+
+def test_columns_that_are_called_by_a_number_are_named_by_it():
+    frame = pd.DataFrame({0: [1.0, 2.0], 1: ["a red cat", "a blue dog"], 7: ["cat", "dog"]})
+    views = bouba.read(frame, vector=0, text=[1], label=7)
+    assert (views.modalities, list(views.y)) == ({"1": "text", "numbers": "vector"}, ["7"])

@@ -106,7 +106,7 @@ def are_arrays(X) -> bool:
     if not isinstance(X, Mapping | list | tuple) or sparse.issparse(X):  # SciPy's dictionary of keys is a mapping
         return False
     values = [v for v in (X.values() if isinstance(X, Mapping) else X) if v is not None]
-    return bool(values) and all(getattr(v, "ndim", 0) == 2 for v in values)
+    return bool(values) and all(len(getattr(v, "shape", ())) == 2 for v in values)
 
 
 def checked(name: str, values, accepts: str | bool) -> Any:

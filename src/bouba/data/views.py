@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.arrays import ROUNDED, column_names, column_values, float_values
+from bouba.data.arrays import ROUNDED, column_names, column_values, float_values, is_named
 from bouba.data.arrays import as_array as as_array
 from bouba.data.kinds import KINDS
 from bouba.data.missing import is_blank
@@ -103,7 +103,7 @@ class Views:
         imputed: view -> bool (n,), True where a cell was not observed but filled in (`bouba.transfer.imputation`).
         sources: the columns of the table that stand behind a view, a label or a role ("domain", "key", "group"), in
             their order, where they are not the one column of its name; see `data.schema`.
-        row_names: (n,) names of the rows, as the index of a frame. None: those of the series and frames among the
+        row_names: (n,) names of the rows, the index of a frame. None: those of the series and frames among the
             columns, whose rows are paired by them; what is about rows is matched with them too.
 
     Raises:
@@ -196,13 +196,16 @@ class Views:
         return len(self.rows)
 
     def __getitem__(self, what):
-        """A column by name, or Views over an integer array, slice, mask or single row."""
+        """A column by name, or Views over an integer array, slice, mask or single row; a mask that is a series is
+        matched with the names of the rows."""
         if isinstance(what, str):
             if what not in self.columns:
                 raise ModalityError(f"no view {what!r}{nearest(what, self.columns)}")
             return self.columns[what]
         if isinstance(what, tuple):  # numpy's way of saying rows, everything: X[rows, ...]
             what = what[0]
+        if is_named(what):
+            what = row_values("the choice of rows", what, self.row_names if what.dtype == bool else None)
         index = np.atleast_1d(np.arange(len(self))[what])
         picked = lambda values: None if values is None else values[index]  # noqa: E731
         return self.replace(
