@@ -168,6 +168,32 @@ def test_views_of_two_frames_are_refused_where_labels_lack_a_row():
         Views({"a": x, "b": y}, y={"kind": pd.Series(range(4), x.index[:4])})
 
 
+NAMES = list("pqrs")
+TYPES = {
+    "several levels beside one": (pd.MultiIndex.from_tuples([(n, 1) for n in NAMES]), NAMES, False),
+    "other numbers of levels": (pd.MultiIndex.from_tuples([(n, 1) for n in NAMES]), [(n, 1, 1) for n in NAMES], False),
+    "times beside text": (pd.date_range("2020", periods=4), ["2020-01-01", "2020-01-02", "2020-01-03", "x"], False),
+    "categories beside text": (pd.CategoricalIndex(NAMES), NAMES, True),
+    "text of Arrow beside objects": (pd.Index(NAMES, dtype="string[pyarrow]"), pd.Index(NAMES, dtype=object), True),
+    "floats beside whole numbers": (pd.Index([5.0, 6.0, 7.0, 8.0]), [5, 6, 7, 8], True),
+    "times": (pd.date_range("2020", periods=4), pd.date_range("2020", periods=4), True),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "match"), TYPES.values(), ids=TYPES)
+def test_indexes_of_different_types(first, second, match):
+    index = pd.MultiIndex.from_tuples(second) if isinstance(second[0], tuple) else pd.Index(second)
+    a, b = pd.Series([1, 2, 3, 4], first), pd.Series([1, 2, 3, 4], index)[::-1]
+    if match:
+        assert paired(a=a, b=b) == {"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}
+        assert row_values("y", b, a.index).tolist() == [1, 2, 3, 4]
+        return
+    with pytest.raises(DataError, match="no row of 'a'"):
+        pair({"a": a, "b": b})
+    with pytest.raises(DataError, match="no row of 'y'"):
+        row_values("y", b, a.index)
+
+
 def test_a_mask_that_is_a_series_finds_its_rows_by_name():
     x, y = frames()
     views = Views({"a": x})

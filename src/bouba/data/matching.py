@@ -57,9 +57,9 @@ def column_order(view: str, before: Sequence[str], now: Sequence[str]) -> np.nda
     Raises:
         DataError: a column of before that is not there.
     """
-    if not before or not now or tuple(before) == tuple(now) or any("*" in name for name in before):
-        return None
     place = {name: i for i, name in enumerate(now)}
+    if not before or not now or tuple(before) == tuple(now) or any("*" in n and n not in place for n in before):
+        return None
     if not place.keys() & set(before) and (_are_default(before) or _are_default(now)) and len(before) == len(now):
         return None
     lacking = [name for name in before if name not in place]
