@@ -135,7 +135,7 @@ def schema_of_model(model: Any, recipe: Mapping[str, Any]) -> Schema:
     the columns that it, its recipe and its towers know, labels and roles to be guessed."""
     from bouba.learner import BaseLearner
 
-    if model.schema_ is not None:
+    if model.schema_ is not None and not recipe:
         return replace(model.schema_, labels=None, roles=None)
     columns: dict[str, Sequence[str]] = {}
     named = {use: listed(names) for use, names in recipe.get("read", {}).items() if use in KINDS}
