@@ -248,3 +248,8 @@ def test_a_frame_of_text_among_views_is_refused_by_its_column():
         DataError, match="column 'title' of 'left' holds 'a red cat'; a frame among views is numbers alone"
     ):
         bouba.CCA(1).fit({"left": frame, "right": X})
+
+
+def test_cells_of_complex_numbers_are_refused():
+    with pytest.raises(DataError, match="view 'x' holds no vector in row 1"):
+        Views({"x": [np.ones(2), np.ones(2) + 1j]}, kinds={"x": "vector"})

@@ -324,7 +324,9 @@ def _frame_numbers(name: str, frame: Any) -> np.ndarray:
 
 def _cells(name: str, cells: Sequence) -> Sequence:
     """A list of cells, tensors among them as arrays, masked ones as None; the list itself where there is none."""
-    if not any(_is_tensor(cell) or isinstance(cell, np.ma.MaskedArray | np.ma.core.MaskedConstant) for cell in cells):
+    torch = sys.modules.get("torch")
+    kinds = (np.ma.MaskedArray,) if torch is None else (np.ma.MaskedArray, torch.Tensor)  # masked itself is an array
+    if not any(isinstance(cell, kinds) for cell in cells):
         return cells
     taken = [_as_numpy(name, cell) if _is_tensor(cell) else cell for cell in cells]
     masked = np.array([isinstance(cell, np.ma.MaskedArray) and bool(np.ma.getmaskarray(cell).any()) for cell in taken])
