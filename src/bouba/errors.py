@@ -3,6 +3,7 @@
     BoubaError
       +- UsageError (ValueError)        the caller can mend it; the command line exits with 2
       |    +- DataError                 a table, column or cell that cannot be used
+      |    |    +- DataTypeError (TypeError)   one that holds no numbers, as scikit-learn has it
       |    +- RecipeError               a recipe key or name that does not exist
       |    +- ModalityError             a view the model does not have
       +- MissingExtraError (ImportError)     an optional dependency; the message is the command that installs it
@@ -26,6 +27,10 @@ class UsageError(BoubaError, ValueError):
 
 class DataError(UsageError):
     """A table, column or cell that cannot be used."""
+
+
+class DataTypeError(DataError, TypeError):
+    """A table, column or cell that holds no numbers."""
 
 
 class RecipeError(UsageError):

@@ -242,7 +242,7 @@ def test_refusals(model):
 
 def test_refusals_of_cells():
     x, y = twins()
-    with pytest.raises(TypeError, match="dense data is required"):
+    with pytest.raises(DataError, match="view 'view1': Sparse data was passed, but dense data is required"):
         bouba.align.CCA().fit([x, sparse.csr_matrix(y)])
     views = Views({"a": x, "b": Column.of(y, "vector", np.zeros(120, bool))})
     with pytest.raises(DataError, match="view 'b' has no cell in these rows; leave it out or choose other rows"):

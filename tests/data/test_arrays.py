@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy import sparse
@@ -183,6 +185,23 @@ def test_categories_that_are_numbers_are_classes():
     assert views.y["shelf"].tolist() == [3, 1, 3]
 
 
+def test_a_table_of_arrow_keeps_its_names_and_long_numbers():
+    table = pa.table({"id": [2**60 + 1, None, 3], "size": [1.0, 2.0, 3.0], "title": TITLES[:3]})
+    views = bouba.read(table, key="id", text="title")
+    assert views.key.tolist() == [2**60 + 1, None, 3]
+    assert views.sources["numbers"] == ("size",)
+    assert bouba.read({"id": table["id"], "title": TITLES[:3]}, key="id").key.tolist() == [2**60 + 1, None, 3]
+    assert Views({"x": table.select(["size"])}).sources == {"x": ("size",)}
+    with pytest.raises(DataError, match="two columns or more named 'a'"):
+        bouba.read(pa.table([[1.0], [2.0]], names=["a", "a"]))
+
+
+@pytest.mark.parametrize("values", [{1, 2}, {"a": 1}.values(), iter([1, 2]), b"ab", "ab", 3, None, {"a": 1}])
+def test_what_has_no_rows_is_refused(values):
+    with pytest.raises(DataError, match=r"column 'x' is a .*; give an array or a list with one cell a row"):
+        column_values("x", values)
+
+
 def test_records_are_a_table_by_themselves():
     records = np.array([(1.5, "a red cat"), (2.5, "a blue dog")], dtype=[("size", float), ("title", "U20")])
     views = bouba.read(records, text="title")
@@ -213,9 +232,6 @@ def test_two_columns_of_one_name_are_refused(names):
 
 
 def test_a_parquet_file_with_a_column_twice_is_refused(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     pq.write_table(pa.table([[1.0], [2.0]], names=["size", "size"]), tmp_path / "t.parquet")
     with pytest.raises(DataError, match="two columns or more named 'size'"):
         bouba.read(tmp_path / "t.parquet")
@@ -232,3 +248,8 @@ def test_a_frame_of_text_among_views_is_refused_by_its_column():
         DataError, match="column 'title' of 'left' holds 'a red cat'; a frame among views is numbers alone"
     ):
         bouba.CCA(1).fit({"left": frame, "right": X})
+
+
+def test_cells_of_complex_numbers_are_refused():
+    with pytest.raises(DataError, match="view 'x' holds no vector in row 1"):
+        Views({"x": [np.ones(2), np.ones(2) + 1j]}, kinds={"x": "vector"})

@@ -166,3 +166,45 @@ def test_views_of_two_frames_are_refused_where_labels_lack_a_row():
     x, y = frames()
     with pytest.raises(DataError, match="kind lacks 2 of 6 rows, 's4', 's5'"):
         Views({"a": x, "b": y}, y={"kind": pd.Series(range(4), x.index[:4])})
+
+
+NAMES = list("pqrs")
+TYPES = {
+    "several levels beside one": (pd.MultiIndex.from_tuples([(n, 1) for n in NAMES]), NAMES, False),
+    "other numbers of levels": (pd.MultiIndex.from_tuples([(n, 1) for n in NAMES]), [(n, 1, 1) for n in NAMES], False),
+    "times beside text": (pd.date_range("2020", periods=4), ["2020-01-01", "2020-01-02", "2020-01-03", "x"], False),
+    "categories beside text": (pd.CategoricalIndex(NAMES), NAMES, True),
+    "text of Arrow beside objects": (pd.Index(NAMES, dtype="string[pyarrow]"), pd.Index(NAMES, dtype=object), True),
+    "floats beside whole numbers": (pd.Index([5.0, 6.0, 7.0, 8.0]), [5, 6, 7, 8], True),
+    "times": (pd.date_range("2020", periods=4), pd.date_range("2020", periods=4), True),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "match"), TYPES.values(), ids=TYPES)
+def test_indexes_of_different_types(first, second, match):
+    index = pd.MultiIndex.from_tuples(second) if isinstance(second[0], tuple) else pd.Index(second)
+    a, b = pd.Series([1, 2, 3, 4], first), pd.Series([1, 2, 3, 4], index)[::-1]
+    if match:
+        assert paired(a=a, b=b) == {"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}
+        assert row_values("y", b, a.index).tolist() == [1, 2, 3, 4]
+        return
+    with pytest.raises(DataError, match="no row of 'a'"):
+        pair({"a": a, "b": b})
+    with pytest.raises(DataError, match="no row of 'y'"):
+        row_values("y", b, a.index)
+
+
+def test_a_mask_that_is_a_series_finds_its_rows_by_name():
+    x, y = frames()
+    views = Views({"a": x})
+    chosen = views[(y.k < -5)]  # in the order of y
+    assert chosen.row_names.tolist() == x.index[x.u > 5].tolist()
+    assert views[pd.Series([4, 1])].row_names.tolist() == ["s4", "s1"]
+    with pytest.raises(DataError, match="the choice of rows lacks 2 of 6 rows"):
+        views[(x.u > 5)[:4]]
+
+
+def test_columns_that_are_called_by_a_number_are_named_by_it():
+    frame = pd.DataFrame({0: [1.0, 2.0], 1: ["a red cat", "a blue dog"], 7: ["cat", "dog"]})
+    views = bouba.read(frame, vector=0, text=[1], label=7)
+    assert (views.modalities, list(views.y)) == ({"1": "text", "numbers": "vector"}, ["7"])

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from bouba import persist
-from bouba.data.arrays import complete, one_line
+from bouba.data.arrays import complete, data_error
 from bouba.errors import DataError, UsageError, nearest
 
 DOMAINS = ("source", "target")
@@ -66,8 +66,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         self.__dict__.pop("domain_", None)  # a fit that fails leaves nothing to transform by
         try:
             source = validate_data(self, complete("X", X), dtype=np.float64, ensure_min_samples=2)
-        except ValueError as error:
-            raise DataError(one_line(error)) from error
+        except (TypeError, ValueError) as error:
+            raise data_error(error) from error
         self._fit(source, self._target_rows(y))
         self.domain_ = "source" if self.target is None else "target"
         return self
@@ -92,8 +92,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
             raise UsageError(f"no domain {domain!r}{nearest(str(domain), DOMAINS)}")
         try:
             rows = validate_data(self, complete("X", X), reset=False, dtype=np.float64)
-        except ValueError as error:
-            raise DataError(one_line(error)) from error
+        except (TypeError, ValueError) as error:
+            raise data_error(error) from error
         return self._project(rows, domain)
 
     def save(self, path: str | Path) -> None:
@@ -138,8 +138,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         try:
             rows = check_array(target, dtype=np.float64, ensure_min_samples=2, input_name="target")
             validate_data(self, target, reset=False, skip_check_array=True)  # names of columns, in their order
-        except ValueError as error:
-            raise DataError(f"target: {one_line(error)}") from error
+        except (TypeError, ValueError) as error:
+            raise data_error(error, "target:") from error
         return rows
 
 

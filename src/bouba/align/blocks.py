@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from bouba.data.arrays import column_names, column_values, one_line
+from bouba.data.arrays import column_names, column_values, data_error
 from bouba.data.matching import column_order
 from bouba.data.pairing import pair
 from bouba.data.schema import Schema
@@ -106,7 +106,7 @@ def are_arrays(X) -> bool:
     if not isinstance(X, Mapping | list | tuple) or sparse.issparse(X):  # SciPy's dictionary of keys is a mapping
         return False
     values = [v for v in (X.values() if isinstance(X, Mapping) else X) if v is not None]
-    return bool(values) and all(getattr(v, "ndim", 0) == 2 for v in values)
+    return bool(values) and all(len(getattr(v, "shape", ())) == 2 for v in values)
 
 
 def checked(name: str, values, accepts: str | bool) -> Any:
@@ -114,7 +114,7 @@ def checked(name: str, values, accepts: str | bool) -> Any:
     try:
         return check_array(values, dtype=FLOATS, accept_sparse=accepts)
     except (TypeError, ValueError) as error:
-        raise DataError(f"view {name!r}: {one_line(error)}") from error
+        raise data_error(error, f"view {name!r}:") from error
 
 
 def vectors(column: Column) -> np.ndarray:

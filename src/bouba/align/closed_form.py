@@ -20,7 +20,7 @@ from bouba import persist
 from bouba.align.blocks import FLOATS, Blocks, Numbers, are_arrays, checked, spread, vectors
 from bouba.align.features import SimpleFeatures
 from bouba.data.alphabet import alphabet, text_view
-from bouba.data.arrays import column_names, complete, one_line
+from bouba.data.arrays import column_names, complete, data_error
 from bouba.data.faults import decoded
 from bouba.data.matching import views_like
 from bouba.data.pairing import in_order, index_of
@@ -228,8 +228,8 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if y is not None:
                 y = check_array(complete("y", y), ensure_2d=False, dtype=FLOATS, accept_sparse=accepts, input_name="y")
                 data["view1"] = y if y.ndim == 2 else y.reshape(-1, 1)
-        except ValueError as error:
-            raise DataError(one_line(error)) from error
+        except (TypeError, ValueError) as error:
+            raise data_error(error) from error
         read = Numbers(data, {name: np.ones(values.shape[0], bool) for name, values in data.items()}, named)
         return self._array_blocks(read, fit, lambda z: z["view0"])
 

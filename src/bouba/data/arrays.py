@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data.missing import is_missing
-from bouba.errors import DataError
+from bouba.errors import DataError, DataTypeError
 
 SPARSE = "give its toarray(), or reduce it first, for example by sklearn.decomposition.TruncatedSVD"
 ROUNDED, EXACT = 2**24, 2**53
@@ -39,8 +39,12 @@ def column_values(name: str, values: Any) -> Any:
             f"column {name!r} is a {type(values).__name__}; give an array or a list with one cell a row "
             "(for a list of records, a DataFrame; of several data sets, one)"
         )
-    if not (is_array(values) or is_named(values) or hasattr(values, "__len__")):
+    if not (is_array(values) or is_named(values) or (hasattr(values, "__len__") and hasattr(values, "__getitem__"))):
         raise DataError(f"column {name!r} is a {type(values).__name__}; give an array or a list with one cell a row")
+    if type(values).__module__.split(".")[0] == "pandas" and not is_named(values):
+        values = sys.modules["pandas"].Series(values)  # of an index, of categories
+    if _count_nulls(values):
+        return _listed(values)  # as an array of floats long numbers would be rounded
     if is_named(values):
         return _from_pandas(name, values)
     if is_array(values):
@@ -64,7 +68,7 @@ def is_named(values: Any) -> bool:
 
 def complete(name: str, values: Any) -> Any:
     """One array of scikit-learn's form, tensors among them as arrays. DataError where a value is masked."""
-    if values is None or _is_sparse(values) or is_named(values) or not is_array(values):
+    if values is None or _is_sparse(values) or not is_array(values) or column_names(name, values):
         return values
     if np.ma.is_masked(values):
         raise DataError(f"{name} has masked values; fill them, or leave these rows out")
@@ -73,9 +77,11 @@ def complete(name: str, values: Any) -> Any:
     return column_values(name, values)
 
 
-def one_line(error: Exception) -> str:
-    """What scikit-learn says, without the arrays that it prints."""
-    return " ".join(re.sub(r"(array=|\n)\[.*?\]\.?(?=\n[A-Z]|$)", "", str(error), flags=re.DOTALL).split())
+def data_error(error: Exception, name: str = "") -> DataError:
+    """What scikit-learn says of data, on one line, without the arrays that it prints."""
+    text = re.sub(r"(array=|\n)\[.*?\]\.?(?=\n[A-Z]|$)", "", str(error), flags=re.DOTALL)
+    kind = DataTypeError if isinstance(error, TypeError) else DataError
+    return kind(" ".join([name, *text.split()] if name else text.split()))
 
 
 def column_names(name: str, values: Any) -> tuple[str, ...]:
@@ -84,9 +90,8 @@ def column_names(name: str, values: Any) -> tuple[str, ...]:
     Raises:
         DataError: two columns of one name.
     """
-    if getattr(values, "ndim", 0) != 2 or not hasattr(values, "columns"):
-        return ()
-    return unique_names(name, values.columns)
+    columns = getattr(values, "column_names", getattr(values, "columns", ()))
+    return () if callable(columns) or len(getattr(values, "shape", ())) != 2 else unique_names(name, list(columns))
 
 
 def unique_names(table: str, names: Sequence) -> tuple[str, ...]:
@@ -121,6 +126,17 @@ def as_array(values) -> np.ndarray:
 
 def _repeats(names: list[str]) -> bool:
     return len(set(names)) < len(names)
+
+
+def _count_nulls(values: Any) -> int:
+    """How many cells of a column of Arrow or Polars are null; 0 of any other."""
+    count = getattr(values, "null_count", 0)
+    count = count() if callable(count) else count
+    return count if isinstance(count, int) else 0  # of a Polars frame it is a frame
+
+
+def _listed(values: Any) -> list:
+    return values.to_pylist() if hasattr(values, "to_pylist") else values.to_list()
 
 
 def _is_mapping(values: Any) -> bool:
@@ -308,7 +324,9 @@ def _frame_numbers(name: str, frame: Any) -> np.ndarray:
 
 def _cells(name: str, cells: Sequence) -> Sequence:
     """A list of cells, tensors among them as arrays, masked ones as None; the list itself where there is none."""
-    if not any(_is_tensor(cell) or isinstance(cell, np.ma.MaskedArray | np.ma.core.MaskedConstant) for cell in cells):
+    torch = sys.modules.get("torch")
+    kinds = (np.ma.MaskedArray,) if torch is None else (np.ma.MaskedArray, torch.Tensor)  # masked itself is an array
+    if not any(isinstance(cell, kinds) for cell in cells):
         return cells
     taken = [_as_numpy(name, cell) if _is_tensor(cell) else cell for cell in cells]
     masked = np.array([isinstance(cell, np.ma.MaskedArray) and bool(np.ma.getmaskarray(cell).any()) for cell in taken])

@@ -57,20 +57,21 @@ def column_order(view: str, before: Sequence[str], now: Sequence[str]) -> np.nda
     Raises:
         DataError: a column of before that is not there.
     """
-    if not before or not now or tuple(before) == tuple(now) or any("*" in name for name in before):
+    place = {name: i for i, name in enumerate(now)}
+    if not before or not now or tuple(before) == tuple(now) or any("*" in n and n not in place for n in before):
         return None
-    if not set(before) & set(now) and (_are_default(before) or _are_default(now)) and len(before) == len(now):
+    if not place.keys() & set(before) and (_are_default(before) or _are_default(now)) and len(before) == len(now):
         return None
-    lacking = [name for name in before if name not in now]
+    lacking = [name for name in before if name not in place]
     if lacking:
         raise DataError(
             f"view {view!r} has no column {_listed(lacking)}, which the model was fitted on; it has {_listed(now)}"
         )
-    new = [name for name in now if name not in before]
+    fitted = set(before)
+    new = [name for name in now if name not in fitted]
     if new:
         message = f"view {view!r} has {_listed(new)}, which the model was not fitted on; left out"
         warnings.warn(message, UserWarning, stacklevel=2)
-    place = {name: i for i, name in enumerate(now)}
     return np.array([place[name] for name in before])
 
 

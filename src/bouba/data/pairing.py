@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def pair(columns: Mapping[str, Any]) -> Pairing:
         DataError: names that cannot be matched: none shared, one that occurs twice, columns without names beside some
             that stand in another order.
     """
-    indexes = {name: index for name, values in columns.items() if (index := index_of(values)) is not None}
+    indexes = _alike({name: index for name, values in columns.items() if (index := index_of(values)) is not None})
     if not indexes:
         return Pairing()
     first = next(iter(indexes.values()))
@@ -126,7 +127,8 @@ def is_default(index: Any) -> bool:
 
 def _places_of(name: str, index: Any, names: Any) -> Any:
     """Where the rows `names` stand in an index."""
-    both = {name: index, "X": names}
+    both = _alike({name: index, "X": names})
+    index, names = both.values()
     nameless = [which for which, one in both.items() if is_default(one)]
     if nameless and not index.isin(names).any():
         if len(index) == len(names):
@@ -139,6 +141,17 @@ def _places_of(name: str, index: Any, names: Any) -> Any:
         parts += [f"has {len(more)} that are none of them, {_shown(more)}"] if len(more) else []
         raise DataError(f"{name} {' and '.join(parts)}; give it the index of the rows")
     return index.get_indexer(names)
+
+
+def _alike(indexes: Mapping[str, Any]) -> dict[str, Any]:
+    """The indexes; where they are of different types, as indexes of plain labels, which compare with each other."""
+    if len({(index.nlevels, str(index.dtype)) for index in indexes.values()}) < 2:
+        return dict(indexes)
+    plain = sys.modules["pandas"].Index
+    return {
+        name: index if is_default(index) else plain(index.to_list(), dtype=object, tupleize_cols=False)
+        for name, index in indexes.items()
+    }
 
 
 def _shares(index: Any, others: Mapping[str, Any]) -> bool:
@@ -160,24 +173,29 @@ def _refuse_unmatched(named: Mapping[str, Any], unnamed: list[str]) -> None:
                 f"({_shown(named[others[0]])}); name rows alike, or give arrays to pair them by place"
             )
         if not index.is_unique:
+            twice = _label(index[index.duplicated()][0])
             raise DataError(
-                f"row {index[index.duplicated()][0]!r} occurs twice or more in the index of {name!r}, so it cannot be "
-                f"matched with {', '.join(map(repr, others))}; name each row once"
+                f"row {twice} occurs twice or more in the index of {name!r}, so it cannot be matched with "
+                f"{', '.join(map(repr, others))}; name each row once"
             )
 
 
 def _shown(index: Any) -> str:
-    listed = ", ".join(repr(label) for label in index[:SHOWN].tolist())
+    listed = ", ".join(map(_label, index[:SHOWN].tolist()))
     return listed + (", ..." if len(index) > SHOWN else "")
 
 
+def _label(label: Any) -> str:
+    return repr(label) if isinstance(label, str | tuple) else str(label)
+
+
 def _warn_of_lacking(places: Mapping[str, np.ndarray], names: Any) -> None:
-    lacking = [
-        f"{name!r} lacks {int((place < 0).sum())} of {len(names)} rows, first {names[int((place < 0).argmax())]!r}"
-        for name, place in places.items()
-        if (place < 0).any()
-    ]
-    if lacking:
+    absent = {name: place < 0 for name, place in places.items() if (place < 0).any()}
+    if absent:
+        lacking = [
+            f"{name!r} lacks {int(rows.sum())} of {len(names)} rows, first {_label(names[int(rows.argmax())])}"
+            for name, rows in absent.items()
+        ]
         message = f"rows are paired by their index, and {'; '.join(lacking)}: these cells are missing"
         warnings.warn(message, UserWarning, stacklevel=2)
 

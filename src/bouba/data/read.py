@@ -52,9 +52,11 @@ def read(
 
     Args:
         source: path of a CSV, TSV, JSONL or Parquet file, a .npy array, a folder of pictures, sounds or clips (or
-            one with metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays.
-            Relative paths in cells are relative to the table. In a folder, files of different kinds that differ only
-            in their ending, cat.png and cat.wav, are one row, and cat.txt is its text.
+            one with metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays or
+            frames of numbers. Rows of series and frames are paired by their index, in the order of the first; where one
+            lacks a row its cell is missing, which is warned of. Relative paths in cells are relative to the table. In a
+            folder, files of different kinds that differ only in their ending, cat.png and cat.wav, are one row, and
+            cat.txt is its text.
         image, text, audio, video, vector: names of the columns of that kind. Columns of single numbers are put
             side by side as one view, "numbers"; a pattern like "left_*" makes its columns a view of their own, "left".
             Pictures are clips when the first of them moves.

@@ -49,6 +49,9 @@ def open_table(source) -> Table:
         table = _from_dataset(source)
     elif hasattr(source, "to_dict") and hasattr(source, "columns"):
         table = _from_frame(source)
+    elif hasattr(source, "schema") and hasattr(source, "column"):  # of Arrow
+        names = unique_names("the table", source.schema.names)
+        table = _from_columns({name: source.column(place) for place, name in enumerate(names)})
     elif is_array(source) and not is_named(source):
         table = _from_columns({"view0": source})
     else:
@@ -69,8 +72,7 @@ def open_table(source) -> Table:
 
 def _from_columns(columns: Mapping[str, Any]) -> Table:
     """Columns by name, their rows paired by the index of those that have one."""
-    unique_names("the mapping", list(columns))
-    columns = {str(name): values for name, values in columns.items()}
+    columns = dict(zip(unique_names("the mapping", list(columns)), columns.values(), strict=True))
     pairing = pair(columns)
     cells = {name: pairing.cells(name, column_values(name, values)) for name, values in columns.items()}
     numbers = {name: names for name, values in columns.items() if (names := column_names(name, values))}
@@ -81,7 +83,7 @@ def _from_frame(frame) -> Table:
     """The columns of a frame, of pandas or not."""
     if not is_named(frame):
         names = unique_names("the frame", list(frame.columns))
-        return Table({name: column_values(name, frame[name].to_numpy()) for name in names})
+        return Table({name: column_values(name, frame[name]) for name in names})
     names = unique_names("the frame", list(frame.columns))
     series = {name: frame.iloc[:, place] for place, name in enumerate(names)}
     columns = {name: column_values(name, values) for name, values in series.items()}

@@ -16,12 +16,12 @@ log = logging.getLogger("bouba")
 USES = (*KINDS, "label", "domain", "key", "group", "ignore")
 """What a column can be named as; columns that are nothing of it are "meta", kept for filters."""
 SINGLE = ("domain", "key")  # roles that one column at most is guessed to have
-Names = str | Iterable[str] | None
+Names = str | int | Iterable[str | int] | None
 
 
 def listed(names: Names) -> list[str]:
-    """One name, several or none, as a list."""
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
+    """One name, several or none, as a list of text; columns that are called by a number have its digits as name."""
+    return [] if names is None else [str(names)] if isinstance(names, str | int) else [str(name) for name in names]
 
 
 @dataclass

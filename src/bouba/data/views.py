@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.arrays import ROUNDED, column_names, column_values, float_values
+from bouba.data.arrays import ROUNDED, column_names, column_values, float_values, is_named
 from bouba.data.arrays import as_array as as_array
 from bouba.data.kinds import KINDS, listing
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
 from bouba.data.pairing import Pairing, pair, row_values
 from bouba.errors import DataError, ModalityError, nearest
+
+COMPLEX = (np.complex64, np.complex128)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Views:
         imputed: view -> bool (n,), True where a cell was not observed but filled in (`bouba.transfer.imputation`).
         sources: the columns of the table that stand behind a view, a label or a role ("domain", "key", "group"), in
             their order, where they are not the one column of its name; see `data.schema`.
-        row_names: (n,) names of the rows, as the index of a frame. None: those of the series and frames among the
+        row_names: (n,) names of the rows, the index of a frame. None: those of the series and frames among the
             columns, whose rows are paired by them; what is about rows is matched with them too.
 
     Raises:
@@ -220,13 +222,16 @@ class Views:
         return len(self.rows)
 
     def __getitem__(self, what):
-        """A column by name, or Views over an integer array, slice, mask or single row."""
+        """A column by name, or Views over an integer array, slice, mask or single row; a mask that is a series is
+        matched with the names of the rows."""
         if isinstance(what, str):
             if what not in self.columns:
                 raise ModalityError(f"no view {what!r}{nearest(what, self.columns)}")
             return self.columns[what]
         if isinstance(what, tuple):  # numpy's way of saying rows, everything: X[rows, ...]
             what = what[0]
+        if is_named(what):
+            what = row_values("the choice of rows", what, self.row_names if what.dtype == bool else None)
         index = np.atleast_1d(np.arange(len(self))[what])
         picked = lambda values: None if values is None else values[index]  # noqa: E731
         return self.replace(
@@ -333,29 +338,31 @@ def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
     if has is None:
         return float_values(values)
-    cells = {row: _vector_cell(name, row, values[row]) for row in np.flatnonzero(has).tolist()}
+    block = _block(name, values, has, np.float32)
+    largest = np.abs(block).max(initial=0)
+    return _block(name, values, has, np.float64) if ROUNDED < largest < np.inf else block  # infinity is refused
+
+
+def _block(name: str, values, has: np.ndarray, dtype: type) -> np.ndarray:
+    """Rows of numbers (n, d) of a float type. DataError where they have several widths, or none."""
+    cells = {row: _vector_cell(name, row, values[row], dtype) for row in np.flatnonzero(has).tolist()}
     widths = {len(cell) for cell in cells.values()}
     if len(widths) != 1:
         raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
-    block = np.zeros((len(has), widths.pop()), np.result_type(np.float32, *{cell.dtype for cell in cells.values()}))
+    block: np.ndarray = np.zeros((len(has), widths.pop()), dtype)
     for row, cell in cells.items():
         block[row] = cell
     return block
 
 
-def _vector_cell(name: str, row: int, cell) -> np.ndarray:
+def _vector_cell(name: str, row: int, cell, dtype: type) -> np.ndarray:
     """One cell as floats (d,). DataError naming view and row where it is no list of numbers."""
     try:
-        if np.iscomplexobj(cell):
-            raise TypeError
-        numbers = np.asarray(cell, np.float32)
-        if np.abs(numbers).max(initial=0) > ROUNDED and getattr(cell, "dtype", None) != np.float32:
-            numbers = np.asarray(cell, np.float64)  # float32 would round times and other large numbers
-        if numbers.ndim != 1:
-            raise TypeError
+        numbers: np.ndarray | None = None if getattr(cell, "dtype", None) in COMPLEX else np.asarray(cell, dtype)
     except (TypeError, ValueError):
-        message = f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row"
-        raise DataError(message) from None
+        numbers = None
+    if numbers is None or numbers.ndim != 1:
+        raise DataError(f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row")
     return numbers
 
 

@@ -167,7 +167,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         without a label of a classifier, those without source and target of a translator.
 
         Args:
-            X: n rows, some cells missing.
+            X: n rows, some cells missing. What is about them is found by its index, where both have one.
             y: (n,) labels for methods and terms that use them, as label column "y", None where there is none; labels
                 may also come in the Views.
             domain: (n,) names of the domains; else they come in the Views.

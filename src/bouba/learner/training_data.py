@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError
 from bouba.terms.term import Objective
+
+log = logging.getLogger("bouba")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class TrainingData:
         if y is not None:
             views = views.replace(y={**views.y, "y": row_values("y", y, views.row_names)})
         if not isinstance(X, Views):
-            views = views[np.any(list(views.present.values()), axis=0)]
+            views = _with_a_cell(views)
         return cls(views, validation, target, labels_as_y=y is not None, schema=schema)
 
     @property
@@ -94,6 +97,18 @@ class TrainingData:
             _refuse_unjudging(held_out)
         if len(self.views) < 2:
             raise DataError(f"training needs two rows or more, got {len(self.views)}")
+
+
+def _with_a_cell(views: Views) -> Views:
+    """The rows that have a cell; the others are left out, with a warning."""
+    some = np.asarray(np.any(list(views.present.values()), axis=0))
+    if some.all():
+        return views
+    first = views.rows[int((~some).argmax())]
+    log.warning(
+        "%d of %d rows have no cell that can be read and are left out, first row %d", (~some).sum(), len(some), first
+    )
+    return views[some]
 
 
 def _refuse_unjudging(held_out: Views) -> None:

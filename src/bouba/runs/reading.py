@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,11 @@ def repeated_text(views: Views) -> str | None:
 
 def schema_of_model(model: Any, recipe: Mapping[str, Any]) -> Schema:
     """The schema of a run that kept none, as early ones did not, or of a model saved by itself: views by their names,
-    the columns that its recipe and its towers know, labels and roles to be guessed."""
+    the columns that it, its recipe and its towers know, labels and roles to be guessed."""
     from bouba.learner import BaseLearner
 
+    if model.schema_ is not None and not recipe:
+        return replace(model.schema_, labels=None, roles=None)
     columns: dict[str, Sequence[str]] = {}
     named = {use: listed(names) for use, names in recipe.get("read", {}).items() if use in KINDS}
     for view, kind in model.kinds_.items():
