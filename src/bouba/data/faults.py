@@ -17,6 +17,8 @@ from bouba.errors import DataError
 log = logging.getLogger("bouba")
 T = TypeVar("T")
 AT_ONCE = 64  # headers a thread reads before it hands back
+FEW = 8  # cells that may all be broken by themselves
+MOST_NAMED = 10  # cells in the log at a time
 
 
 def header_faults(column: Column) -> dict[int, str]:
@@ -27,10 +29,11 @@ def header_faults(column: Column) -> dict[int, str]:
 def refuse_faults(views: Views) -> None:
     """Decode every picture, sound and clip. DataError naming the first that cannot be."""
     for name, column in views.columns.items():
-        faults = _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault)
+        present = np.flatnonzero(column.present)
+        faults = _faults(column, present, KINDS[column.kind].fault)
         for row, reason in faults.items():
             place = f"row {views.rows[row]}, column {name!r}"
-            raise DataError(f"{len(faults)} cells cannot be read, the first is {place}: {reason}")
+            raise DataError(f"{len(faults)} of {len(present)} cells cannot be read, the first is {place}: {reason}")
 
 
 def lose_faults(views: Views) -> None:
@@ -52,7 +55,8 @@ def decoded(name: str, column: Column, rows: Iterable[int], read: Callable[[list
         The rows that were read, and what came of them; None where none is left.
 
     Raises:
-        Whatever `read` raises while each of the cells can be decoded.
+        DataError: none of FEW cells or more can be decoded: files went away, and going on would teach nothing. Whatever
+            `read` raises while each of the cells can be decoded.
     """
     rows = [int(row) for row in rows if column.has[column.index[row]]]
     if not rows:
@@ -63,6 +67,11 @@ def decoded(name: str, column: Column, rows: Iterable[int], read: Callable[[list
         faults = _faults(column, rows, KINDS[column.kind].fault)
         if not faults:
             raise
+    if len(faults) == len(rows) >= FEW:
+        first = next(iter(faults.values()))
+        raise DataError(
+            f"{name}: none of {len(rows)} cells can be read any more, the first: {first}; is the disk there?"
+        )
     _lose(name, column, faults)
     return decoded(name, column, rows, read)
 
@@ -70,7 +79,10 @@ def decoded(name: str, column: Column, rows: Iterable[int], read: Callable[[list
 def _lose(name: str, column: Column, faults: dict[int, str]) -> None:
     for row, reason in faults.items():
         column.lose(row, reason)
+    for reason in list(faults.values())[:MOST_NAMED]:
         log.warning("%s: %s; it counts as missing", name, reason)
+    if len(faults) > MOST_NAMED:
+        log.warning("%s: %d cells more cannot be read and count as missing", name, len(faults) - MOST_NAMED)
 
 
 def _faults(column: Column, rows: Iterable[int], fault: Callable[[object], str | None]) -> dict[int, str]:
