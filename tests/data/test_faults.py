@@ -180,3 +180,22 @@ def test_features_of_a_frozen_network_are_kept_of_whole_cells(table, tmp_path, m
         assert np.flatnonzero(~rows.present["photo"].numpy()).tolist() == list(BROKEN)
         inputs.append(rows.batch(rows.rows).inputs["photo"]["features"])
     assert inputs[0].equal(inputs[1])
+
+
+def test_a_sound_that_breaks_behind_what_is_read_of_it_is_whole(tmp_path):
+    """One is NaN within the second that the tower reads, one behind it: beside a broken one as without."""
+    import soundfile
+
+    from bouba.towers import CRNN
+
+    for number, place in enumerate((None, 100, 12_000)):
+        samples = np.full(16_000, 0.1, np.float32)
+        if place is not None:
+            samples[place] = np.nan
+        soundfile.write(tmp_path / f"{number}.wav", samples, 8000, subtype="FLOAT")
+    views = read(tmp_path)
+    encoder = CRNN(rate=8000, seconds=1.0, mels=8).build({"mean": [0.0] * 8, "scale": [1.0] * 8})
+    rows = Rows(views, {"audio": encoder}, Codes())
+    assert rows.present["audio"].tolist() == [True, False, True]
+    with pytest.raises(DataError, match="2 of 3 cells cannot be read"):
+        read(tmp_path, strict=True)
