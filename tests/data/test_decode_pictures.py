@@ -91,6 +91,16 @@ def test_every_mode_gives_the_ramp_back(name):
     assert KINDS["image"].header_fault(cell) is None
 
 
+def test_what_has_no_mark_is_a_tga_by_its_name_alone(tmp_path):
+    """The start of an old TGA is that of films, among others."""
+    old = encoded(GREY, "TGA")[:-26]
+    assert old.find(b"TRUEVISION") < 0
+    (tmp_path / "a.TGA").write_bytes(old)
+    assert np.asarray(decode.image(tmp_path / "a.TGA"))[:, :, 0].tolist() == RAMP.tolist()
+    with pytest.raises(DataError, match="these bytes are no known image format"):
+        decode.image(old)
+
+
 def test_a_dark_file_of_16_bits_is_dark():
     dark = encoded(Image.fromarray(RAMP.astype(np.uint16)), "PNG")  # 255 of 65,535
     assert np.asarray(decode.image(dark)).max() == 0

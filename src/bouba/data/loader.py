@@ -156,11 +156,8 @@ class Rows(Dataset[Batch]):
             return {}  # the inputs of a view that no row has are never read
         if len(read) == len(rows):
             return prepared
-        present = self.present[name][rows]
-        places, shape = present.nonzero(as_tuple=True)[0], (len(rows),)
-        if not len(places):
-            return {part: t.new_zeros((*shape, *t.shape[1:])) for part, t in prepared.items()}
-        return {p: t.new_zeros((*shape, *t.shape[1:])).index_put((places,), t) for p, t in prepared.items()}
+        places, m = self.present[name][rows].nonzero(as_tuple=True)[0], len(read)
+        return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t[:m]) for p, t in prepared.items()}
 
     def batch(self, rows: Tensor) -> Batch:
         """Some rows, in this order."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from bouba.data.decode import arrays
-from bouba.data.decode.cells import is_array, name_of, reason
+from bouba.data.decode.cells import is_array, name_of, path_of, reason
 from bouba.data.decode.files import opened
 from bouba.errors import DataError
 
@@ -99,10 +99,10 @@ def picture_of(value) -> Iterator[Image]:
         yield value
     else:
         with opened(value) as file:
-            yield identified(file)
+            yield _identified(file, path_of(value) or "")
 
 
-def identified(file: BinaryIO) -> Image:
+def _identified(file: BinaryIO, path: str) -> Image:
     """A picture by its header. DataError where it is too large, PIL.UnidentifiedImageError where it is none."""
     from PIL import Image as pil
 
@@ -113,8 +113,18 @@ def identified(file: BinaryIO) -> Image:
     except pil.DecompressionBombError as error:
         count = int((re.findall(r"\d+", str(error)) or [0])[0])
         raise DataError(f"{count:,} pixels, at most {arrays.MOST_PIXELS:,}; scale it down") from error
+    if picture.format == "TGA" and not _is_tga(file, path):
+        raise pil.UnidentifiedImageError("cannot identify a file by chance alone")
     arrays.refuse_size(*picture.size)
     return picture
+
+
+def _is_tga(file: BinaryIO, path: str) -> bool:
+    """Whether a file says that it is a TGA, at its end or in its name: its start is that of many other files."""
+    if path.lower().endswith(".tga"):
+        return True
+    file.seek(max(0, file.seek(0, 2) - LAST))
+    return b"TRUEVISION-XFILE" in file.read()
 
 
 @functools.cache
