@@ -179,7 +179,7 @@ def test_only_decoders_of_the_list_see_a_cell(tmp_path, monkeypatch):
         with pytest.raises(DataError, match="these bytes are no known image format"):
             decode.image(cell)
         assert decode.check("video", cell) is not None
-    with pytest.raises(DataError, match="an open EPS, whose decoder may start other programs"):
+    with pytest.raises(DataError, match="an open EPS, which other programs draw"):
         decode.image(Image.open(io.BytesIO(eps)))
     assert not started.exists()
     assert not {"EPS", "WMF", "FPX", "MIC", "PDF", "PSD", "HDF5", "GRIB", "BUFR"} & set(module.FORMATS)

@@ -25,6 +25,8 @@ FORMATS = (
 """What Pillow may open, by content: decoders that run in this process, open no other file and start no program. EPS
 starts Ghostscript, WMF draws by the operating system, FPX and MIC open files inside files. The last two have the
 weakest marks and are tried last."""
+DRAWN_BY_OTHERS = ("EPS", "WMF", "FPX", "MIC", "BUFR", "GRIB", "HDF5")
+"""Formats of PIL images that are not taken before their pixels are loaded; whoever opened others meant to."""
 SCALED_TO_16_BITS = ("PNG", "PPM")
 """Formats of which Pillow gives 16 bits of grey as 32-bit numbers up to 65,535 (PNG: before Pillow 11)."""
 LARGEST_FILE = 1 << 29
@@ -137,11 +139,9 @@ def _formats() -> tuple[str, ...]:
 
 
 def refuse_image(picture: Image) -> None:
-    """DataError for a PIL image that is too large, or whose pixels are still to be read from a file of another kind."""
-    from PIL.ImageFile import ImageFile
-
-    if isinstance(picture, ImageFile) and picture.format not in (*FORMATS, None):
-        raise DataError(f"an open {picture.format}, whose decoder may start other programs; give it as PNG")
+    """DataError for a PIL image that is too large, or whose pixels another program would still have to draw."""
+    if picture.format in DRAWN_BY_OTHERS and getattr(picture, "tile", None):
+        raise DataError(f"an open {picture.format}, which other programs draw; load it yourself, or give it as PNG")
     arrays.refuse_size(*picture.size)
 
 
