@@ -117,6 +117,7 @@ def test_floats_of_a_file_that_are_no_picture_are_refused():
     heights = encoded(Image.fromarray(np.float32([[200, 3000]])), "TIFF")
     with pytest.raises(DataError, match="floats from 200 to 3000"):
         decode.image(heights)
+    assert KINDS["image"].header_fault(heights) == decode.check("image", heights)  # no header says their range
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

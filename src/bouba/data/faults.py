@@ -76,9 +76,7 @@ def decoded(
             raise
     if len(faults) == len(set(present)) >= FEW:
         first = next(iter(faults.values()))
-        raise DataError(
-            f"{name}: none of {len(faults)} cells can be read any more, the first: {first}; is the disk there?"
-        )
+        raise DataError(f"{name}: none of {len(faults)} cells can be read, the first: {first}")
     _lose(name, column, faults)
     return decoded(name, column, present, read, singly=singly)
 

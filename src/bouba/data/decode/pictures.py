@@ -68,7 +68,8 @@ def image(value) -> Image:
 
 
 def picture_header(value) -> None:
-    """Refuse a cell that shows at a glance that it is no picture: its header, size and end are read, not its pixels.
+    """Refuse a cell that shows at a glance that it is no picture: its header, size and end are read. Its pixels are only
+    where no header says their range.
 
     Raises:
         DataError: as `image`. What breaks in the middle is found by `image` alone.
@@ -80,7 +81,7 @@ def picture_header(value) -> None:
             arrays.refuse_range(arrays.channels_last(array, first=arrays.is_tensor(value)))
         else:
             with picture_of(value) as picture:
-                whole = picture is value or has_its_end(picture)
+                whole = picture.mode not in ("I", "F") and (picture is value or has_its_end(picture))
     except Exception as error:  # decoders raise anything on broken bytes
         raise DataError(f"not a picture: {name_of(value)} ({reason(error)})") from error
     if not whole:
