@@ -68,7 +68,7 @@ def image(value) -> Image:
 
 
 def picture_header(value) -> None:
-    """Refuse a cell that shows at a glance that it is no picture: its header, size and end are read. Its pixels are only
+    """Refuse a cell that shows at a glance that it is no picture: its header, size and end are read. So are its pixels
     where no header says their range.
 
     Raises:
