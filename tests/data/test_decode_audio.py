@@ -202,3 +202,13 @@ def test_what_breaks_in_the_middle_is_found_by_decoding_alone():
     assert KINDS["audio"].header_fault(cell) is None
     assert "it holds NaN or infinity" in decode.check("audio", cell)
     assert len(decode.audio(cell, 8000, seconds=0.25)) == 2000  # it begins well
+
+
+def test_a_damaged_header_prints_nothing(capfd):
+    """Places before the start of the bytes are asked for in the decoder's callbacks, whose errors are printed."""
+    whole = encoded(tone(8000), 8000, "AIFF")
+    for place in range(4, 64):
+        for number in (b"\xff\xff\xff\xf0", b"\x80\0\0\0", b"\0\0\0\x80"):
+            decode.check("audio", whole[:place] + number + whole[place + 4 :])
+    assert "SDS is not read" in decode.check("audio", encoded(tone(8000), 8000, "SDS")[:2000])
+    assert capfd.readouterr() == ("", "")

@@ -131,3 +131,12 @@ def test_kinds_that_do_not_exist():
     with pytest.raises(DataError, match="no kind 'images'; did you mean 'image'"):
         decode.check("images", b"")
     assert decode.check("text", 3.5) is None
+
+
+def test_a_caption_that_is_a_pipe_is_not_waited_for(tmp_path, png):
+    for name in ("cat", "dog"):
+        (tmp_path / f"{name}.png").write_bytes(png())
+    (tmp_path / "cat.txt").write_text("a cat")
+    os.mkfifo(tmp_path / "dog.txt")
+    views = read(tmp_path)
+    assert views.present["text"].tolist() == [True, False]

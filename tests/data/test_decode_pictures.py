@@ -91,6 +91,16 @@ def test_every_mode_gives_the_ramp_back(name):
     assert KINDS["image"].header_fault(cell) is None
 
 
+def test_what_has_no_mark_is_a_tga_by_its_name_alone(tmp_path):
+    """The start of an old TGA is that of films, among others."""
+    old = encoded(GREY, "TGA")[:-26]
+    assert old.find(b"TRUEVISION") < 0
+    (tmp_path / "a.TGA").write_bytes(old)
+    assert np.asarray(decode.image(tmp_path / "a.TGA"))[:, :, 0].tolist() == RAMP.tolist()
+    with pytest.raises(DataError, match="these bytes are no known image format"):
+        decode.image(old)
+
+
 def test_a_dark_file_of_16_bits_is_dark():
     dark = encoded(Image.fromarray(RAMP.astype(np.uint16)), "PNG")  # 255 of 65,535
     assert np.asarray(decode.image(dark)).max() == 0
@@ -107,6 +117,7 @@ def test_floats_of_a_file_that_are_no_picture_are_refused():
     heights = encoded(Image.fromarray(np.float32([[200, 3000]])), "TIFF")
     with pytest.raises(DataError, match="floats from 200 to 3000"):
         decode.image(heights)
+    assert KINDS["image"].header_fault(heights) == decode.check("image", heights)  # no header says their range
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -169,7 +180,7 @@ def test_only_decoders_of_the_list_see_a_cell(tmp_path, monkeypatch):
         with pytest.raises(DataError, match="these bytes are no known image format"):
             decode.image(cell)
         assert decode.check("video", cell) is not None
-    with pytest.raises(DataError, match="an open EPS, whose decoder may start other programs"):
+    with pytest.raises(DataError, match="an open EPS, which other programs draw"):
         decode.image(Image.open(io.BytesIO(eps)))
     assert not started.exists()
     assert not {"EPS", "WMF", "FPX", "MIC", "PDF", "PSD", "HDF5", "GRIB", "BUFR"} & set(module.FORMATS)

@@ -47,7 +47,9 @@ def test_reading_looks_at_headers_and_strict_reading_at_pixels(table):
     views = read(table)
     assert views.present["photo"].all()
     assert not views.bad_rows
-    with pytest.raises(DataError, match=r"2 cells cannot be read, the first is row 3, column 'photo': not a picture"):
+    with pytest.raises(
+        DataError, match=r"2 of 30 cells cannot be read, the first is row 3, column 'photo': not a picture"
+    ):
         read(table, strict=True)
 
 
@@ -143,3 +145,57 @@ def test_headers_of_many_pictures_cost_little(tmp_path):
     start = time.process_time()
     assert len(read(tmp_path)) == 400
     assert time.process_time() - start < 0.3
+
+
+def test_pictures_that_all_went_away_stop_the_run(table):
+    """A disk that is gone is no thirty broken pictures: going on would train on nothing."""
+    views = read(table)
+    for file in table.parent.glob("*.png"):
+        file.unlink()
+    with pytest.raises(DataError, match=r"photo: none of 30 cells can be read, the first: .*no such file"):
+        CLIP(epochs=1, dim=8, verbose=False).fit(views)
+    assert views.present["photo"].all()
+
+
+def test_many_broken_cells_are_counted_not_listed_in_the_log(table, caplog):
+    for i in range(4, 20):
+        (table.parent / f"{i}.png").write_bytes((table.parent / "3.png").read_bytes())
+    views = read(table)
+    decoded("photo", views["photo"], range(30), lambda cells: ConvNet(size=8).build({}).prepare(cells))
+    assert len(caplog.records) == 11
+    assert caplog.records[-1].message == "photo: 7 cells more cannot be read and count as missing"
+    assert len(views.bad_rows) == 17
+
+
+def test_features_of_a_frozen_network_are_kept_of_whole_cells(table, tmp_path, monkeypatch):
+    """The second run reads features from disk, and finds the same cells broken."""
+    from bouba.towers.frozen import Frozen
+
+    monkeypatch.setenv("BOUBA_CACHE", str(tmp_path / "cache"))
+    inputs = []
+    for _ in range(2):
+        encoder = ConvNet(size=8, channels=2, augment=None).build({}).eval()
+        encoder.load_state_dict({name: tensor * 0 + 0.01 for name, tensor in encoder.state_dict().items()})
+        rows = Rows(read(table), {"photo": Frozen(encoder, "image", {})}, Codes())
+        assert np.flatnonzero(~rows.present["photo"].numpy()).tolist() == list(BROKEN)
+        inputs.append(rows.batch(rows.rows).inputs["photo"]["features"])
+    assert inputs[0].equal(inputs[1])
+
+
+def test_a_sound_that_breaks_behind_what_is_read_of_it_is_whole(tmp_path):
+    """One is NaN within the second that the tower reads, one behind it: beside a broken one as without."""
+    import soundfile
+
+    from bouba.towers import CRNN
+
+    for number, place in enumerate((None, 100, 12_000)):
+        samples = np.full(16_000, 0.1, np.float32)
+        if place is not None:
+            samples[place] = np.nan
+        soundfile.write(tmp_path / f"{number}.wav", samples, 8000, subtype="FLOAT")
+    views = read(tmp_path)
+    encoder = CRNN(rate=8000, seconds=1.0, mels=8).build({"mean": [0.0] * 8, "scale": [1.0] * 8})
+    rows = Rows(views, {"audio": encoder}, Codes())
+    assert rows.present["audio"].tolist() == [True, False, True]
+    with pytest.raises(DataError, match="2 of 3 cells cannot be read"):
+        read(tmp_path, strict=True)

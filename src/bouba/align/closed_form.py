@@ -275,7 +275,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if column.kind == "vector":
             return self._vectors(name, checked(name, vectors(column), False), present, fit)
         read = partial(self._learn, name, column.kind) if fit else self.reducers_[name]
-        _, values = decoded(name, column, range(len(column)), read)
+        _, values = decoded(name, column, range(len(column)), read, singly=not fit)
         return spread(values, column.present)
 
     def _vectors(self, name: str, numbers, present: np.ndarray, fit: bool) -> Any:

@@ -28,7 +28,7 @@ Key = Annotated[
     str | None, typer.Option("--key", help="Column that says what a row shows; equal keys are the same thing.")
 ]
 Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column to leave out.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first cell that cannot be read.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Decode every cell; stop at the first that cannot be read.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 Command = Callable[..., None]

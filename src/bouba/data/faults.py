@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bouba.data.kinds import KINDS
 from bouba.data.views import Column, Views
@@ -17,6 +18,8 @@ from bouba.errors import DataError
 log = logging.getLogger("bouba")
 T = TypeVar("T")
 AT_ONCE = 64  # headers a thread reads before it hands back
+FEW = 8  # cells that may all be broken by themselves
+MOST_NAMED = 10  # cells in the log at a time
 
 
 def header_faults(column: Column) -> dict[int, str]:
@@ -27,10 +30,11 @@ def header_faults(column: Column) -> dict[int, str]:
 def refuse_faults(views: Views) -> None:
     """Decode every picture, sound and clip. DataError naming the first that cannot be."""
     for name, column in views.columns.items():
-        faults = _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault)
+        present = np.flatnonzero(column.present)
+        faults = _faults(column, present, KINDS[column.kind].fault)
         for row, reason in faults.items():
             place = f"row {views.rows[row]}, column {name!r}"
-            raise DataError(f"{len(faults)} cells cannot be read, the first is {place}: {reason}")
+            raise DataError(f"{len(faults)} of {len(present)} cells cannot be read, the first is {place}: {reason}")
 
 
 def lose_faults(views: Views) -> None:
@@ -39,7 +43,9 @@ def lose_faults(views: Views) -> None:
         _lose(name, column, _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault))
 
 
-def decoded(name: str, column: Column, rows: Iterable[int], read: Callable[[list], T]) -> tuple[list[int], T | None]:
+def decoded(
+    name: str, column: Column, rows: ArrayLike, read: Callable[[list], T], *, singly: bool = True
+) -> tuple[list[int], T | None]:
     """What `read` makes of the cells of some rows, without those that break while it does.
 
     A cell whose header is in order and whose data are not counts as missing from then on, see `Column.lose`; the log
@@ -47,30 +53,49 @@ def decoded(name: str, column: Column, rows: Iterable[int], read: Callable[[list
 
     Args:
         name: of the view. rows: of `column`; those without a cell are left out. read: cells -> anything.
+        singly: whether `read` takes one cell as well, to find which broke: a sound that breaks off behind what is read
+            of it is not broken. Else each cell is decoded to its end.
 
     Returns:
         The rows that were read, and what came of them; None where none is left.
 
     Raises:
-        Whatever `read` raises while each of the cells can be decoded.
+        DataError: none of FEW cells or more can be decoded: files went away, and going on would teach nothing. Whatever
+            `read` raises while each of the cells can be decoded.
     """
-    rows = [int(row) for row in rows if column.has[column.index[row]]]
-    if not rows:
+    places = np.asarray(rows, np.int64)
+    present: list[int] = places[column.has[column.index[places]]].tolist()
+    if not present:
         return [], None
     try:
-        return rows, read([column[row] for row in rows])
+        return present, read([column[row] for row in present])
     except DataError:
-        faults = _faults(column, rows, KINDS[column.kind].fault)
+        suspects = [row for row in present if not singly or _fails(read, column[row])]
+        faults = _faults(column, suspects, KINDS[column.kind].fault)
         if not faults:
             raise
+    if len(faults) == len(set(present)) >= FEW:
+        first = next(iter(faults.values()))
+        raise DataError(f"{name}: none of {len(faults)} cells can be read, the first: {first}")
     _lose(name, column, faults)
-    return decoded(name, column, rows, read)
+    return decoded(name, column, present, read, singly=singly)
+
+
+def _fails(read: Callable[[list], object], cell: object) -> bool:
+    try:
+        read([cell])
+    except DataError:
+        return True
+    return False
 
 
 def _lose(name: str, column: Column, faults: dict[int, str]) -> None:
     for row, reason in faults.items():
         column.lose(row, reason)
+    for reason in list(faults.values())[:MOST_NAMED]:
         log.warning("%s: %s; it counts as missing", name, reason)
+    if len(faults) > MOST_NAMED:
+        log.warning("%s: %d cells more cannot be read and count as missing", name, len(faults) - MOST_NAMED)
 
 
 def _faults(column: Column, rows: Iterable[int], fault: Callable[[object], str | None]) -> dict[int, str]:

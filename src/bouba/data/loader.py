@@ -162,22 +162,21 @@ class Rows(Dataset[Batch]):
     def _prepare(self, name: str, rows: Tensor) -> Inputs:
         """Prepared cells of some rows; rows without the cell hold zeros. Cells that break are missing from now on."""
         encoder, column = self.encoders[name], self.views[name]
-        read, prepared = decoded(name, column, rows.tolist(), encoder.prepare)
+        read, prepared = decoded(name, column, rows.numpy(), encoder.prepare)
+        if len(read) < int(self.present[name][rows].sum()):
+            self.present[name] = torch.from_numpy(column.present)
         if prepared is None:  # shapes come from any cell that is present
             for first in np.flatnonzero(column.present).tolist():
                 _, prepared = decoded(name, column, [first], encoder.prepare)
                 if prepared is not None:
                     break
-        self.present[name] = torch.from_numpy(column.present)
+            self.present[name] = torch.from_numpy(column.present)
         if prepared is None:
             return {}  # the inputs of a view that no row has are never read
         if len(read) == len(rows):
             return prepared
-        present = self.present[name][rows]
-        places, shape = present.nonzero(as_tuple=True)[0], (len(rows),)
-        if not len(places):
-            return {part: t.new_zeros((*shape, *t.shape[1:])) for part, t in prepared.items()}
-        return {p: t.new_zeros((*shape, *t.shape[1:])).index_put((places,), t) for p, t in prepared.items()}
+        places, m = self.present[name][rows].nonzero(as_tuple=True)[0], len(read)
+        return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t[:m]) for p, t in prepared.items()}
 
     def batch(self, rows: Tensor) -> Batch:
         """Some rows, in this order."""

@@ -105,7 +105,7 @@ def learn(name: str, spec: EncoderSpec | SameAs, column: Column, random_state: i
     def read(cells: list) -> Learned:
         return spec.learn(cells, random_state=random_state) if isinstance(spec, EncoderSpec) else {}
 
-    _, learned = decoded(name, column, range(len(column)), read)
+    _, learned = decoded(name, column, range(len(column)), read, singly=False)
     if learned is None:
         raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
     return learned

@@ -77,7 +77,8 @@ def _film(file: BinaryIO) -> Iterator[Any]:
             raise DataError("its pictures are coded in a way that FFmpeg does not know here")
         if stream.width and stream.height:
             arrays.refuse_size(stream.width, stream.height, MOST_PIXELS)
-        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # frames may be larger than the header says
+        # frames may be larger than the header says; FFmpeg counts them with a border
+        stream.codec_context.options = {"max_pixels": str(2 * MOST_PIXELS)}
         seconds = (film.duration or 0) / av.time_base
         if seconds > LONGEST:
             raise DataError(f"{seconds:,.0f} s long, at most {LONGEST:,.0f}; cut it into clips")

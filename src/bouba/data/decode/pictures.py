@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from bouba.data.decode import arrays
-from bouba.data.decode.cells import is_array, name_of, reason
+from bouba.data.decode.cells import is_array, name_of, path_of, reason
 from bouba.data.decode.files import opened
 from bouba.errors import DataError
 
@@ -25,6 +25,8 @@ FORMATS = (
 """What Pillow may open, by content: decoders that run in this process, open no other file and start no program. EPS
 starts Ghostscript, WMF draws by the operating system, FPX and MIC open files inside files. The last two have the
 weakest marks and are tried last."""
+DRAWN_BY_OTHERS = ("EPS", "WMF", "FPX", "MIC", "BUFR", "GRIB", "HDF5")
+"""Formats of PIL images that are not taken before their pixels are loaded; whoever opened others meant to."""
 SCALED_TO_16_BITS = ("PNG", "PPM")
 """Formats of which Pillow gives 16 bits of grey as 32-bit numbers up to 65,535 (PNG: before Pillow 11)."""
 LARGEST_FILE = 1 << 29
@@ -66,7 +68,8 @@ def image(value) -> Image:
 
 
 def picture_header(value) -> None:
-    """Refuse a cell that shows at a glance that it is no picture: its header, size and end are read, not its pixels.
+    """Refuse a cell that shows at a glance that it is no picture: its header, size and end are read. So are its pixels
+    where no header says their range.
 
     Raises:
         DataError: as `image`. What breaks in the middle is found by `image` alone.
@@ -78,7 +81,7 @@ def picture_header(value) -> None:
             arrays.refuse_range(arrays.channels_last(array, first=arrays.is_tensor(value)))
         else:
             with picture_of(value) as picture:
-                whole = picture is value or has_its_end(picture)
+                whole = picture.mode not in ("I", "F") and (picture is value or has_its_end(picture))
     except Exception as error:  # decoders raise anything on broken bytes
         raise DataError(f"not a picture: {name_of(value)} ({reason(error)})") from error
     if not whole:
@@ -99,10 +102,10 @@ def picture_of(value) -> Iterator[Image]:
         yield value
     else:
         with opened(value) as file:
-            yield identified(file)
+            yield _identified(file, path_of(value) or "")
 
 
-def identified(file: BinaryIO) -> Image:
+def _identified(file: BinaryIO, path: str) -> Image:
     """A picture by its header. DataError where it is too large, PIL.UnidentifiedImageError where it is none."""
     from PIL import Image as pil
 
@@ -113,8 +116,18 @@ def identified(file: BinaryIO) -> Image:
     except pil.DecompressionBombError as error:
         count = int((re.findall(r"\d+", str(error)) or [0])[0])
         raise DataError(f"{count:,} pixels, at most {arrays.MOST_PIXELS:,}; scale it down") from error
+    if picture.format == "TGA" and not _is_tga(file, path):
+        raise pil.UnidentifiedImageError("cannot identify a file by chance alone")
     arrays.refuse_size(*picture.size)
     return picture
+
+
+def _is_tga(file: BinaryIO, path: str) -> bool:
+    """Whether a file says that it is a TGA, at its end or in its name: its start is that of many other files."""
+    if path.lower().endswith(".tga"):
+        return True
+    file.seek(max(0, file.seek(0, 2) - LAST))
+    return b"TRUEVISION-XFILE" in file.read()
 
 
 @functools.cache
@@ -127,11 +140,9 @@ def _formats() -> tuple[str, ...]:
 
 
 def refuse_image(picture: Image) -> None:
-    """DataError for a PIL image that is too large, or whose pixels are still to be read from a file of another kind."""
-    from PIL.ImageFile import ImageFile
-
-    if isinstance(picture, ImageFile) and picture.format not in (*FORMATS, None):
-        raise DataError(f"an open {picture.format}, whose decoder may start other programs; give it as PNG")
+    """DataError for a PIL image that is too large, or whose pixels another program would still have to draw."""
+    if picture.format in DRAWN_BY_OTHERS and getattr(picture, "tile", None):
+        raise DataError(f"an open {picture.format}, which other programs draw; load it yourself, or give it as PNG")
     arrays.refuse_size(*picture.size)
 
 

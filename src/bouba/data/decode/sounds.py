@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 OTHER_FORMATS = ("RAW", "SD2")
 """Of libsndfile, not read: the first has no header, the second keeps it in a file of its own."""
+SDS_MARK = b"\xf0\x7e"
+"""The first bytes of a MIDI sample dump, of which libsndfile prints what is wrong; not read either."""
 HIGHEST_RATE = 1_000_000
 """Hz; recorders of bats take 500,000."""
 MOST_SAMPLES = 1 << 27
@@ -192,7 +196,7 @@ def _file_of(value) -> Iterator[SoundFile]:
     import soundfile
 
     try:
-        with opened(value) as stream, soundfile.SoundFile(stream) as file:
+        with opened(value) as stream, soundfile.SoundFile(_for_libsndfile(stream), closefd=False) as file:
             if file.format in OTHER_FORMATS:
                 raise DataError(f"{file.format} is not read; save it as FLAC")
             if not 1 <= file.samplerate <= HIGHEST_RATE:
@@ -202,6 +206,24 @@ def _file_of(value) -> Iterator[SoundFile]:
             yield file
     except soundfile.LibsndfileError as error:
         raise DataError(error.error_string.rstrip(".") or "its data break off") from error
+
+
+def _for_libsndfile(stream: BinaryIO) -> Any:
+    """A file as its descriptor, which libsndfile reads itself; bytes in memory as what it may seek in."""
+    if stream.read(len(SDS_MARK)) == SDS_MARK:
+        raise DataError("SDS is not read; save it as FLAC")
+    if isinstance(stream, io.BytesIO):
+        return _Bytes(stream.getvalue())
+    os.lseek(stream.fileno(), 0, os.SEEK_SET)  # it reads from where the descriptor stands
+    return stream.fileno()
+
+
+class _Bytes(io.BytesIO):
+    """Bytes in which a place before the first is the first: damaged headers point there."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        start = (0, self.tell(), len(self.getbuffer()))[whence]
+        return super().seek(max(0, start + offset))
 
 
 def _from_file(value, seconds: float | None) -> tuple[NDArray[np.float32], int]:

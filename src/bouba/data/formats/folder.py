@@ -44,9 +44,9 @@ def pair_files(folder: Path) -> Table:
             columns[kind] = [str(row[kind].relative_to(folder)) if kind in row else None for row in rows]
     kinds = {kind: kind for kind in columns}
     captions = [first.with_suffix(".txt") for first in (next(iter(row.values())) for row in rows)]
-    if any(file.exists() for file in captions):
+    if any(file.is_file() for file in captions):
         written = [
-            file.read_bytes().decode("utf-8-sig", "replace").strip() if file.exists() else None for file in captions
+            file.read_bytes().decode("utf-8-sig", "replace").strip() if file.is_file() else None for file in captions
         ]
         columns["text"] = written
         kinds |= {"text": "text", "name": "meta"}
