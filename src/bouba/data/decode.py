@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bouba.data.characters import file_text, on_disk, written
 from bouba.data.missing import is_missing
 from bouba.errors import DataError
 
@@ -33,11 +34,11 @@ def path_of(value) -> str | None:
 
 
 def resolved(value, base: Path | None):
-    """A cell whose relative path, if it holds one, is made to start at `base`."""
-    if base is not None and isinstance(value, str) and value.strip():
-        return str(base / value)
-    if base is not None and isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
-        return {**value, "path": str(base / value["path"])}
+    """A cell whose relative path, if it holds one, is made to start at `base`, as it is spelt on the disk."""
+    if isinstance(value, str) and value.strip():
+        return on_disk(value if base is None else str(base / value))
+    if isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
+        return {**value, "path": resolved(os.fspath(value["path"]), base)}
     return value
 
 
@@ -103,8 +104,8 @@ def _open(pil, value) -> Image:
 
 
 def text(value) -> str:
-    """A cell -> text that can be encoded; halves of surrogate pairs become "?"."""
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    """A cell -> text that can be encoded; halves of surrogate pairs become U+FFFD."""
+    return written(str(value))
 
 
 def audio(value, rate: int, *, seconds: float | None = None) -> NDArray[np.float32]:
@@ -196,7 +197,9 @@ def record(value: Mapping) -> dict[str, float | str]:
 def name_of(value) -> str:
     """What a message calls a cell."""
     path = path_of(value)
-    return repr(path) if path else f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
+    return (
+        repr(file_text(path)) if path else f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
+    )
 
 
 def reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.characters import file_text
 from bouba.data.video import video
 from bouba.errors import DataError
 
@@ -51,7 +52,7 @@ class Kind:
 def file_name(cell: Any) -> str:
     """The file that a cell points to, without its folder; else what a message calls the cell."""
     path = decode.path_of(cell)
-    return os.path.basename(path) if path else decode.name_of(cell)
+    return file_text(os.path.basename(path)) if path else decode.name_of(cell)
 
 
 def numbers(cell: Any) -> str:

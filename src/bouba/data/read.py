@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data import decode
+from bouba.data import characters, decode
 from bouba.data.guess import guess
 from bouba.data.kinds import BLOCKS, KINDS
 from bouba.data.missing import is_missing
@@ -105,7 +105,7 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
     for use in named:
         if use not in USES:
             raise DataError(f"no kind or role {use!r}{nearest(use, USES)}")
-    uses = Uses(open_table(source))
+    uses = Uses(open_table(source).named_as(schema.names))
     overruled = {use: listed(names) for use, names in named.items() if names not in (None, [])}
     uses.name({use: names for use, names in overruled.items() if use in KINDS})
     for view, kind in schema.kinds.items():
@@ -278,9 +278,8 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
         return values if getattr(values, "ndim", 0) == 2 else [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
-    base = table.base
-    if base is not None:
-        values = [decode.resolved(values[i], base) for i in range(len(values))]
+    if table.base is not None or _holds_text(values):
+        values = [decode.resolved(values[i], table.base) for i in range(len(values))]
     column = Column.of(values, kind)
     present = np.flatnonzero(column.present)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -290,8 +289,14 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
         if reason is not None:
             broken[i] = True
             path = decode.path_of(values[i])
-            bad.append({"row": int(rows[i]), "column": name, "value": path, "reason": reason})
+            value = None if path is None else characters.file_text(path)
+            bad.append({"row": int(rows[i]), "column": name, "value": value, "reason": characters.written(reason)})
     return column.without(broken) if broken.any() else column
+
+
+def _holds_text(values) -> bool:
+    """Whether a column in memory holds texts."""
+    return isinstance(values, list | np.ndarray) and any(isinstance(cell, str) for cell in values)
 
 
 def _holds_mappings(values) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.characters import file_text
 from bouba.data.formats import csv, jsonl, npy, parquet
 from bouba.data.guess import first_moves
 from bouba.data.kinds import FILES
@@ -156,10 +157,10 @@ def _from_folder(folder: Path) -> Table:
         ]
         columns["text"] = written
         kinds |= {"text": "text", "name": "meta"}
-    columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in captions]
+    columns["name"] = [file_text(file.stem).replace("_", " ").replace("-", " ") for file in captions]
     if len({re.sub(r"\d+", "", name) for name in columns["name"]}) <= max(1, len(captions) // 20):
         kinds["name"] = "meta"  # img001, img002, ...: numbered, not named
-    labels = [str(file.parent.relative_to(folder)) for file in captions]
+    labels = [file_text(str(file.parent.relative_to(folder))) for file in captions]
     if len(set(labels)) > 1:
         columns["label"] = labels
     return Table(columns, folder, kinds)

@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bouba.data.characters import same_name
 from bouba.data.guess import guess
 from bouba.data.kinds import BLOCKS, KINDS
 from bouba.data.table import Table
@@ -61,9 +62,10 @@ class Uses:
         """Columns that make one view, in their order."""
         for name in columns:
             self._name(kind, name)
-            self.blocks[name] = block
+            self.blocks[same_name(name, self.table.columns)] = block
 
     def _name(self, use: str, name: str) -> None:
+        name = same_name(name, self.table.columns)
         if name not in self.table.columns:
             raise DataError(f"no column {name!r}{nearest(name, self.table.columns)}")
         before = self.of.get(name)

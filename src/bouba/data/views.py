@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data import characters
 from bouba.data.kinds import KINDS
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
@@ -59,7 +60,8 @@ class Column:
         return len(self.index)
 
     def __getitem__(self, row: int):
-        return self.values[int(self.index[row])]
+        cell = self.values[int(self.index[row])]
+        return characters.written(cell) if self.kind == "text" and isinstance(cell, str) else cell
 
     def __iter__(self) -> Iterator:
         return (self[row] for row in range(len(self)))
@@ -127,17 +129,24 @@ class Views:
     ):
         if not columns:
             raise DataError("Views need one column of a modality or more, got none; name one, for example image=...")
-        self.columns = {name: _column(name, c, (kinds or {}).get(name)) for name, c in columns.items()}
+        kinds = characters.names(kinds or {})
+        self.columns = {name: _column(name, c, kinds.get(name)) for name, c in characters.names(columns).items()}
         n = len(next(iter(self.columns.values())))
         self.rows = np.arange(n) if rows is None else np.asarray(rows)
-        self.y = {name: as_array(values) for name, values in (y or {}).items()}
-        self.meta = {name: as_array(values) for name, values in (meta or {}).items()}
-        self.domain = None if domain is None else as_array(domain)
-        self.key = None if key is None else as_array(key)
-        self.group = None if group is None else as_array(group)
+        self.y = {name: _names(values) for name, values in characters.names(y or {}).items()}
+        self.meta = {
+            name: characters.each(as_array(values), characters.written)
+            for name, values in characters.names(meta or {}).items()
+        }
+        self.domain = None if domain is None else _names(domain)
+        self.key = None if key is None else _names(key)
+        self.group = None if group is None else _names(group)
         self.bad_rows = list(bad_rows)
-        self._imputed = {name: np.asarray(mask, bool) for name, mask in (imputed or {}).items() if name in self.columns}
-        self.sources = {name: tuple(origin) for name, origin in (sources or {}).items()}
+        masks = characters.names(imputed or {})
+        self._imputed = {name: np.asarray(mask, bool) for name, mask in masks.items() if name in self.columns}
+        self.sources = {
+            name: tuple(map(characters.written, origin)) for name, origin in characters.names(sources or {}).items()
+        }
         for name, length in self._lengths():
             if length != n:
                 raise DataError(f"column {name!r} has {length} rows, the others have {n}; give every column all rows")
@@ -263,6 +272,11 @@ def as_array(values) -> np.ndarray:
         return array
     array = np.asarray(values)
     return array.astype(object) if array.dtype.kind in "US" else array
+
+
+def _names(values) -> np.ndarray:
+    """Classes, domains, keys or groups (n,), each text in the form in which it is compared."""
+    return characters.each(as_array(values))
 
 
 def _column(name: str, values, kind: str | None) -> Column:

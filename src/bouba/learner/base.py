@@ -20,7 +20,7 @@ from bouba.data.target import Target
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
 from bouba.hooks import hook
-from bouba.learner.building import build_network, specs_of
+from bouba.learner.building import build_network, specs_of, with_forms
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData
@@ -380,8 +380,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
         self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
-        self.kinds_, self.learned_, self.history_ = facts["kinds"], facts["learned"], facts["history"]
-        self.alphabets_ = facts["alphabets"]
+        self.kinds_, self.history_, self.alphabets_ = facts["kinds"], facts["history"], facts["alphabets"]
+        self.learned_ = with_forms(facts["learned"], self.specs_)
         self.codes_ = persist.rebuild(facts["codes"])
         for name, value in facts.get("more", {}).items():
             setattr(self, name, persist.rebuild(value, custom))

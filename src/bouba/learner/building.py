@@ -10,6 +10,7 @@ from bouba.errors import ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
+from bouba.towers.text import SubwordSpec
 from bouba.train import Network
 
 DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
@@ -55,6 +56,12 @@ def spec_for(
     except UsageError as error:
         raise UsageError(f"view {name!r} is {kinds[name]}, {error}") from None
     return spec if isinstance(spec, SameAs) else made
+
+
+def with_forms(learned: Mapping[str, dict], specs: Specs) -> dict[str, dict]:
+    """What the encoders of a saved model learnt, by view: where it does not tell how its texts are read, as before."""
+    readers = {view for view, spec in specs.items() if isinstance(spec, NGrams | SubwordSpec)}
+    return {view: ({"form": "composed"} if view in readers else {}) | facts for view, facts in learned.items()}
 
 
 def build_network(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.characters import visible
 from bouba.errors import DataError
 
 DIGEST = 16  # bytes; two of a billion cells collide with a probability of 1e-21
@@ -43,7 +44,7 @@ def digest(parts: Iterable[bytes]) -> bytes:
 
 def _parts(kind: str, cell) -> list[bytes]:
     if kind == "text":
-        return [b"text", decode.text(cell).encode()]
+        return [b"text", visible(str(cell)).encode()]
     if isinstance(cell, dict) and "array" in cell:
         cell = (cell["array"], cell["sampling_rate"])
     if isinstance(cell, dict):
