@@ -35,7 +35,9 @@ class IndexRows:
     def cells(self, columns: Sequence[IndexColumn], *, unit: bool) -> pa.Table:
         """One table row a present cell; `unit` scales each vector to length one (zeros stay zeros)."""
         n = len(self.rows)
-        metadata = {c.stored: c.encode(self.columns.get(c.name, [None] * n)) for c in columns}
+        metadata: dict[str, pa.Array] = {}
+        for column in columns:
+            metadata |= column.stored_columns(self.columns.get(column.name, [None] * n))
         parts = []
         for view, array in self.embeddings.items():
             keep = np.flatnonzero(self.present[view])
