@@ -11,11 +11,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from bouba.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 JOINERS = "\u200c\u200d"
 UNSEEN = "\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
@@ -30,7 +31,8 @@ _STRAY_JOINER = re.compile(f"(?<![{_JOINED}])[{JOINERS}]")
 _SPACE = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _LINE_END = re.compile("\r\n|[\u0085\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_BREAK = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _WIDTH = {
     code: chr(int(parts[1], 16))
     for code in (0x3000, *range(0xFF01, 0xFFEF))
@@ -124,8 +126,13 @@ def same_names(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
 
 def printable(text: str) -> str:
     """A text for a terminal or a page: characters that steer it, and those that turn the direction of what follows,
-    are written as \\x1b."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    are written as \\u001b."""
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub(lambda c: f"\\u{ord(c[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """A text in one line, for a table."""
+    return _LINE_BREAK.sub(" ", text)
 
 
 def file_text(path: str) -> str:

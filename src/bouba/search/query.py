@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from bouba.data.characters import same_name
 from bouba.errors import DataError, ModalityError, UsageError, nearest
-from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored
+from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored, true_path
 from bouba.search.columns import quoted
 from bouba.search.store import State
 from bouba.search.where import condition
@@ -148,7 +148,7 @@ def _similarity(state: State, distance: np.ndarray, scale: float) -> np.ndarray:
 
 def _hits(state: State, cells: pa.Table, scores: np.ndarray) -> list[Hit]:
     return [
-        Hit(float(score), cell[ROW], cell[VIEW], cell[PATH], {c.name: cell[c.stored] for c in state.columns})
+        Hit(float(score), cell[ROW], cell[VIEW], true_path(cell[PATH]), {c.name: cell[c.stored] for c in state.columns})
         for score, cell in zip(scores, cells.to_pylist(), strict=True)
     ]
 
