@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
@@ -26,6 +27,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
 
 def main() -> None:
     """Run a command. A user's mistake is one line and exit code 2."""
+    from bouba.cli.printing import Terminal, to_stderr
     from bouba.errors import BoubaError
 
     app = typer.Typer(
@@ -44,15 +46,15 @@ def main() -> None:
             app.command(name, help=summary)(importlib.import_module(f"bouba.cli.{name}").command)
         else:
             app.command(name, help=summary)(_not_imported)
-    with _warnings_on_stderr():
+    with _warnings_on_stderr(), contextlib.redirect_stdout(Terminal(sys.stdout)):  # type: ignore[type-var]
         try:
             app()
         except BoubaError as error:
-            sys.stderr.write(f"bouba: {error}\n")
+            to_stderr(f"bouba: {error}")
             sys.last_value = error  # for what runs at exit: this process died of an error
             sys.exit(2)
         except OSError as error:
-            sys.stderr.write(f"bouba: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
+            to_stderr(f"bouba: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
             sys.last_value = error
             sys.exit(1)
 
@@ -60,8 +62,11 @@ def main() -> None:
 @contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
     """What the library warns of, as plain lines."""
+    from bouba.cli.printing import Lines
+
     log, handler = logging.getLogger("bouba"), logging.StreamHandler()
     handler.setLevel(logging.WARNING)
+    handler.setFormatter(Lines())
     log.addHandler(handler)
     try:
         yield

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.characters import file_text, written
 from bouba.data.decode.cells import name_of, path_of, record
 from bouba.data.decode.endings import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS
 from bouba.data.decode.pictures import image, picture_header
@@ -64,13 +65,15 @@ def _refusal(read: Callable[[Any], Any] | None, cell: Any) -> str | None:
 
 def listing(row: int, column: str, cell: Any, reason: str) -> dict:
     """A cell that cannot be read, as `bad_rows` lists it."""
-    return {"row": row, "column": column, "value": path_of(cell), "reason": reason}
+    path = path_of(cell)
+    value = None if path is None else file_text(path)
+    return {"row": row, "column": column, "value": value, "reason": written(reason)}
 
 
 def file_name(cell: Any) -> str:
     """The file that a cell points to, without its folder; else what a message calls the cell."""
     path = path_of(cell)
-    return os.path.basename(path) if path else name_of(cell)
+    return file_text(os.path.basename(path)) if path else name_of(cell)
 
 
 def numbers(cell: Any) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bouba.batch import Batch, Inputs
+from bouba.data.characters import one_form
 from bouba.data.faults import decoded
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
@@ -43,6 +44,13 @@ class Codes:
     classes: Mapping[str, tuple[Any, ...]] | None = None
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     numbers: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Names of a model saved before there was one form are compared in it too."""
+        object.__setattr__(self, "domains", _in_one_form(self.domains))
+        if self.classes is not None:
+            classes = {label: _in_one_form(names) for label, names in self.classes.items()}
+            object.__setattr__(self, "classes", classes)
 
     @classmethod
     def of(cls, views: Views, numbers: Iterable[str] = ()) -> Codes:
@@ -90,9 +98,15 @@ def _present(values: np.ndarray) -> list:
     return [v for v in values if not is_missing(v)]
 
 
+def _in_one_form(names: tuple) -> tuple:
+    """The same names, texts in the form in which cells are; as they are where two would become one."""
+    forms = tuple(one_form(name) if isinstance(name, str) else name for name in names)
+    return forms if len(set(forms)) == len(names) else names
+
+
 def class_name(value) -> str:
-    """A class as text; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
-    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
+    """A class as text, in one form; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
+    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else one_form(str(value))
 
 
 def _in_order(classes: Mapping[str, Any]) -> dict[str, Any]:

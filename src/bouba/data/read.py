@@ -114,7 +114,7 @@ def read_like(source, schema: Schema, *, strict: bool = False, every_row: bool =
     for use in named:
         if use not in USES:
             raise DataError(f"no kind or role {use!r}{nearest(use, USES)}")
-    uses = Uses(open_table(source))
+    uses = Uses(open_table(source).named_as(schema.names))
     overruled = {use: listed(names) for use, names in named.items() if names not in (None, [])}
     uses.name({use: names for use, names in overruled.items() if use in KINDS})
     for view, kind in schema.kinds.items():
@@ -280,12 +280,16 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
         return [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
-    base = table.base
-    if base is not None:
-        values = [decode.resolved(values[i], base) for i in range(len(values))]
+    if table.base is not None or _holds_text(values):
+        values = [decode.resolved(values[i], table.base) for i in range(len(values))]
     column = Column.of(values, kind)
     faults = header_faults(column)
     broken = np.zeros(len(column), bool)
     broken[list(faults)] = True
     bad += [listing(int(rows[i]), name, values[i], reason) for i, reason in faults.items()]
     return column.without(broken) if faults else column
+
+
+def _holds_text(values) -> bool:
+    """Whether a column in memory holds texts."""
+    return isinstance(values, list | np.ndarray) and any(isinstance(cell, str) for cell in values)

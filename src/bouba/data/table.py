@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bouba.data.characters import names, same_names
 
 
 @dataclass
@@ -30,3 +34,15 @@ class Table:
     bad_rows: list[dict] = field(default_factory=list)
     numbers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     row_names: Any = None
+
+    def __post_init__(self) -> None:
+        self.columns, self.kinds = names(self.columns), names(self.kinds)
+
+    def named_as(self, known: Iterable[str]) -> Table:
+        """The same table, its columns under names that are known where theirs are these in another form."""
+        renamed = same_names(self.columns, (name for name in known if name not in self.columns))
+        taken = Counter(renamed.values())
+        renamed = {name: other if taken[other] == 1 else name for name, other in renamed.items()}
+        columns = {renamed[name]: values for name, values in self.columns.items()}
+        kinds = {renamed[name]: kind for name, kind in self.kinds.items()}
+        return replace(self, columns=columns, kinds=kinds, numbers={renamed[n]: c for n, c in self.numbers.items()})

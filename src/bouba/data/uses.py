@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bouba.data.characters import same_name
 from bouba.data.guess import guess, mixed
 from bouba.data.kinds import BLOCKS, KINDS
 from bouba.data.table import Table
@@ -63,9 +64,10 @@ class Uses:
         """Columns that make one view, in their order."""
         for name in columns:
             self._name(kind, name)
-            self.blocks[name] = block
+            self.blocks[same_name(name, self.table.columns)] = block
 
     def _name(self, use: str, name: str) -> None:
+        name = same_name(name, self.table.columns)
         if name not in self.table.columns:
             raise DataError(f"no column {name!r}{nearest(name, self.table.columns)}")
         before = self.of.get(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data import characters
 from bouba.data.arrays import ROUNDED, column_names, column_values, float_values, is_named
 from bouba.data.arrays import as_array as as_array
 from bouba.data.kinds import KINDS, listing
@@ -72,7 +73,8 @@ class Column:
         return len(self.index)
 
     def __getitem__(self, row: int):
-        return self.values[int(self.index[row])]
+        cell = self.values[int(self.index[row])]
+        return characters.written(cell) if self.kind == "text" and isinstance(cell, str) else cell
 
     def __iter__(self) -> Iterator:
         return (self[row] for row in range(len(self)))
@@ -144,23 +146,34 @@ class Views:
     ):
         if not columns:
             raise DataError("Views need one column of a modality or more, got none; name one, for example image=...")
+        columns, kinds = characters.names(columns), characters.names(kinds or {})
         pairing = pair({name: c for name, c in columns.items() if not isinstance(c, Column)})
-        self.columns = {name: _column(name, c, (kinds or {}).get(name), pairing) for name, c in columns.items()}
+        self.columns = {name: _column(name, c, kinds.get(name), pairing) for name, c in columns.items()}
         n = len(next(iter(self.columns.values())))
         self.row_names = pairing.names if row_names is None else row_names
         self.rows = np.arange(n) if rows is None else np.asarray(rows)
-        self.y = {name: row_values(name, values, self.row_names) for name, values in (y or {}).items()}
-        self.meta = {name: row_values(name, values, self.row_names) for name, values in (meta or {}).items()}
-        self.domain = None if domain is None else row_values("domain", domain, self.row_names)
-        self.key = None if key is None else row_values("key", key, self.row_names)
-        self.group = None if group is None else row_values("group", group, self.row_names)
+        self.y = {name: self._names(name, values) for name, values in characters.names(y or {}).items()}
+        self.meta = {
+            name: characters.each(row_values(name, values, self.row_names), characters.written)
+            for name, values in characters.names(meta or {}).items()
+        }
+        self.domain = None if domain is None else self._names("domain", domain)
+        self.key = None if key is None else self._names("key", key)
+        self.group = None if group is None else self._names("group", group)
         self._bad_rows = list(bad_rows)
-        self._imputed = {name: np.asarray(mask, bool) for name, mask in (imputed or {}).items() if name in self.columns}
+        masks = characters.names(imputed or {})
+        self._imputed = {name: np.asarray(mask, bool) for name, mask in masks.items() if name in self.columns}
         self.sources = {name: names for name, c in columns.items() if (names := column_names(name, c))}
-        self.sources |= {name: tuple(origin) for name, origin in (sources or {}).items()}
+        self.sources |= {
+            name: tuple(map(characters.written, origin)) for name, origin in characters.names(sources or {}).items()
+        }
         for name, length in self._lengths():
             if length != n:
                 raise DataError(f"column {name!r} has {length} rows, the others have {n}; give every column all rows")
+
+    def _names(self, role: str, values) -> np.ndarray:
+        """Classes, domains, keys or groups (n,), each text in the form in which it is compared."""
+        return characters.each(row_values(role, values, self.row_names))
 
     def _lengths(self) -> Iterator[tuple[str, int]]:
         """Every column and every array about rows: its name in messages and its length."""

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bouba.data import decode
 from bouba.data.faults import refuse_faults
 from bouba.data.loader import Codes, Rows
 from bouba.data.matching import views_for
@@ -204,7 +203,8 @@ def _embedded(encoder: Encoder, inputs: dict[str, Tensor]) -> Tensor:
 
 def _by_word(encoder: Encoder, cell: Any, word_numbers: Tensor, weights: NDArray) -> tuple[tuple[str, float], ...]:
     """Weights of parts (L,), added up over the word (L,) each belongs to."""
-    text, numbers = decode.text(cell), word_numbers.cpu().numpy()
+    text: str = encoder.form(str(cell))  # type: ignore[operator, assignment]
+    numbers = word_numbers.cpu().numpy()
     if isinstance(encoder, NGramsEncoder):
         grams, owners = n_grams(text[: encoder.spec.read], encoder.spec.longest)
         words = [gram[1:-1] for gram in grams[: max(owners)]]

@@ -21,7 +21,7 @@ from bouba.data.target import Target
 from bouba.data.views import Column, Views
 from bouba.errors import UsageError
 from bouba.hooks import hook
-from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of
+from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of, with_forms
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData, check_training
@@ -374,8 +374,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
         self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
-        self.kinds_, self.learned_, self.history_ = facts["kinds"], facts["learned"], facts["history"]
-        self.alphabets_ = facts["alphabets"]
+        self.kinds_, self.history_, self.alphabets_ = facts["kinds"], facts["history"], facts["alphabets"]
+        self.learned_ = with_forms(facts["learned"], self.specs_)
         self.schema_ = Schema.from_dict(facts["schema"]) if facts.get("schema") else None
         self.codes_ = persist.rebuild(facts["codes"])
         for name, value in facts.get("more", {}).items():

@@ -12,6 +12,7 @@ from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
+from bouba.towers.text import SubwordSpec
 from bouba.towers.tower import Learned
 from bouba.train import Network
 
@@ -109,6 +110,12 @@ def learn(name: str, spec: EncoderSpec | SameAs, column: Column, random_state: i
     if learned is None:
         raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
     return learned
+
+
+def with_forms(learned: Mapping[str, dict], specs: Specs) -> dict[str, dict]:
+    """What the encoders of a saved model learnt, by view: where it does not tell how its texts are read, as before."""
+    readers = {view for view, spec in specs.items() if isinstance(spec, NGrams | SubwordSpec)}
+    return {view: ({"form": "composed"} if view in readers else {}) | facts for view, facts in learned.items()}
 
 
 def build_network(

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.characters import visible
 from bouba.data.decode.cells import as_numpy
 from bouba.data.decode.files import opened
 from bouba.data.decode.sounds import samples_and_rate
@@ -51,7 +52,7 @@ def digest(parts: Iterable[bytes | BinaryIO]) -> bytes:
 
 def _parts(kind: str, cell) -> Iterator[bytes | BinaryIO]:
     if kind == "text":
-        yield from (b"text", decode.text(cell).encode())
+        yield from (b"text", visible(str(cell)).encode())
     elif kind == "audio" and (given := samples_and_rate(cell, None)) is not None:
         samples, rate = given
         yield from () if rate is None else (b"rate", str(int(rate)).encode())

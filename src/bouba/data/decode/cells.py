@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 
 import numpy as np
 
+from bouba.data.characters import file_text, on_disk, written
 from bouba.data.missing import is_missing
 
 NUMBERS = (int, float, np.number, np.bool_, Decimal)
@@ -29,22 +30,22 @@ def path_of(value) -> str | None:
 
 
 def resolved(value, base: Path | None):
-    """A cell whose relative path, if it holds one, is made to start at `base`. One with the backslashes of Windows is
-    read with slashes, where only that exists."""
-    if base is None or (isinstance(value, dict) and value.get("bytes") is not None):
+    """A cell whose relative path, if it holds one, is made to start at `base`, as it is spelt on the disk. One with the
+    backslashes of Windows is read with slashes, where only that exists."""
+    if (isinstance(value, dict) and value.get("bytes") is not None) or not isinstance(value, str | dict | os.PathLike):
         return value
     path = path_of(value)
     if path is None or not path.strip() or "://" in path:
         return value
-    path = str(base / path)
+    path = on_disk(path if base is None else str(base / path))
     if "\\" in path and not os.path.lexists(path) and os.path.lexists(path.replace("\\", "/")):
         path = path.replace("\\", "/")
     return {**value, "path": path} if isinstance(value, dict) else path
 
 
 def text(value) -> str:
-    """A cell -> text that can be encoded; halves of surrogate pairs become "?"."""
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    """A cell -> text that can be encoded; halves of surrogate pairs become U+FFFD."""
+    return written(str(value))
 
 
 def vector(value) -> np.ndarray:
@@ -82,7 +83,7 @@ def is_array(value) -> bool:
 
 def name_of(value) -> str:
     """What a message calls a cell."""
-    path = path_of(value)
+    path = file_text(path_of(value) or "")
     if path:
         return repr(path) if len(path) <= LONGEST_NAME else f"{path[:LONGEST_NAME]!r}..."
     return f"{len(value)} bytes" if isinstance(value, bytes | bytearray) else type(value).__name__

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bouba.data.formats import spreadsheet
 from bouba.data.formats.records import Record, records
 from bouba.data.formats.utf8 import text_of
 from bouba.data.table import Table
@@ -38,6 +39,8 @@ def read(path: Path) -> Table:
     except csv.Error as error:
         raise DataError(f"{path.name} cannot be cut into cells: {error}") from error
     header = [name.strip() for name in header_record.cells]
+    restored = spreadsheet.plain if spreadsheet.is_written(header) else str
+    header = [restored(name) for name in header]
     if _is_a_row(header):
         body = [header_record, *body]
         header = [f"column{i}" for i in range(len(header))]
@@ -55,7 +58,8 @@ def read(path: Path) -> Table:
             value = separator.join(record.cells)[:200]
             bad.append({"row": number, "column": None, "value": value, "reason": fault})
             continue
-        cells_of_rows.append(record.cells[: len(header)] + [""] * (len(header) - len(record.cells)))
+        row = [*map(restored, record.cells[: len(header)]), *[""] * (len(header) - len(record.cells))]
+        cells_of_rows.append(row)
         rows.append(number)
     cells_of_columns = list(zip(*cells_of_rows, strict=True))
     columns = {}

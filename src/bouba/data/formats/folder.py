@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bouba.data.characters import file_text
 from bouba.data.guess import first_moves
 from bouba.data.kinds import FILES
 from bouba.data.table import Table
@@ -51,10 +52,10 @@ def pair_files(folder: Path) -> Table:
         columns["text"] = written
         kinds |= {"text": "text", "name": "meta"}
     _warn_of_others(folder, files, captions)
-    columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in captions]
+    columns["name"] = [file_text(file.stem).replace("_", " ").replace("-", " ") for file in captions]
     if len({re.sub(r"\d+", "", name) for name in columns["name"]}) <= max(1, len(captions) // 20):
         kinds["name"] = "meta"  # img001, img002, ...: numbered, not named
-    labels = [str(file.parent.relative_to(folder)) for file in captions]
+    labels = [file_text(str(file.parent.relative_to(folder))) for file in captions]
     if len(set(labels)) > 1:
         columns["label"] = labels
     return Table(columns, folder, kinds)
