@@ -11,6 +11,7 @@ import typer
 from bouba.cli import options
 from bouba.cli.printing import to_stderr
 from bouba.runs.methods import METHODS
+from bouba.runs.processes import process_number
 from bouba.runs.recipe import FUSIONS, HOLDOUT
 from bouba.runs.run import Run
 
@@ -19,8 +20,8 @@ ROWS = ("split", "domain", "direction", "method")
 
 @options.names_columns
 def command(
-    table: options.Table,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
+    table: options.TableOrNone = None,
     method: Annotated[str | None, typer.Option(help=f"{', '.join(METHODS)} (with a recipe).")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file; options overrule it.")] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
@@ -52,13 +53,15 @@ def command(
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     *,
     columns: options.Columns,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was cut off.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that was cut off, or with more --epochs.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Train on a table and write a run folder."""
     run = Run.fit(
-        table,
+        table or None,
         out=out,
         method=method,
         recipe=recipe,
@@ -81,6 +84,8 @@ def command(
         patience=patience,
         random_state=random_state,
     )
+    if process_number() > 0:
+        return  # the first process answers
     if as_json:
         typer.echo(json.dumps({"run": str(out), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}))
         return

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bouba.errors import DataError, UsageError
-from bouba.persist import model_folder
 from bouba.runs.folder import read_facts, read_jsonl
 from bouba.runs.methods import Method, method_named, method_of
 
@@ -52,12 +51,11 @@ class Run:
                 and no index.
 
         Raises:
-            DataError: no model there.
+            DataError: no model there, or one that is still being made or was cut off; the message says how to go on.
         """
-        folder = Path(path)
-        model_folder(folder)
-        inside = folder.name == "model" and (folder.parent / "recipe.toml").exists()
-        return cls(folder.parent if inside else folder)
+        from bouba.runs.ending import refuse_unfinished
+
+        return cls(refuse_unfinished(Path(path)))
 
     @classmethod
     def fit(
@@ -83,8 +81,9 @@ class Run:
         """Train on a table, measure on rows held out, and write a run folder: what `bouba fit` does.
 
         Args:
-            table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view.
-            out: the folder to write. It is there whole or not at all.
+            table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view. None, with `resume`: the
+                files that the run was made of.
+            out: the folder to write. It is there whole or not at all, and one process writes it at a time.
             method: a name of the table of methods (`bouba methods`), CLIP when neither it nor the recipe says; or an
                 estimator, `Learner(towers, InfoNCE() + 0.3 * DomainAdversarial())`, whose parameters become the recipe.
             recipe: a TOML file or its content; all other arguments overrule it.
@@ -96,7 +95,8 @@ class Run:
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
                 GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
-            resume: continue a run that was cut off. overwrite: replace a finished one.
+            resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
+                which stays until the new one is whole.
             verbose: show progress bars. say: takes each sentence on what happens.
             **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
 
@@ -105,29 +105,38 @@ class Run:
 
         Raises:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
-            MissingExtraError: an extra that the run needs.
+            MissingExtraError: an extra that the run needs. Stopped, StorageError: it was interrupted, or the machine
+            could not write; the message says how to go on.
         """
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
         from bouba.runs.composing import composed
-        from bouba.runs.fitting import Fitting
-        from bouba.runs.folder import part_recipe
+        from bouba.runs.making import make
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
-        whole = composed(
-            part_recipe(Path(out)) if resume and recipe is None else recipe,
-            method,
-            read=read or {},
-            fit={"target": target, "validation": validation, "holdout": holdout},
-            fusion=fusion,
-            arguments=arguments,
+        fit = {"target": target, "validation": validation, "holdout": holdout}
+        model = make(
+            table,
+            Path(out),
+            compose=lambda before: composed(
+                before if recipe is None else recipe,
+                method,
+                read=read or {},
+                fit=fit,
+                fusion=fusion,
+                arguments=arguments,
+            ),
+            named=dict(zip(("source", "target"), translate, strict=True)),
+            baseline=baseline,
+            resume=resume,
+            overwrite=overwrite,
+            verbose=verbose,
+            say=say,
         )
-        source, made = translate
-        fitting = Fitting.prepare(table, whole, named={"source": source, "target": made}, resume=resume, say=say)
-        fitting.write(Path(out), baseline=baseline, resume=resume, overwrite=overwrite, verbose=verbose)
         run = cls(out)
-        run.model = fitting.model  # the same to the bit as what would be loaded
+        if model is not None:
+            run.model = model  # the same to the bit as what would be loaded
         return run
 
     @cached_property
@@ -341,20 +350,9 @@ class Run:
         Raises:
             UsageError: there is no report, or one of table and `out` is missing.
         """
-        if table is None:
-            if out is not None:
-                raise UsageError("out=FILE is for the report on a table; give the table too")
-            file = self.path / "report.html"
-            if not file.exists():
-                raise UsageError(f"{self.path} holds no report; make one: run.report(TABLE, out=FILE)")
-            return file
-        if out is None or self.method is None:
-            raise UsageError("a report on a table needs a method's model and out=FILE, where to write it")
-        from bouba.runs.reporting import Story, write_report
+        from bouba.runs.reporting import existing_report, report_on
 
-        views = self.read(table, **named)
-        result = self.evaluate(views)
-        return write_report(Story(self.method, self.model, views, views, result), Path(out))
+        return existing_report(self.path, out) if table is None else report_on(self, table, out, named)
 
     def refuse_unless(self, ability: str) -> None:
         """UsageError for a model that lacks an ability, "predicts" or "translates", with the command that gives it."""
