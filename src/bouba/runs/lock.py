@@ -41,9 +41,11 @@ def locked(out: Path, say: Callable[[str], None]) -> Iterator[None]:
         os.pwrite(handle, json.dumps(_this_process()).encode(), 0)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            file.unlink()  # while it is held: who opens the name from now on makes a new file
-        os.close(handle)
+        try:
+            with contextlib.suppress(OSError):
+                file.unlink()  # while it is held: who opens the name from now on makes a new file
+        finally:
+            os.close(handle)
 
 
 def _acquired(file: Path, out: Path) -> tuple[int, bool]:
