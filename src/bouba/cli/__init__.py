@@ -7,8 +7,10 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import typer
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of its name
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
@@ -40,6 +42,8 @@ def main() -> None:
 
 def _app(chosen: str | None) -> typer.Typer:
     """All commands; only the one that was chosen is imported."""
+    import typer  # here, so that an interruption while it is imported is a line too
+
     from bouba.cli.ending import ends_in_a_line
 
     app = typer.Typer(

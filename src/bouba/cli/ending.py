@@ -42,7 +42,7 @@ def one_line() -> Iterator[None]:
         sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt as stop:
         number = getattr(stop, "signal", None) or signal.SIGINT
-        _end(stop, str(stop) or "stopped by Ctrl-C", 128 + number)
+        _end(stop, str(stop) or "interrupted", 128 + number)
     except StorageError as error:
         _end(error, str(error), 1)
     except BoubaError as error:

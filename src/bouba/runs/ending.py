@@ -38,7 +38,9 @@ def in_a_line(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        raise Stopped(f"{str(stop) or 'stopped'}; {how_to_go_on(out)}", signal=getattr(stop, "signal", None)) from stop
+        raise Stopped(
+            f"{str(stop) or 'interrupted'}; {how_to_go_on(out)}", signal=getattr(stop, "signal", None)
+        ) from stop
     except BoubaError:
         raise
     except Exception as error:

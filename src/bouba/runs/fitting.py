@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -120,11 +121,12 @@ class Fitting:
 
     def finish(self, part: Path, out: Path, rivals: Mapping[str, Any]) -> None:
         """Save, measure, report and index, and put the folder in its place."""
-        self.stages.begin("save", str(out / "model"))
+        self.stages.begin("save", "the model")
         self.model.save(part / "model")
         story = self._measured(part, rivals)
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch), part / "report.html")
+        shutil.rmtree(part / "index", ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
             build_index(self.model, self.views, part / "index", self.stages)
         run_folder.finish(part, out)
