@@ -22,7 +22,7 @@ REMEDIES = {
     errno.EPERM: "change its permissions, or choose another -o",
     errno.EROFS: "choose another -o",
     errno.ENAMETOOLONG: "choose a shorter -o",
-    errno.ENOENT: "it was removed meanwhile",
+    errno.ENOENT: "it was removed meanwhile, or cannot be there",
     errno.ENOTDIR: "choose another -o",
 }
 
@@ -46,7 +46,7 @@ def in_a_line(out: Path) -> Iterator[None]:
     except Exception as error:
         if not is_of_storage(error):
             raise
-        raise StorageError(f"{description(error)}; {how_to_go_on(out)}") from error
+        raise StorageError(f"{description(error, out)}; {how_to_go_on(out)}") from error
 
 
 def is_of_storage(error: BaseException) -> bool:
@@ -58,8 +58,8 @@ def is_of_storage(error: BaseException) -> bool:
     )
 
 
-def description(error: BaseException) -> str:
-    """What failed, where, and what helps, in a line."""
+def description(error: BaseException, out: Path) -> str:
+    """What failed, where, and what helps, in a line; in the folder `out` where the error does not say."""
     if isinstance(error, MemoryError):
         return "memory is full: lower --batch-size, or take fewer rows"
     code = error.errno if isinstance(error, OSError) else None
@@ -67,11 +67,11 @@ def description(error: BaseException) -> str:
     if code is None:  # libraries tell it in words: "I/O error: File too large (os error 27)"
         code = next((number for number in REMEDIES if f"os error {number})" in text), None)
     if code is None:
-        return f"cannot read or write: {text[:200]}"
+        return f"cannot read or write {out}: {text[:200]}"
     file = getattr(error, "filename", None)
-    where = f" {os.fsdecode(file)}" if isinstance(file, str | bytes | os.PathLike) else ""
+    where = os.fsdecode(file) if isinstance(file, str | bytes | os.PathLike) else str(out)
     remedy = f" ({REMEDIES[code]})" if code in REMEDIES else ""
-    return f"cannot read or write{where}: {os.strerror(code)}{remedy}"
+    return f"cannot read or write {where}: {os.strerror(code)}{remedy}"
 
 
 def how_to_go_on(out: Path) -> str:

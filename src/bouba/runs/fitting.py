@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from bouba.runs.measuring import measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
 from bouba.runs.recipe import HOLDOUT, build
-from bouba.runs.reporting import Story, watched, write_report
+from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
@@ -48,6 +48,7 @@ class Fitting:
             latter None where there are too few rows to measure.
         schema: of the table. remarks: sentences for the report.
         say: takes each sentence on what happens.
+        facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
     """
 
     method: Method
@@ -59,6 +60,7 @@ class Fitting:
     schema: Schema
     remarks: list[str]
     say: Say
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def prepare(
@@ -97,11 +99,11 @@ class Fitting:
         """The domain whose labels and pairs stay hidden."""
         return self.recipe["fit"].get("target")
 
-    def write_start(self, folder: Path, **kept: Any) -> None:
-        """What a run folder holds from the start; `kept` goes into run.json."""
+    def write_start(self, folder: Path) -> None:
+        """What a run folder holds from the start."""
         run_folder.write_jsonl(folder / "bad_rows.jsonl", self.views.bad_rows)
         durable.write_text(folder / "recipe.toml", to_toml(self.recipe))
-        run_folder.write_facts(folder, rows=len(self.views), schema=self.schema.to_dict(), **kept)
+        run_folder.write_facts(folder, rows=len(self.views), schema=self.schema.to_dict(), **self.facts)
 
     def train(self, part: Path, *, resume: bool, verbose: bool) -> None:
         """Fit the model, with checkpoints in `part`."""
@@ -113,15 +115,23 @@ class Fitting:
         options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
         self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=self.watch)
 
-    def rivals(self, *, baseline: bool) -> dict[str, Any]:
+    def rivals(self) -> dict[str, Any]:
         """What is trained to be compared with the model."""
-        if not baseline or self.held_out is None or not (self.model.predicts or self.model.translates):
+        if (
+            not self.facts.get("baseline", True)
+            or self.held_out is None
+            or not (self.model.predicts or self.model.translates)
+        ):
             return {}
         return trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say)
 
     def finish(self, part: Path, out: Path, rivals: Mapping[str, Any]) -> None:
         """Save, measure, report and index, and put the folder in its place."""
         self.stages.begin("save", "the model")
+        if not (part / "recipe.toml").exists():  # somebody removed it meanwhile
+            part.mkdir(parents=True, exist_ok=True)
+            self.write_start(part)
+            run_folder.write_jsonl(part / "history.jsonl", history_of(self.model))
         self.model.save(part / "model")
         story = self._measured(part, rivals)
         self.stages.begin("report", "curves, galleries and maps")

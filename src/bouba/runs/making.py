@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bouba import durable
-from bouba.errors import BoubaError, StorageError, UsageError
+from bouba.errors import StorageError, UsageError
 from bouba.runs import folder as run_folder
 from bouba.runs.ending import in_a_line, recorded
 from bouba.runs.fitting import Fitting
@@ -166,11 +166,11 @@ class _Making:
         training = lambda: fitting.train(part, resume=self.origin is not None, verbose=self.verbose)  # noqa: E731
         try:
             processes.together(training)
-        except (BoubaError, OSError):
+        except Exception:
             if processes.first and fresh and _version(part) == checkpoint:  # before an epoch ended: nothing to resume
                 shutil.rmtree(part, ignore_errors=True)
             raise
-        rivals = processes.together(lambda: fitting.rivals(baseline=self.baseline and self._facts("baseline", True)))
+        rivals = processes.together(lambda: fitting.rivals())
         processes.lead(lambda: fitting.finish(part, self.out, rivals))
         return fitting.model
 
@@ -185,8 +185,9 @@ class _Making:
         table = self._facts("table") if self.table is None else self.table
         if table is None:
             raise UsageError("name the table: bouba fit TABLE -o FOLDER, or Run.fit(TABLE, out=FOLDER)")
-        self.table = table
         fitting = Fitting.prepare(table, self.recipe, named=self.named, say=self.say)
+        baseline = self.baseline and self._facts("baseline", True)
+        fitting.facts = {"table": recorded(table), "baseline": baseline}
         if self.origin is not None and (longer := self.origin.extension(fitting.recipe)) is not None:
             self.say(f"the run was made for {longer[0]} epochs and goes on to {longer[1]}")
         return None if self._unchanged(fitting.recipe) else fitting
@@ -206,9 +207,7 @@ class _Making:
         """The folder to work in, with all that a later process needs to go on."""
         origin = self.origin
         if origin is None or origin.finished:
-            kept = {"table": recorded(self.table), "baseline": self.baseline and self._facts("baseline", True)}
-            base = None if origin is None else origin.folder
-            return run_folder.begin(self.out, lambda folder: fitting.write_start(folder, **kept), base=base)
+            return run_folder.begin(self.out, fitting.write_start, base=None if origin is None else origin.folder)
         if origin.extension(fitting.recipe) is not None:
             durable.write_text(origin.folder / "recipe.toml", to_toml(fitting.recipe))
         return origin.folder
