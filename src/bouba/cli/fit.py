@@ -14,6 +14,7 @@ from bouba.runs.methods import METHODS
 from bouba.runs.processes import process_number
 from bouba.runs.recipe import FUSIONS, HOLDOUT
 from bouba.runs.run import Run
+from bouba.runs.settings import option_of, refuse_out_of_range
 
 ROWS = ("split", "domain", "direction", "method")
 
@@ -60,6 +61,10 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Train on a table and write a run folder."""
+    numbers = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
+    numbers |= {"patience": patience, "random_state": random_state}
+    shares = {"validation": validation, "holdout": holdout}
+    refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(
         table or None,
         out=out,
@@ -67,8 +72,7 @@ def command(
         recipe=recipe,
         read=columns | {"strict": columns["strict"] or None},  # without --strict a recipe decides
         target=target,
-        validation=validation,
-        holdout=holdout,
+        **shares,
         translate=(source, made),
         fusion=fusion,
         baseline=baseline,
@@ -76,20 +80,14 @@ def command(
         overwrite=overwrite,
         verbose=not as_json,
         say=(lambda line: None) if as_json else to_stderr,
-        epochs=epochs,
-        dim=dim,
-        batch_size=batch_size,
-        lr=lr,
-        ridge=ridge,
-        patience=patience,
-        random_state=random_state,
+        **numbers,
     )
     if process_number() > 0:
         return  # the first process answers
     if as_json:
         typer.echo(json.dumps({"run": str(out), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}))
         return
-    numbers = run.numbers()
-    if numbers is not None:
-        typer.echo(numbers.format(rows=ROWS) + "\n")
+    result = run.numbers()
+    if result is not None:
+        typer.echo(result.format(rows=ROWS) + "\n")
     typer.echo("\n".join(run.commands()))

@@ -250,8 +250,6 @@ def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> No
 
 def _held_out(views: Views, share: float, random_state: int) -> tuple[Views, Views | None]:
     """Training rows and judged rows. Below ten held-out rows there is nothing to measure: all rows train."""
-    if not 0 <= share < 1:
-        raise UsageError(f"--holdout is a share between 0 and 1, got {share:g}")
     if len(views) < 2:
         raise DataError(f"the table has {len(views)} row that can be used; training needs two or more")
     if len(views) * share < FEWEST_HELD_OUT:

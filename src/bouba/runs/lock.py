@@ -33,10 +33,12 @@ def locked(out: Path, say: Callable[[str], None]) -> Iterator[None]:
     """
     file = lock_file(out)
     handle, enforced = _acquired(file, out)
+    if not enforced:
+        if (who := _living(file)) is not None:
+            os.close(handle)
+            raise _refusal(out, who)
+        say(f"{file.parent} is on a file system without locks: start no second fit of {out.name} meanwhile")
     try:
-        if not enforced:
-            _refuse_living(file, out)
-            say(f"{file.parent} is on a file system without locks: start no second fit of {out.name} meanwhile")
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(_this_process()).encode(), 0)
         yield
@@ -69,11 +71,11 @@ def holder(out: Path) -> str | None:
     """Who writes a run folder now, in words; None where nobody does."""
     file = lock_file(out)
     try:
-        handle = os.open(file, os.O_RDWR)
+        handle = os.open(file, os.O_RDONLY)
     except OSError:
         return None
     try:
-        return None if _lock(handle) else _living(file)
+        return None if _lock(handle, shared=True) else _living(file)
     except BlockingIOError:
         return _holder(file)
     finally:
@@ -85,14 +87,14 @@ def lock_file(out: Path) -> Path:
     return out.with_name(f".{out.name}.lock")
 
 
-def _lock(handle: int) -> bool:
+def _lock(handle: int, *, shared: bool = False) -> bool:
     """Lock an open file; False where the system has no locks. BlockingIOError: another one holds it."""
     try:
         import fcntl
     except ImportError:  # Windows
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -145,12 +147,6 @@ def _living(file: Path) -> str | None:
     except OSError:
         pass
     return _holder(file)
-
-
-def _refuse_living(file: Path, out: Path) -> None:
-    who = _living(file)
-    if who is not None:
-        raise _refusal(out, who)
 
 
 def _refusal(out: Path, who: str) -> UsageError:
