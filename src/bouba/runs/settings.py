@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -25,14 +24,12 @@ class Range:
     open: bool = False
     share: bool = False
 
-    def __contains__(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+    def __contains__(self, value: Any) -> bool:
+        kind: Any = Integral if self.whole else Real
+        if isinstance(value, bool) or not isinstance(value, kind):
             return False
-        number = float(value)
-        if not math.isfinite(number):
-            return False
-        above = self.low < number if self.open else self.low <= number
-        return above and (number < self.high if self.open or self.share else number <= self.high)
+        above = self.low < value if self.open else self.low <= value
+        return above and (value < self.high if self.open or self.share else value <= self.high)  # NaN is nowhere
 
     def __str__(self) -> str:
         if self.share:
