@@ -135,6 +135,53 @@ def test_another_setting_is_no_resuming(change, name, finished):
     assert [file.name for file in finished.path.parent.iterdir()] == ["run"]
 
 
+@pytest.mark.parametrize("again", ["finished", "cut off"])
+def test_more_epochs_go_on_from_the_checkpoint(again, table, finished, tmp_path, monkeypatch):
+    from bouba.train import loop
+
+    real = loop.load_checkpoint
+
+    def of_any_length(*args, same, **rest):
+        return real(*args, same={name: fact for name, fact in same.items() if name != "schedule"}, **rest)
+
+    monkeypatch.setattr(loop, "load_checkpoint", of_any_length)
+    out, lines = tmp_path / "run", []
+    if again == "finished":
+        shutil.copytree(finished.path, out)
+    else:
+        fails_in("measure", KeyboardInterrupt(), out, table, monkeypatch)
+    run = Run.fit(None, out=out, resume=True, epochs=4, say=lines.append)
+    assert lines[0] == "the run was made for 2 epochs and goes on to 4"
+    assert Run.open(out).recipe["arguments"]["epochs"] == run.model.epochs == 4
+    assert [row["loss"] for row in run.history[:2]] == [row["loss"] for row in finished.history]
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
+    assert not out.with_name("run.part").exists()
+
+
+def test_a_finished_run_is_not_harmed_by_an_extension_that_fails(table, finished, tmp_path, monkeypatch):
+    shutil.copytree(finished.path, tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr("bouba.train.loop.load_checkpoint", lambda *args, **named: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Run.fit(None, out=tmp_path / "run", resume=True, epochs=4)
+    assert [file.name for file in tmp_path.iterdir()] == ["run"]
+    assert weights(Run.open(tmp_path / "run")) == weights(finished)
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    with pytest.raises(UsageError, match="keeps no checkpoint to train on from; say --overwrite to train all 4 epochs"):
+        Run.fit(None, out=tmp_path / "run", resume=True, epochs=4)
+
+
+def test_a_run_that_is_replaced_is_not_read_further(table, finished, tmp_path):
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    assert len(run.history) == 2
+    Run.fit(table, out=tmp_path / "run", overwrite=True, epochs=1, dim=3)
+    for part in ("model", "index", "facts", "result", "recipe", "bad_rows"):
+        with pytest.raises(DataError, match="was replaced since it was opened; open it again"):
+            getattr(run, part)
+    assert Run.open(tmp_path / "run").model.dim == 3
+
+
 def test_nothing_to_resume(table, tmp_path):
     with pytest.raises(UsageError, match=r"nothing to resume at .*run.part; leave --resume out to start anew"):
         Run.fit(table, out=tmp_path / "deep" / "run", resume=True)

@@ -130,8 +130,13 @@ def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """The objects of a file of JSON lines; none where there is no file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """The objects of a file of JSON lines; none where there is no file. DataError where it is damaged."""
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    except ValueError as error:
+        raise DataError(f"{path} is damaged; fit the run again") from error
 
 
 def write_facts(folder: Path, **facts: Any) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bouba.errors import DataError, UsageError
 from bouba.runs.folder import read_facts, read_jsonl
 from bouba.runs.methods import Method, method_named, method_of
+from bouba.runs.place import Place
 
 if TYPE_CHECKING:
     from bouba.data.schema import Schema
@@ -30,6 +31,8 @@ class Run:
 
     Make one with `Run.fit`, or open the folder that it, `bouba fit` or `bouba demo` wrote with `Run.open`.
 
+    One that is replaced on disk meanwhile is not read further: DataError.
+
     Attributes:
         path: the run folder, or a model folder by itself.
         method: the row of its method in the table of methods. recipe: what it was made by, section by section.
@@ -40,7 +43,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)  # use Run.fit or Run.open
-        self._folder = self.path.absolute()  # also where the working directory changes
+        self._place = Place(self.path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -144,15 +147,14 @@ class Run:
         """The fitted estimator."""
         from bouba.persist import load
 
-        return load(self._folder)
+        return self._place.read(load)
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """What the run was made by; empty for a model by itself."""
         from bouba.runs.recipe import load_recipe
 
-        file = self._folder / "recipe.toml"
-        return load_recipe(file) if file.exists() else {}
+        return self._place.read(lambda at: load_recipe(at / "recipe.toml") if (at / "recipe.toml").exists() else {})
 
     @cached_property
     def method(self) -> Method | None:
@@ -167,7 +169,7 @@ class Run:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What run.json holds: `rows` and `schema`; empty for early runs and for a model by itself."""
-        return read_facts(self._folder)
+        return self._place.read(read_facts)
 
     @cached_property
     def schema(self) -> Schema:
@@ -184,25 +186,25 @@ class Run:
         """The numbers measured when it was fitted."""
         from bouba.evaluation import Result
 
-        file = self._folder / "metrics.json"
-        return Result.from_json(file) if file.exists() else None
+        name = "metrics.json"
+        return self._place.read(lambda at: Result.from_json(at / name) if (at / name).exists() else None)
 
     @cached_property
     def history(self) -> list[dict]:
         """A row an epoch; empty for what is solved."""
-        return read_jsonl(self._folder / "history.jsonl")
+        return self._place.read(lambda at: read_jsonl(at / "history.jsonl"))
 
     @cached_property
     def bad_rows(self) -> list[dict]:
         """Cells and rows of the table that could not be read."""
-        return read_jsonl(self._folder / "bad_rows.jsonl")
+        return self._place.read(lambda at: read_jsonl(at / "bad_rows.jsonl"))
 
     @cached_property
     def index(self) -> Index:
         """The search index. UsageError where the run has none."""
         from bouba.search import Index
 
-        return Index.open(self._folder / "index")
+        return self._place.read(lambda at: Index.open(at / "index"))
 
     def read(self, table: Any, /, **named: Any) -> Views:
         """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
@@ -265,7 +267,7 @@ class Run:
 
         views = self.read(table, **named)
         if self.model.translates:
-            return judged_again(self.model, self.name, self._folder, views)
+            return judged_again(self.model, self.name, self._place.folder, views)
         result = evaluate(self.model, views, method=self.name, split="test", templates=templates)
         if not len(result) and self.model.predicts:
             raise DataError(f"no row has a label that the model predicts; the table has {views}; name it with --label")
