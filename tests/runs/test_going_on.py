@@ -69,6 +69,32 @@ def test_an_interruption_after_training_costs_no_epoch(stage, table, finished, t
     assert run.result.records == finished.result.records
 
 
+def test_a_baseline_goes_on_from_its_last_epoch(tmp_path, monkeypatch):
+    from bouba.train import loop
+
+    random = np.random.default_rng(0)
+    numbers, kinds = random.normal(size=(60, 3)), ["x", "y"] * 30
+    table = {"a": numbers, "b": numbers + 1, "kind": kinds}
+    real, epochs = loop._epoch, []
+
+    def counted(*args):
+        epochs.append(args)
+        if len(epochs) == 4:  # the model has its two, the baseline one
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(loop, "_epoch", counted)
+    settings = {"method": "classifier", "read": {"label": "kind"}, "holdout": 0.3, **QUICK}
+    with pytest.raises(Stopped, match="what was trained is kept"):
+        Run.fit(table, out=tmp_path / "run", **settings)
+    run = Run.fit(table, out=tmp_path / "run", resume=True)
+    assert len(epochs) == 5
+    assert {record.method for record in run.result} == {"classifier", "late-fusion"}
+    assert not (run.path / "baselines").exists()
+    straight = Run.fit(table, out=tmp_path / "straight", **settings)
+    assert [vars(record) for record in run.result] == [vars(record) for record in straight.result]
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -105,9 +131,8 @@ def test_an_error_of_bouba_s_own_is_no_storage_error(table, tmp_path, monkeypatc
 
 
 def test_a_folder_that_is_removed_meanwhile_is_made_again(table, finished, tmp_path, monkeypatch):
-    part = tmp_path / "run.part"
     real = fitting.Fitting.rivals
-    monkeypatch.setattr(fitting.Fitting, "rivals", lambda self: (shutil.rmtree(part), real(self))[1])
+    monkeypatch.setattr(fitting.Fitting, "rivals", lambda self, at: (shutil.rmtree(at), real(self, at))[1])
     run = Run.fit(table, out=tmp_path / "run", **QUICK)
     files = lambda each: {file.name for file in each.path.iterdir()} - {"checkpoint"}  # noqa: E731
     assert files(run) == files(finished)

@@ -230,6 +230,12 @@ def test_numbers_are_a_cell_of_the_view_of_their_width_and_else_an_embedding(tmp
     assert z.shape == (3,)
 
 
+def test_a_space_of_one_number_has_a_map_too(tmp_path):
+    latent = np.random.default_rng(0).normal(size=(60, 1))
+    run = Run.fit({"a": latent, "b": np.hstack([latent, latent])}, dim=1, epochs=1, holdout=0.4, out=tmp_path / "run")
+    assert "Where each a lies" in run.report().read_text()
+
+
 def test_a_run_is_found_from_anywhere_and_so_are_its_hits(clip, tables, tmp_path, monkeypatch):
     monkeypatch.chdir(clip.path.parent)
     run = Run.open(clip.path.name)

@@ -32,6 +32,7 @@ from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
 
 FEWEST_HELD_OUT = 10  # rows below which nothing is measured
+BASELINES = "baselines"  # the folder of their checkpoints, while a run is made
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
 log = logging.getLogger("bouba")
@@ -115,15 +116,15 @@ class Fitting:
         options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
         self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=self.watch)
 
-    def rivals(self) -> dict[str, Any]:
-        """What is trained to be compared with the model."""
+    def rivals(self, part: Path) -> dict[str, Any]:
+        """What is trained to be compared with the model, with checkpoints in `part`."""
         if (
             not self.facts.get("baseline", True)
             or self.held_out is None
             or not (self.model.predicts or self.model.translates)
         ):
             return {}
-        return trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say)
+        return trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say, part / BASELINES)
 
     def finish(self, part: Path, out: Path, rivals: Mapping[str, Any]) -> None:
         """Save, measure, report and index, and put the folder in its place."""
@@ -139,6 +140,7 @@ class Fitting:
         shutil.rmtree(part / "index", ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
             build_index(self.model, self.views, part / "index", self.stages)
+        shutil.rmtree(part / BASELINES, ignore_errors=True)
         run_folder.finish(part, out)
 
     @cached_property

@@ -14,7 +14,7 @@ from bouba import durable
 from bouba.errors import StorageError, UsageError
 from bouba.runs import folder as run_folder
 from bouba.runs.ending import in_a_line, recorded
-from bouba.runs.fitting import Fitting
+from bouba.runs.fitting import BASELINES, Fitting
 from bouba.runs.folder import CHECKPOINT, part_of, read_facts
 from bouba.runs.lock import locked
 from bouba.runs.methods import method_named
@@ -170,7 +170,7 @@ class _Making:
             if processes.first and fresh and _version(part) == checkpoint:  # before an epoch ended: nothing to resume
                 shutil.rmtree(part, ignore_errors=True)
             raise
-        rivals = processes.together(lambda: fitting.rivals())
+        rivals = processes.together(lambda: fitting.rivals(part))
         processes.lead(lambda: fitting.finish(part, self.out, rivals))
         return fitting.model
 
@@ -210,6 +210,7 @@ class _Making:
             return run_folder.begin(self.out, fitting.write_start, base=None if origin is None else origin.folder)
         if origin.extension(fitting.recipe) is not None:
             durable.write_text(origin.folder / "recipe.toml", to_toml(fitting.recipe))
+            shutil.rmtree(origin.folder / BASELINES, ignore_errors=True)  # they were to be as long
         return origin.folder
 
 
