@@ -101,6 +101,11 @@ def test_a_baseline_goes_on_from_its_last_epoch(tmp_path, monkeypatch):
         (OSError(28, "No space left on device", "somewhere"), "somewhere: No space left on device (free some space)"),
         (OSError("LanceError(IO): No space left on device (os error 28)"), "run: No space left on device (free some"),
         (RuntimeError("lance error: LanceError(IO): broken"), "run: lance error: LanceError(IO): broken"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            "memory is full: lower --batch-size, or",
+        ),
+        (MemoryError(), "memory is full: lower --batch-size"),
         (PermissionError(13, "Permission denied", "index"), "index: Permission denied (change its permissions"),
         (OSError(30, "Read-only file system", "index"), "index: Read-only file system (choose another -o)"),
         (FileNotFoundError(2, "No such file", "index"), "index: No such file or directory (it was removed meanwhile"),
@@ -205,6 +210,13 @@ def test_a_run_that_is_replaced_is_not_read_further(table, finished, tmp_path):
         with pytest.raises(DataError, match="was replaced since it was opened; open it again"):
             getattr(run, part)
     assert Run.open(tmp_path / "run").model.dim == 3
+
+
+def test_a_name_that_ends_like_an_unfinished_run(finished, tmp_path):
+    shutil.copytree(finished.path, tmp_path / "run.part")
+    assert Run.open(tmp_path / "run.part").model.dim == 4
+    with pytest.raises(UsageError, match="/ is no folder for a run; choose another -o"):
+        Run.fit(None, out="/")
 
 
 def test_nothing_to_resume(table, tmp_path):

@@ -12,9 +12,10 @@ from typing import Any
 
 from bouba.errors import BoubaError, DataError, Stopped, StorageError
 from bouba.persist import model_folder
-from bouba.runs.folder import CHECKPOINT, part_of, read_facts
+from bouba.runs.folder import CHECKPOINT, finished, part_of, read_facts
 from bouba.runs.lock import holder
 
+FULL_MEMORY = ("can't allocate memory", "out of memory", "bad allocation")
 ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REMEDIES = {
     **dict.fromkeys(ROOM, "free some space"),
@@ -41,26 +42,32 @@ def in_a_line(out: Path) -> Iterator[None]:
         raise Stopped(
             f"{str(stop) or 'interrupted'}; {how_to_go_on(out)}", signal=getattr(stop, "signal", None)
         ) from stop
-    except BoubaError:
-        raise
     except Exception as error:
-        if not is_of_storage(error):
+        cause = error.__cause__ if isinstance(error, StorageError) and error.__cause__ is not None else error
+        if isinstance(cause, BoubaError) or not is_of_storage(cause):
             raise
-        raise StorageError(f"{description(error, out)}; {how_to_go_on(out)}") from error
+        raise StorageError(f"{description(cause, out)}; {how_to_go_on(out)}") from cause
 
 
 def is_of_storage(error: BaseException) -> bool:
     """Whether the machine failed, not bouba: what the system raises, and libraries that wrap it in words."""
-    if isinstance(error, OSError | MemoryError):
+    if isinstance(error, OSError) or is_of_memory(error):
         return True
     return type(error).__module__.startswith("safetensors") or any(
         words in str(error) for words in ("os error", "LanceError(IO)", "No space left on device")
     )
 
 
+def is_of_memory(error: BaseException) -> bool:
+    """Whether memory was full, of the machine or of a GPU."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in FULL_MEMORY)
+    )
+
+
 def description(error: BaseException, out: Path) -> str:
     """What failed, where, and what helps, in a line; in the folder `out` where the error does not say."""
-    if isinstance(error, MemoryError):
+    if is_of_memory(error):
         return "memory is full: lower --batch-size, or take fewer rows"
     code = error.errno if isinstance(error, OSError) else None
     text = " ".join(str(error).split())
@@ -104,7 +111,7 @@ def refuse_unfinished(folder: Path) -> Path:
     """
     inside = folder.name == "model" and (folder.parent / "recipe.toml").exists()
     run = folder.parent if inside else folder
-    if run.name.endswith(".part") and (run / "recipe.toml").exists() and run.is_dir():
+    if run.name.endswith(".part") and (run / "recipe.toml").exists() and not finished(run):
         raise DataError(_state(run.with_name(run.name.removesuffix(".part"))))
     if not (folder / "model.json").exists() and not (folder / "model" / "model.json").exists():
         who = None if folder.exists() and any(folder.iterdir()) else holder(folder.resolve())

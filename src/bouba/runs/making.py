@@ -112,6 +112,8 @@ def make(
     if not processes.first:
         say, verbose = _silent, False
     place = out.resolve()
+    if not place.name:
+        raise UsageError(f"{out} is no folder for a run; choose another -o")
     with ExitStack() as stack:
         stack.enter_context(in_a_line(out))
         if processes.first:
