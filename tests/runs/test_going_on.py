@@ -154,6 +154,17 @@ def test_a_finished_run_says_so_and_stays(finished, table):
     assert {file: file.stat().st_mtime_ns for file in finished.path.rglob("*")} == before
 
 
+def test_a_finished_run_is_not_said_to_be_made_of_another_table(finished, table):
+    with pytest.raises(UsageError, match=r"was made of .*a.npy, .*b.npy; choose another -o"):
+        Run.fit(table[::-1], out=finished.path, resume=True)
+
+
+@pytest.mark.parametrize("path", ["/", "{table}", "nowhere"])
+def test_what_is_no_run_is_said_to_be_none(path, table):
+    with pytest.raises(DataError, match="no model in"):
+        Run.open(path.format(table=table[0]))
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [({"dim": 8}, "arguments.dim = 4, not 8"), ({"epochs": 1}, "arguments.epochs = 2, not 1")],

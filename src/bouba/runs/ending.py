@@ -113,9 +113,10 @@ def refuse_unfinished(folder: Path) -> Path:
     run = folder.parent if inside else folder
     if run.name.endswith(".part") and (run / "recipe.toml").exists() and not finished(run):
         raise DataError(_state(run.with_name(run.name.removesuffix(".part"))))
-    if not (folder / "model.json").exists() and not (folder / "model" / "model.json").exists():
-        who = None if folder.exists() and any(folder.iterdir()) else holder(folder.resolve())
-        if who is not None or (part_of(folder.resolve()) / "recipe.toml").exists():
+    place = folder.resolve()
+    if place.name and not (folder / "model.json").exists() and not (folder / "model" / "model.json").exists():
+        occupied = place.exists() and not (place.is_dir() and not any(place.iterdir()))
+        if (part_of(place) / "recipe.toml").exists() or (not occupied and holder(place) is not None):
             raise DataError(_state(folder))
     model_folder(folder)
     return run

@@ -118,11 +118,8 @@ class Fitting:
 
     def rivals(self, part: Path) -> dict[str, Any]:
         """What is trained to be compared with the model, with checkpoints in `part`."""
-        if (
-            not self.facts.get("baseline", True)
-            or self.held_out is None
-            or not (self.model.predicts or self.model.translates)
-        ):
+        compared = self.model.predicts or self.model.translates
+        if self.held_out is None or not compared or not self.facts.get("baseline", True):
             return {}
         return trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say, part / BASELINES)
 

@@ -178,13 +178,19 @@ class _Making:
 
     def _facts(self, name: str, default: Any = None) -> Any:
         """What the run that this one goes on from noted down."""
-        return default if self.origin is None else read_facts(self.origin.folder).get(name, default)
+        return default if self.origin is None else self.origin.facts.get(name, default)
 
     def _prepared(self) -> Fitting | None:
         """The table, read, and all that does not fit refused; None for a finished run that is to be as it is."""
+        made_of = self._facts("table")
         if self._unchanged(self.recipe):
+            given = recorded(self.table)
+            if given is not None and made_of is not None and given != made_of:
+                raise UsageError(
+                    f"{self.out} was made of {', '.join(made_of)}; choose another -o, or say --overwrite"
+                )
             return None
-        table = self._facts("table") if self.table is None else self.table
+        table = made_of if self.table is None else self.table
         if table is None:
             raise UsageError("name the table: bouba fit TABLE -o FOLDER, or Run.fit(TABLE, out=FOLDER)")
         fitting = Fitting.prepare(table, self.recipe, named=self.named, say=self.say)
