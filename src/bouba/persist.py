@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL_FILES = {"model.json", "model.safetensors"}
 PLAIN = (str, int, float, bool, type(None))
-MOVED = {"bouba.adapt.clip_dann:AdaptedCLIP": "bouba.adapt.adapted_clip:AdaptedCLIP"}
+MOVED = {
+    "bouba.adapt.clip_dann:AdaptedCLIP": "bouba.adapt.adapted_clip:AdaptedCLIP",
+    "bouba.align.cca:Side": "bouba.align.canonical:Side",
+    "bouba.align.cca:Solution": "bouba.align.canonical:Solution",
+}
 """Name in the files of models saved before -> name of today."""
 
 

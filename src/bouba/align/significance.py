@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
 
-from bouba.align.cca import CCA, _ridges, _root, solve
+from bouba.align.canonical import root, root_of_rows, solve
+from bouba.align.cca import CCA, ridges_of
 from bouba.align.moments import Moments
 from bouba.errors import DataError, UsageError
 
@@ -118,7 +119,7 @@ def permutation_test(
     if permutations < 1:
         raise UsageError(f"permutations must be 1 or more, got {permutations}; 999 is usual")
     data, is_complete = _complete(X, y)
-    whitened = _whitened(data, _ridges(ridge, list(data)))
+    whitened = _whitened(data, ridges_of(ridge, list(data)))
     ranks = [z.shape[1] for z in whitened]
     most = min(ranks)
     k = most if n_components is None else n_components
@@ -189,7 +190,7 @@ def bootstrap_correlations(
     if not 0 < level < 1:
         raise UsageError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
     data, _ = _complete(X, y)
-    ridges = _ridges(ridge, list(data))
+    ridges = ridges_of(ridge, list(data))
     _refuse_few(data, ridges)
     tested = permutation_test(data, n_components=n_components, ridge=ridge, random_state=random_state)
     k = len(tested.p_values)
@@ -232,10 +233,12 @@ def _whitened(data: Mapping[str, np.ndarray], ridges: Mapping[str, float]) -> li
     for name, values in data.items():
         mean = values.mean(0)
         centred = values - mean
-        root = _root(centred.T @ centred / len(centred), mean, ridges[name])
-        if root.shape[1] == 0:
+        centred /= np.sqrt(len(centred))
+        wide = len(centred) < len(mean)
+        whiten = root_of_rows(centred, mean, ridges[name]) if wide else root(centred.T @ centred, mean, ridges[name])
+        if whiten.shape[1] == 0:
             raise DataError(f"view {name!r} does not vary; leave it out")
-        out.append(centred @ root / np.sqrt(len(centred)))
+        out.append(centred @ whiten)
     return out
 
 
@@ -293,9 +296,12 @@ def _resampled(data: Mapping[str, np.ndarray], resamples: int, random_state: int
     widths = tuple(values.shape[1] for values in data.values())
     for i in range(1 + resamples):
         weight = np.ones(n) if i == 0 else np.bincount(random.integers(n, size=n), minlength=n)
-        weighted = rows * weight[:, None]
-        sums = np.repeat(weighted.sum(0)[:, None], len(data), axis=1)  # (D, M)
-        yield Moments(tuple(data), widths, shift, np.full((len(data),) * 2, float(n)), sums, weighted.T @ rows)
+        share = np.sqrt(weight)[:, None]  # of a row in its presence and its numbers
+        drawn = np.hstack([rows * share, np.tile(share, len(data))])
+        counts = np.full((len(data),) * 2, float(n))
+        sums = np.repeat((rows * weight[:, None]).sum(0)[:, None], len(data), axis=1)  # (D, M)
+        moments = Moments(tuple(data), widths, shift, counts, sums, None, drawn)
+        yield moments if 2 * n < len(shift) else moments.summed()
 
 
 def _refuse_few(data: Mapping[str, np.ndarray], ridges: Mapping[str, float]) -> None:
