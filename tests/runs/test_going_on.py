@@ -268,3 +268,12 @@ def test_every_stage_after_the_last_epoch_has_a_line(table, tmp_path):
     lines = []
     Run.fit(table, out=tmp_path / "run", say=lines.append, **QUICK)
     assert [line.partition(":")[0] for line in lines[1:]] == ["save", "measure", "report", "index"]
+
+
+def test_who_names_no_listener_sees_the_stages_if_verbose(table, tmp_path, capsys, caplog):
+    Run.fit(table, out=tmp_path / "one", verbose=True, **QUICK)
+    assert "\nreport: curves" in capsys.readouterr().err
+    with caplog.at_level("INFO", logger="bouba"):
+        Run.fit(table, out=tmp_path / "two", **QUICK)
+    assert "report: curves" in caplog.text
+    assert "report:" not in capsys.readouterr().err

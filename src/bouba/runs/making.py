@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,6 +24,7 @@ from bouba.runs.processes import Processes
 from bouba.runs.recipe import build
 from bouba.runs.toml import to_toml
 
+log = logging.getLogger("bouba")
 EPOCHS = "arguments.epochs"
 Compose = Callable[[Path | None], dict[str, Any]]
 """From the recipe of a run that goes on, None for a new one, to the complete recipe."""
@@ -97,7 +100,7 @@ def make(
     resume: bool,
     overwrite: bool,
     verbose: bool,
-    say: Callable[[str], None],
+    say: Callable[[str], None] | None,
 ) -> Any:
     """Make a run folder, or go on with one; see Run.fit.
 
@@ -109,6 +112,7 @@ def make(
         could not read or write.
     """
     processes = Processes.joined()
+    say = say or (_show if verbose else log.info)
     if not processes.first:
         say, verbose = _silent, False
     place = out.resolve()
@@ -125,6 +129,11 @@ def make(
         if method_named(recipe["method"]).solved:
             return processes.lead(lambda: making.run(Processes()))
         return making.run(processes)
+
+
+def _show(line: str) -> None:
+    """A line on the error stream."""
+    sys.stderr.write(f"{line}\n")
 
 
 def _silent(line: str) -> None:
@@ -186,9 +195,7 @@ class _Making:
         if self._unchanged(self.recipe):
             given = recorded(self.table)
             if given is not None and made_of is not None and given != made_of:
-                raise UsageError(
-                    f"{self.out} was made of {', '.join(made_of)}; choose another -o, or say --overwrite"
-                )
+                raise UsageError(f"{self.out} was made of {', '.join(made_of)}; choose another -o, or say --overwrite")
             return None
         table = made_of if self.table is None else self.table
         if table is None:

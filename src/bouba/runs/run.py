@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from bouba.evaluation import Result
     from bouba.runs.predicting import Translation
     from bouba.search import Hit, Index
-
-log = logging.getLogger("bouba")
 
 
 class Run:
@@ -78,7 +75,7 @@ class Run:
         resume: bool = False,
         overwrite: bool = False,
         verbose: bool = False,
-        say: Callable[[str], None] = log.info,
+        say: Callable[[str], None] | None = None,
         **arguments: Any,
     ) -> Run:
         """Train on a table, measure on rows held out, and write a run folder: what `bouba fit` does.
@@ -100,7 +97,7 @@ class Run:
             baseline: also fit what a model that predicts or translates is compared with.
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
-            verbose: show progress bars. say: takes each sentence on what happens.
+            verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
             **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
 
         Returns:
