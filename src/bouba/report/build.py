@@ -151,8 +151,9 @@ def embedding_map(
     views = views[rows]
     z = method.model.fuse(views) if fused else method.model.embed(views.select(view))[view]
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-6)
+    start = "pca" if z.shape[1] > 1 and np.ptp(z, axis=0).max() > 1e-6 else "random"  # one number, or one point only
     with threadpool_limits(1):
-        plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init="pca", random_state=random_state).fit_transform(z)
+        plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init=start, random_state=random_state).fit_transform(z)
     labels = {} if views.domain is None else {"domain": [str(d) for d in views.domain]}
     for name, values in views.y.items():
         classes = ["?" if is_missing(v) else str(v) for v in values]
