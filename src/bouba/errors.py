@@ -6,6 +6,8 @@
       |    +- RecipeError               a recipe key or name that does not exist
       |    +- ModalityError             a view the model does not have
       +- MissingExtraError (ImportError)     an optional dependency; the message is the command that installs it
+      +- StorageError (OSError)         the machine: a full disk, no permission; the command line exits with 1
+    Stopped (KeyboardInterrupt)         Ctrl-C or a signal; the message says what is kept and how to go on
 
 A message says what came, what was expected, and the next move.
 """
@@ -38,6 +40,22 @@ class ModalityError(UsageError):
 
 class MissingExtraError(BoubaError, ImportError):
     """An optional dependency is not installed."""
+
+
+class StorageError(BoubaError, OSError):
+    """The machine could not read or write."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A fit was stopped from outside.
+
+    Args:
+        signal: its number, where it is known; else Ctrl-C.
+    """
+
+    def __init__(self, message: str, *, signal: int | None = None):
+        super().__init__(message)
+        self.signal = signal
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

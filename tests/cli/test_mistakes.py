@@ -127,3 +127,26 @@ def test_a_missing_extra_names_the_command(things, tmp_path, capsys, monkeypatch
     monkeypatch.setitem(sys.modules, "plotly", None)
     assert bouba("fit", things, "-o", tmp_path / "out", "--epochs", 1, "--dim", 4) == 2
     assert "pip install 'bouba[report]'" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--epochs", -1), "--epochs is a whole number from 1 to 1,000,000, got -1"),
+        (("--batch-size", 1), "--batch-size is a whole number from 2"),
+        (("--lr", "nan"), "--lr is a number above 0 and below 1,000, got nan"),
+        (("--ridge", -1), "--ridge is a number from 0"),
+        (("--seed", 2**64), "--seed is a whole number from 0"),
+        (("--holdout", 2), "--holdout is a share from 0 to below 1, got 2"),
+    ],
+    ids=str,
+)
+def test_a_setting_is_called_by_its_option(words, expected, things, tmp_path, capsys):
+    assert bouba("fit", things, "-o", tmp_path / "out", *words) == 2
+    assert expected in said(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_level_that_is_no_probability(tmp_path, capsys):
+    assert bouba("predict", tmp_path, "t.csv", "--level", 2) == 2
+    assert "--level is a number above 0 and below 1, got 2" in said(capsys)

@@ -7,8 +7,10 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import typer
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of its name
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
@@ -24,9 +26,25 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
 }
 
 
+ALONE = ("demo", "bench")  # commands that several processes at once would run several times
+
+
 def main() -> None:
-    """Run a command. A user's mistake is one line and exit code 2."""
-    from bouba.errors import BoubaError
+    """Run a command; see `bouba.cli.ending` for how it ends."""
+    from bouba.cli.ending import one_line, signals_as_errors
+
+    with one_line(), signals_as_errors(), _warnings_on_stderr():
+        chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+        if _is_left_to_the_first(chosen):
+            return
+        _app(chosen)()
+
+
+def _app(chosen: str | None) -> typer.Typer:
+    """All commands; only the one that was chosen is imported."""
+    import typer  # here, so that an interruption while it is imported is a line too
+
+    from bouba.cli.ending import ends_in_a_line
 
     app = typer.Typer(
         name="bouba",
@@ -36,25 +54,28 @@ def main() -> None:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
         if name == "bench" == chosen:
             app.add_typer(importlib.import_module("bouba.cli.bench").group(), name=name, help=summary)
-        elif name == chosen:  # only the command that was chosen is imported
-            app.command(name, help=summary)(importlib.import_module(f"bouba.cli.{name}").command)
+        elif name == chosen:
+            app.command(name, help=summary)(ends_in_a_line(importlib.import_module(f"bouba.cli.{name}").command))
         else:
             app.command(name, help=summary)(_not_imported)
-    with _warnings_on_stderr():
-        try:
-            app()
-        except BoubaError as error:
-            sys.stderr.write(f"bouba: {error}\n")
-            sys.last_value = error  # for what runs at exit: this process died of an error
-            sys.exit(2)
-        except OSError as error:
-            sys.stderr.write(f"bouba: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
-            sys.last_value = error
-            sys.exit(1)
+    return app
+
+
+def _is_left_to_the_first(chosen: str | None) -> bool:
+    """Whether this is one of several processes, under torchrun, and the first does all the work of the command.
+
+    Raises:
+        UsageError: a command that no several processes can run.
+    """
+    from bouba.errors import UsageError
+    from bouba.runs.processes import process_count, process_number
+
+    if process_count() > 1 and process_number() == 0 and chosen in ALONE:
+        raise UsageError(f"bouba {chosen} runs in one process; leave torchrun out")
+    return process_number() > 0 and chosen != "fit"
 
 
 @contextmanager

@@ -15,7 +15,9 @@ from bouba.data.kinds import FILES, KINDS
 from bouba.data.tables import READERS
 
 Run = Annotated[Path, typer.Argument(help="A run folder or model folder.")]
-Table = Annotated[list[str], typer.Argument(help=f"A file ({', '.join(READERS)}) or a folder.")]
+TABLE = f"A file ({', '.join(READERS)}) or a folder."
+Table = Annotated[list[str], typer.Argument(help=TABLE)]
+TableOrNone = Annotated[list[str] | None, typer.Argument(help=f"{TABLE} With --resume: that of the run.")]
 Label = Annotated[list[str] | None, typer.Option("--label", help="Column of labels.")]
 Domain = Annotated[str | None, typer.Option("--domain", help="Column that names where a row comes from.")]
 Key = Annotated[

@@ -27,7 +27,9 @@ def command(
 ) -> None:
     """Predict labels for the rows of a table. Its columns are named as in training; a row may lack any of them."""
     from bouba.runs.run import Run
+    from bouba.runs.settings import LEVEL, refuse_outside
 
+    refuse_outside(LEVEL, level, "--level")
     opened = Run.open(run)
     opened.refuse_unless("predicts")
     views = opened.read(table, strict=strict)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bouba.data.views import Views
 
@@ -19,13 +20,17 @@ def to_stderr(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def warn_of_bad_rows(views: Views, most: int = 10) -> None:
+def warn_of_bad_rows(views: Views) -> None:
     """What a person should know of cells that could not be read."""
-    bad = views.bad_rows
-    if bad:
-        to_stderr(f"{len(bad)} cells or rows cannot be read:")
-    for entry in bad[:most]:
-        column = f", {entry['column']}" if entry["column"] else ""
-        to_stderr(f"  row {entry['row']}{column}: {entry['reason']}")
-    if len(bad) > most:
-        to_stderr(f"  and {len(bad) - most} more")
+    for line in bad_row_lines(views.bad_rows):
+        to_stderr(line)
+
+
+def bad_row_lines(bad: Sequence[Mapping[str, Any]], most: int = 10) -> list[str]:
+    """The cells and rows that could not be read, the first of them with the reason."""
+    if not bad:
+        return []
+    places = [f"row {entry['row']}{', ' if entry.get('column') else ''}{entry.get('column') or ''}" for entry in bad]
+    lines = [f"  {place}: {entry['reason']}" for place, entry in zip(places[:most], bad)]
+    more = [f"  and {len(bad) - most} more"] if len(bad) > most else []
+    return [f"{len(bad)} cells or rows cannot be read:", *lines, *more]

@@ -14,6 +14,7 @@ import numpy as np
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError
 from bouba.runs.methods import CLASSIFIER, GAN
+from bouba.runs.settings import LEVEL, refuse_outside
 
 CARDS = 12  # rows on a page of explanations
 log = logging.getLogger("bouba")
@@ -26,7 +27,11 @@ def predictions(model: Any, views: Views, *, proba: bool = False, level: float =
     Args:
         model: fitted, one that predicts. proba: also the probability of every class.
         level: probability with which the interval of a number holds the truth.
+
+    Raises:
+        UsageError: a level that is no probability between 0 and 1.
     """
+    refuse_outside(LEVEL, level, "level")
     columns: dict[str, Any] = {"row": views.rows.tolist()}
     for label, values in model.outputs(views).items():
         columns |= (
