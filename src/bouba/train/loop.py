@@ -210,8 +210,7 @@ def train(
             if saving is not None and (number := stopping.agreed(fabric.device)):
                 stopping.number = number
                 raise _stopped(stopping, saving, progress.epoch)
-    if progress.best_weights is not None:
-        network.load_state_dict(progress.best_weights, strict=False)
+    network.load_state_dict(progress.best_weights or {}, strict=False)
     network.eval()
     return progress.history
 
@@ -219,7 +218,7 @@ def train(
 def _resume(
     fabric: Accelerator, model, optimizer, schedule: Schedule, saving: Saving, same: dict, progress: Progress
 ) -> None:
-    """Put everything back as the checkpoint has it, if it is to be and there is one. DataError where it does not fit."""
+    """Put everything back as the checkpoint has it, where that is wanted. DataError where it does not fit."""
     if not saving.resume or not has_checkpoint(saving.checkpoint):
         return
     facts, progress.best_weights = load_checkpoint(

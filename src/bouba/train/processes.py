@@ -6,20 +6,17 @@ import atexit
 import contextlib
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 
 from bouba.errors import BoubaError
-from bouba.nn.gather import world_size
+from bouba.nn.gather import PATIENCE, world_size
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-PATIENCE = timedelta(minutes=10)
-"""How long a process waits for the others within a step."""
 OF_OTHERS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Timed out", "timeout", "TCPStore")
 """What stands in messages of torch when another process is gone or does not answer."""
 _lost = False
