@@ -99,7 +99,7 @@ class Draws:
 
     @contextmanager
     def alike_after(self, name: str | None = None) -> Iterator[None]:
-        """After it every process draws what comes next as the one does that had most rows: one without any drew none."""
+        """After it all draw what comes next as the one does that had most rows: one without any drew none."""
         yield
         source, device = (self.fullest if name is None else self.holders[name]), self.here.device
         state = torch.get_rng_state().to(device)
