@@ -211,7 +211,7 @@ class Rows(Dataset[Batch]):
         )
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        return self.batch(torch.tensor(rows))
+        return self.batch(torch.tensor(rows, dtype=torch.int64))  # also of none: the process's share of a small batch
 
 
 def _join(tensors: list[Tensor]) -> Tensor:
@@ -227,7 +227,7 @@ class Shuffled:
 
     A batch holds `batch_size` rows and, with a `target` mask (n,), `target_size` rows of the target besides; the
     target goes round again until the others are through. Under several processes each takes every world-th row
-    of a batch. A last batch of less than half is left out.
+    of a batch. A last batch of less than half is left out. The first `start` batches of an epoch are passed over.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class Shuffled:
             self.sides = [(everything, batch_size)]
         else:
             self.sides = [(everything[~target], batch_size), (everything[target], target_size)]
-        self.seed, self.rank, self.world, self.epoch = seed, rank, world, 0
+        self.seed, self.rank, self.world, self.epoch, self.start = seed, rank, world, 0, 0
         self.batches = max(1, (2 * len(self.sides[0][0]) + batch_size) // (2 * batch_size))
 
     def __len__(self) -> int:
@@ -255,7 +255,7 @@ class Shuffled:
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self.seed, self.epoch])
         rounds = [self._endless(rows, size, random) for rows, size in self.sides]
-        for number in range(self.batches):
+        for number in range(self.start, self.batches):
             batch = np.concatenate([rows[number * size : (number + 1) * size] for rows, size in rounds])
             yield batch[self.rank :: self.world].tolist()
 

@@ -30,7 +30,7 @@ from bouba.nn.fusion import Fusion
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective
 from bouba.towers import EncoderSpec
-from bouba.train import Network, Schedule
+from bouba.train import Network, Saving, Schedule
 
 
 class BaseLearner(TransformerMixin, BaseEstimator):
@@ -161,22 +161,21 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         target: Target | None = None,
         folder: str | Path | None = None,
         resume: bool = False,
+        checkpoint_minutes: float | None = 10.0,
+        checkpoint_steps: int | None = None,
         on_epoch: Callable[[dict], None] | None = None,
     ):
-        """Train on Views, or on anything `bouba.read` takes. Rows that teach the method nothing are left out: those
-        without a label of a classifier, those without source and target of a translator.
+        """Train on Views, or on anything `bouba.read` takes; rows without what the method learns from are left out.
 
         Args:
             X: n rows, some cells missing. What is about them is found by its index, where both have one.
-            y: (n,) labels for methods and terms that use them, as label column "y", None where there is none; labels
-                may also come in the Views.
+            y: (n,) labels, as label column "y", None where there is none; they may also come in the Views.
             domain: (n,) names of the domains; else they come in the Views.
-            validation: Views, or the share of keys to hold out; the best weights on it are kept, and calibration is
-                measured on it. Rows of the target do not judge.
-            target: the domain whose labels, captions and pairings are hidden (data/target.py); its other cells
-                train terms that need no pairs.
-            folder: where checkpoints and history.jsonl go.
-            resume: continue from the checkpoint in `folder`.
+            validation: Views, or the share of keys to hold out, that choose the best epoch and calibrate; no target's.
+            target: the domain whose labels and pairings are hidden; its cells train terms that need no pairs.
+            folder: where checkpoints and history.jsonl go; Ctrl-C and SIGTERM then save first.
+            resume: continue from the checkpoint in `folder`, with the same rows and settings; more epochs extend it.
+            checkpoint_minutes, checkpoint_steps: at most between two checkpoints of a long epoch; None for no limit.
             on_epoch: called with every history row.
 
         Returns:
@@ -184,7 +183,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
         Raises:
             UsageError: data or arguments that do not fit together. ModalityError: no such view. DataError: fewer than
-            two rows that teach.
+            two rows that teach; a checkpoint that is damaged, or of another run. Stopped: Ctrl-C or a signal.
         """
         import torch
 
@@ -192,6 +191,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         check_training(validation, self.patience, self.epochs, self.batch_size)
         data = TrainingData.of(X, y, domain, validation, target)
         schema, data = data.schema, self._prepare(data)
+        saving = Saving(Path(folder), resume, checkpoint_minutes, checkpoint_steps) if folder else None
         data = data.hold_out(self.random_state).hide_target(self._objective(), self.random_state)
         data.check(self._objective())
         with torch.random.fork_rng():
@@ -209,8 +209,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                     batch_size=self._batch_size(len(data.source)),
                     random_state=self.random_state,
                     title=type(self).__name__ if self.verbose else None,
-                    folder=Path(folder) if folder else None,
-                    resume=resume,
+                    specs=self.specs_,
+                    saving=saving,
                     on_epoch=on_epoch,
                 )
             self._finish(data)
