@@ -79,7 +79,7 @@ def trial(seed: int, folder: Path) -> str | None:
 
 NAMES = Experiment(
     "names",
-    "labels, keys, views and columns of quotes, separators, SQL, HTML, control and other letters: fit, save, load, index",
+    "labels, keys, views and columns of quotes, separators, SQL, HTML, control letters: fit, save, load, index",
     "a search that filters by the name finds exactly its row",
     trial,
     trials=200,
