@@ -125,7 +125,7 @@ def trial(seed: int, folder: Path) -> str | None:
     if len(models.started) > before:
         return f"{kind}: {models.started[before:]}"
     lost = len(cells) - len(views) - len({row["row"] for row in views.bad_rows})
-    blank = sum(cell is None or cell == "" for cell in cells)
+    blank = sum(cell is None or (isinstance(cell, str) and not cell) for cell in cells)
     return f"{kind}: {lost} rows are neither read nor listed" if lost > blank else None
 
 

@@ -16,7 +16,7 @@ SHAPES = {
     "scales": lambda x, random: x * 10.0 ** random.uniform(-150, 150, x.shape[1]),
     "constant columns": lambda x, random: np.where(np.arange(x.shape[1]) % 2, x, 3.0),
     "all constant": lambda x, random: np.full_like(x, random.choice([0.0, 1.0, 1e300, -1e-300])),
-    "duplicates": lambda x, random: x[random.integers(0, 3, len(x))],
+    "duplicates": lambda x, random: x[random.integers(0, min(3, len(x)), len(x))],
     "rank of one": lambda x, random: np.outer(x[:, 0], np.ones(x.shape[1])),
     "fewer rows than columns": lambda x, random: random.normal(size=(len(x), 3 * len(x))),
     "huge integers": lambda x, random: (x * 2**60).astype(np.int64),
