@@ -32,7 +32,7 @@ while time.monotonic() < end:
     done += 1
 """
 REPLACER = """
-while time.monotonic() < end:
+while not done or time.monotonic() < end:
     Index.create(path, {"a": z}, columns={"name": [f"name {n}" for n in range(30)]})
     done += 1
 """
