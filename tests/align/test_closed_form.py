@@ -259,3 +259,10 @@ def test_a_fit_that_failed_is_no_model():
         model.fit(x, y)
     with pytest.raises(ValueError, match="not fitted yet"):
         model.transform(x)
+
+
+def test_numbers_without_a_finite_embedding_are_refused():
+    left = np.random.default_rng(0).normal(size=(40, 4))
+    model = bouba.align.CCA(n_components=2).fit({"left": left, "right": left[:, :3]})
+    with pytest.raises(DataError, match=r"view 'left' holds numbers .* scale its columns"):
+        model.embed({"left": left * 1e200})

@@ -94,7 +94,13 @@ class DomainAligner(TransformerMixin, BaseEstimator):
             rows = validate_data(self, complete("X", X), reset=False, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise data_error(error) from error
-        return self._project(rows, domain)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by name
+            moved = self._project(rows, domain)
+        if not np.isfinite(moved).all():
+            raise DataError(
+                "the rows hold numbers too large or too small to be moved; scale columns to a deviation of 1"
+            )
+        return moved
 
     def save(self, path: str | Path) -> None:
         """Write the model as a folder of JSON and safetensors; `bouba.load` restores it to the bit.

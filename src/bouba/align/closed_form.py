@@ -119,10 +119,22 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return blocks.back({name: self._variates(blocks, name) for name in blocks.data})
 
     def embed(self, X) -> dict[str, np.ndarray]:
-        """view -> float32 (n, k), to be compared by cosine: variates weigh as much as they correlate."""
+        """view -> float32 (n, k), to be compared by cosine: variates weigh as much as they correlate.
+
+        Raises:
+            DataError: numbers so large or so small that their embedding is infinite or undefined.
+        """
         check_is_fitted(self)
         blocks = self._read(X)
-        return {name: (self._variates(blocks, name) * self._emphasis(name)).astype(np.float32) for name in blocks.data}
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by name
+            z = {name: (self._variates(blocks, name) * self._emphasis(name)).astype(np.float32) for name in blocks.data}
+        for name, embedding in z.items():
+            if not np.isfinite(embedding).all():
+                raise DataError(
+                    f"view {name!r} holds numbers that its embedding cannot be computed of; scale its columns to a "
+                    "deviation of about 1 and fit again"
+                )
+        return z
 
     def correlations(self, X, y=None) -> np.ndarray:
         """(k,) Pearson correlations between the variates of X's views, averaged over pairs of views.
