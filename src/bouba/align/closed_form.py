@@ -153,7 +153,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.__dict__.update(persist.unpack(facts["fitted"], persist.read_arrays(file), custom))
+        persist.restore_attributes(self, facts, file, custom)
 
     @property
     def _n_features_out(self) -> int:

@@ -22,6 +22,7 @@ from bouba.errors import DataError, UsageError
 from bouba.hooks import hook
 from bouba.learner.building import build_network, specs_of
 from bouba.learner.fitted import FittedNetwork
+from bouba.learner.saving import restore
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData
 from bouba.metrics import mean_reciprocal_rank
@@ -379,12 +380,4 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     @final
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
-        self.kinds_, self.learned_, self.history_ = facts["kinds"], facts["learned"], facts["history"]
-        self.alphabets_ = facts["alphabets"]
-        self.codes_ = persist.rebuild(facts["codes"])
-        for name, value in facts.get("more", {}).items():
-            setattr(self, name, persist.rebuild(value, custom))
-        self._assemble()
-        self.module_.load_state_dict(persist.read_tensors(file))
-        self.module_.eval()
+        restore(self, facts, file, custom)
