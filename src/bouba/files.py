@@ -72,8 +72,8 @@ def _parsed(file: Path, text: str, where: str, shape: type) -> Any:
     except ValueError as error:  # also a number of too many digits
         raise DataError(f"{file} is damaged: {where}{'it is empty' if not text.strip() else error}") from error
     if not isinstance(content, shape):
-        names = {dict: "an object", list: "a list"}
-        raise DataError(f"{file} is damaged: {where}expected {names[shape]}, got {type(content).__name__}")
+        expected = "a list" if shape is list else "an object"
+        raise DataError(f"{file} is damaged: {where}expected {expected}, got {type(content).__name__}")
     return content
 
 

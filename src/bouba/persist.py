@@ -161,7 +161,7 @@ def unpack(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray], custom: I
 
 
 def restore_attributes(model: Any, facts: Mapping[str, Any], file: Path, custom: Iterable[type]) -> None:
-    """Give a closed form the fitted attributes that `pack` and `write_model` kept. DataError where they are not whole."""
+    """Give a closed form the fitted attributes that `pack` and `write_model` kept. DataError where others came."""
     arrays = _Counted(read_arrays(file))
     attributes = unpack(facts["fitted"], arrays, custom)
     strange = next((name for name in attributes if name.startswith("_") or not name.endswith("_")), None)

@@ -154,6 +154,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
         persist.restore_attributes(self, facts, file, custom)
+        known = [self.kinds_, self.widths_, self.reducers_]
+        if not all(isinstance(each, dict) and each.keys() == self.kinds_.keys() for each in known):
+            raise DataError("what is known of its views does not fit together")
 
     @property
     def _n_features_out(self) -> int:

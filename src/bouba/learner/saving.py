@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bouba import persist
 from bouba.data.kinds import KINDS
@@ -13,18 +13,15 @@ from bouba.data.loader import Codes
 from bouba.errors import BoubaError, DataError
 from bouba.towers import EncoderSpec, SameAs
 
-if TYPE_CHECKING:
-    from bouba.learner.base import BaseLearner
-
 LAYERS = 100
 """Calls that make a tensor, for each tensor of the file: more would be another network than the file's."""
 
 
-def restore(model: BaseLearner, facts: Mapping[str, Any], file: Path, custom: Sequence[type]) -> None:
+def restore(model: Any, facts: Mapping[str, Any], file: Path, custom: Sequence[type]) -> None:
     """Make a model the fitted one that `save` wrote.
 
     Args:
-        model: of the constructor arguments in the file. facts: content of model.json. file: of the numbers.
+        model: a BaseLearner of the constructor arguments in the file. facts: content of model.json. file: of the numbers.
         custom: classes that are not bouba's.
 
     Raises:
@@ -53,7 +50,7 @@ def _mapping(facts: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _refuse_misfit(model: BaseLearner) -> None:
+def _refuse_misfit(model: Any) -> None:
     """DataError where what is known of the views does not fit together."""
     specs, kinds = model.specs_, model.kinds_
     strange = next((name for name, spec in specs.items() if not isinstance(spec, EncoderSpec | SameAs)), None)
@@ -69,7 +66,7 @@ def _refuse_misfit(model: BaseLearner) -> None:
         raise DataError("its alphabets are no text")
 
 
-def _refuse_other_sizes(model: BaseLearner, file: Path) -> None:
+def _refuse_other_sizes(model: Any, file: Path) -> None:
     """DataError unless the tensors of the file are those of the network that the facts describe, of which only the
     sizes are worked out."""
     import torch
@@ -94,7 +91,9 @@ def _refuse_other_sizes(model: BaseLearner, file: Path) -> None:
             model._assemble()
     except BoubaError:
         raise
-    except Exception:  # an encoder that computes with numbers while it is made; or a wrong fact, which shows again below
+    except (
+        Exception
+    ):  # an encoder that computes with numbers while it is made; or a wrong fact, which shows again below
         return
     wanted = {name: tuple(tensor.shape) for name, tensor in model.module_.state_dict().items()}
     del model.module_
