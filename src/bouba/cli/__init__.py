@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
@@ -21,7 +22,17 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "search": "Find the rows that fit a sentence or a picture.",
     "bench": "Repeat a published measurement.",
+    "licenses": "The licences of what bouba stands on, as it is installed.",
 }
+
+
+def _say_version(wanted: bool) -> None:
+    """`bouba --version`."""
+    if wanted:
+        from bouba import __version__
+
+        typer.echo(f"bouba {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:
@@ -36,6 +47,7 @@ def main() -> None:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_options)
     chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
         if name == "bench" == chosen:
@@ -67,6 +79,14 @@ def _warnings_on_stderr() -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="The version.")
+    ] = False,
+) -> None:
+    """Learn how modalities correspond: pictures, words, numbers."""
 
 
 def _not_imported() -> None:

@@ -21,7 +21,8 @@ def restore(model: Any, facts: Mapping[str, Any], file: Path, custom: Sequence[t
     """Make a model the fitted one that `save` wrote.
 
     Args:
-        model: a BaseLearner of the constructor arguments in the file. facts: content of model.json. file: of the numbers.
+        model: a BaseLearner of the constructor arguments in the file. facts: content of model.json.
+        file: of the numbers.
         custom: classes that are not bouba's.
 
     Raises:
