@@ -10,9 +10,27 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from bouba.errors import UsageError
 
 NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "True or False", NoneType: "None"}
+
+
+class Declared:
+    """A description whose arguments are checked against their declared types when it is made."""
+
+    def __new__(cls, *values: Any, **named: Any):
+        refuse_misfits(cls, dict(zip(_places(cls), values)) | named)  # too many, too few: __init__ says so
+        return super().__new__(cls)
+
+
+@cache
+def _places(owner: type) -> tuple[str, ...]:
+    """The arguments that a dataclass takes by place, in order."""
+    if not dataclasses.is_dataclass(owner):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(owner) if field.init and not field.kw_only)
 
 
 def refuse_misfits(owner: type, values: Mapping[str, Any]) -> None:
@@ -46,6 +64,8 @@ def _resolved(declaring: Any) -> dict[str, Any]:
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value is of a declared type. Lists pass as tuples, False passes as None; what cannot be told passes."""
     origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
     if origin in (Union, UnionType):
         return any(fits(value, each) for each in inner)
     if origin is Literal:
@@ -53,7 +73,9 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, numbers.Real)
     if hint is int:
-        return isinstance(value, numbers.Integral)
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if hint is bool:
+        return isinstance(value, numbers.Integral | np.bool_)
     if hint is NoneType:
         return value is None or value is False
     if origin is tuple:

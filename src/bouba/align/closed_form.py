@@ -24,6 +24,7 @@ from bouba.data.read import as_views
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError
 from bouba.hooks import hook
+from bouba.learner.options import refuse_options
 
 
 class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -89,6 +90,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises:
             DataError: fewer than two views or rows, unequal rows, NaN, a view without a cell.
         """
+        refuse_options(self)
         self._before_fit()
         try:
             blocks = self._read(X, y, fit=True)
