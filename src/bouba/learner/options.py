@@ -13,7 +13,7 @@ from bouba.towers import EncoderSpec, SameAs
 
 RANGES: dict[str, tuple[float, float]] = {  # argument -> least and largest value
     "dim": (1, 2**20),
-    "weight_decay": (0, 1e6),
+    "weight_decay": (0, 10**6),
     "patience": (0, 2**31),
     "chunk_size": (1, 2**31),
     "random_state": (0, 2**32 - 1),
@@ -35,7 +35,7 @@ def refuse_options(estimator: Any) -> None:
             raise UsageError(f"{name} takes {argument} from {least:,} to {largest:,}, got {value!r}")
     lr = given.get("lr")
     if lr is not None and not 0 <= lr < math.inf:
-        raise UsageError(f"{name} takes a learning rate above 0 as lr, for example 0.002, got {lr!r}")
+        raise UsageError(f"{name} takes a learning rate of 0 or more as lr, for example 0.002, got {lr!r}")
 
 
 def refuse_other_terms(objective: Any) -> None:
@@ -55,6 +55,8 @@ def _refuse_other_towers(name: str, towers: Any) -> None:
     if not isinstance(towers, Mapping):
         raise UsageError(f"{name} takes towers by view, {{'photo': ConvNet()}}, got {towers!r:.60}")
     for view, tower in towers.items():
+        if not isinstance(view, str):
+            raise UsageError(f"{name} takes towers by view, {{'photo': ConvNet()}}, got a tower of {view!r:.60}")
         if isinstance(tower, type):
             raise UsageError(f"the tower of {view!r} is a class; make one of it: {tower.__name__}()")
         if not isinstance(tower, EncoderSpec | SameAs):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bouba.errors import DataError, UsageError
+from bouba.files import read_json, read_json_lines
 from bouba.persist import swap_folders
 
 FORMAT = 2
@@ -95,7 +96,7 @@ def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
 
 def read_jsonl(path: Path) -> list[dict]:
     """The objects of a file of JSON lines; none where there is no file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return read_json_lines(path) if path.exists() else []
 
 
 def write_facts(folder: Path, **facts: Any) -> None:
@@ -110,7 +111,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
     file = folder / "run.json"
     if not file.exists():
         return {}
-    facts = json.loads(file.read_text(encoding="utf-8"))
+    facts = read_json(file)
+    if type(facts.get("format")) is not int:
+        raise DataError(f"{file} is damaged: format is {facts.get('format')!r:.60}, not a whole number")
     if facts["format"] > FORMAT:
         raise DataError(
             f"{folder} is a run of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba"

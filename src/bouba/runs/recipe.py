@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from bouba.errors import DataError, RecipeError, UsageError, nearest
+from bouba.files import read_text
 from bouba.runs.methods import DEFAULT, LEARNER, method_named
 
 FUSIONS = {  # what --fusion takes -> the class in a recipe; LATE is none at all
@@ -58,8 +59,8 @@ def load_recipe(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(f"no such recipe: {path}")
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        recipe = tomllib.loads(read_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not TOML: {error}") from error
     check_recipe(recipe)
     return recipe
