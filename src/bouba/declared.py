@@ -38,8 +38,7 @@ def refuse_misfits(owner: type, values: Mapping[str, Any]) -> None:
     declared = hints_of(owner)
     for name, value in values.items():
         if name in declared and not fits(value, declared[name]):
-            noun = noun_of(declared[name])
-            raise UsageError(f"{owner.__name__} takes {noun} as {name}, got {value!r:.60} ({type(value).__name__})")
+            raise UsageError(f"{owner.__name__}: {name}={value!r:.60} is not {noun_of(declared[name])}")
 
 
 @cache

@@ -60,7 +60,9 @@ def main() -> None:
         try:
             app()
         except BoubaError as error:
-            sys.stderr.write(f"bouba: {error}\n")
+            from bouba.cli.naming import in_options, options_of
+
+            sys.stderr.write(f"bouba: {in_options(str(error), options_of(app, chosen))}\n")
             sys.last_value = error  # for what runs at exit: this process died of an error
             sys.exit(2)
         except OSError as error:

@@ -32,10 +32,10 @@ def refuse_options(estimator: Any) -> None:
     for argument, (least, largest) in RANGES.items():
         value = given.get(argument)
         if isinstance(value, int | float) and not least <= value <= largest:
-            raise UsageError(f"{name} takes {argument} from {least:,} to {largest:,}, got {value!r}")
+            raise UsageError(f"{name}: {argument}={value!r} lies outside {least:,} to {largest:,}")
     lr = given.get("lr")
     if lr is not None and not 0 <= lr < math.inf:
-        raise UsageError(f"{name} takes a learning rate of 0 or more as lr, for example 0.002, got {lr!r}")
+        raise UsageError(f"{name}: lr={lr!r} is no learning rate, for example 0.002")
 
 
 def refuse_other_terms(objective: Any) -> None:
