@@ -21,7 +21,7 @@ class Declared:
     """A description whose arguments are checked against their declared types when it is made."""
 
     def __new__(cls, *values: Any, **named: Any):
-        refuse_misfits(cls, dict(zip(_places(cls), values)) | named)  # too many, too few: __init__ says so
+        refuse_misfits(cls, dict(zip(_places(cls), values)) | named)  # type: ignore[arg-type]  # too many, too few: __init__ says so
         return super().__new__(cls)
 
 

@@ -290,6 +290,8 @@ def model_folder(folder: Path) -> Path:
     for place in (folder, folder / "model"):
         if (place / "model.json").exists():
             return place
+    if folder.is_file():
+        raise DataError(f"{folder} is a file, and a model is a folder; give the folder that holds it")
     raise DataError(f"no model in {folder}; make one: bouba fit TABLE -o {folder}, or model.save({str(folder)!r})")
 
 

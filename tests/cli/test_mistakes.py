@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from test_commands import bouba
 
+from bouba.errors import UsageError
+from bouba.runs.predicting import predictions
+
 
 def table(path, header, *rows):
     with path.open("w", newline="") as file:
@@ -127,3 +130,16 @@ def test_a_missing_extra_names_the_command(things, tmp_path, capsys, monkeypatch
     monkeypatch.setitem(sys.modules, "plotly", None)
     assert bouba("fit", things, "-o", tmp_path / "out", "--epochs", 1, "--dim", 4) == 2
     assert "pip install 'bouba[report]'" in said(capsys)
+
+
+@pytest.mark.parametrize("options", [("--seed", -1), ("--seed", 2**40), ("--epochs", 0)])
+def test_the_demo_refuses_numbers_out_of_range(options, tmp_path, capsys):
+    assert bouba("demo", "-o", tmp_path / "out", *options) == 2
+    assert f"Invalid value for '{options[0]}'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("level", [0, 1, -1, 2, float("nan")])
+def test_a_level_is_a_probability(level):
+    with pytest.raises(UsageError, match=r"level=.* is no probability between 0 and 1"):
+        predictions(None, None, level=level)

@@ -80,7 +80,7 @@ def _facts(package: Distribution) -> dict[str, Any]:
 
 def _license(package: Distribution) -> str:
     """The expression, else the classifiers, else the first line of the text that the package names."""
-    metadata = package.metadata
+    metadata: Any = package.metadata
     classifiers = [line.rpartition(" :: ")[2] for line in metadata.get_all("Classifier") or () if "License ::" in line]
     text = " ".join((metadata.get("License") or "").split("\n")[0].split())
     return metadata.get("License-Expression") or "; ".join(classifiers) or text or "not said"

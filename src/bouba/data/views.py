@@ -11,7 +11,7 @@ import numpy as np
 from bouba.data.kinds import KINDS
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
-from bouba.errors import DataError, ModalityError, nearest
+from bouba.errors import MOST_NAMES, DataError, ModalityError, nearest
 
 
 @dataclass(frozen=True)
@@ -242,15 +242,18 @@ class Views:
         return np.hstack([np.stack(list(column)) for column in self.columns.values()]).astype(dtype or float)
 
     def __repr__(self) -> str:
-        cells = ", ".join(f"{name}: {column.kind}{self._not_observed(name)}" for name, column in self.columns.items())
+        shown = list(self.columns)[:MOST_NAMES]
+        imputed = self.imputed
+        cells = ", ".join(f"{name[:80]}: {self[name].kind}{self._not_observed(name, imputed[name])}" for name in shown)
+        cells += f", and {len(self.columns) - len(shown):,} more" if len(self.columns) > len(shown) else ""
         roles = [f"y={list(self.y)}"] if self.y else []
         roles += [f"domains={self.domains}"] if self.domain is not None else []
         roles += [f"{role}=..." for role in ("key", "group") if getattr(self, role) is not None]
         return f"Views({len(self)} rows, {{{cells}}}{''.join(', ' + role for role in roles)})"
 
-    def _not_observed(self, name: str) -> str:
+    def _not_observed(self, name: str, imputed: np.ndarray) -> str:
         """' (2 missing, 3 imputed)', as far as it applies."""
-        counts = {"missing": int((~self[name].present).sum()), "imputed": int(self.imputed[name].sum())}
+        counts = {"missing": int((~self[name].present).sum()), "imputed": int(imputed.sum())}
         listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         return f" ({listed})" if listed else ""
 

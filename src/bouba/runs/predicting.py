@@ -27,6 +27,8 @@ def predictions(model: Any, views: Views, *, proba: bool = False, level: float =
         model: fitted, one that predicts. proba: also the probability of every class.
         level: probability with which the interval of a number holds the truth.
     """
+    if not 0 < level < 1:
+        raise UsageError(f"level={level!r} is no probability between 0 and 1, for example 0.9")
     columns: dict[str, Any] = {"row": views.rows.tolist()}
     for label, values in model.outputs(views).items():
         columns |= (
@@ -137,6 +139,10 @@ class Translation:
     @classmethod
     def of(cls, model: Any, views: Views, draws: int, random_state: int) -> Translation:
         """Draws for every row of views that has the source. DataError where none has."""
+        if not isinstance(draws, int) or draws < 1:
+            raise UsageError(f"draws={draws!r} is not a whole number from 1")
+        if not isinstance(random_state, int) or not 0 <= random_state < 2**32:
+            raise UsageError(f"random_state={random_state!r} is not a whole number from 0 to {2**32 - 1:,}")
         source = model.source_
         has_view = source in views.columns  # else translate says what is lacking
         present = views.present[source] if has_view else np.ones(len(views), bool)
