@@ -63,11 +63,20 @@ class Stopped(KeyboardInterrupt):
         self.signal = signal
 
 
+MOST_NAMES = 40
+LONGEST_NAME = 80
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """'; did you mean X?' when something known is close to `name`, else the known names."""
+    """'; did you mean X?' when something known is close to `name`, else the known names: some of many, the start of
+    long ones."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(map(repr, known)) or 'none'}"
+    short = {each[:LONGEST_NAME]: None for each in known}
+    close = difflib.get_close_matches(name[:LONGEST_NAME], short, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    listed = ", ".join(map(repr, list(short)[:MOST_NAMES])) or "none"
+    return f"; there is {listed}" + (f" and {len(known) - MOST_NAMES:,} more" if len(short) > MOST_NAMES else "")
 
 
 def require(module: str, extra: str) -> ModuleType:

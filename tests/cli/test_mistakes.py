@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from test_commands import bouba
 
+from bouba.errors import UsageError
+from bouba.runs.predicting import predictions
+
 
 def table(path, header, *rows):
     with path.open("w", newline="") as file:
@@ -150,3 +153,16 @@ def test_a_setting_is_called_by_its_option(words, expected, things, tmp_path, ca
 def test_a_level_that_is_no_probability(tmp_path, capsys):
     assert bouba("predict", tmp_path, "t.csv", "--level", 2) == 2
     assert "--level is a number above 0 and below 1, got 2" in said(capsys)
+
+
+@pytest.mark.parametrize("options", [("--seed", -1), ("--seed", 2**40), ("--epochs", 0)])
+def test_the_demo_refuses_numbers_out_of_range(options, tmp_path, capsys):
+    assert bouba("demo", "-o", tmp_path / "out", *options) == 2
+    assert f"Invalid value for '{options[0]}'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("level", [0, 1, -1, 2, float("nan")])
+def test_a_level_is_a_probability(level):
+    with pytest.raises(UsageError, match=r"level is a number above 0 and below 1"):
+        predictions(None, None, level=level)

@@ -116,7 +116,7 @@ class DomainAligner(TransformerMixin, BaseEstimator):
 
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.__dict__.update(persist.unpack(facts["fitted"], persist.read_arrays(file), custom))
+        persist.restore_attributes(self, facts, file, custom)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "domain_")

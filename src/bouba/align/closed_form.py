@@ -29,6 +29,7 @@ from bouba.data.schema import Schema
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError
 from bouba.hooks import hook
+from bouba.learner.options import refuse_options
 
 
 class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -98,6 +99,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises:
             DataError: fewer than two views or rows, unequal rows, NaN, a view without a cell.
         """
+        refuse_options(self)
         self._before_fit()
         try:
             blocks = self._read(X, y, fit=True)
@@ -174,7 +176,10 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.__dict__.update(persist.unpack(facts["fitted"], persist.read_arrays(file), custom))
+        persist.restore_attributes(self, facts, file, custom)
+        known = [self.kinds_, self.widths_, self.reducers_]
+        if not all(isinstance(each, dict) and each.keys() == self.kinds_.keys() for each in known):
+            raise DataError("what is known of its views does not fit together")
 
     @property
     def _n_features_out(self) -> int:

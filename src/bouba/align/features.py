@@ -61,6 +61,11 @@ class CharacterGrams(Features):
     components: np.ndarray | None
     form: str = "composed"
 
+    def __post_init__(self) -> None:
+        width = len(self.idf) if self.components is None else self.components.shape[1]
+        if not len(set(self.vocabulary)) == len(self.vocabulary) == len(self.idf) == width:
+            raise DataError(f"{len(self.vocabulary)} n-grams with {len(self.idf)} frequencies, for {width} columns")
+
     def __call__(self, cells: Sequence) -> Any:
         grams = self._vectorizer.transform([FORMS[self.form](str(cell)) for cell in cells])
         return grams if self.components is None else grams @ self.components.T

@@ -24,6 +24,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "search": "Find the rows that fit a sentence or a picture.",
     "bench": "Repeat a published measurement.",
+    "licenses": "The licences of what bouba stands on, as it is installed.",
 }
 
 
@@ -48,6 +49,8 @@ def _app(chosen: str | None) -> typer.Typer:
     import typer  # here, so that an interruption while it is imported is a line too
 
     from bouba.cli.ending import ends_in_a_line
+    from bouba.cli.naming import options_of
+    from bouba.cli.version import options
 
     app = typer.Typer(
         name="bouba",
@@ -57,11 +60,14 @@ def _app(chosen: str | None) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    app.callback()(options)
     for name, summary in COMMANDS.items():
         if name == "bench" == chosen:
             app.add_typer(importlib.import_module("bouba.cli.bench").group(), name=name, help=summary)
         elif name == chosen:
-            app.command(name, help=summary)(ends_in_a_line(importlib.import_module(f"bouba.cli.{name}").command))
+            app.command(name, help=summary)(
+                ends_in_a_line(importlib.import_module(f"bouba.cli.{name}").command, lambda: options_of(app, chosen))
+            )
         else:
             app.command(name, help=summary)(_not_imported)
     return app

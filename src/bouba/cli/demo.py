@@ -15,8 +15,8 @@ def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder; an older demo there is replaced.")] = Path(
         "runs/demo"
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the cut and of the training.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Passes over the captioned drawings.")] = EPOCHS,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the cut and of the training.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the captioned drawings.")] = EPOCHS,
 ) -> None:
     """Train on the built-in emoji, measure, and write runs/demo/report.html."""
     result, clock = make_demo(out, seed=seed, epochs=epochs, say=to_stderr)

@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
 from typing import Any, NoReturn
 
+from bouba.cli.naming import in_options
 from bouba.cli.printing import to_stderr
 from bouba.errors import BoubaError, Stopped, StorageError
 
@@ -22,19 +23,25 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 BROKEN_PIPE = 141  # as a program that SIGPIPE ends
 
 
-def ends_in_a_line(command: Callable[..., None]) -> Callable[..., None]:
-    """The command inside `one_line`: before typer, which has endings of its own, sees how it ends."""
+def ends_in_a_line(
+    command: Callable[..., None], options: Callable[[], Mapping[str, str]] = dict
+) -> Callable[..., None]:
+    """The command inside `one_line`: before typer, which has endings of its own, sees how it ends.
+
+    Args:
+        options: gives what the command calls the library's arguments, for messages.
+    """
 
     @wraps(command)
     def ending(*args: Any, **kwargs: Any) -> None:
-        with one_line():
+        with one_line(options):
             command(*args, **kwargs)
 
     return ending
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
+def one_line(options: Callable[[], Mapping[str, str]] = dict) -> Iterator[None]:
     """Turns errors and interruptions into a line on the error stream and an exit code."""
     try:
         yield
@@ -47,7 +54,7 @@ def one_line() -> Iterator[None]:
     except StorageError as error:
         _end(error, str(error), 1)
     except BoubaError as error:
-        _end(error, str(error), 2)
+        _end(error, in_options(str(error), options()), 2)
     except OSError as error:
         _end(error, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
     except MemoryError as error:

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bouba.declared import Declared
 from bouba.errors import UsageError, nearest
 
 BORDERS = ("white", "edge")
 
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(Declared):
     """What may happen to a picture while training. Each picture of a batch draws its own numbers.
 
     Args:

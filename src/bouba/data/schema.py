@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bouba.data.views import Column, Views
+from bouba.errors import DataError
 
 ROLES = ("domain", "key", "group")
 
@@ -74,10 +75,15 @@ class Schema:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Schema:
-        """The inverse of `to_dict`."""
-        columns = {view: tuple(names) for view, names in facts["columns"].items()}
-        labels = None if facts["labels"] is None else tuple(facts["labels"])
-        return cls(dict(facts["kinds"]), columns, dict(facts.get("widths", {})), labels, facts["roles"])
+        """The inverse of `to_dict`. DataError for what it did not write."""
+        try:
+            columns = {view: tuple(names) for view, names in facts["columns"].items()}
+            labels = None if facts["labels"] is None else tuple(facts["labels"])
+            kinds, widths = dict(facts["kinds"]), dict(facts.get("widths", {}))
+            roles = None if facts["roles"] is None else dict(facts["roles"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"the schema of the run is damaged ({error}); fit the table anew") from error
+        return cls(kinds, columns, widths, labels, roles)
 
 
 def _width(column: Column) -> int:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from bouba.data.augment import refuse_share
+from bouba.declared import Declared
 from bouba.errors import UsageError
 
 
 @dataclass(frozen=True)
-class SpecAugment:
+class SpecAugment(Declared):
     """What may happen to a sound while training. Each clip of a batch draws its own numbers.
 
     Args:

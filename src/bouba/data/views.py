@@ -15,9 +15,7 @@ from bouba.data.kinds import KINDS, listing
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
 from bouba.data.pairing import Pairing, pair, row_values
-from bouba.errors import DataError, ModalityError, nearest
-
-COMPLEX = (np.complex64, np.complex128)
+from bouba.errors import MOST_NAMES, DataError, ModalityError, nearest
 
 
 @dataclass(frozen=True)
@@ -300,15 +298,18 @@ class Views:
         return np.hstack([np.stack(list(column)) for column in self.columns.values()]).astype(dtype or float)
 
     def __repr__(self) -> str:
-        cells = ", ".join(f"{name}: {column.kind}{self._not_observed(name)}" for name, column in self.columns.items())
+        shown = list(self.columns)[:MOST_NAMES]
+        imputed = self.imputed
+        cells = ", ".join(f"{name[:80]}: {self[name].kind}{self._not_observed(name, imputed[name])}" for name in shown)
+        cells += f", and {len(self.columns) - len(shown):,} more" if len(self.columns) > len(shown) else ""
         roles = [f"y={list(self.y)}"] if self.y else []
         roles += [f"domains={self.domains}"] if self.domain is not None else []
         roles += [f"{role}=..." for role in ("key", "group") if getattr(self, role) is not None]
         return f"Views({len(self)} rows, {{{cells}}}{''.join(', ' + role for role in roles)})"
 
-    def _not_observed(self, name: str) -> str:
+    def _not_observed(self, name: str, imputed: np.ndarray) -> str:
         """' (2 missing, 3 imputed)', as far as it applies."""
-        counts = {"missing": int((~self[name].present).sum()), "imputed": int(self.imputed[name].sum())}
+        counts = {"missing": int((~self[name].present).sum()), "imputed": int(imputed.sum())}
         listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         return f" ({listed})" if listed else ""
 
@@ -371,7 +372,7 @@ def _block(name: str, values, has: np.ndarray, dtype: type) -> np.ndarray:
 def _vector_cell(name: str, row: int, cell, dtype: type) -> np.ndarray:
     """One cell as floats (d,). DataError naming view and row where it is no list of numbers."""
     try:
-        numbers: np.ndarray | None = None if getattr(cell, "dtype", None) in COMPLEX else np.asarray(cell, dtype)
+        numbers: np.ndarray | None = None if np.iscomplexobj(cell) else np.asarray(cell, dtype)
     except (TypeError, ValueError):
         numbers = None
     if numbers is None or numbers.ndim != 1:

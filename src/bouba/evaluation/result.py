@@ -10,9 +10,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from bouba.declared import refuse_misfits
 from bouba.errors import DataError, UsageError, nearest
 from bouba.evaluation.intervals import seeds_interval
 from bouba.evaluation.table import html_table, text_table
+from bouba.files import read_json
 
 
 @dataclass(frozen=True)
@@ -200,14 +202,16 @@ class Result:
         """
         path = Path(path)
         try:
-            rows = json.loads(path.read_text("utf-8"))
-            records = [Record(**{**row, "value": _number(row["value"])}) for row in rows]
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            rows = [{**row, "value": _number(row["value"])} for row in read_json(path, list)]
+            for row in rows:
+                refuse_misfits(Record, row)
+            records = [Record(**row) for row in rows]
+        except (ValueError, TypeError, KeyError) as error:
             raise DataError(
                 f"{path} is no list of records ({error}); expected JSON as written by Result.to_json"
             ) from error
         meta = _meta_path(path)
-        return cls(records, json.loads(meta.read_text("utf-8")) if meta.exists() else {})
+        return cls(records, read_json(meta) if meta.exists() else {})
 
     def _distinct(self, name: str) -> list[Any]:
         return list(dict.fromkeys(getattr(record, name) for record in self.records))

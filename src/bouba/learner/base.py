@@ -21,8 +21,10 @@ from bouba.data.target import Target
 from bouba.data.views import Column, Views
 from bouba.errors import UsageError
 from bouba.hooks import hook
-from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of, with_forms
+from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork
+from bouba.learner.options import refuse_options
+from bouba.learner.saving import restore
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData, check_training
 from bouba.metrics import mean_reciprocal_rank
@@ -187,6 +189,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         import torch
 
+        refuse_options(self)
         self._check_options(validation)
         check_training(validation, self.patience, self.epochs, self.batch_size)
         data = TrainingData.of(X, y, domain, validation, target)
@@ -373,13 +376,4 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     @final
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
         """Become the fitted model that `save` wrote."""
-        self.specs_ = {name: persist.rebuild(spec, custom) for name, spec in facts["specs"].items()}
-        self.kinds_, self.history_, self.alphabets_ = facts["kinds"], facts["history"], facts["alphabets"]
-        self.learned_ = with_forms(facts["learned"], self.specs_)
-        self.schema_ = Schema.from_dict(facts["schema"]) if facts.get("schema") else None
-        self.codes_ = persist.rebuild(facts["codes"])
-        for name, value in facts.get("more", {}).items():
-            setattr(self, name, persist.rebuild(value, custom))
-        self._assemble()
-        self.module_.load_state_dict(persist.read_tensors(file))
-        self.module_.eval()
+        restore(self, facts, file, custom)

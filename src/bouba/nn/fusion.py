@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bouba.declared import Declared
 from bouba.errors import UsageError
 
 
@@ -29,7 +30,7 @@ def kept_views(present: Tensor, drop: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Fusion(ABC):
+class Fusion(Declared, ABC):
     """Description of a fusion.
 
     Args:

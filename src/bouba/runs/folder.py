@@ -17,6 +17,7 @@ from typing import Any
 
 from bouba import durable
 from bouba.errors import DataError, StorageError, UsageError
+from bouba.files import read_json, read_json_lines
 
 FORMAT = 2
 """Of the folder as a whole. 1 had no run.json; it is still read."""
@@ -130,13 +131,8 @@ def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """The objects of a file of JSON lines; none where there is no file. DataError where it is damaged."""
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except ValueError as error:
-        raise DataError(f"{path} is damaged; fit the run again") from error
+    """The objects of a file of JSON lines; none where there is no file."""
+    return read_json_lines(path) if path.exists() else []
 
 
 def write_facts(folder: Path, **facts: Any) -> None:
@@ -149,12 +145,10 @@ def read_facts(folder: Path) -> dict[str, Any]:
     file = folder / "run.json"
     if not file.exists():
         return {}
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        later = facts["format"] > FORMAT
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file} is damaged; fit the run again: bouba fit TABLE -o {folder} --overwrite") from error
-    if later:
+    facts = read_json(file)
+    if type(facts.get("format")) is not int:
+        raise DataError(f"{file} is damaged: format is {facts.get('format')!r:.60}, not a whole number")
+    if facts["format"] > FORMAT:
         raise DataError(
             f"{folder} is a run of format {facts['format']}, this bouba reads up to {FORMAT}; upgrade bouba"
         )

@@ -143,6 +143,10 @@ class Translation:
     @classmethod
     def of(cls, model: Any, views: Views, draws: int, random_state: int) -> Translation:
         """Draws for every row of views that has the source. DataError where none has."""
+        if not isinstance(draws, int) or draws < 1:
+            raise UsageError(f"draws={draws!r} is not a whole number from 1")
+        if not isinstance(random_state, int) or not 0 <= random_state < 2**32:
+            raise UsageError(f"random_state={random_state!r} is not a whole number from 0 to {2**32 - 1:,}")
         source = model.source_
         has_view = source in views.columns  # else translate says what is lacking
         if has_view:

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from bouba.errors import DataError, RecipeError, UsageError, nearest
+from bouba.files import read_text
 from bouba.runs.methods import DEFAULT, LEARNER, method_named
 from bouba.runs.settings import refuse_other_kind, refuse_other_list, refuse_out_of_range
 
@@ -61,8 +62,8 @@ def load_recipe(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} is a folder, no recipe" if path.is_dir() else f"no such recipe: {path}")
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        recipe = tomllib.loads(read_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not TOML: {error}") from error
     check_recipe(recipe)
     return recipe

@@ -7,6 +7,7 @@ the model, never the loader. A new term is one file: see docs/extending.md.
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+from bouba.declared import Declared
+from bouba.errors import UsageError
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -96,7 +100,7 @@ class Needs:
         return (views > 1) | ((views > 0) & is_known)
 
 
-class Term(ABC):
+class Term(Declared, ABC):
     """One summand of an objective. Subclasses are frozen dataclasses and final."""
 
     def needs(self) -> Needs:
@@ -131,6 +135,8 @@ class Term(ABC):
         return {}
 
     def __mul__(self, weight: float) -> Objective:
+        if not isinstance(weight, numbers.Real):
+            raise UsageError(f"a term is weighed by a number, 0.3 * {type(self).__name__}(), got {weight!r:.60}")
         return Objective(((float(weight), self),))
 
     __rmul__ = __mul__

@@ -75,7 +75,7 @@ def n_grams(text: str, longest: int) -> tuple[list[str], list[int]]:
     ends = [word.end() for word in words]
     owner = [min(bisect(ends, place) + 1, max(1, len(ends))) for place in range(len(padded))]
     grams, owners = [f"<{word[0]}>" for word in words], list(range(1, len(words) + 1))
-    for n in range(1, longest + 1):
+    for n in range(1, min(longest, len(padded)) + 1):
         places = range(len(padded) - n + 1)
         grams += [padded[place : place + n] for place in places]
         owners += owner[: len(places)]

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
+from bouba.declared import Declared
 from bouba.errors import UsageError
 from bouba.nn.domain_norm import DomainStatistics
 from bouba.nn.projection import Projection
@@ -27,7 +28,7 @@ Learned = dict[str, Any]
 """JSON-able knowledge an encoder needs before it is built."""
 
 
-class EncoderSpec(ABC):
+class EncoderSpec(Declared, ABC):
     """Description of an encoder. Subclasses are frozen dataclasses and final."""
 
     kind: ClassVar[str]
@@ -56,7 +57,7 @@ class EncoderSpec(ABC):
     def build(self, learned: Learned) -> Encoder:
         """The network, freshly initialised, with its preprocessing."""
 
-    def start(self, encoder: Encoder) -> None:  # noqa: B027  optional
+    def start(self, encoder: Encoder) -> None:
         """Copy in pretrained weights. Called once before training, never on loading a saved model, which holds every
         weight itself. Nothing by default."""
 
