@@ -99,9 +99,14 @@ def _refuse_other_sizes(model: Any, file: Path) -> None:
         Exception
     ):  # an encoder that computes with numbers while it is made; or a wrong fact, which shows again below
         return
+    fits = True
+    try:  # a network may know names that it had before
+        model.module_.load_state_dict({name: torch.empty(size, device="meta") for name, size in saved.items()})
+    except RuntimeError:
+        fits = False
     wanted = {name: tuple(tensor.shape) for name, tensor in model.module_.state_dict().items()}
     del model.module_
-    for name in wanted | saved:
+    for name in () if fits else wanted | saved:
         if name not in saved or name not in wanted:
             raise DataError(f"the file {'lacks' if name in wanted else 'holds a strange'} {name}")
         if wanted[name] != saved[name]:
