@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import numbers
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
@@ -71,6 +72,8 @@ def fits(value: Any, hint: Any) -> bool:
         return value in inner
     if hint is float:
         return isinstance(value, numbers.Real)
+    if hint is str:
+        return isinstance(value, str | os.PathLike)
     if hint is int:
         return isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if hint is bool:
@@ -87,9 +90,10 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def _fit_each(values: Sequence, inner: tuple) -> bool:
+    """Whether the numbers among values fit. Names within may be what the cells hold, so they are not looked at."""
     if len(inner) == 2 and inner[1] is Ellipsis:
-        return all(fits(value, inner[0]) for value in values)
-    return len(values) == len(inner) and all(map(fits, values, inner))
+        return inner[0] is str or all(fits(value, inner[0]) for value in values)
+    return len(values) == len(inner) and all(hint is str or fits(value, hint) for value, hint in zip(values, inner))
 
 
 def _protocol(hint: type) -> bool:

@@ -28,7 +28,10 @@ def refuse_options(estimator: Any) -> None:
     objective = given.get("objective")
     if objective is not None:
         refuse_other_terms(objective)
-    refuse_misfits(type(estimator), given)
+    checked = {
+        argument: v for argument, v in given.items() if not (argument == "fusion" and v is None)
+    }  # terms need it
+    refuse_misfits(type(estimator), checked)
     for argument, (least, largest) in RANGES.items():
         value = given.get(argument)
         if isinstance(value, int | float) and not least <= value <= largest:
