@@ -1,10 +1,15 @@
 """Small data with a known answer, shared by all rooms."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
+
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:  # a shell's job in the background, whose children would ignore them
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ def test_refusals_of_cells():
     views = Views({"a": x, "b": Column.of(y, "vector", np.zeros(120, bool))})
     with pytest.raises(DataError, match="view 'b' has no cell in these rows; leave it out or choose other rows"):
         Latent().fit(views)
-    sound = Views({"a": x, "s": ["x.wav"] * 120}, kinds={"s": "audio"})
+    sound = Views({"a": x, "s": [{"array": np.zeros(80), "sampling_rate": 8000}] * 120}, kinds={"s": "audio"})
     with pytest.raises(DataError, match="view 's': there are no simple features of audio; embed it first"):
         Latent().fit(sound)
 

@@ -72,6 +72,6 @@ def test_a_message_in_options(message, shown):
 
 def test_both_doors_name_what_they_have(things, tmp_path, capsys):
     assert bouba("fit", things, "-o", tmp_path / "out", "--dim", 0) == 2
-    assert "bouba: CLIP: --dim 0 lies outside 1 to 1,048,576" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="CLIP: dim=0 lies outside 1 to 1,048,576"):
+    assert "bouba: --dim is a whole number from 1 to 100,000, got 0" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="dim is a whole number from 1 to 100,000, got 0"):
         Run.fit(things, out=tmp_path / "out", method="clip", dim=0)

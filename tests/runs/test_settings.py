@@ -94,7 +94,7 @@ def test_what_no_setting_can_be_is_refused_by_its_name_before_anything_is_writte
     ("content", "expected"),
     [
         (b"epochs = = 3", "is not TOML"),
-        (b"\xff\xfe", "is not TOML"),
+        (b"\xff\xfe", "is damaged: byte 0 is no UTF-8"),
         (b"x = " + b"[" * 5000 + b"]" * 5000, "is not TOML"),
         (b"[arguments]\nepochs = " + b"9" * 5000, "is not TOML"),
         (b"[arguments]\nepochs = " + b"9" * 500, "epochs of a recipe is a whole number"),
@@ -105,7 +105,7 @@ def test_files_that_are_no_recipe(content, expected, tmp_path):
     (tmp_path / "recipe.toml").write_bytes(content)
     with pytest.raises(UsageError, match=expected):
         Run.fit(TABLE, out=tmp_path / "run", recipe=tmp_path / "recipe.toml")
-    with pytest.raises(UsageError, match="is a folder, no recipe"):
+    with pytest.raises(UsageError, match="is a folder, not a file"):
         Run.fit(TABLE, out=tmp_path / "run", recipe=tmp_path)
 
 

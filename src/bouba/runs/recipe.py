@@ -59,11 +59,12 @@ def load_recipe(path: Path) -> dict[str, Any]:
     Raises:
         DataError: no such file, or not TOML. RecipeError: a key that no constructor has.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is a folder, no recipe" if path.is_dir() else f"no such recipe: {path}")
+    if not path.exists():
+        raise DataError(f"no such recipe: {path}")
+    text = read_text(path).removeprefix("\ufeff")
     try:
-        recipe = tomllib.loads(read_text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        recipe = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not TOML: {error}") from error
     check_recipe(recipe)
     return recipe
