@@ -22,9 +22,9 @@ from bouba.align.features import SimpleFeatures
 from bouba.data.alphabet import alphabet, text_view
 from bouba.data.read import as_views
 from bouba.data.views import Column, Views
+from bouba.declared import refuse_options
 from bouba.errors import DataError, ModalityError, UsageError
 from bouba.hooks import hook
-from bouba.learner.options import refuse_options
 
 
 class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

@@ -22,7 +22,7 @@ from bouba.errors import DataError, UsageError
 from bouba.hooks import hook
 from bouba.learner.building import build_network, specs_of
 from bouba.learner.fitted import FittedNetwork
-from bouba.learner.options import refuse_options
+from bouba.learner.options import refuse_arguments
 from bouba.learner.saving import restore
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData
@@ -186,7 +186,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         import torch
 
-        refuse_options(self)
+        refuse_arguments(self)
         self._check_options(validation)
         self._check_training(validation)
         views = as_views(X)
