@@ -5,7 +5,7 @@ FLOORS := .venv-floors
 BARE := .venv-bare
 FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test install format wheel test-floors clean
+.PHONY: demo test reliability install format wheel test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -17,6 +17,10 @@ test: install
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_house.py
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+# At most 25 minutes on two cores; docs/reliability.md is made by it.
+reliability: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.reliability --write docs/reliability.md
 
 format: install
 	$(BIN)/ruff format .

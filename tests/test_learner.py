@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from made import twin_vectors
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -41,7 +41,7 @@ def two_domains(n=120):
 
 
 def fitted(model, views):
-    if type(model).__name__ == "FusionClassifier":
+    if is_classifier(model):
         views = views.replace(y={"kind": views.rows % 2})
     return clone(model).fit(views, target={"there": ["left"]} if "Adapted" in type(model).__name__ else None)
 

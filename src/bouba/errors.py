@@ -3,9 +3,12 @@
     BoubaError
       +- UsageError (ValueError)        the caller can mend it; the command line exits with 2
       |    +- DataError                 a table, column or cell that cannot be used
+      |    |    +- DataTypeError (TypeError)   one that holds no numbers, as scikit-learn has it
       |    +- RecipeError               a recipe key or name that does not exist
       |    +- ModalityError             a view the model does not have
       +- MissingExtraError (ImportError)     an optional dependency; the message is the command that installs it
+      +- StorageError (OSError)         the machine: a full disk, no permission; the command line exits with 1
+    Stopped (KeyboardInterrupt)         Ctrl-C or a signal; the message says what is kept and how to go on
 
 A message says what came, what was expected, and the next move.
 """
@@ -28,6 +31,10 @@ class DataError(UsageError):
     """A table, column or cell that cannot be used."""
 
 
+class DataTypeError(DataError, TypeError):
+    """A table, column or cell that holds no numbers."""
+
+
 class RecipeError(UsageError):
     """A recipe key or name that does not exist."""
 
@@ -38,6 +45,22 @@ class ModalityError(UsageError):
 
 class MissingExtraError(BoubaError, ImportError):
     """An optional dependency is not installed."""
+
+
+class StorageError(BoubaError, OSError):
+    """The machine could not read or write."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A fit was stopped from outside.
+
+    Args:
+        signal: its number, where it is known; else Ctrl-C.
+    """
+
+    def __init__(self, message: str, *, signal: int | None = None):
+        super().__init__(message)
+        self.signal = signal
 
 
 MOST_NAMES = 40

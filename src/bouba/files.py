@@ -60,7 +60,7 @@ def read_json(file: Path, shape: type = dict) -> Any:
 
 def read_json_lines(file: Path) -> list[dict]:
     """The objects of a file of JSON lines. DataError names the line that is none."""
-    lines = read_text(file).splitlines()
+    lines = read_text(file).split("\n")
     return [_parsed(file, line, f"line {number}: ", dict) for number, line in enumerate(lines, 1) if line.strip()]
 
 

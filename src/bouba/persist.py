@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import importlib
 import json
-import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bouba import durable
 from bouba.declared import refuse_misfits
 from bouba.errors import BoubaError, DataError, RecipeError, UsageError
 from bouba.files import as_path, read_json, refuse_irregular
@@ -34,7 +34,11 @@ DESCRIBED = {"format", "class", "arguments", "specs", "sums"}
 ROOMS = ("adapt", "align", "data", "fuse", "learner", "nn", "terms", "towers", "transfer")
 """Where the classes are that a file may name; no module of another room is imported for one."""
 PLAIN = (str, int, float, bool, type(None))
-MOVED = {"bouba.adapt.clip_dann:AdaptedCLIP": "bouba.adapt.adapted_clip:AdaptedCLIP"}
+MOVED = {
+    "bouba.adapt.clip_dann:AdaptedCLIP": "bouba.adapt.adapted_clip:AdaptedCLIP",
+    "bouba.align.cca:Side": "bouba.align.canonical:Side",
+    "bouba.align.cca:Solution": "bouba.align.canonical:Solution",
+}
 """Name in the files of models saved before -> name of today."""
 
 
@@ -241,6 +245,7 @@ def write_model(folder: Path, facts: dict, numbers: Mapping[str, Any]) -> None:
     if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - MODEL_FILES):
         raise UsageError(f"{folder} holds other things than a model; save into a folder of its own")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    durable.recover_folder(folder)
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -248,7 +253,7 @@ def write_model(folder: Path, facts: dict, numbers: Mapping[str, Any]) -> None:
     facts = {"format": FORMAT, **facts}
     facts["sums"] = {"numbers": _sum_of_file(part / "model.safetensors"), "facts": _sum_of_facts(facts)}
     (part / "model.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-    swap_folders(part, folder)
+    durable.replace_folder(part, folder)
 
 
 def _write_numbers(numbers: Mapping[str, Any], file: Path) -> None:
@@ -263,16 +268,6 @@ def _write_numbers(numbers: Mapping[str, Any], file: Path) -> None:
 
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in numbers.items()}
         safetensors.torch.save_file(tensors, file)
-
-
-def swap_folders(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`; the old one goes when the new one stands."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sum_of_file(file: Path) -> str:

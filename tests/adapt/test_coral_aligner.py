@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from bouba.adapt import CORALAligner
-from bouba.errors import UsageError
+from bouba.errors import DataError, UsageError
 
 
 def domains(n=60, d=4, seed=0):
@@ -113,3 +113,9 @@ def test_recovery_beats_raw_features_and_standardising_alone():
 def test_refusal(ridge):
     with pytest.raises(UsageError, match="ridge is a shrinkage between 0 and 1, got"):
         CORALAligner(ridge=ridge).fit(*domains())
+
+
+def test_rows_that_cannot_be_moved_are_refused():
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(DataError, match="too large or too small"):
+        CORALAligner().fit(rows, 1e9 * rows).transform(rows * 1e304)

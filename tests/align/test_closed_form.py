@@ -242,7 +242,7 @@ def test_refusals(model):
 
 def test_refusals_of_cells():
     x, y = twins()
-    with pytest.raises(TypeError, match="dense data is required"):
+    with pytest.raises(DataError, match="view 'view1': Sparse data was passed, but dense data is required"):
         bouba.align.CCA().fit([x, sparse.csr_matrix(y)])
     views = Views({"a": x, "b": Column.of(y, "vector", np.zeros(120, bool))})
     with pytest.raises(DataError, match="view 'b' has no cell in these rows; leave it out or choose other rows"):
@@ -259,3 +259,10 @@ def test_a_fit_that_failed_is_no_model():
         model.fit(x, y)
     with pytest.raises(ValueError, match="not fitted yet"):
         model.transform(x)
+
+
+def test_numbers_without_a_finite_embedding_are_refused():
+    left = np.random.default_rng(0).normal(size=(40, 4))
+    model = bouba.align.CCA(n_components=2).fit({"left": left, "right": left[:, :3]})
+    with pytest.raises(DataError, match=r"view 'left' holds numbers .* scale its columns"):
+        model.embed({"left": left * 1e200})

@@ -63,7 +63,7 @@ def test_nan_vectors(tmp_path, capsys):
     np.save(tmp_path / "x.npy", broken)
     np.save(tmp_path / "y.npy", np.ones((20, 2)))
     assert bouba("fit", tmp_path / "x.npy", tmp_path / "y.npy", "-o", tmp_path / "out") == 2
-    assert "view 'x' holds NaN or infinity in 1 of 20 rows, first in row 4" in said(capsys)
+    assert "row 4: a number of it is missing or not finite" in said(capsys)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,29 @@ def test_a_missing_extra_names_the_command(things, tmp_path, capsys, monkeypatch
     assert "pip install 'bouba[report]'" in said(capsys)
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--epochs", -1), "--epochs is a whole number from 1 to 1,000,000, got -1"),
+        (("--batch-size", 1), "--batch-size is a whole number from 2"),
+        (("--lr", "nan"), "--lr is a number above 0 and below 1,000, got nan"),
+        (("--ridge", -1), "--ridge is a number from 0"),
+        (("--seed", 2**64), "--seed is a whole number from 0"),
+        (("--holdout", 2), "--holdout is a share from 0 to below 1, got 2"),
+    ],
+    ids=str,
+)
+def test_a_setting_is_called_by_its_option(words, expected, things, tmp_path, capsys):
+    assert bouba("fit", things, "-o", tmp_path / "out", *words) == 2
+    assert expected in said(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_level_that_is_no_probability(tmp_path, capsys):
+    assert bouba("predict", tmp_path, "t.csv", "--level", 2) == 2
+    assert "--level is a number above 0 and below 1, got 2" in said(capsys)
+
+
 @pytest.mark.parametrize("options", [("--seed", -1), ("--seed", 2**40), ("--epochs", 0)])
 def test_the_demo_refuses_numbers_out_of_range(options, tmp_path, capsys):
     assert bouba("demo", "-o", tmp_path / "out", *options) == 2
@@ -141,5 +164,5 @@ def test_the_demo_refuses_numbers_out_of_range(options, tmp_path, capsys):
 
 @pytest.mark.parametrize("level", [0, 1, -1, 2, float("nan")])
 def test_a_level_is_a_probability(level):
-    with pytest.raises(UsageError, match=r"level=.* is no probability between 0 and 1"):
+    with pytest.raises(UsageError, match=r"level is a number above 0 and below 1"):
         predictions(None, None, level=level)

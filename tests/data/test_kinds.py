@@ -25,3 +25,26 @@ def test_a_cell_without_a_decoder_has_no_fault():
     assert KINDS["text"].fault(3.5) is None
     assert "not a picture" in KINDS["image"].fault(b"")
     assert set(BLOCKS) == {"vector", "table"}
+
+
+def test_endings_are_those_that_the_decoders_know():
+    """Every ending of a picture format of the list, and no other, marks a picture in a folder; so with sounds."""
+    import soundfile
+    from PIL import Image
+
+    from bouba.data.decode.pictures import FORMATS
+
+    known = {ending for ending, form in Image.registered_extensions().items() if form in FORMATS}
+    other = {".bw", ".rgb", ".rgba", ".icb", ".vda", ".vst"}  # seldom, and of other things too
+    assert set(FILES["image"]) == known - other
+    formats = {ending[1:].upper() for ending in FILES["audio"]}
+    renamed = {"WAVE": "WAV", "OGA": "OGG", "OPUS": "OGG", "AIF": "AIFF", "AIFC": "AIFF", "SND": "AU", "SPH": "NIST"}
+    assert {renamed.get(name, name) for name in formats} <= set(soundfile.available_formats())
+
+
+def test_a_folder_finds_every_ending_in_any_case(tmp_path, png):
+    import bouba
+
+    for number, ending in enumerate(FILES["image"]):
+        (tmp_path / f"{number}{ending.upper()}").write_bytes(png())
+    assert len(bouba.read(tmp_path)) == len(FILES["image"])

@@ -1,6 +1,7 @@
 """Clips in every form a table may hold, as pictures evenly spaced; and why some are none."""
 
 import io
+import struct
 import sys
 
 import numpy as np
@@ -11,6 +12,8 @@ from made import film
 from PIL import Image
 
 from bouba import read
+from bouba.data import decode
+from bouba.data.decode import films
 from bouba.data.kinds import KINDS
 from bouba.data.video import chosen, moves, video
 from bouba.errors import DataError, MissingExtraError
@@ -235,3 +238,65 @@ def test_a_folder_of_sounds(tmp_path):
     assert views.modalities == {"audio": "audio"}
     assert views.y["label"].tolist() == ["no", "yes"]  # a row with nothing in it is left out, and said
     assert [bad["row"] for bad in views.bad_rows] == [1]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hosts\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\nfile '/etc/hosts'\n",
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+        b"<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static'></MPD>",
+        b";FFMETADATA1\ntitle=x\n",
+    ],
+)
+def test_lists_of_other_files_are_no_clips(cell, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(cell)
+    for form in (cell, str(tmp_path / "a.mp4")):
+        assert "these bytes are no known film format" in KINDS["video"].header_fault(form)
+        with pytest.raises(DataError, match="these bytes are no known film format"):
+            video(form)
+
+
+def patched(content, mark, place, values):
+    """An MP4 of which the box after `mark` says something else, `place` bytes on."""
+    at = content.index(mark) + 4 + place
+    return content[:at] + values + content[at + len(values) :]
+
+
+def test_films_beyond_the_bounds_are_refused_by_their_header(monkeypatch):
+    whole = film(frames(), "mp4", "mpeg4")
+    endless = patched(whole, b"stts", 8, struct.pack(">I", 2**31 - 1))
+    assert "2,147,483,647 frames, at most 262,144; cut it into clips" in KINDS["video"].header_fault(endless)
+    wide = b"YUV4MPEG2 W32768 H32768 F25:1 Ip A0:0 C420\nFRAME\n" + bytes(100)
+    assert "not a clip" in KINDS["video"].header_fault(wide)
+    monkeypatch.setattr(films, "MOST_PIXELS", 500)
+    assert "32 x 16 is 512 pixels, at most 500" in KINDS["video"].header_fault(whole)
+    monkeypatch.setattr(films, "MOST_PIXELS", 512)
+    assert KINDS["video"].header_fault(whole) is None
+    monkeypatch.setattr(films, "LONGEST", 1.0)
+    assert "2 s long, at most 1; cut it into clips" in KINDS["video"].header_fault(whole)
+
+
+def test_a_size_that_only_the_frames_tell_is_bounded(monkeypatch):
+    whole = film(frames(), "mp4", "mpeg4")
+    small = patched(whole, b"mp4v", 24, struct.pack(">HH", 8, 8))
+    small = patched(small, b"tkhd", 76, struct.pack(">II", 8 << 16, 8 << 16))
+    assert len(video(small, 3)) == 3
+    monkeypatch.setattr(films, "MOST_PIXELS", 100)
+    assert "at most 100" in decode.check("video", small)
+
+
+def test_what_a_clip_is_is_settled_by_content(tmp_path):
+    moving = animated("GIF")
+    (tmp_path / "a.mp4").write_bytes(moving)
+    (tmp_path / "b.gif").write_bytes(film(frames(), "mp4", "mpeg4"))
+    assert seen(video(str(tmp_path / "a.mp4"), 4)) == [GREYS[i] for i in (2, 7, 12, 17)]
+    np.testing.assert_allclose(seen(video(str(tmp_path / "b.gif"), 4)), [GREYS[i] for i in (2, 7, 12, 17)], atol=6)
+
+
+@pytest.mark.parametrize("form", ["WEBP", "GIF", "PNG"])
+def test_the_header_of_a_clip_tells_that_it_was_cut_off(form):
+    whole = animated(form)
+    assert KINDS["video"].header_fault(whole) is None
+    assert "not a clip" in KINDS["video"].header_fault(whole[: len(whole) * 6 // 10])

@@ -124,3 +124,15 @@ def test_a_constant_column_far_from_zero_stays_constant():
     views = Views({"a": np.column_stack([np.full(50, 1e6 + 0.1), np.arange(50)]), "b": np.arange(50.0)[:, None]})
     model = CLIP(epochs=1, dim=2).fit(views)
     assert model.learned_["a"]["scale"][0] == 1.0
+
+
+def test_a_quantity_is_no_class():
+    views = known(200).replace(y={"price": np.linspace(0, 1, 200)})
+    for model in (FusionClassifier(epochs=1), bouba.DANN(epochs=1, dim=4)):
+        with pytest.raises(DataError, match=r"'price' holds \d+ different numbers in \d+ rows.* with FusionRegressor"):
+            model.fit(views.replace(domain=["s", "t"] * 100), target="t" if model.aligns else None)
+    once = known(60).replace(y={"number": np.arange(60)})
+    with pytest.warns(UserWarning, match="'number' holds 60 different numbers in 60 rows, and each becomes a class"):
+        FusionClassifier(epochs=1, dim=4).fit(once)
+    halves = known(60).replace(y={"stars": np.arange(60) % 10 / 2})
+    assert FusionClassifier(epochs=1, dim=4).fit(halves).classes_.tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5]

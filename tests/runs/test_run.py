@@ -118,7 +118,7 @@ def clip(tables, tmp_path_factory):
 
 def test_opening_loads_nothing(clip):
     run = Run.open(clip.path)
-    assert set(vars(run)) == {"path", "_folder"}
+    assert set(vars(run)) == {"path", "_place"}
     assert repr(run) == f"Run({str(clip.path)!r})"
     assert Run.open(clip.path / "model").path == clip.path
     with pytest.raises(DataError, match="no model in"):
@@ -228,6 +228,12 @@ def test_numbers_are_a_cell_of_the_view_of_their_width_and_else_an_embedding(tmp
     z = run.model.embed(run.read({"b": numbers["b"]}))["b"][5]
     assert run.search({"a": numbers["a"][5]}, k=3) == run.search(numbers["a"][5], k=3)
     assert z.shape == (3,)
+
+
+def test_a_space_of_one_number_has_a_map_too(tmp_path):
+    latent = np.random.default_rng(0).normal(size=(60, 1))
+    run = Run.fit({"a": latent, "b": np.hstack([latent, latent])}, dim=1, epochs=1, holdout=0.4, out=tmp_path / "run")
+    assert "Where each a lies" in run.report().read_text()
 
 
 def test_a_run_is_found_from_anywhere_and_so_are_its_hits(clip, tables, tmp_path, monkeypatch):

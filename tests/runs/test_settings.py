@@ -34,10 +34,87 @@ def test_no_row_is_held_out_when_the_share_is_zero(tmp_path):
     assert run.recipe["fit"] == {"holdout": 0}
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}])
-def test_zeros_are_refused_where_they_mean_nothing(wrong, tmp_path):
-    with pytest.raises(UsageError, match="epochs must be 1 or more and batch_size 2"):
-        Run.fit(TABLE, out=tmp_path / "run", read={"text": "words"}, **{"epochs": 1, "dim": 4} | wrong)
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"epochs": 0}, "epochs is a whole number from 1 to 1,000,000, got 0"),
+        ({"epochs": "2"}, "epochs is a whole number from 1 to 1,000,000, got '2'"),
+        ({"epochs": True}, "epochs is a whole number"),
+        ({"epochs": 2.0}, "epochs is a whole number"),
+        ({"epochs": 10**12}, "epochs is a whole number"),
+        ({"dim": 0}, "dim is a whole number from 1 to 100,000, got 0"),
+        ({"batch_size": 1}, "batch_size is a whole number from 2 to 100,000,000, got 1"),
+        ({"lr": float("nan")}, "lr is a number above 0 and below 1,000, got nan"),
+        ({"lr": float("inf")}, "lr is a number above 0"),
+        ({"lr": -0.1}, "lr is a number above 0"),
+        ({"random_state": -1}, "random_state is a whole number from 0 to 4,294,967,295, got -1"),
+        ({"random_state": 2**64}, "random_state is a whole number"),
+        ({"holdout": 1}, "holdout is a share from 0 to below 1, got 1"),
+        ({"validation": "half"}, "validation is a share from 0 to below 1, got 'half'"),
+        ({"recipe": {"arguments": {"lr": "fast"}}}, "lr of a recipe is a number above 0 and below 1,000, got 'fast'"),
+        ({"recipe": {"arguments": 3}}, r"\[arguments\] of a recipe is a table of names and values, got 3"),
+        ({"recipe": {"towers": ["MLP"]}}, r"\[towers\] of a recipe is a table of names and values, got \['MLP'\]"),
+        ({"recipe": {"towers": {"words": "LSTM"}}}, r"\[towers.words\] of a recipe is a table of names"),
+        ({"recipe": {"towers": {"words": {"size": 3}}}}, "a table of a recipe lacks encoder; there is CRNN, "),
+        (
+            {"recipe": {"towers": {"numbers": {"encoder": "MLP", "hidden": "x"}}}},
+            "hidden in encoder MLP is a list",
+        ),
+        (
+            {"recipe": {"towers": {"numbers": {"encoder": "MLP", "hidden": ["x"]}}}},
+            "each of hidden in encoder MLP",
+        ),
+        ({"recipe": {"method": 3}}, "method in a recipe is a name in quotes, got 3"),
+        ({"recipe": {"objective": {"term": "InfoNCE"}}}, r"objective in a recipe is tables, \[\[objective\]\]"),
+        ({"recipe": {"method": "learner", "objective": []}}, r"needs a recipe with an \[\[objective\]\]"),
+        (
+            {"recipe": {"method": "learner", "objective": [{"term": "InfoNCE", "weight": "x"}]}},
+            "weight in .*is a number",
+        ),
+        (
+            {"recipe": {"method": "learner", "objective": [{"term": "InfoNCE", "temperature": "x"}]}},
+            "temperature in",
+        ),
+        ({"recipe": {"fusion": "late"}}, r"\[fusion\] of a recipe is a table"),
+        ({"recipe": {"read": {"image": 3}}}, r"image in \[read\] is the name of a column, or a list of names, got 3"),
+        ({"recipe": {"fit": {"target": 3}}}, r"target in \[fit\] is the name of a domain, in quotes, got 3"),
+        ({"recipe": {"arguments": {"verbose": "x"}}}, "verbose is true or false, got 'x'"),
+        ({"recipe": {"arguments": {"towers": "x"}}}, r"towers stands in \[arguments\]"),
+        ({"read": {"text": 3}}, "read names columns, and text is 3; give a name or a list of names"),
+    ],
+    ids=str,
+)
+def test_what_no_setting_can_be_is_refused_by_its_name_before_anything_is_written(wrong, expected, tmp_path):
+    with pytest.raises(UsageError, match=expected):
+        Run.fit(TABLE, out=tmp_path / "deep" / "run", **{"read": {"text": "words"}} | wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"epochs = = 3", "is not TOML"),
+        (b"\xff\xfe", "is not TOML"),
+        (b"x = " + b"[" * 5000 + b"]" * 5000, "is not TOML"),
+        (b"[arguments]\nepochs = " + b"9" * 5000, "is not TOML"),
+        (b"[arguments]\nepochs = " + b"9" * 500, "epochs of a recipe is a whole number"),
+    ],
+    ids=["syntax", "not UTF-8", "nesting", "digits", "large"],
+)
+def test_files_that_are_no_recipe(content, expected, tmp_path):
+    (tmp_path / "recipe.toml").write_bytes(content)
+    with pytest.raises(UsageError, match=expected):
+        Run.fit(TABLE, out=tmp_path / "run", recipe=tmp_path / "recipe.toml")
+    with pytest.raises(UsageError, match="is a folder, no recipe"):
+        Run.fit(TABLE, out=tmp_path / "run", recipe=tmp_path)
+
+
+def test_one_shrinkage_a_view_is_no_number_out_of_range(tmp_path):
+    views = Views({"a": np.random.default_rng(0).normal(size=(30, 3)), "b": np.eye(30)[:, :2]})
+    assert Run.fit(views, out=tmp_path / "run", method="cca", ridge=[0.1, 0.5], n_components=2).model.ridge == [
+        0.1,
+        0.5,
+    ]
 
 
 def test_objects_and_numbers_of_numpy_become_the_recipe(tmp_path):
@@ -61,7 +138,7 @@ def test_objects_and_numbers_of_numpy_become_the_recipe(tmp_path):
 
 def test_what_a_recipe_cannot_say_is_refused_before_anything_is_written(tmp_path):
     views = Views({"a": np.eye(20), "b": np.eye(20)})
-    with pytest.raises(UsageError, match="a recipe cannot hold Views"):
+    with pytest.raises(UsageError, match=r"validation is a share from 0 to below 1, got Views\(20"):
         Run.fit(views, out=tmp_path / "run", validation=views)
     with pytest.raises(UsageError, match="clip keeps views apart and takes no fusion"):
         Run.fit(views, out=tmp_path / "run", method=CLIP(fusion=GatedFusion()))

@@ -106,7 +106,7 @@ def test_first_create_that_dies_leaves_no_index(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "commit", die)
     with pytest.raises(Died):
         Index.create(tmp_path / "i", {"v": np.eye(2)})
-    with pytest.raises(DataError, match="not a search index"):
+    with pytest.raises(DataError, match="does not exist"):
         Index.open(tmp_path / "i")
     monkeypatch.undo()
     assert len(Index.create(tmp_path / "i", {"v": np.eye(2)})) == 2

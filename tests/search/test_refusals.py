@@ -24,7 +24,7 @@ def made(tmp_path) -> Index:
         (UsageError, {"k": 0}, "k must be 1 or more, got 0"),
         (UsageError, {"where": "kind = "}, "where='kind = ' is not a filter over this index"),
         (UsageError, {"where": ""}, "where='' is not a filter"),
-        (UsageError, {"where": "knd = 'a'"}, "No field named knd"),
+        (UsageError, {"where": "knd = 'a'"}, "no column 'knd'; did you mean 'kind'?"),
         (UsageError, {"where": "knd = 'a'"}, "its columns are `kind` (str)"),
         (UsageError, {"where": "kind = 3"}, "text goes in single quotes"),
         (UsageError, {"where": "kind"}, "where='kind' is not a filter"),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+import bouba
 from bouba.batch import Batch
 from bouba.errors import DataError, ModalityError, UsageError
 from bouba.terms import Space, SupervisedContrastive, nt_xent, supervised_contrastive
@@ -234,3 +236,29 @@ def test_refusals():
         SupervisedContrastive(twins=True).loss(a_batch(twin={}), SupervisedContrastive().state(SPACE))
     with pytest.raises(ModalityError, match="SupervisedContrastive names 'aa', but no such view"):
         SupervisedContrastive("kind", views=("aa",)).state(two)
+
+
+@pytest.mark.parametrize("label", [None, "speaker"])
+@pytest.mark.parametrize("number", [int, float])
+def test_numbers_of_speakers_are_names(label, number):
+    speaker = np.repeat(np.arange(30), 2).astype(number)
+    views = bouba.Views({"voice": np.random.default_rng(0).normal(size=(60, 3))}, y={"speaker": speaker})
+    model = bouba.Learner(objective=SupervisedContrastive(label), epochs=1, dim=2, batch_size=60).fit(views)
+    assert model.codes_.classes["speaker"] == tuple(range(30))
+    assert not model.codes_.numbers
+    assert model.history_[0]["SupervisedContrastive.positives"] == pytest.approx(1)
+
+
+def test_a_quantity_and_several_columns_of_numbers_are_refused():
+    views = bouba.Views({"voice": np.eye(60)}, y={"age": np.linspace(20, 90, 60)})
+    with pytest.raises(DataError, match="label 'age' holds 60 different numbers in 60 rows, which are no classes"):
+        bouba.Learner(objective=SupervisedContrastive(), epochs=1).fit(views)
+    two = views.replace(y={"speaker": np.arange(60) // 2, "room": np.arange(60) // 2})
+    with pytest.raises(
+        UsageError, match=r"needs classes, and 'speaker', 'room' hold numbers; say which .*: label=\.\.\."
+    ):
+        bouba.Learner(objective=SupervisedContrastive(), epochs=1).fit(two)
+    with pytest.raises(UsageError, match="names 'speakr', but no such label column; did you mean 'speaker'"):
+        bouba.Learner(objective=SupervisedContrastive("speakr"), epochs=1).fit(
+            two.replace(y={"speaker": ["a", "b"] * 30})
+        )

@@ -209,5 +209,5 @@ def test_law_equal_contents_have_equal_keys_and_others_not(tmp_path):
     assert content_key("audio", {"array": waves, "sampling_rate": 8000}) == content_key("audio", (waves, 8000))
     assert content_key("vector", waves) == content_key("vector", waves.tolist())
     assert digest([b"ab", b"c"]) != digest([b"a", b"bc"])
-    with pytest.raises(DataError, match=r"cannot read '.*nowhere\.png' \(No such file"):
+    with pytest.raises(DataError, match=r"cannot read '.*nowhere\.png' \(no such file"):
         content_key("image", str(tmp_path / "nowhere.png"))

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
 from bouba.learner.base import BaseLearner
@@ -123,7 +122,7 @@ class AdaptedClassifier(BaseLearner):
         Raises:
             ModalityError: a view the model was not trained on.
         """
-        return self._heads().outputs(as_views(X), subsets)
+        return self._heads().outputs(self.read(X), subsets)
 
     def classes(self, label: str) -> np.ndarray:
         """The classes of a label column (C,), as they stood in the training cells."""
@@ -131,16 +130,16 @@ class AdaptedClassifier(BaseLearner):
 
     def predict(self, X) -> np.ndarray:
         """Classes (n,); a row without any view gets the most frequent one."""
-        return self._heads().predict(as_views(X))[self.label_]
+        return self._heads().predict(self.read(X))[self.label_]
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities (n, C) in the order of `classes_`, as sure as training made them: without labels of the target
         there is nothing to calibrate them by."""
-        return self._heads().predict_proba(as_views(X))[self.label_]
+        return self._heads().predict_proba(self.read(X))[self.label_]
 
     def _own_score(self, views: Views, y) -> float:
         """Accuracy on the rows whose class is known."""
-        truth = views.y.get(self.label_) if y is None else np.asarray(y)
+        truth = views.y.get(self.label_) if y is None else y
         if truth is None:
             raise UsageError(f"X holds no label {self.label_!r}; give y")
         return agreement(truth, self.predict(views))

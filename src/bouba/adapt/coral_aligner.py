@@ -57,8 +57,8 @@ class CORALAligner(OneToOneFeatureMixin, DomainAligner):
             raise UsageError(f"ridge is a shrinkage between 0 and 1, got {self.ridge}")
         z_s, self.source_mean_, deviation_s = standardised(source)
         z_t, self.target_mean_, deviation_t = standardised(target)
-        whiten, colour = _power(z_s, self.ridge, -0.5), _power(z_t, self.ridge, 0.5)
-        self.weights_ = inverse(deviation_s)[:, None] * (whiten @ colour) * deviation_t
+        turn = _power(z_s, self.ridge, -0.5, _power(z_t, self.ridge, 0.5))
+        self.weights_ = inverse(deviation_s)[:, None] * turn * deviation_t
 
     def _project(self, rows: np.ndarray, domain: str) -> np.ndarray:
         if domain == "target":
@@ -66,10 +66,28 @@ class CORALAligner(OneToOneFeatureMixin, DomainAligner):
         return (rows - self.source_mean_) @ self.weights_ + self.target_mean_
 
 
-def _power(z: np.ndarray, ridge: float, power: float) -> np.ndarray:
-    """(d, d) symmetric power of the shrunk correlations of z; 0 in directions that z does not have."""
+def _power(z: np.ndarray, ridge: float, power: float, right: np.ndarray | None = None) -> np.ndarray:
+    """(d, d) symmetric power of the shrunk correlations of z (n, d), 0 in directions that z does not have; times
+    `right` (d, d), if given."""
+    if len(z) < z.shape[1]:
+        return _power_by_rows(z, ridge, power, right)
     shrunk = (1 - ridge) * (z.T @ z) / (len(z) - 1)
     shrunk[np.diag_indices(len(shrunk))] += ridge
     values, vectors = linalg.eigh(shrunk)
     large = values > 10 * len(values) * EPS * values[-1]
-    return (vectors[:, large] * values[large] ** power) @ vectors[:, large].T
+    out = (vectors[:, large] * values[large] ** power) @ vectors[:, large].T
+    return out if right is None else out @ right
+
+
+def _power_by_rows(z: np.ndarray, ridge: float, power: float, right: np.ndarray | None) -> np.ndarray:
+    """The same from n < d rows, by their n directions: in all others the shrunk correlations are the ridge."""
+    _, singular, axes = linalg.svd(z, full_matrices=False)
+    large = singular**2 > 10 * z.shape[1] * EPS * singular[0] ** 2
+    elsewhere = ridge**power if ridge > 0 else 0.0
+    gain = ((1 - ridge) * singular[large] ** 2 / (len(z) - 1) + ridge) ** power - elsewhere
+    axes = axes[large]
+    if right is not None:
+        return (axes.T * gain) @ (axes @ right) + elsewhere * right
+    out = (axes.T * gain) @ axes
+    out[np.diag_indices(len(out))] += elsewhere
+    return out

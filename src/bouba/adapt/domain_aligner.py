@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from bouba import persist
+from bouba.data.arrays import complete, data_error
 from bouba.errors import DataError, UsageError, nearest
 
 DOMAINS = ("source", "target")
@@ -64,9 +65,9 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         """
         self.__dict__.pop("domain_", None)  # a fit that fails leaves nothing to transform by
         try:
-            source = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        except ValueError as error:
-            raise DataError(str(error)) from error
+            source = validate_data(self, complete("X", X), dtype=np.float64, ensure_min_samples=2)
+        except (TypeError, ValueError) as error:
+            raise data_error(error) from error
         self._fit(source, self._target_rows(y))
         self.domain_ = "source" if self.target is None else "target"
         return self
@@ -90,10 +91,16 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         if domain not in DOMAINS:
             raise UsageError(f"no domain {domain!r}{nearest(str(domain), DOMAINS)}")
         try:
-            rows = validate_data(self, X, reset=False, dtype=np.float64)
-        except ValueError as error:
-            raise DataError(str(error)) from error
-        return self._project(rows, domain)
+            rows = validate_data(self, complete("X", X), reset=False, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise data_error(error) from error
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by name
+            moved = self._project(rows, domain)
+        if not np.isfinite(moved).all():
+            raise DataError(
+                "the rows hold numbers too large or too small to be moved; scale columns to a deviation of 1"
+            )
+        return moved
 
     def save(self, path: str | Path) -> None:
         """Write the model as a folder of JSON and safetensors; `bouba.load` restores it to the bit.
@@ -121,7 +128,7 @@ class DomainAligner(TransformerMixin, BaseEstimator):
 
     def _target_rows(self, y) -> np.ndarray:
         """(m, d) from the constructor or from `fit`, checked against the source."""
-        target = y if self.target is None else self.target
+        target = complete("the target", y if self.target is None else self.target)
         width, name = self.n_features_in_, type(self).__name__
         if np.ndim(target) != 2:
             raise UsageError(
@@ -137,8 +144,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         try:
             rows = check_array(target, dtype=np.float64, ensure_min_samples=2, input_name="target")
             validate_data(self, target, reset=False, skip_check_array=True)  # names of columns, in their order
-        except ValueError as error:
-            raise DataError(f"target: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise data_error(error, "target:") from error
         return rows
 
 

@@ -32,8 +32,9 @@ class Coordinates:
         """(n, d) -> (n, d)."""
         return rows / self.scale
 
-    def basis(self) -> None:
-        """They are coordinates already."""
+    def basis(self, rows: np.ndarray) -> np.ndarray | None:
+        """None, they are coordinates already; (d, n) the directions of the rows, where these are fewer than columns."""
+        return None if len(rows) >= rows.shape[1] else linalg.svd(rows, full_matrices=False)[2].T
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Landmarks:
         """(n, d) -> (n, m)."""
         return rbf_kernel(rows, self.points, gamma=self.gamma)
 
-    def basis(self) -> np.ndarray:
+    def basis(self, rows: np.ndarray) -> np.ndarray:
         """(m, r) that turns kernels with the points into coordinates, whose inner products are the kernel."""
         values, vectors = _spectrum(self(self.points))
         return vectors / np.sqrt(values)
@@ -123,7 +124,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         self.mean_ = rows.mean(0)
         rows -= self.mean_
         self.map_ = self._map(rows)
-        basis = self.map_.basis()
+        basis = self.map_.basis(rows)
         gram_s, sum_s = _moments(rows[: len(source)], self.map_, basis)
         gram_t, sum_t = _moments(rows[len(source) :], self.map_, basis)
         values, vectors = _spectrum(gram_s + gram_t)  # K = U diag(values) U', its coordinates U sqrt(values) vectors'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bouba.align.cca import solve
+from bouba.align.canonical import solve
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments

@@ -10,6 +10,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
+from bouba.data.arrays import column_names, column_values, data_error
+from bouba.data.matching import column_order
+from bouba.data.pairing import pair
+from bouba.data.schema import Schema
 from bouba.data.views import Column
 from bouba.errors import DataError
 
@@ -24,14 +28,77 @@ class Blocks:
         data: view -> (n, d) float array or sparse matrix; absent rows hold zeros.
         present: view -> bool (n,).
         back: view -> (n, k) arrays, put into the container that came in.
+        row_names: the index (n,) of the rows; None where they have none.
     """
 
     data: dict[str, Any]
     present: dict[str, np.ndarray]
     back: Callable[[dict[str, np.ndarray]], Any]
+    row_names: Any = None
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Arrays and frames, one a view, their rows paired.
+
+    Args:
+        data, present: as in Blocks.
+        columns: view -> names of its columns; () where they have none.
+        row_names: as in Blocks.
+    """
+
+    data: dict[str, Any]
+    present: dict[str, np.ndarray]
+    columns: Mapping[str, tuple[str, ...]]
+    row_names: Any = None
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any], accepts: str | bool) -> Numbers:
+        """Whatever holds numbers (n, d); rows that a frame lacks and those with masked numbers are not present.
+
+        Args:
+            arrays: view -> array, frame, tensor, sparse matrix. accepts: the sparse format that is taken, if any.
+
+        Raises:
+            DataError: NaN, no numbers, an index or columns whose names cannot be matched.
+        """
+        pairing = pair(arrays)
+        data, present = {}, {}
+        for name, values in arrays.items():
+            numbers, has = _with_presence(name, values, accepts)
+            places = pairing.places_of(name)
+            if places is not None:
+                has = np.where(places >= 0, has[places], False)
+                numbers = spread(numbers[places[has]], has)
+            data[name], present[name] = numbers, has
+        columns = {name: column_names(name, values) for name, values in arrays.items()}
+        return cls(data, present, columns, pairing.names)
+
+    def schema(self) -> Schema:
+        """What the views are called, and their columns."""
+        return Schema(dict.fromkeys(self.data, "vector"), {name: of for name, of in self.columns.items() if of})
+
+    def like(self, schema: Schema | None) -> dict[str, Any]:
+        """view -> numbers, their columns in the order of a schema. DataError where one is lacking."""
+        before = {} if schema is None else schema.columns
+        orders = {name: column_order(name, before.get(name, ()), self.columns.get(name, ())) for name in self.data}
+        return {name: values if (at := orders[name]) is None else values[:, at] for name, values in self.data.items()}
+
+
+def _with_presence(name: str, values: Any, accepts: str | bool) -> tuple[Any, np.ndarray]:
+    """Numbers (n, d), and which rows have them, bool (n,)."""
+    if not sparse.issparse(values):
+        values = column_values(name, values)
+    if not isinstance(values, list):
+        numbers = checked(name, values, accepts)
+        return numbers, np.ones(numbers.shape[0], bool)
+    has = np.array([row is not None for row in values], bool)
+    if not has.any():
+        raise DataError(f"view {name!r} has no row without masked values; fill them, or leave the view out")
+    return spread(checked(name, np.stack([row for row in values if row is not None]), accepts), has), has
 
 
 def are_arrays(X) -> bool:
@@ -39,15 +106,15 @@ def are_arrays(X) -> bool:
     if not isinstance(X, Mapping | list | tuple) or sparse.issparse(X):  # SciPy's dictionary of keys is a mapping
         return False
     values = [v for v in (X.values() if isinstance(X, Mapping) else X) if v is not None]
-    return bool(values) and all(getattr(v, "ndim", 0) == 2 for v in values)
+    return bool(values) and all(len(getattr(v, "shape", ())) == 2 for v in values)
 
 
 def checked(name: str, values, accepts: str | bool) -> Any:
     """The view as floats, not copied where it is floats already. DataError for NaN and what is no table."""
     try:
         return check_array(values, dtype=FLOATS, accept_sparse=accepts)
-    except ValueError as error:
-        raise DataError(f"view {name!r}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise data_error(error, f"view {name!r}:") from error
 
 
 def vectors(column: Column) -> np.ndarray:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
 from operator import index
 from typing import Any
 
@@ -14,75 +11,11 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import check_is_fitted
 
+from bouba.align.canonical import Solution, solve
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
 from bouba.errors import DataError, ModalityError, UsageError, nearest
-
-ROWS = 4096
-EPS = np.finfo(float).eps
-
-
-@dataclass(frozen=True)
-class Side:
-    """One view's part of a solution.
-
-    Args:
-        mean: (d,). weights: (d, k); (x - mean) w has variance 1.
-        loadings: (d, k), correlation of each column with each variate.
-        explained: (k,), share of the view's variance that each variate carries.
-        emphasis: (k,), what each variate weighs when embeddings are compared.
-    """
-
-    mean: np.ndarray
-    weights: np.ndarray
-    loadings: np.ndarray
-    explained: np.ndarray
-    emphasis: np.ndarray
-
-    def project(self, values: np.ndarray) -> np.ndarray:
-        """(n, d) rows -> (n, k) variates, in the precision that came."""
-        out = np.empty((len(values), self.weights.shape[1]), values.dtype)
-        for start in range(0, len(values), ROWS):
-            rows = slice(start, start + ROWS)  # a large view is never copied whole
-            out[rows] = (values[rows] - self.mean) @ self.weights
-        return out
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Canonical variates: correlations (k,), averaged over pairs of views, and view -> Side."""
-
-    correlations: np.ndarray
-    sides: dict[str, Side]
-
-
-def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
-    """Canonical variates from means and covariances, at the cost of a few D x D decompositions.
-
-    Args:
-        moments: of two views or more.
-        k: components. Those beyond the rank of the data have weights and correlations of 0.
-        ridge: view -> shrinkage r in [0, 1].
-
-    Raises:
-        DataError: a view that has no two rows in common with another.
-    """
-    names = moments.names
-    _refuse_alone(moments)
-    within = {a: moments.covariance(a, a) for a in names}
-    roots = {a: _root(within[a], moments.mean(a), ridge[a]) for a in names}
-    across = {(a, b): roots[a].T @ moments.covariance(a, b) @ roots[b] for a, b in combinations(names, 2)}
-    _warn_of_forced_correlations(moments, {a: root.shape[1] for a, root in roots.items()}, ridge)
-    rho, turned = _solve_two(across) if len(names) == 2 else _solve_several(across, roots, k)
-    rho = _padded(rho[None, :k], k)[0]
-    solved = {a: roots[a] @ _padded(turned[a][:, :k], k) for a in names}  # (d, k)
-    sides = {a: _side(within[a], moments.mean(a), solved[a], rho) for a in names}
-    sign = _signs(sides[names[0]].loadings)
-    sides = {a: replace(s, weights=s.weights * sign, loadings=s.loadings * sign) for a, s in sides.items()}
-    pairs = [(a, b) for a, b in across if moments.count(a, b) > 1]
-    shared = [(sides[a].weights * (moments.covariance(a, b) @ sides[b].weights)).sum(0) for a, b in pairs]
-    return Solution(np.mean(shared, axis=0), sides)
 
 
 class CCA(ClosedForm):
@@ -100,7 +33,7 @@ class CCA(ClosedForm):
     the features too.
 
     Args:
-        n_components: k; None takes as many as the narrowest view has columns.
+        n_components: k; None takes as many as the narrowest view has columns, or one less than there are rows.
         ridge: shrinkage r in [0, 1], one for all, one a view in order, or view -> r. 0 is the textbook's CCA and the
             default: no shrinkage, with a warning where there are too few rows for it. 1 is partial
             least squares. In between, choose by GridSearchCV, which maximises `score` on held-out rows.
@@ -183,7 +116,10 @@ class CCA(ClosedForm):
     def solution_(self) -> Solution:
         """The solution for `moments_`, computed on first use."""
         check_is_fitted(self, "moments_")
-        return solve(self.moments_, *self._settings())
+        k, ridges = self._settings()
+        if self.n_components is None:  # in n centred rows no more than n - 1 directions vary
+            k = min(k, max(1, self.moments_.most_rows - 1))
+        return solve(self.moments_, k, ridges)
 
     @property
     def correlations_(self) -> np.ndarray:
@@ -242,9 +178,9 @@ class CCA(ClosedForm):
 
     def _regression(self, names: list[str], to: str) -> np.ndarray:
         """(k * len(names), d) coefficients of the variates of `names` for the columns of `to`."""
-        weights, covariance = self.weights_, self.moments_.covariance
-        among = np.block([[weights[a].T @ covariance(a, b) @ weights[b] for b in names] for a in names])
-        return linalg.pinvh(among) @ np.vstack([weights[a].T @ covariance(a, to) for a in names])
+        weights, between = self.weights_, self.moments_.between
+        among = np.block([[between(a, b, weights[a], weights[b]) for b in names] for a in names])
+        return linalg.pinvh(among) @ np.vstack([between(a, to, weights[a]) for a in names])
 
     def _missing_view(self, data: Mapping[str, Any]) -> str:
         others = [name for name in self.kinds_ if name not in data]
@@ -271,10 +207,10 @@ class CCA(ClosedForm):
         k = min(widths) if self.n_components is None else index(self.n_components)
         if not 1 <= k <= min(widths):
             raise DataError(f"{k} components from views {widths} wide; take {min(widths)} or fewer")
-        return k, _ridges(self.ridge, list(self.widths_))
+        return k, ridges_of(self.ridge, list(self.widths_))
 
 
-def _ridges(ridge: float | Sequence[float] | Mapping[str, float], names: list[str]) -> dict[str, float]:
+def ridges_of(ridge: float | Sequence[float] | Mapping[str, float], names: list[str]) -> dict[str, float]:
     """view -> r, from any form of the argument."""
     if isinstance(ridge, Mapping):
         for name in {*ridge, *names}:
@@ -291,96 +227,3 @@ def _ridges(ridge: float | Sequence[float] | Mapping[str, float], names: list[st
         if not 0 <= r <= 1:
             raise UsageError(f"ridge is a shrinkage between 0 and 1, got {r} for view {name!r}")
     return ridges
-
-
-def _refuse_alone(moments: Moments) -> None:
-    for a in moments.names:
-        if all(moments.count(a, b) < 2 for b in moments.names if b != a):
-            raise DataError(f"view {a!r} has no two rows in common with another view; nothing relates them")
-
-
-def _warn_of_forced_correlations(moments: Moments, ranks: Mapping[str, int], ridge: Mapping[str, float]) -> None:
-    """In n centred rows, two views of ranks p and q share p + q - (n - 1) directions whatever the data say."""
-    for a, b in combinations(moments.names, 2):
-        n = moments.count(a, b)
-        forced = min(ranks[a], ranks[b], ranks[a] + ranks[b] - (n - 1))
-        if forced > 0 and n > 1 and ridge[a] == ridge[b] == 0:
-            warnings.warn(
-                f"{forced} correlations of {a!r} and {b!r} are 1 whatever the data say: {n} rows are too few for "
-                f"{ranks[a]} + {ranks[b]} columns; set ridge, for example ridge=0.1",
-                stacklevel=7,  # who called fit
-            )
-
-
-def _varies(variances: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """(d,) whether a column's spread is more than the rounding of its numbers."""
-    return variances > (8 * EPS * np.abs(mean)) ** 2
-
-
-def _root(covariance: np.ndarray, mean: np.ndarray, ridge: float) -> np.ndarray:
-    """W (d, r) with W' S W = I for the shrunk covariance S of rank r."""
-    d = len(covariance)
-    used = np.flatnonzero(_varies(covariance.diagonal(), mean))
-    out = np.zeros((d, len(used)))
-    if not len(used):
-        return out
-    shrunk = (1 - ridge) * covariance[np.ix_(used, used)]
-    shrunk[np.diag_indices(len(used))] += ridge * np.trace(covariance) / d
-    scale = np.sqrt(shrunk.diagonal())
-    unit = shrunk / scale / scale[:, None]  # columns in small units count as much as others
-    lost = 10 * d * EPS  # a column is a sum of others if less than this share of it is left
-    lower, failed = linalg.lapack.dpotrf(unit, lower=1)
-    if not failed and (lower.diagonal() ** 2).min() > lost:
-        out[used] = linalg.solve_triangular(lower, np.diag(1 / scale), lower=True).T
-        return out
-    values, vectors = linalg.eigh(unit)
-    large = values > lost * values[-1]
-    out[used, : large.sum()] = vectors[:, large] / np.sqrt(values[large]) / scale[:, None]
-    return out[:, : large.sum()]
-
-
-def _solve_two(across: Mapping[tuple[str, str], np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Singular values, and view -> singular vectors (r, k)."""
-    ((a, b), block), *_ = across.items()
-    u, rho, v = linalg.svd(block, full_matrices=False)
-    return rho, {a: u, b: v.T}
-
-
-def _solve_several(across: Mapping[tuple[str, str], np.ndarray], roots: Mapping[str, np.ndarray], k: int):
-    """The same for more views: eigenvalues over M - 1, and view -> its part of the eigenvectors times sqrt(M)."""
-    names, ends = list(roots), np.cumsum([0, *(root.shape[1] for root in roots.values())])
-    at = {name: slice(ends[i], ends[i + 1]) for i, name in enumerate(names)}
-    agree = np.zeros((ends[-1], ends[-1]))
-    for (a, b), block in across.items():
-        agree[at[a], at[b]], agree[at[b], at[a]] = block, block.T
-    k = min(k, ends[-1])
-    values, vectors = linalg.eigh(agree, subset_by_index=[ends[-1] - k, ends[-1] - 1])
-    vectors = vectors[:, ::-1] * np.sqrt(len(names))
-    return values[::-1] / (len(names) - 1), {name: vectors[at[name]] for name in names}
-
-
-def _side(covariance: np.ndarray, mean: np.ndarray, solved: np.ndarray, rho: np.ndarray) -> Side:
-    """Weights scaled to variance 1, and how the variates relate to the view.
-
-    Embeddings weigh each variate as it was solved for, times its correlation: with a ridge, its variance is the
-    share of the data in the shrunk variance.
-    """
-    variances = covariance.diagonal()
-    deviation = np.sqrt(np.maximum((solved * (covariance @ solved)).sum(0), 0))
-    weights = np.divide(solved, deviation, out=np.zeros_like(solved), where=deviation > 1e-8)
-    shared = covariance @ weights  # (d, k) of each column with each variate
-    used = _varies(variances, mean)[:, None]
-    loadings = np.divide(shared, np.sqrt(np.maximum(variances, 0))[:, None], out=np.zeros_like(shared), where=used)
-    explained = (shared**2).sum(0) / max(variances.sum(), np.finfo(float).tiny)
-    return Side(mean, weights, loadings, explained, deviation * rho.clip(0))
-
-
-def _signs(loadings: np.ndarray) -> np.ndarray:
-    """(k,) of 1 and -1 that make the largest loading of each component positive."""
-    largest = np.take_along_axis(loadings, np.abs(loadings).argmax(0)[None], axis=0)[0]
-    return np.where(largest < 0, -1.0, 1.0)
-
-
-def _padded(columns: np.ndarray, k: int) -> np.ndarray:
-    """(m, j <= k) -> (m, k), zeros behind."""
-    return np.pad(columns, ((0, 0), (0, k - columns.shape[1])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, final
@@ -17,10 +17,15 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from bouba import persist
-from bouba.align.blocks import FLOATS, Blocks, are_arrays, checked, spread, vectors
+from bouba.align.blocks import FLOATS, Blocks, Numbers, are_arrays, checked, spread, vectors
 from bouba.align.features import SimpleFeatures
 from bouba.data.alphabet import alphabet, text_view
+from bouba.data.arrays import column_names, complete, data_error
+from bouba.data.faults import decoded
+from bouba.data.matching import views_like
+from bouba.data.pairing import in_order, index_of
 from bouba.data.read import as_views
+from bouba.data.schema import Schema
 from bouba.data.views import Column, Views
 from bouba.declared import refuse_options
 from bouba.errors import DataError, ModalityError, UsageError
@@ -33,19 +38,23 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     Views come in any of four containers, and `transform` gives back the one that it got:
 
         X, y                2-D array, and the second view as y ("view0", "view1"); gives (n, k) of view0
-        [X, Y, ...]         arrays, "view0", "view1", ...; None for a view that is not given
-        {"a": X, "b": Y}    arrays by name
+        [X, Y, ...]         arrays or frames, "view0", "view1", ...; None for a view that is not given
+        {"a": X, "b": Y}    the same by name
         Views               pictures and texts pass through SimpleFeatures, vectors are taken as they are; so does
                             whatever `bouba.read` takes
 
-    Only Views have missing cells; NaN is refused. scikit-learn splits Views and X, y for cross-validation, no list and
-    no mapping. With a list, mapping or Views, a 1-D y is for a later step of a pipeline, and not read.
+    Rows of frames are paired by their index, in the order of the first; arrays go by place. Columns of frames are
+    matched by name with those that were fitted; beside y, as scikit-learn does: refused in another order. Missing are
+    cells that Views lack, rows that one of several frames lacks, which is warned of, and rows with masked numbers; NaN
+    is refused. scikit-learn splits Views and X, y for cross-validation, no list and no mapping. With a list, mapping or
+    Views, a 1-D y is for a later step of a pipeline, and not read.
 
     A method is `_fit` and `_project`. `_fit` sets attributes that end in "_", `correlations_` (k,) among them; all
     of them are saved.
     """
 
     compared_by = "cosine"
+    schema_: Schema | None = None
     aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
 
     @property
@@ -112,10 +121,22 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return blocks.back({name: self._variates(blocks, name) for name in blocks.data})
 
     def embed(self, X) -> dict[str, np.ndarray]:
-        """view -> float32 (n, k), to be compared by cosine: variates weigh as much as they correlate."""
+        """view -> float32 (n, k), to be compared by cosine: variates weigh as much as they correlate.
+
+        Raises:
+            DataError: numbers so large or so small that their embedding is infinite or undefined.
+        """
         check_is_fitted(self)
         blocks = self._read(X)
-        return {name: (self._variates(blocks, name) * self._emphasis(name)).astype(np.float32) for name in blocks.data}
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by name
+            z = {name: (self._variates(blocks, name) * self._emphasis(name)).astype(np.float32) for name in blocks.data}
+        for name, embedding in z.items():
+            if not np.isfinite(embedding).all():
+                raise DataError(
+                    f"view {name!r} holds numbers that its embedding cannot be computed of; scale its columns to a "
+                    "deviation of about 1 and fit again"
+                )
+        return z
 
     def correlations(self, X, y=None) -> np.ndarray:
         """(k,) Pearson correlations between the variates of X's views, averaged over pairs of views.
@@ -194,7 +215,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         elif self._is_one_array(X, y):
             blocks = self._read_array(X, y, fit)
         else:
-            blocks = self._read_views(as_views(X), y, fit)
+            views = as_views(X, every_row=True) if fit else views_like(X, self.schema_)
+            self.schema_ = Schema.of(views) if fit else self.schema_
+            blocks = self._read_views(views, y, fit)
         self._refuse_misfit(blocks, fit)
         return blocks
 
@@ -214,33 +237,37 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if not fit and "n_features_in_" not in vars(self):
             raise ModalityError(f"which view is this array? The model has {self._view_names()}; give {{name: array}}")
         accepts = _accepts(self)
+        y = in_order("y", y, index_of(X))
+        named = {"view0": column_names("X", X), "view1": column_names("y", y)}
         try:
-            X = validate_data(self, X, reset=fit, dtype=FLOATS, accept_sparse=accepts)
+            X = validate_data(self, complete("X", X), reset=fit, dtype=FLOATS, accept_sparse=accepts)
             data = {"view0": X}
             if y is not None:
-                y = check_array(y, ensure_2d=False, dtype=FLOATS, accept_sparse=accepts, input_name="y")
+                y = check_array(complete("y", y), ensure_2d=False, dtype=FLOATS, accept_sparse=accepts, input_name="y")
                 data["view1"] = y if y.ndim == 2 else y.reshape(-1, 1)
-        except ValueError as error:
-            raise DataError(str(error)) from error
-        return self._array_blocks(data, fit, lambda z: z["view0"])
+        except (TypeError, ValueError) as error:
+            raise data_error(error) from error
+        read = Numbers(data, {name: np.ones(values.shape[0], bool) for name, values in data.items()}, named)
+        return self._array_blocks(read, fit, lambda z: z["view0"])
 
     def _read_arrays(self, X, y, fit: bool) -> Blocks:
         """Arrays in a list or a mapping."""
         _refuse_second_view(y)
         by_name = X if isinstance(X, Mapping) else {f"view{i}": values for i, values in enumerate(X)}
-        accepts = _accepts(self)
-        data = {name: checked(name, values, accepts) for name, values in by_name.items() if values is not None}
+        numbers = Numbers.of({name: values for name, values in by_name.items() if values is not None}, _accepts(self))
         return self._array_blocks(
-            data, fit, dict if isinstance(X, Mapping) else lambda z: [z.get(name) for name in by_name]
+            numbers, fit, dict if isinstance(X, Mapping) else lambda z: [z.get(name) for name in by_name]
         )
 
-    def _array_blocks(self, data: dict[str, Any], fit: bool, back) -> Blocks:
-        """Arrays without a missing row."""
-        present = {name: np.ones(values.shape[0], bool) for name, values in data.items()}
-        for name, values in data.items():
+    def _array_blocks(self, numbers: Numbers, fit: bool, back) -> Blocks:
+        """Arrays, their columns matched by name with those that were fitted."""
+        if fit:
+            self.schema_ = numbers.schema()
+        data = {}
+        for name, values in numbers.like(self.schema_).items():
             self._refuse_unknown(name, "vector", fit)
-            data[name] = self._vectors(name, values, present[name], fit)
-        return Blocks(data, present, back)
+            data[name] = self._vectors(name, values, numbers.present[name], fit)
+        return Blocks(data, numbers.present, back, numbers.row_names)
 
     def _read_views(self, views: Views, y, fit: bool) -> Blocks:
         _refuse_second_view(y)
@@ -253,7 +280,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         def back(z: dict[str, np.ndarray]) -> Views:
             return views.replace(columns={name: Column.of(z[name], "vector", present[name]) for name in z})
 
-        return Blocks(data, present, back)
+        return Blocks(data, present, back, views.row_names)
 
     def _columns(self, name: str, column: Column, fit: bool) -> Any:
         """One column of Views as numbers (n, d)."""
@@ -264,9 +291,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             return np.zeros((len(column), self.widths_[name]))
         if column.kind == "vector":
             return self._vectors(name, checked(name, vectors(column), False), present, fit)
-        cells = [column[row] for row in np.flatnonzero(present).tolist()]
-        values = self._learn(name, column.kind, cells) if fit else self.reducers_[name](cells)
-        return spread(values, present)
+        read = partial(self._learn, name, column.kind) if fit else self.reducers_[name]
+        _, values = decoded(name, column, range(len(column)), read, singly=not fit)
+        return spread(values, column.present)
 
     def _vectors(self, name: str, numbers, present: np.ndarray, fit: bool) -> Any:
         """Numbers as they are, or reduced where the method reduces them."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.characters import FORMS, one_form
 from bouba.errors import DataError
 
 SIDE = 16
@@ -52,11 +53,13 @@ class CharacterGrams(Features):
     Args:
         vocabulary: v n-grams. idf: (v,) their inverse document frequencies.
         components: (k, v) directions of a truncated SVD; None leaves the n-grams sparse.
+        form: one of `data.characters.FORMS`, in which texts are read.
     """
 
     vocabulary: tuple[str, ...]
     idf: np.ndarray
     components: np.ndarray | None
+    form: str = "composed"
 
     def __post_init__(self) -> None:
         width = len(self.idf) if self.components is None else self.components.shape[1]
@@ -64,7 +67,7 @@ class CharacterGrams(Features):
             raise DataError(f"{len(self.vocabulary)} n-grams with {len(self.idf)} frequencies, for {width} columns")
 
     def __call__(self, cells: Sequence) -> Any:
-        grams = self._vectorizer.transform([decode.text(cell) for cell in cells])
+        grams = self._vectorizer.transform([FORMS[self.form](str(cell)) for cell in cells])
         return grams if self.components is None else grams @ self.components.T
 
     @cached_property
@@ -134,16 +137,16 @@ class SimpleFeatures:
 
         vectorizer = _tf_idf(max_features=VOCABULARY)
         try:
-            grams = vectorizer.fit_transform([decode.text(cell) for cell in cells])
+            grams = vectorizer.fit_transform([one_form(str(cell)) for cell in cells])
         except ValueError as error:
             raise DataError(f"no n-gram in {len(cells)} texts ({error}); name another column") from error
         vocabulary = tuple(vectorizer.get_feature_names_out().tolist())
         if self.sparse_text:
-            return CharacterGrams(vocabulary, vectorizer.idf_, None), grams
+            return CharacterGrams(vocabulary, vectorizer.idf_, None, "one"), grams
         n, v = grams.shape
         svd = TruncatedSVD(max(1, min(self.width, n - 1, v - 1)), random_state=self.random_state).fit(grams)
         components = np.ascontiguousarray(svd.components_)
-        return CharacterGrams(vocabulary, vectorizer.idf_, components), grams @ components.T
+        return CharacterGrams(vocabulary, vectorizer.idf_, components, "one"), grams @ components.T
 
 
 def _tf_idf(**settings):

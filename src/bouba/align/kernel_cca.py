@@ -12,7 +12,8 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics import pairwise
 from sklearn.utils import gen_batches
 
-from bouba.align.cca import Side, _ridges, solve
+from bouba.align.canonical import Side, solve
+from bouba.align.cca import ridges_of
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
@@ -243,7 +244,7 @@ class KernelCCA(ClosedForm):
 
     def _fit(self, data: dict[str, np.ndarray], present: dict[str, np.ndarray]) -> None:
         names = list(data)
-        kernels, gammas, ridges = self._kernels(names), self._gammas(names), _ridges(self.ridge, names)
+        kernels, gammas, ridges = self._kernels(names), self._gammas(names), ridges_of(self.ridge, names)
         rows = self._rows(present)
         random = np.random.default_rng(self.random_state)
         self.gammas_, self.maps_ = {}, {}

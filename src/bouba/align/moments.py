@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import blas
@@ -32,7 +32,10 @@ class Moments:
     Args:
         names: of the views. widths: their columns.
         shift: (D,) any point near the means; the nearer, the fewer digits are lost.
-        counts: (M, M). sums: (D, M). products: (D, D), symmetric.
+        counts: (M, M). sums: (D, M).
+        products: (D, D), symmetric; None where the rows are kept instead.
+        rows: (n, D + M), z beside p, kept where there are fewer than half as many rows as columns: 40 rows of 4,000
+            columns need no 4,000 x 4,000 numbers. None elsewhere.
 
     >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 3))
     >>> halves = Moments.of({"x": x[:50], "y": y[:50]}) + Moments.of({"x": x[50:], "y": y[50:]})
@@ -45,7 +48,8 @@ class Moments:
     shift: np.ndarray
     counts: np.ndarray
     sums: np.ndarray
-    products: np.ndarray
+    products: np.ndarray | None
+    rows: np.ndarray | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray] | None = None) -> Moments:
@@ -70,11 +74,15 @@ class Moments:
         both = total + len(widths)
         step = max(256, CHUNK // (8 * both))
         shift = np.concatenate([_early_mean(values, has_view, i, step) for i, values in enumerate(data.values())])
+        if 2 * n < total:
+            rows = _centred([values[:n] for values in data.values()], shift, has_view, np.empty((n, both)))
+            z, p = rows[:, :total], rows[:, total:]
+            return cls(tuple(data), widths, shift, p.T @ p, z.T @ p, None, rows)
         buffer, gram = np.empty((min(step, n), both)), np.zeros((both, both), order="F")
         for start in range(0, n, step):
-            rows = slice(start, start + step)
-            parts = [values[rows] for values in data.values()]
-            chunk = _centred(parts, shift, None if has_view is None else has_view[rows], buffer)
+            at = slice(start, start + step)
+            parts = [values[at] for values in data.values()]
+            chunk = _centred(parts, shift, None if has_view is None else has_view[at], buffer)
             gram = blas.dsyrk(1.0, chunk.T, beta=1.0, c=gram, overwrite_c=True)  # (z p)'(z p), upper triangle
         products = gram[:total, :total] + np.triu(gram[:total, :total], 1).T
         counts = np.triu(gram[total:, total:]) + np.triu(gram[total:, total:], 1).T
@@ -94,6 +102,14 @@ class Moments:
         is_seen = np.repeat(self.counts.diagonal() > 0, self.widths)
         shift = np.where(is_seen, self.shift, other.shift)  # a view without any row may lie anywhere
         step = other.shift - shift
+        if self.rows is not None and other.rows is not None:
+            both = np.vstack([self.rows, other.rows])
+            both[len(self.rows) :, : len(step)] += np.repeat(other._presence, other.widths, axis=1) * step
+            z, p = both[:, : len(step)], both[:, len(step) :]
+            stacked = Moments(self.names, self.widths, shift, p.T @ p, z.T @ p, None, both)
+            return stacked if 2 * len(both) < len(step) else stacked.summed()
+        if self.rows is not None or other.rows is not None:
+            return self.summed() + other.summed()
         sums, n = other.sums, np.repeat(other.counts, other.widths, axis=0)  # (D, M)
         wide = np.repeat(sums, other.widths, axis=1)  # (D, D): sum of z_i over the rows that have view j
         moved = wide * step + (wide * step).T + np.repeat(n, other.widths, axis=1) * np.outer(step, step)
@@ -103,8 +119,25 @@ class Moments:
             shift,
             self.counts + other.counts,
             self.sums + sums + n * step[:, None],
-            self.products + other.products + moved,
+            self.products + other.products + moved,  # type: ignore[operator]
         )
+
+    def summed(self) -> Moments:
+        """The same with `products` and without rows."""
+        if self.rows is None:
+            return self
+        z = self.rows[:, : len(self.shift)]
+        return replace(self, products=z.T @ z, rows=None)
+
+    @property
+    def most_rows(self) -> int:
+        """Rows of the view that has most of them."""
+        return int(self.counts.diagonal().max())
+
+    @property
+    def _presence(self) -> np.ndarray:
+        """(n, M) 1 where a kept row has the view."""
+        return self.rows[:, len(self.shift) :]  # type: ignore[index]
 
     def columns(self, name: str) -> slice:
         """Where a view's columns stand among the D."""
@@ -122,11 +155,49 @@ class Moments:
         return self.shift[at] + self.sums[at, i] / max(1.0, self.counts[i, i])
 
     def covariance(self, a: str, b: str) -> np.ndarray:
-        """(d_a, d_b), divided by the number of rows; zeros where no row has both."""
+        """S_ab (d_a, d_b), divided by the number of rows; zeros where no row has both."""
         i, j = self.names.index(a), self.names.index(b)
         at, to = self.columns(a), self.columns(b)
         n = max(1.0, self.counts[i, j])
-        return self.products[at, to] / n - np.outer(self.sums[at, j] / n, self.sums[to, i] / n)
+        products = self.rows[:, at].T @ self.rows[:, to] if self.products is None else self.products[at, to]  # type: ignore[index]
+        return products / n - np.outer(self.sums[at, j] / n, self.sums[to, i] / n)
+
+    def between(self, a: str, b: str, left: np.ndarray | None = None, right: np.ndarray | None = None) -> np.ndarray:
+        """left' S_ab right, where S_ab itself is not formed if rows are kept; None is I.
+
+        Args:
+            left: (d_a, k). right: (d_b, l).
+        """
+        if self.rows is None:
+            out = self.covariance(a, b)
+            out = out if left is None else left.T @ out
+            return out if right is None else out @ right
+        i, j = self.names.index(a), self.names.index(b)
+        n = max(1.0, self.counts[i, j])
+        (z_a, sum_a), (z_b, sum_b) = (
+            (self.rows[:, at], total) if w is None else (self.rows[:, at] @ w, total @ w)
+            for at, total, w in (
+                (self.columns(a), self.sums[self.columns(a), j], left),
+                (self.columns(b), self.sums[self.columns(b), i], right),
+            )
+        )
+        return z_a.T @ z_b / n - np.outer(sum_a / n, sum_b / n)
+
+    def variances(self, name: str) -> np.ndarray:
+        """(d,) the diagonal of a view's covariance."""
+        i, at = self.names.index(name), self.columns(name)
+        n = max(1.0, self.counts[i, i])
+        squares = (self.rows[:, at] ** 2).sum(0) if self.products is None else self.products[at, at].diagonal()  # type: ignore[index]
+        return squares / n - (self.sums[at, i] / n) ** 2
+
+    def centred(self, name: str) -> np.ndarray | None:
+        """(n, d) kept rows of a view less its mean, 0 where a row lacks it, over sqrt of how many have it; None where
+        no rows are kept. The view's covariance is that of their products."""
+        if self.rows is None:
+            return None
+        i, at = self.names.index(name), self.columns(name)
+        n = max(1.0, self.counts[i, i])
+        return (self.rows[:, at] - np.outer(self._presence[:, i], self.sums[at, i] / n)) / np.sqrt(n)
 
 
 def _early_mean(values: np.ndarray, has_view: np.ndarray | None, i: int, rows: int) -> np.ndarray:

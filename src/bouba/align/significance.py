@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
 
-from bouba.align.cca import CCA, _ridges, _root, solve
+from bouba.align.canonical import root, root_of_rows, solve
+from bouba.align.cca import CCA, ridges_of
 from bouba.align.moments import Moments
+from bouba.data.pairing import row_values
 from bouba.errors import DataError, UsageError
 
 Ridge = float | Sequence[float] | Mapping[str, float]
@@ -117,14 +120,14 @@ def permutation_test(
     """
     if permutations < 1:
         raise UsageError(f"permutations must be 1 or more, got {permutations}; 999 is usual")
-    data, is_complete = _complete(X, y)
-    whitened = _whitened(data, _ridges(ridge, list(data)))
+    data, is_complete, row_names = _complete(X, y)
+    whitened = _whitened(data, ridges_of(ridge, list(data)))
     ranks = [z.shape[1] for z in whitened]
     most = min(ranks)
     k = most if n_components is None else n_components
     if not 1 <= k <= most:
         raise DataError(f"{k} components of {most}; take 1 to {most}")
-    orders = _orders(_group(groups, is_complete), (permutations, len(data) - 1), max(ranks), random_state)
+    orders = _orders(_group(groups, is_complete, row_names), (permutations, len(data) - 1), max(ranks), random_state)
     rho, null = _stepwise(whitened, k, orders) if len(whitened) == 2 else _jointly(whitened, k, orders)
     reached = (null >= rho - ROUNDING).sum(0)
     return PermutationResult(rho, np.maximum.accumulate((1 + reached) / (1 + len(null))), null)
@@ -188,8 +191,8 @@ def bootstrap_correlations(
         raise UsageError(f"resamples must be 2 or more, got {resamples}; 999 is usual")
     if not 0 < level < 1:
         raise UsageError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
-    data, _ = _complete(X, y)
-    ridges = _ridges(ridge, list(data))
+    data, _, _ = _complete(X, y)
+    ridges = ridges_of(ridge, list(data))
     _refuse_few(data, ridges)
     tested = permutation_test(data, n_components=n_components, ridge=ridge, random_state=random_state)
     k = len(tested.p_values)
@@ -204,20 +207,21 @@ def bootstrap_correlations(
     return BootstrapResult(correlations[0], corrected, np.where(tested.p_values > 1 - level, 0.0, low), high, level)
 
 
-def _complete(X, y) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """view -> (n, d) rows that have every view, and a mask of them over all rows."""
+def _complete(X, y) -> tuple[dict[str, np.ndarray], np.ndarray, Any]:
+    """view -> (n, d) rows that have every view, a mask of them over all rows, and the names of all rows."""
     blocks = CCA()._read(X, y, fit=True)
     is_complete = np.logical_and.reduce(list(blocks.present.values()))
     if is_complete.sum() < 3:
         raise DataError(f"{is_complete.sum()} rows have every view; three or more are needed")
-    return {name: np.asarray(values[is_complete], np.float64) for name, values in blocks.data.items()}, is_complete
+    data = {name: np.asarray(values[is_complete], np.float64) for name, values in blocks.data.items()}
+    return data, is_complete, blocks.row_names
 
 
-def _group(groups: ArrayLike | None, is_complete: np.ndarray) -> np.ndarray:
+def _group(groups: ArrayLike | None, is_complete: np.ndarray, row_names) -> np.ndarray:
     """(n,) number of each row's group."""
     if groups is None:
         return np.zeros(is_complete.sum(), int)
-    labels = np.asarray(groups)
+    labels = row_values("groups", groups, row_names)
     if labels.shape != is_complete.shape:
         raise DataError(f"groups must be one label for each of {len(is_complete)} rows, got shape {labels.shape}")
     _, group, sizes = np.unique(labels[is_complete], return_inverse=True, return_counts=True)
@@ -232,10 +236,12 @@ def _whitened(data: Mapping[str, np.ndarray], ridges: Mapping[str, float]) -> li
     for name, values in data.items():
         mean = values.mean(0)
         centred = values - mean
-        root = _root(centred.T @ centred / len(centred), mean, ridges[name])
-        if root.shape[1] == 0:
+        centred /= np.sqrt(len(centred))
+        wide = len(centred) < len(mean)
+        whiten = root_of_rows(centred, mean, ridges[name]) if wide else root(centred.T @ centred, mean, ridges[name])
+        if whiten.shape[1] == 0:
             raise DataError(f"view {name!r} does not vary; leave it out")
-        out.append(centred @ root / np.sqrt(len(centred)))
+        out.append(centred @ whiten)
     return out
 
 
@@ -293,9 +299,12 @@ def _resampled(data: Mapping[str, np.ndarray], resamples: int, random_state: int
     widths = tuple(values.shape[1] for values in data.values())
     for i in range(1 + resamples):
         weight = np.ones(n) if i == 0 else np.bincount(random.integers(n, size=n), minlength=n)
-        weighted = rows * weight[:, None]
-        sums = np.repeat(weighted.sum(0)[:, None], len(data), axis=1)  # (D, M)
-        yield Moments(tuple(data), widths, shift, np.full((len(data),) * 2, float(n)), sums, weighted.T @ rows)
+        share = np.sqrt(weight)[:, None]  # of a row in its presence and its numbers
+        drawn = np.hstack([rows * share, np.tile(share, len(data))])
+        counts = np.full((len(data),) * 2, float(n))
+        sums = np.repeat((rows * weight[:, None]).sum(0)[:, None], len(data), axis=1)  # (D, M)
+        moments = Moments(tuple(data), widths, shift, counts, sums, None, drawn)
+        yield moments if 2 * n < len(shift) else moments.summed()
 
 
 def _refuse_few(data: Mapping[str, np.ndarray], ridges: Mapping[str, float]) -> None:

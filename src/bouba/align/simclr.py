@@ -10,7 +10,6 @@ import numpy as np
 
 from bouba.batch import Batch
 from bouba.data.augment import Augment
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.learner import BaseLearner
 from bouba.metrics import mean_reciprocal_rank
@@ -100,7 +99,7 @@ class SimCLR(BaseLearner):
         Raises:
             ModalityError: a view the model was not trained on.
         """
-        views, network = as_views(X), self._fitted()
+        views, network = self.read(X), self._fitted()
 
         def forward(batch: Batch) -> dict[str, Tensor]:
             return {name: network.module.embed_view(name, batch, features=True) for name in batch.present}

@@ -10,7 +10,8 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bouba.data.read import as_views
+from bouba.data.matching import views_for
+from bouba.data.pairing import row_values
 from bouba.data.views import Views, is_missing
 from bouba.errors import ModalityError, UsageError
 from bouba.evaluation.abilities import temperature_of
@@ -71,7 +72,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         """Embed the names. X is not read; y (n,) only for the labels that occur."""
         if self.classes is None and y is None:
             raise UsageError("ZeroShotClassifier needs classes: name them, or give y to take them from")
-        labels = self.classes if self.classes is not None else [v for v in np.asarray(y) if not is_missing(v)]
+        labels = self.classes if self.classes is not None else [v for v in row_values("y", y) if not is_missing(v)]
         self.classes_ = np.unique(np.asarray(labels).astype(str))
         if len(self.classes_) < 2:
             raise UsageError(f"ZeroShotClassifier needs two classes or more, got {self.classes_.tolist()}")
@@ -84,7 +85,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X) -> np.ndarray:
         """(n, C) similarities; Views, or what `bouba.read` takes."""
         check_is_fitted(self, "class_z_")
-        views = as_views(X)
+        views = views_for(self.model, X)
         name = self._view(views)
         if not views[name].present.all():
             absent = int((~views[name].present).sum())
@@ -100,6 +101,11 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X) -> np.ndarray:
         """(n,) the nearest class of each row."""
         return self.classes_[self.decision_function(X).argmax(axis=1)]
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Accuracy on the rows of X; y (n,) is matched with them by its index, where both have one."""
+        views = views_for(self.model, X)
+        return super().score(views, row_values("y", y, views.row_names).astype(str), sample_weight)
 
     def _view(self, views: Views) -> str:
         if self.view is not None:

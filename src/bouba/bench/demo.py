@@ -14,6 +14,7 @@ from bouba.evaluation import Result
 from bouba.report import build
 from bouba.runs import folder as run_folder
 from bouba.runs.indexing import build_index
+from bouba.runs.lock import locked
 from bouba.runs.methods import ADAPTED_CLIP, CLIP, LINEAR_CCA, wording
 from bouba.runs.toml import to_toml
 from bouba.train.progress import progress_bar
@@ -56,9 +57,17 @@ def make_demo(out: Path, *, seed: int, epochs: int, say: Callable[[str], None]) 
     Returns:
         The numbers, and where the time went.
     """
+    out.resolve().parent.mkdir(parents=True, exist_ok=True)
+    with locked(out.resolve(), say):
+        return _made(out.resolve(), seed=seed, epochs=epochs, say=say)
+
+
+def _made(out: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> tuple[Result, Clock]:
     clock = Clock()
+    run_folder.settle(out)
+    run_folder.refuse_occupied(out, overwrite=True)
     protocol = emoji.cut(seed)
-    part = run_folder.begin(out, resume=False, overwrite=True)
+    part = run_folder.begin(out, lambda folder: None)
     clock("read")
     models, result = {}, Result([])
     for method in emoji.METHODS:

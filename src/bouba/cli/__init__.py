@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of its name
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
@@ -26,18 +28,29 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
 }
 
 
-def _say_version(wanted: bool) -> None:
-    """`bouba --version`."""
-    if wanted:
-        from bouba import __version__
-
-        typer.echo(f"bouba {__version__}")
-        raise typer.Exit
+ALONE = ("demo", "bench")  # commands that several processes at once would run several times
 
 
 def main() -> None:
-    """Run a command. A user's mistake is one line and exit code 2."""
-    from bouba.errors import BoubaError
+    """Run a command; see `bouba.cli.ending` for how it ends."""
+    from bouba.cli.ending import one_line, signals_as_errors
+    from bouba.cli.printing import Terminal
+
+    terminal = contextlib.redirect_stdout(Terminal(sys.stdout))  # type: ignore[type-var]
+    with one_line(), signals_as_errors(), _warnings_on_stderr(), terminal:
+        chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+        if _is_left_to_the_first(chosen):
+            return
+        _app(chosen)()
+
+
+def _app(chosen: str | None) -> typer.Typer:
+    """All commands; only the one that was chosen is imported."""
+    import typer  # here, so that an interruption while it is imported is a line too
+
+    from bouba.cli.ending import ends_in_a_line
+    from bouba.cli.naming import options_of
+    from bouba.cli.version import options
 
     app = typer.Typer(
         name="bouba",
@@ -47,48 +60,46 @@ def main() -> None:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    app.callback()(_options)
-    chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    app.callback()(options)
     for name, summary in COMMANDS.items():
         if name == "bench" == chosen:
             app.add_typer(importlib.import_module("bouba.cli.bench").group(), name=name, help=summary)
-        elif name == chosen:  # only the command that was chosen is imported
-            app.command(name, help=summary)(importlib.import_module(f"bouba.cli.{name}").command)
+        elif name == chosen:
+            app.command(name, help=summary)(
+                ends_in_a_line(importlib.import_module(f"bouba.cli.{name}").command, lambda: options_of(app, chosen))
+            )
         else:
             app.command(name, help=summary)(_not_imported)
-    with _warnings_on_stderr():
-        try:
-            app()
-        except BoubaError as error:
-            from bouba.cli.naming import in_options, options_of
+    return app
 
-            sys.stderr.write(f"bouba: {in_options(str(error), options_of(app, chosen))}\n")
-            sys.last_value = error  # for what runs at exit: this process died of an error
-            sys.exit(2)
-        except OSError as error:
-            sys.stderr.write(f"bouba: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
-            sys.last_value = error
-            sys.exit(1)
+
+def _is_left_to_the_first(chosen: str | None) -> bool:
+    """Whether this is one of several processes, under torchrun, and the first does all the work of the command.
+
+    Raises:
+        UsageError: a command that no several processes can run.
+    """
+    from bouba.errors import UsageError
+    from bouba.runs.processes import process_count, process_number
+
+    if process_count() > 1 and process_number() == 0 and chosen in ALONE:
+        raise UsageError(f"bouba {chosen} runs in one process; leave torchrun out")
+    return process_number() > 0 and chosen != "fit"
 
 
 @contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
     """What the library warns of, as plain lines."""
+    from bouba.cli.printing import Lines
+
     log, handler = logging.getLogger("bouba"), logging.StreamHandler()
     handler.setLevel(logging.WARNING)
+    handler.setFormatter(Lines())
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
-
-
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="The version.")
-    ] = False,
-) -> None:
-    """Learn how modalities correspond: pictures, words, numbers."""
 
 
 def _not_imported() -> None:

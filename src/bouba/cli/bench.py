@@ -9,6 +9,8 @@ from importlib import resources
 
 import typer
 
+from bouba.cli.ending import ends_in_a_line
+
 
 def descriptions() -> dict[str, str]:
     """Bench -> the first line of its file, without its name; the files are read, not imported."""
@@ -32,7 +34,7 @@ def group() -> typer.Typer:
     for name, text in descriptions().items():
         command = _not_imported
         if name == selected:
-            command = importlib.import_module(f"bouba.bench.{name.replace('-', '_')}").command
+            command = ends_in_a_line(importlib.import_module(f"bouba.bench.{name.replace('-', '_')}").command)
         app.command(name, help=text)(command)
     return app
 

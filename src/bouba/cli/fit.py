@@ -11,16 +11,18 @@ import typer
 from bouba.cli import options
 from bouba.cli.printing import to_stderr
 from bouba.runs.methods import METHODS
+from bouba.runs.processes import process_number
 from bouba.runs.recipe import FUSIONS, HOLDOUT
 from bouba.runs.run import Run
+from bouba.runs.settings import option_of, refuse_out_of_range
 
 ROWS = ("split", "domain", "direction", "method")
 
 
 @options.names_columns
 def command(
-    table: options.Table,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
+    table: options.TableOrNone = None,
     method: Annotated[str | None, typer.Option(help=f"{', '.join(METHODS)} (with a recipe).")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file; options overrule it.")] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
@@ -52,20 +54,25 @@ def command(
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     *,
     columns: options.Columns,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was cut off.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that was cut off, or with more --epochs.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Train on a table and write a run folder."""
+    numbers = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
+    numbers |= {"patience": patience, "random_state": random_state}
+    shares = {"validation": validation, "holdout": holdout}
+    refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(
-        table,
+        table or None,
         out=out,
         method=method,
         recipe=recipe,
         read=columns | {"strict": columns["strict"] or None},  # without --strict a recipe decides
         target=target,
-        validation=validation,
-        holdout=holdout,
+        **shares,
         translate=(source, made),
         fusion=fusion,
         baseline=baseline,
@@ -73,18 +80,14 @@ def command(
         overwrite=overwrite,
         verbose=not as_json,
         say=(lambda line: None) if as_json else to_stderr,
-        epochs=epochs,
-        dim=dim,
-        batch_size=batch_size,
-        lr=lr,
-        ridge=ridge,
-        patience=patience,
-        random_state=random_state,
+        **numbers,
     )
+    if process_number() > 0:
+        return  # the first process answers
     if as_json:
         typer.echo(json.dumps({"run": str(out), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}))
         return
-    numbers = run.numbers()
-    if numbers is not None:
-        typer.echo(numbers.format(rows=ROWS) + "\n")
+    result = run.numbers()
+    if result is not None:
+        typer.echo(result.format(rows=ROWS) + "\n")
     typer.echo("\n".join(run.commands()))

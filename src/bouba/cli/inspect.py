@@ -8,10 +8,9 @@ from typing import Any
 import typer
 
 from bouba.cli import options
-from bouba.cli.printing import text_columns
+from bouba.cli.printing import bad_row_lines, text_columns
 
 FEW = 4  # names that are listed for example
-BAD_ROWS = 10
 OVERRULE = (
     "A guess is wrong? Say --text COLUMN, --image COLUMN, --video COLUMN, --table COLUMN, --label COLUMN, "
     "--domain COLUMN, --ignore COLUMN."
@@ -37,11 +36,8 @@ def _page(facts: dict[str, Any]) -> str:
     lines = [f"{facts['rows']:,} rows", "", text_columns(_rows(facts))]
     if facts["other columns"]:
         lines += ["", f"kept for filters: {', '.join(facts['other columns'])}"]
-    bad = facts["bad_rows"]
-    if bad:
-        lines += ["", f"{len(bad)} cells cannot be read:"]
-        lines += [f"  row {entry['row']}: {entry['reason']}" for entry in bad[:BAD_ROWS]]
-        lines += [f"  and {len(bad) - BAD_ROWS} more"] if len(bad) > BAD_ROWS else []
+    bad = bad_row_lines(facts["bad_rows"])
+    lines += ["", *bad] if bad else []
     if facts["hint"]:
         lines += ["", facts["hint"]]
     return "\n".join([*lines, "", OVERRULE])

@@ -15,14 +15,19 @@ from bouba.data.kinds import FILES, KINDS
 from bouba.data.tables import READERS
 
 Run = Annotated[Path, typer.Argument(help="A run folder or model folder.")]
-Table = Annotated[list[str], typer.Argument(help=f"A file ({', '.join(READERS)}) or a folder.")]
+TABLE = (
+    f"A file ({', '.join(READERS)}) or a folder; or several files of numbers, one a view, called as its file: "
+    "rows are paired by place, later files matched by name."
+)
+Table = Annotated[list[str], typer.Argument(help=TABLE)]
+TableOrNone = Annotated[list[str] | None, typer.Argument(help=f"{TABLE} With --resume: that of the run.")]
 Label = Annotated[list[str] | None, typer.Option("--label", help="Column of labels.")]
 Domain = Annotated[str | None, typer.Option("--domain", help="Column that names where a row comes from.")]
 Key = Annotated[
     str | None, typer.Option("--key", help="Column that says what a row shows; equal keys are the same thing.")
 ]
 Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column to leave out.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first cell that cannot be read.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Decode every cell; stop at the first that cannot be read.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 Command = Callable[..., None]

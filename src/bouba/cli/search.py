@@ -10,6 +10,7 @@ import typer
 
 from bouba.cli.options import Files, Json, names_files
 from bouba.cli.printing import text_columns
+from bouba.data.characters import file_text, same_name
 from bouba.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,19 +43,23 @@ def command(
     equals = dict(_equality(condition, opened.index) for condition in column or [])
     hits = opened.search(query, k=k, view=view, where=where, equals=equals, domain=domain)
     if as_json:
-        typer.echo(json.dumps([vars(hit) for hit in hits], ensure_ascii=False, default=str))
+        listed = [vars(hit) | {"path": hit.path and file_text(hit.path)} for hit in hits]
+        typer.echo(json.dumps(listed, ensure_ascii=False, default=str))
         return
     names = [name for name in opened.filters() if name not in CODES] or opened.filters()
     rows = [["score", "row", "view", *names[:4], "path"]]
     for hit in hits:
         values = [hit.columns.get(name) for name in names[:4]]
         cells = ["" if value is None else str(value)[:40] for value in values]
-        rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, hit.path or ""])
+        rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, file_text(hit.path or "")])
     typer.echo(text_columns(rows) if hits else "nothing fits these filters")
 
 
 def _equality(condition: str, index: Index) -> tuple[str, Any]:
+    """NAME=VALUE, of a name that may hold "=" itself."""
     name, equal, value = condition.partition("=")
     if not equal:
         raise UsageError(f"--column takes NAME=VALUE, got {condition!r}; there is {', '.join(index.columns)}")
-    return name, index.parsed(name, value)
+    longer = (other for other in sorted(index.columns, key=len, reverse=True) if condition.startswith(f"{other}="))
+    name = next(longer, same_name(name, index.columns))
+    return name, index.parsed(name, condition[len(name) + 1 :] if condition.startswith(f"{name}=") else value)

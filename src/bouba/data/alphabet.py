@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from bouba.data.characters import one_form
 from bouba.errors import ModalityError
 
 LETTERS = 3000
@@ -12,7 +13,7 @@ LETTERS = 3000
 
 def alphabet(texts: Iterable) -> str:
     """The characters of the texts in lower case, most frequent first, LETTERS of them at most."""
-    counts = Counter("".join(map(str, texts)).lower())
+    counts = Counter("".join(one_form(str(text)) for text in texts).lower())
     return "".join(character for character, _ in counts.most_common(LETTERS))
 
 
@@ -32,5 +33,5 @@ def text_view(text: str, alphabets: Mapping[str, str], views: Iterable[str]) -> 
     """
     if not alphabets:
         raise ModalityError(f"the model reads no text; it has {', '.join(views)}")
-    letters = [character for character in text.lower() if character.isalnum()]
+    letters = [character for character in one_form(text).lower() if character.isalnum()]
     return max(alphabets, key=lambda name: sum(character in alphabets[name] for character in letters))

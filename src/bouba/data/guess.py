@@ -1,7 +1,9 @@
-"""What a column is, guessed from its cells and its name. Every guess is said aloud and can be overruled."""
+"""What a column is, guessed from its cells and its name. Every guess is logged and can be overruled."""
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +14,9 @@ from bouba.data.decode import NUMBERS, resolved
 from bouba.data.kinds import FILES
 from bouba.data.missing import is_missing
 from bouba.data.video import moves
+from bouba.data.written import Written, numbers_of
+
+log = logging.getLogger("bouba")
 
 ROLES = ("label", "domain", "key", "group", "meta")
 NAMES = {
@@ -35,14 +40,33 @@ NAMES = {
 }
 LOOKED_AT = 200
 OPENED = 8  # pictures, until one says whether it moves
+ROW_NAMES = re.compile(
+    r"row_?names?_*|unnamed: \d+|__index_level_\d+__|index|row|row_?(id|nr|number)|level_0|nr\.?|no\.?|#|序号"
+)
+IDENTIFIER = re.compile(
+    r"(.*[\W_])?(id|ids|uuid|guid|ean|gtin|isbn|issn|upc|sku|phone|tel|zip|zip_?code|plz|post_?code|postal_?code|编号)"
+)
+LONG = 1e9
+"""From here on, whole numbers that are all different are taken for identifiers: telephones, articles."""
+MIXED = 0.5
+"""Of the cells must be numbers for a column with other cells to be spoken of."""
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def guess(name: str, values, declared: Mapping[str, str], base: Path | None = None) -> str:
-    """One of KINDS or ROLES for a column. `declared` is what the source itself says (datasets features); relative paths
-    of pictures, which are looked at to see whether they move, are relative to `base`."""
+def guess(name: str, values, declared: Mapping[str, str], base: Path | None = None, *, is_first: bool = False) -> str:
+    """One of KINDS or ROLES for a column.
+
+    Args:
+        declared: what the source itself says (datasets features).
+        base: folder that relative paths of pictures are relative to; these are looked at to see whether they move.
+        is_first: whether it is the first column, which may be the number of the row.
+    """
     if name in declared:
         return declared[name]
+    if isinstance(values, Written):
+        if values.are_vectors:
+            return "vector"
+        values = values if values.numbers is None else values.numbers.values
     if isinstance(values, np.ndarray) and values.ndim == 2:
         return "vector"
     if isinstance(values, np.ndarray) and values.ndim > 2:
@@ -58,6 +82,10 @@ def guess(name: str, values, declared: Mapping[str, str], base: Path | None = No
         return "video"
     if kind in FILES:
         return kind
+    if kind != "label" and ROW_NAMES.fullmatch(name.strip().lower()) and not isinstance(cells[0], np.ndarray | list):
+        return "meta" if kind is None or name.lower().startswith(("row", "unnamed", "__")) or _counts(values) else kind
+    if kind == "vector" and isinstance(cells[0], NUMBERS) and _identifies(name, values, is_first):
+        return "key" if name.strip().lower() in NAMES["key"] else "meta"
     return _by_name(name, len(values), cells) or kind or _words(cells, len(values))
 
 
@@ -106,3 +134,54 @@ def _words(cells: list[str], n: int) -> str:
         return "label"
     coded = [bool(re.search(r"\d|_", cell)) and " " not in cell and not CJK.search(cell) for cell in cells]
     return "meta" if np.mean(coded) > 0.5 else "text"
+
+
+def _identifies(name: str, values, is_first: bool) -> bool:
+    """Whether whole numbers are names of rows or things, no quantity: by the column's name; because they count the
+    rows, in a first column; because they are long and all different."""
+    numbers = _whole_numbers(values)
+    if numbers is None:
+        return False
+    if IDENTIFIER.fullmatch(name.strip().lower()) or re.search(r"[a-z]I[dD]$", name.strip()):
+        return True
+    if is_first and _counts(values):
+        what = "counts the rows"
+    elif len(numbers) >= 5 and min(numbers) >= LONG and len(set(numbers)) == len(numbers):
+        what = "holds long whole numbers, all different"
+    else:
+        return False
+    log.warning("column %r %s and is taken for a name, not for a quantity; vector=%r makes it one", name, what, name)
+    return True
+
+
+def _counts(values) -> bool:
+    """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ..., five or more."""
+    numbers = _whole_numbers(values)
+    if numbers is None or len(numbers) < max(5, len(values)):
+        return False
+    return numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _whole_numbers(values) -> list[int] | None:
+    """The cells that are there, None if one is no whole number."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        return values.tolist()
+    cells = [cell for cell in (values[i] for i in range(len(values))) if not is_missing(cell)]
+    if not cells or not all(isinstance(cell, NUMBERS) and _is_whole(cell) for cell in cells):
+        return None
+    return [int(cell) for cell in cells]
+
+
+def _is_whole(number) -> bool:
+    return isinstance(number, int) or (math.isfinite(number) and number == int(number))
+
+
+def mixed(values) -> tuple[int, int, str] | None:
+    """(cells that are numbers, cells that are there, why the first other is none) of a column that holds both numbers
+    and words; None for one that does not."""
+    if not isinstance(values, Written) or values.numbers is not None or values.are_vectors:
+        return None
+    numbers = numbers_of(values.cells, values.separator)
+    filled = sum(bool(cell.strip()) for cell in values.cells)
+    count = int(np.isfinite(numbers.values).sum())
+    return (count, filled, next(iter(numbers.odd.values()))) if numbers.odd and count >= MIXED * filled else None

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data import decode
-from bouba.data.video import video
+from bouba.data.characters import file_text, written
+from bouba.data.decode.cells import name_of, path_of, record
+from bouba.data.decode.endings import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS
+from bouba.data.decode.pictures import image, picture_header
+from bouba.data.decode.sounds import refuse_sound, sound_header
+from bouba.data.video import clip_header, video
 from bouba.errors import DataError
 
 
@@ -23,7 +27,9 @@ class Kind:
         noun, plural: what messages call one cell, and several.
         option: the help of that option.
         endings: of files that hold such a cell; () where cells are no files.
-        decoder: a cell -> the thing itself; raises DataError where it cannot be read. None where each cell can.
+        decoder: decodes a cell to its end; raises DataError where it cannot be read. None where each cell can.
+        header: raises DataError for a cell that shows without decoding that it cannot be read; it costs a small part of
+            what `decoder` does and may overlook what breaks in the middle. None where there is no decoder.
         summary: a cell in a few words, for a page or a terminal.
         block: the view that several columns make side by side where no pattern names it; None where each column is a
             view of its own.
@@ -35,23 +41,39 @@ class Kind:
     option: str
     endings: tuple[str, ...] = ()
     decoder: Callable[[Any], Any] | None = None
+    header: Callable[[Any], None] | None = None
     summary: Callable[[Any], str] = str
     block: str | None = None
 
     def fault(self, cell: Any) -> str | None:
-        """Why a cell cannot be read, or None where it can."""
-        try:
-            if self.decoder is not None:
-                self.decoder(cell)
-        except DataError as error:
-            return str(error)
-        return None
+        """Why a cell cannot be read, or None where it can: all of it is decoded."""
+        return _refusal(self.decoder, cell)
+
+    def header_fault(self, cell: Any) -> str | None:
+        """Why a cell cannot be read, as far as its header shows; None where that is fine."""
+        return _refusal(self.header, cell)
+
+
+def _refusal(read: Callable[[Any], Any] | None, cell: Any) -> str | None:
+    try:
+        if read is not None:
+            read(cell)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def listing(row: int, column: str, cell: Any, reason: str) -> dict:
+    """A cell that cannot be read, as `bad_rows` lists it."""
+    path = path_of(cell)
+    value = None if path is None else file_text(path)
+    return {"row": row, "column": column, "value": value, "reason": written(reason)}
 
 
 def file_name(cell: Any) -> str:
     """The file that a cell points to, without its folder; else what a message calls the cell."""
-    path = decode.path_of(cell)
-    return os.path.basename(path) if path else decode.name_of(cell)
+    path = path_of(cell)
+    return file_text(os.path.basename(path)) if path else name_of(cell)
 
 
 def numbers(cell: Any) -> str:
@@ -61,7 +83,7 @@ def numbers(cell: Any) -> str:
 
 def fields(cell: Any) -> str:
     """The values of a row of a table that are present, by name."""
-    return ", ".join(f"{k} = {v if isinstance(v, str) else f'{v:g}'}" for k, v in decode.record(cell).items())
+    return ", ".join(f"{k} = {v if isinstance(v, str) else f'{v:g}'}" for k, v in record(cell).items())
 
 
 IMAGE = Kind(
@@ -69,8 +91,9 @@ IMAGE = Kind(
     "picture",
     "pictures",
     "Column of pictures; repeat for several.",
-    endings=decode.IMAGE_ENDINGS,
-    decoder=decode.image,
+    endings=IMAGE_ENDINGS,
+    decoder=image,
+    header=picture_header,
     summary=file_name,
 )
 TEXT = Kind("text", "text", "text", "Column of text.")
@@ -79,8 +102,9 @@ AUDIO = Kind(
     "sound",
     "sounds",
     "Column of sounds.",
-    endings=decode.AUDIO_ENDINGS,
-    decoder=lambda cell: decode.stored_audio(cell, rate=1),
+    endings=AUDIO_ENDINGS,
+    decoder=refuse_sound,
+    header=sound_header,
     summary=file_name,
 )
 VIDEO = Kind(
@@ -88,8 +112,9 @@ VIDEO = Kind(
     "video clip",
     "clips",
     "Column of clips, animated pictures among them.",
-    endings=decode.VIDEO_ENDINGS,
+    endings=VIDEO_ENDINGS,
     decoder=video,
+    header=clip_header,
     summary=file_name,
 )
 VECTOR = Kind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bouba.batch import Batch, Inputs
+from bouba.data.characters import one_form
+from bouba.data.faults import decoded
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
 
 CHUNK = 512
+MOST_CLASSES = 20  # different numbers in a label column, above which they are a quantity unless somebody wants classes
 
 
 class Prepares(Protocol):
@@ -41,6 +45,13 @@ class Codes:
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     numbers: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Names of a model saved before there was one form are compared in it too."""
+        object.__setattr__(self, "domains", _in_one_form(self.domains))
+        if self.classes is not None:
+            classes = {label: _in_one_form(names) for label, names in self.classes.items()}
+            object.__setattr__(self, "classes", classes)
+
     @classmethod
     def of(cls, views: Views, numbers: Iterable[str] = ()) -> Codes:
         """Of all label columns; those in `numbers` hold numbers, the others classes."""
@@ -63,16 +74,39 @@ def holds_numbers(values: np.ndarray) -> bool:
         isinstance(c, int | float | np.number) and not isinstance(c, bool | np.bool_) for c in cells
     ):
         return False
-    return len(set(cells)) > 20 or not all(float(c).is_integer() for c in cells)
+    return len(set(cells)) > MOST_CLASSES or not all(float(c).is_integer() for c in cells)
+
+
+def refuse_quantity(label: str, values: np.ndarray) -> None:
+    """DataError for a column of numbers that is to be classes and holds a quantity: over 20 different ones that are
+    not whole. A warning where most whole ones occur once."""
+    cells = _present(values)
+    counts = Counter(cells)
+    if not holds_numbers(values) or len(counts) <= MOST_CLASSES:
+        return
+    message = f"label {label!r} holds {len(counts)} different numbers in {len(cells)} rows"
+    instead = (
+        "predict a quantity with FusionRegressor (--method regressor), or cut it into classes and give them as text"
+    )
+    if not all(float(c).is_integer() for c in cells):
+        raise DataError(f"{message}, which are no classes; {instead}")
+    if sum(count == 1 for count in counts.values()) > len(counts) / 2:
+        warnings.warn(f"{message}, and each becomes a class; {instead}", UserWarning, stacklevel=2)
 
 
 def _present(values: np.ndarray) -> list:
     return [v for v in values if not is_missing(v)]
 
 
+def _in_one_form(names: tuple) -> tuple:
+    """The same names, texts in the form in which cells are; as they are where two would become one."""
+    forms = tuple(one_form(name) if isinstance(name, str) else name for name in names)
+    return forms if len(set(forms)) == len(names) else names
+
+
 def class_name(value) -> str:
-    """A class as text; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
-    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
+    """A class as text, in one form; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
+    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else one_form(str(value))
 
 
 def _in_order(classes: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,21 +174,23 @@ class Rows(Dataset[Batch]):
         return {part: _join([chunk[part] for chunk in chunks]) for part in chunks[0]}
 
     def _prepare(self, name: str, rows: Tensor) -> Inputs:
-        """Prepared cells of some rows; rows without the cell hold zeros."""
-        present = self.present[name][rows]
-        column = self.views[name]
-        cells = [column[int(row)] for row in rows[present]]
-        if not cells:  # shapes come from any cell that is present
-            first = int(self.present[name].nonzero()[0]) if self.present[name].any() else None
-            if first is None:
-                return {}  # the inputs of a view that no row has are never read
-            prepared = self.encoders[name].prepare([column[first]])
-            return {part: tensor.new_zeros((len(rows), *tensor.shape[1:])) for part, tensor in prepared.items()}
-        prepared = self.encoders[name].prepare(cells)
-        if bool(present.all()):
+        """Prepared cells of some rows; rows without the cell hold zeros. Cells that break are missing from now on."""
+        encoder, column = self.encoders[name], self.views[name]
+        read, prepared = decoded(name, column, rows.numpy(), encoder.prepare)
+        if len(read) < int(self.present[name][rows].sum()):
+            self.present[name] = torch.from_numpy(column.present)
+        if prepared is None:  # shapes come from any cell that is present
+            for first in np.flatnonzero(column.present).tolist():
+                _, prepared = decoded(name, column, [first], encoder.prepare)
+                if prepared is not None:
+                    break
+            self.present[name] = torch.from_numpy(column.present)
+        if prepared is None:
+            return {}  # the inputs of a view that no row has are never read
+        if len(read) == len(rows):
             return prepared
-        places = present.nonzero(as_tuple=True)[0]
-        return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t) for p, t in prepared.items()}
+        places, m = self.present[name][rows].nonzero(as_tuple=True)[0], len(read)
+        return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t[:m]) for p, t in prepared.items()}
 
     def batch(self, rows: Tensor) -> Batch:
         """Some rows, in this order."""
@@ -175,7 +211,7 @@ class Rows(Dataset[Batch]):
         )
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        return self.batch(torch.tensor(rows))
+        return self.batch(torch.tensor(rows, dtype=torch.int64))  # also of none: the process's share of a small batch
 
 
 def _join(tensors: list[Tensor]) -> Tensor:
@@ -191,7 +227,7 @@ class Shuffled:
 
     A batch holds `batch_size` rows and, with a `target` mask (n,), `target_size` rows of the target besides; the
     target goes round again until the others are through. Under several processes each takes every world-th row
-    of a batch. A last batch of less than half is left out.
+    of a batch. A last batch of less than half is left out. The first `start` batches of an epoch are passed over.
     """
 
     def __init__(
@@ -210,7 +246,7 @@ class Shuffled:
             self.sides = [(everything, batch_size)]
         else:
             self.sides = [(everything[~target], batch_size), (everything[target], target_size)]
-        self.seed, self.rank, self.world, self.epoch = seed, rank, world, 0
+        self.seed, self.rank, self.world, self.epoch, self.start = seed, rank, world, 0, 0
         self.batches = max(1, (2 * len(self.sides[0][0]) + batch_size) // (2 * batch_size))
 
     def __len__(self) -> int:
@@ -219,7 +255,7 @@ class Shuffled:
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self.seed, self.epoch])
         rounds = [self._endless(rows, size, random) for rows, size in self.sides]
-        for number in range(self.batches):
+        for number in range(self.start, self.batches):
             batch = np.concatenate([rows[number * size : (number + 1) * size] for rows, size in rounds])
             yield batch[self.rank :: self.world].tolist()
 

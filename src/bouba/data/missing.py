@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bouba.data.characters import is_blank_text
+
 
 def is_missing(value) -> bool:
-    """None, NaN, NaT and blank text are missing cells; zeros are not."""
+    """None, NaN, NaT and text that shows nothing are missing cells; zeros are not."""
     if isinstance(value, str):
-        return not value.strip()
+        return is_blank_text(value)
     if isinstance(value, float | np.floating):
         return bool(np.isnan(value))
     if isinstance(value, np.datetime64 | np.timedelta64):

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-import os
-from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.columns import has_gaps, holds_mappings, number_rows, records, row_cells, single_numbers, vectors
+from bouba.data.faults import header_faults, refuse_faults
 from bouba.data.guess import guess
-from bouba.data.kinds import BLOCKS, KINDS
-from bouba.data.missing import is_missing
+from bouba.data.kinds import BLOCKS, KINDS, listing
 from bouba.data.schema import ROLES, Schema
 from bouba.data.table import Table
 from bouba.data.tables import open_table
 from bouba.data.uses import USES, Names, Uses, listed
-from bouba.data.views import Column, Views, as_array
+from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, nearest
 
 log = logging.getLogger("bouba")
 
 
-def as_views(data) -> Views:
-    """Views as they are; anything else through `read`."""
-    return data if isinstance(data, Views) else read(data)
+def as_views(data, *, every_row: bool = False) -> Views:
+    """Views as they are; anything else as `read` takes it, with `every_row` also those without a cell."""
+    return data if isinstance(data, Views) else _guessed(Uses(open_table(data)), every_row=every_row)
 
 
 def read(
@@ -53,9 +52,11 @@ def read(
 
     Args:
         source: path of a CSV, TSV, JSONL or Parquet file, a .npy array, a folder of pictures, sounds or clips (or
-            one with metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays.
-            Relative paths in cells are relative to the table. In a folder, files of different kinds that differ only
-            in their ending, cat.png and cat.wav, are one row, and cat.txt is its text.
+            one with metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays or
+            frames of numbers. Rows of series and frames are paired by their index, in the order of the first; where one
+            lacks a row its cell is missing, which is warned of. Relative paths in cells are relative to the table. In a
+            folder, files of different kinds that differ only in their ending, cat.png and cat.wav, are one row, and
+            cat.txt is its text.
         image, text, audio, video, vector: names of the columns of that kind. Columns of single numbers are put
             side by side as one view, "numbers"; a pattern like "left_*" makes its columns a view of their own, "left".
             Pictures are clips when the first of them moves.
@@ -64,10 +65,12 @@ def read(
             nobody named are such a view, "numbers", where some row lacks some of them, and vectors where none does.
         label: label columns. domain: the source a row comes from. key: what the row shows. group: what must
             not be split. ignore: columns to leave out.
-        strict: raise on the first cell that cannot be read instead of listing it in `views.bad_rows`.
+        strict: raise on the first cell that cannot be read instead of listing it in `views.bad_rows`; then every
+            picture, sound and clip is decoded to the end.
 
     Returns:
-        Views. A cell that cannot be read counts as missing and is listed; a row with no cell left is dropped.
+        Views. A cell that cannot be read counts as missing and is listed; a row with no cell left is dropped. Of
+        pictures, sounds and clips the headers are read; one that breaks in the middle is listed when it is decoded.
 
     Raises:
         DataError: no such file or column, one column named twice, an empty table, no modality, an unreadable cell
@@ -81,13 +84,18 @@ def read(
     named |= {"label": label, "domain": domain, "key": key, "group": group, "ignore": ignore}
     columns = {use: listed(names) for use, names in named.items()}
     uses.name(columns)
+    return _checked(_guessed(uses, gaps_are_blank=bool(columns["vector"])), strict)
+
+
+def _guessed(uses: Uses, *, gaps_are_blank: bool = False, every_row: bool = False) -> Views:
+    """The views of a table, what nobody named being guessed."""
     uses.guess_rest()
     uses.of = {name: uses.of[name] for name in uses.table.columns}
     log.info("understood: %s", ", ".join(f"{name} = {use}" for name, use in uses.of.items() if use != "ignore"))
-    return _checked(_assemble(uses, gaps_are_blank=bool(columns["vector"])), strict)
+    return _assemble(uses, gaps_are_blank=gaps_are_blank, every_row=every_row)
 
 
-def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -> Views:
+def read_like(source, schema: Schema, *, strict: bool = False, every_row: bool = False, **named: Names) -> Views:
     """Read a table as an earlier one was read: the views of its schema that this one has, and every row.
 
     Columns are matched by name, in whatever order they stand; those that the schema does not know are kept for filters.
@@ -95,6 +103,7 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
 
     Args:
         source, strict: as in `read`.
+        every_row: keep rows without any cell too.
         schema: of the earlier table. What it does not say of labels and roles is guessed.
         **named: columns of a kind or role, as in `read`; they overrule the schema's of that kind or role.
 
@@ -105,7 +114,7 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
     for use in named:
         if use not in USES:
             raise DataError(f"no kind or role {use!r}{nearest(use, USES)}")
-    uses = Uses(open_table(source))
+    uses = Uses(open_table(source).named_as(schema.names))
     overruled = {use: listed(names) for use, names in named.items() if names not in (None, [])}
     uses.name({use: names for use, names in overruled.items() if use in KINDS})
     for view, kind in schema.kinds.items():
@@ -120,7 +129,7 @@ def read_like(source, schema: Schema, *, strict: bool = False, **named: Names) -
         uses.keep_rest()
     if not any(use in KINDS for use in uses.of.values()):
         _refuse_strange_table(schema, uses.table.columns)
-    views = _assemble(uses, gaps_are_blank=True)
+    views = _assemble(uses, gaps_are_blank=True, every_row=every_row)
     for name in (name for kind in KINDS for name in overruled.get(kind, ())):
         if name in views.columns and name not in schema.kinds:
             raise ModalityError(f"the model has no view {name!r}{nearest(name, schema.kinds)}")
@@ -141,6 +150,9 @@ def _name_again(uses: Uses, view: str, kind: str, schema: Schema) -> None:
     if view not in schema.columns:
         if view in table.columns and view not in uses.of:
             uses.name({kind: [view]})
+        return
+    if view in table.numbers and view not in uses.of:
+        uses.name({kind: [view]})
         return
     columns = _expanded(schema.columns[view], table) if schema.columns[view] else _free_numbers(uses)
     lacking = [name for name in columns if name not in table.columns]
@@ -163,10 +175,16 @@ def _free_numbers(uses: Uses) -> list[str]:
     table = uses.table
     free = {name: values for name, values in table.columns.items() if name not in uses.of}
     numeric = [name for name, values in free.items() if guess(name, values, table.kinds, table.base) == "vector"]
-    return [name for name in numeric if _single_numbers(table.columns[name]) is not None]
+    return [name for name in numeric if single_numbers(name, table.columns[name]) is not None]
 
 
 def _refuse_strange_table(schema: Schema, columns: Collection[str]) -> None:
+    behind = {view: names for view, names in schema.columns.items() if set(names) & set(columns)}
+    for view, names in behind.items():
+        lacking = ", ".join(name for name in names if name not in columns)
+        raise ModalityError(
+            f"view {view!r} needs {', '.join(names)}, and the table has no {lacking}; add what is missing"
+        )
     raise ModalityError(
         f"the model has {', '.join(schema.kinds)}, the table {', '.join(columns)}; name columns or files as they were "
         "named in training"
@@ -179,11 +197,13 @@ def _checked(views: Views, strict: bool) -> Views:
         bad = views.bad_rows[0]
         place = f"row {bad['row']}" + (f", column {bad['column']!r}" if bad["column"] else "")
         raise DataError(f"{len(views.bad_rows)} cells or rows cannot be read, the first is {place}: {bad['reason']}")
+    if strict:
+        refuse_faults(views)
     return views
 
 
-def _assemble(uses: Uses, *, gaps_are_blank: bool) -> Views:
-    """Views of a table by what its columns are used as, rows without any cell left out.
+def _assemble(uses: Uses, *, gaps_are_blank: bool, every_row: bool = False) -> Views:
+    """Views of a table by what its columns are used as, rows without any cell left out unless `every_row` is kept.
 
     `gaps_are_blank`: rows that lack some numbers of a vector lack the vector, and are listed; else such numbers, which
     nobody named, are a table.
@@ -195,7 +215,8 @@ def _assemble(uses: Uses, *, gaps_are_blank: bool) -> Views:
     columns, kinds, sources = _modalities(uses, rows, bad, gaps_are_blank=gaps_are_blank)
     if not columns:
         raise DataError(f"no column of a modality among {list(uses.of)}; name one, for example text=...")
-    cells = {name: _row_names(table.columns[name], n) for name, use in uses.of.items() if use not in (*KINDS, "ignore")}
+    about_rows = {name: use for name, use in uses.of.items() if use not in (*KINDS, "ignore")}
+    cells = {name: row_cells(name, use, table.columns[name]) for name, use in about_rows.items()}
     by_role = {role: name for role in ROLES for name in uses.columns(role)[:1]}
     roles: dict[str, Any] = {role: cells[name] for role, name in by_role.items()}
     sources |= {role: (uses.originals.get(name, name),) for role, name in by_role.items()}
@@ -208,8 +229,9 @@ def _assemble(uses: Uses, *, gaps_are_blank: bool) -> Views:
         meta={name: cells[name] for name in uses.columns("meta")},
         rows=rows,
         sources=sources,
+        row_names=table.row_names,
     )
-    return _without_empty_rows(views, bad)
+    return views.replace(bad_rows=bad) if every_row else _without_empty_rows(views, bad)
 
 
 def _modalities(
@@ -217,24 +239,23 @@ def _modalities(
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[str, ...]]]:
     """The columns of each view, its kind, and the columns of the table behind those that are made of several."""
     table = uses.table
-    numbers = {name: _single_numbers(table.columns[name]) for name in uses.columns("vector")}
+    numbers = {name: single_numbers(name, table.columns[name]) for name in uses.columns("vector")}
     parts: dict[str, Any] = {name: values for name, values in numbers.items() if values is not None}
-    parts |= {name: v for name in uses.columns("table") if not _holds_mappings(v := table.columns[name])}
+    parts |= {name: v for name in uses.columns("table") if not holds_mappings(v := table.columns[name])}
     columns: dict[str, Any] = {}
     kinds: dict[str, str] = {}
     sources: dict[str, tuple[str, ...]] = {}
     for name, use in uses.of.items():
         if use in KINDS and name not in parts:
             columns[name], kinds[name] = _column(use, name, table, rows, bad), use
+            sources |= {name: table.numbers[name]} if name in table.numbers else {}
     block_of = {name: (use, uses.blocks.get(name, "")) for name, use in uses.of.items() if name in parts}
     for kind, block in dict.fromkeys(block_of.values()):
         values = {name: parts[name] for name, its_block in block_of.items() if its_block == (kind, block)}
         view = block.replace("*", "").strip("_-. ") or BLOCKS[kind]
         view = f"all {view}" if view in columns else view
-        kinds[view] = "table" if kind == "vector" and not gaps_are_blank and _has_gaps(values) else kind
-        columns[view] = (
-            _number_rows(view, values, rows, bad) if kinds[view] == "vector" else _records(values, len(rows))
-        )
+        kinds[view] = "table" if kind == "vector" and not gaps_are_blank and has_gaps(values) else kind
+        columns[view] = number_rows(view, values, rows, bad) if kinds[view] == "vector" else records(values, rows, bad)
         sources[view] = tuple(values)
     return columns, kinds, sources
 
@@ -251,73 +272,24 @@ def _without_empty_rows(views: Views, bad: list[dict]) -> Views:
     return (views if some.all() else views[some]).replace(bad_rows=bad)
 
 
-def _row_names(values, n: int) -> np.ndarray:
-    """Cells about rows. Whole numbers with gaps stay whole: 3 is class "3" in every table, not "3.0" in some."""
-    cells = as_array([values[i] for i in range(n)])
-    if cells.dtype.kind != "f":
-        return cells
-    missing = np.isnan(cells)
-    numbers = cells[~missing]
-    whole = bool((numbers == np.round(numbers)).all()) and bool(np.isfinite(numbers).all())
-    return as_array([None if is_missing(c) else int(c) for c in cells]) if whole else cells
-
-
-def _single_numbers(values) -> np.ndarray | None:
-    """Float (n,), NaN where missing, of a column with one number a row; None when its cells are vectors."""
-    if getattr(values, "ndim", 1) > 1:
-        return None
-    cells = [values[i] for i in range(len(values))]
-    if not all(is_missing(c) or isinstance(c, decode.NUMBERS) for c in cells):
-        return None
-    return np.array([np.nan if is_missing(c) else float(c) for c in cells])
-
-
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
     values = table.columns[name]
+    if kind == "vector":
+        return vectors(name, values, rows, bad)
     if kind in BLOCKS:
-        return values if getattr(values, "ndim", 0) == 2 else [values[i] for i in range(len(values))]
+        return [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
-    base = table.base
-    if base is not None:
-        values = [decode.resolved(values[i], base) for i in range(len(values))]
+    if table.base is not None or _holds_text(values):
+        values = [decode.resolved(values[i], table.base) for i in range(len(values))]
     column = Column.of(values, kind)
-    present = np.flatnonzero(column.present)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(pool.map(lambda i: KINDS[kind].fault(values[i]), present))
+    faults = header_faults(column)
     broken = np.zeros(len(column), bool)
-    for i, reason in zip(present, reasons, strict=True):
-        if reason is not None:
-            broken[i] = True
-            path = decode.path_of(values[i])
-            bad.append({"row": int(rows[i]), "column": name, "value": path, "reason": reason})
-    return column.without(broken) if broken.any() else column
+    broken[list(faults)] = True
+    bad += [listing(int(rows[i]), name, values[i], reason) for i, reason in faults.items()]
+    return column.without(broken) if faults else column
 
 
-def _holds_mappings(values) -> bool:
-    """Whether the cells of a column are rows of a table themselves."""
-    cells = (values[i] for i in range(len(values)))
-    return isinstance(next((cell for cell in cells if not is_missing(cell)), None), Mapping)
-
-
-def _has_gaps(columns: dict[str, np.ndarray]) -> bool:
-    """Whether a row lacks some of these numbers, but not all."""
-    blank = np.isnan(np.stack(list(columns.values())))
-    return bool((blank.any(0) & ~blank.all(0)).any())
-
-
-def _records(columns: dict[str, Any], n: int) -> list[dict]:
-    """Columns side by side as cells of a table, missing values as None."""
-    return [{name: None if is_missing(v := values[i]) else v for name, values in columns.items()} for i in range(n)]
-
-
-def _number_rows(view: str, columns: dict[str, np.ndarray], rows: np.ndarray, bad: list[dict]) -> list:
-    """Single numbers side by side, (n,) of (d,) or None where a row lacks some of them."""
-    block = np.stack(list(columns.values()), axis=1)
-    blank = np.isnan(block)
-    for i in np.flatnonzero(blank.any(axis=1) & ~blank.all(axis=1)):
-        lacking = [name for name, gone in zip(columns, blank[i], strict=True) if gone]
-        reason = f"blank: {', '.join(lacking)}"
-        bad.append({"row": int(rows[i]), "column": view, "value": None, "reason": reason})
-    gaps = np.asarray(blank.any(axis=1))
-    return [None if gone else row for row, gone in zip(block, gaps, strict=True)]
+def _holds_text(values) -> bool:
+    """Whether a column in memory holds texts."""
+    return isinstance(values, list | np.ndarray) and any(isinstance(cell, str) for cell in values)

@@ -47,6 +47,12 @@ class Schema:
             {role: sources.get(role, (role,))[0] for role in ROLES if getattr(views, role) is not None},
         )
 
+    @property
+    def names(self) -> list[str]:
+        """Every column that it names; patterns are left out."""
+        behind = [name for view in self.kinds for name in self.columns_of(view) if "*" not in name]
+        return list(dict.fromkeys([*behind, *(self.labels or ()), *(self.roles or {}).values()]))
+
     def columns_of(self, view: str) -> tuple[str, ...]:
         """The columns behind a view."""
         return self.columns.get(view, (view,))

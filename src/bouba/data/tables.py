@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.arrays import column_names, column_values, is_array, is_named, unique_names
+from bouba.data.decode.files import irregular
 from bouba.data.formats import csv, jsonl, npy, parquet
-from bouba.data.guess import first_moves
-from bouba.data.kinds import FILES
+from bouba.data.formats.folder import MANIFESTS, pair_files, warn_of_unnamed
+from bouba.data.pairing import pair
 from bouba.data.table import Table
-from bouba.data.video import ANIMATED
 from bouba.errors import DataError
 
 READERS = {
@@ -24,11 +24,11 @@ READERS = {
     ".txt": csv.read,
     ".jsonl": jsonl.read,
     ".ndjson": jsonl.read,
+    ".json": jsonl.read_array,
     ".parquet": parquet.read,
     ".npy": npy.read,
 }
 """Ending of a file -> what reads it."""
-MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
 def open_table(source) -> Table:
@@ -39,16 +39,21 @@ def open_table(source) -> Table:
     """
     if isinstance(source, str | os.PathLike):
         table = _open_path(Path(source))
-    elif isinstance(source, Mapping):
-        table = Table({str(name): _plain(name, values) for name, values in source.items()})
-    elif isinstance(source, np.ndarray):
-        table = Table({"view0": source})
+    elif isinstance(source, Mapping) and not is_array(source):
+        table = _from_columns(source)
     elif isinstance(source, list | tuple):
-        table = Table({f"view{i}": _plain(f"view{i}", values) for i, values in enumerate(source)})
+        table = _from_columns({f"view{i}": values for i, values in enumerate(source)})
+    elif isinstance(source, np.ndarray) and source.dtype.names is not None:
+        table = _from_columns({name: source[name] for name in source.dtype.names})
     elif hasattr(source, "features") and hasattr(source, "cast_column") and hasattr(source, "__len__"):
         table = _from_dataset(source)
     elif hasattr(source, "to_dict") and hasattr(source, "columns"):
-        table = Table({str(name): _numpy(source[name]) for name in source.columns})
+        table = _from_frame(source)
+    elif hasattr(source, "schema") and hasattr(source, "column"):  # of Arrow
+        names = unique_names("the table", source.schema.names)
+        table = _from_columns({name: source.column(place) for place, name in enumerate(names)})
+    elif is_array(source) and not is_named(source):
+        table = _from_columns({"view0": source})
     else:
         raise DataError(
             f"cannot read a {type(source).__name__}; give a path, a mapping of columns, a list of arrays, "
@@ -65,30 +70,45 @@ def open_table(source) -> Table:
     return table
 
 
-def _plain(name: str, values) -> Any:
-    """A column a person wrote down -> something with `len` and integer indexing."""
-    if isinstance(values, str | bytes | Mapping) or hasattr(values, "cast_column") or not hasattr(values, "__len__"):
-        raise DataError(
-            f"column {name!r} is a {type(values).__name__}; give an array or a list with one cell a row "
-            "(for a list of records, a DataFrame; of several data sets, one)"
-        )
-    if hasattr(values, "to_numpy"):
-        return _numpy(values)
-    return values if isinstance(values, np.ndarray) or not hasattr(values, "__array__") else np.asarray(values)
+def _from_columns(columns: Mapping[str, Any]) -> Table:
+    """Columns by name, their rows paired by the index of those that have one."""
+    columns = dict(zip(unique_names("the mapping", list(columns)), columns.values(), strict=True))
+    pairing = pair(columns)
+    cells = {name: pairing.cells(name, column_values(name, values)) for name, values in columns.items()}
+    numbers = {name: names for name, values in columns.items() if (names := column_names(name, values))}
+    return Table(cells, kinds=_declared(columns), numbers=numbers, row_names=pairing.names)
 
 
-def _numpy(series) -> np.ndarray:
-    values = series.to_numpy()
-    if values.dtype.kind in "mM":  # as text: NumPy would turn nanoseconds into integers
-        values = values.astype(str)
-    return values if values.dtype.kind in "biuf" else values.astype(object)
+def _from_frame(frame) -> Table:
+    """The columns of a frame, of pandas or not."""
+    if not is_named(frame):
+        names = unique_names("the frame", list(frame.columns))
+        return Table({name: column_values(name, frame[name]) for name in names})
+    names = unique_names("the frame", list(frame.columns))
+    series = {name: frame.iloc[:, place] for place, name in enumerate(names)}
+    columns = {name: column_values(name, values) for name, values in series.items()}
+    return Table(columns, kinds=_declared(series), row_names=frame.index)
+
+
+def _declared(series: Mapping[str, Any]) -> dict[str, str]:
+    """Columns of numbers that pandas was told are categories: they are labels, no quantities."""
+    dtypes: dict[str, Any] = {name: getattr(values, "dtype", None) for name, values in series.items()}
+    categories = {name: t.categories.dtype for name, t in dtypes.items() if getattr(t, "name", "") == "category"}
+    return {name: "label" for name, dtype in categories.items() if dtype.kind in "biuf"}
 
 
 def _open_path(path: Path) -> Table:
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
+    if (other := irregular(path)) is not None:
+        raise DataError(f"{path} is {other}; give a file or a folder")
     if path.is_dir():
-        return _from_folder(path)
+        manifest = next((path / name for name in MANIFESTS if (path / name).exists()), None)
+        if manifest is None:
+            return pair_files(path)
+        table = _open_path(manifest)
+        warn_of_unnamed(path, manifest.name, table.columns)
+        return table
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(
@@ -128,53 +148,3 @@ def _from_dataset(dataset) -> Table:
         if classes:
             columns[name] = [None if code is None or code < 0 else classes[code] for code in dataset[name]]
     return Table(columns, kinds=kinds)
-
-
-def _from_folder(folder: Path) -> Table:
-    """metadata.csv / .jsonl / .parquet if there is one, else all pictures, sounds and clips below, labelled by folder.
-
-    Files of different kinds that differ in nothing but their ending are one row: cat.png, cat.wav and the words about
-    them in cat.txt.
-    """
-    for name in MANIFESTS:
-        if (folder / name).exists():
-            return _open_path(folder / name)
-    rows = _paired(folder)
-    if not rows:
-        raise DataError(
-            f"no picture, sound or clip and no {MANIFESTS[0]} in {folder}; give a table that names the files"
-        )
-    columns: dict[str, Any] = {}
-    for kind in FILES:
-        if any(kind in row for row in rows):
-            columns[kind] = [str(row[kind].relative_to(folder)) if kind in row else None for row in rows]
-    kinds = {kind: kind for kind in columns}
-    captions = [first.with_suffix(".txt") for first in (next(iter(row.values())) for row in rows)]
-    if any(file.exists() for file in captions):
-        written = [
-            file.read_bytes().decode("utf-8-sig", "replace").strip() if file.exists() else None for file in captions
-        ]
-        columns["text"] = written
-        kinds |= {"text": "text", "name": "meta"}
-    columns["name"] = [file.stem.replace("_", " ").replace("-", " ") for file in captions]
-    if len({re.sub(r"\d+", "", name) for name in columns["name"]}) <= max(1, len(captions) // 20):
-        kinds["name"] = "meta"  # img001, img002, ...: numbered, not named
-    labels = [str(file.parent.relative_to(folder)) for file in captions]
-    if len(set(labels)) > 1:
-        columns["label"] = labels
-    return Table(columns, folder, kinds)
-
-
-def _paired(folder: Path) -> list[dict[str, Path]]:
-    """kind -> file, for each name in each folder; a second file of one kind is a row of its own."""
-    kind_of = {ending: kind for kind, endings in FILES.items() for ending in endings}
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in kind_of]
-    if first_moves(file for file in files if file.suffix.lower() in ANIMATED):
-        kind_of |= dict.fromkeys(ANIMATED, "video")
-    rows: dict[tuple[Path, int], dict[str, Path]] = {}
-    for file in files:
-        kind, number = kind_of[file.suffix.lower()], 0
-        while kind in rows.get((file.with_suffix(""), number), {}):
-            number += 1
-        rows.setdefault((file.with_suffix(""), number), {})[kind] = file
-    return list(rows.values())

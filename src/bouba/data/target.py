@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bouba.data.characters import one_form
 from bouba.data.views import Views
 from bouba.errors import DataError, nearest
 
@@ -94,10 +95,11 @@ def name_of(target: Target) -> str:
 def _named(target: Target) -> tuple[str, Sequence[str] | None]:
     """The target's name, and the views of it that training may see; None for the default."""
     if isinstance(target, str):
-        return target, None
+        return one_form(target), None
     if len(target) != 1:
         raise DataError(f"one target at a time, got {list(target)}")
-    return next(iter(target.items()))
+    [(name, visible)] = target.items()
+    return one_form(str(name)), visible
 
 
 def _default_views(views: Views, of_target: np.ndarray) -> list[str]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bouba.data.guess import guess
+from bouba.data.characters import same_name
+from bouba.data.guess import guess, mixed
 from bouba.data.kinds import BLOCKS, KINDS
 from bouba.data.table import Table
 from bouba.errors import DataError, nearest
 
+log = logging.getLogger("bouba")
 USES = (*KINDS, "label", "domain", "key", "group", "ignore")
 """What a column can be named as; columns that are nothing of it are "meta", kept for filters."""
 SINGLE = ("domain", "key")  # roles that one column at most is guessed to have
-Names = str | Iterable[str] | None
+Names = str | int | Iterable[str | int] | None
 
 
 def listed(names: Names) -> list[str]:
-    """One name, several or none, as a list."""
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
+    """One name, several or none, as a list of text; columns that are called by a number have its digits as name."""
+    return [] if names is None else [str(names)] if isinstance(names, str | int) else [str(name) for name in names]
 
 
 @dataclass
@@ -61,9 +64,10 @@ class Uses:
         """Columns that make one view, in their order."""
         for name in columns:
             self._name(kind, name)
-            self.blocks[name] = block
+            self.blocks[same_name(name, self.table.columns)] = block
 
     def _name(self, use: str, name: str) -> None:
+        name = same_name(name, self.table.columns)
         if name not in self.table.columns:
             raise DataError(f"no column {name!r}{nearest(name, self.table.columns)}")
         before = self.of.get(name)
@@ -79,11 +83,18 @@ class Uses:
     def guess_rest(self) -> None:
         """Guess what nobody named; once a kind or role is named, nothing else is guessed to be of it."""
         named = set(self.of.values())
-        for name, values in self.table.columns.items():
+        for place, (name, values) in enumerate(self.table.columns.items()):
             if name not in self.of:
-                use = guess(name, values, self.table.kinds, self.table.base)
+                use = guess(name, values, self.table.kinds, self.table.base, is_first=place == 0)
                 second = use in SINGLE and use in self.of.values()
                 self.of[name] = "meta" if second or use in named else use
+                self._warn_of_mixed(name, values)
+
+    def _warn_of_mixed(self, name: str, values) -> None:
+        """Numbers with a few words among them are words, unless somebody names them."""
+        found = mixed(values) if self.of[name] in ("text", "meta", "label") else None
+        if found is not None:
+            log.warning("column %r: %d of %d cells are numbers, but %s; taken for text, not for numbers", name, *found)
 
     def keep_rest(self) -> None:
         """Keep what nobody named for filters."""

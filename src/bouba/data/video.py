@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bouba.data import decode
-from bouba.errors import DataError, require
+from bouba.data.decode import arrays, films
+from bouba.data.decode.cells import is_array, name_of, path_of, reason
+from bouba.data.decode.endings import IMAGE_ENDINGS, VIDEO_ENDINGS
+from bouba.data.decode.pictures import from_pixels, has_its_end, image, on_white, picture_header, picture_of
+from bouba.errors import DataError, MissingExtraError, require
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,6 +19,10 @@ ANIMATED = (".gif", ".webp")
 """Endings of pictures that may move."""
 FORMATS = ("GIF", "WEBP", "PNG")
 """What Pillow calls them; the pages of a TIFF are no clip."""
+MOST_FRAMES = 1 << 16
+"""Of one animation: 45 minutes at 24 a second."""
+MOST_PIXELS = 1 << 31
+"""Of one animation, over all its frames, which are decoded one after the other: 2,300 of 1,280 x 720."""
 
 
 def video(value, frames: int = 8) -> list[Image]:
@@ -31,8 +35,9 @@ def video(value, frames: int = 8) -> list[Image]:
 
     Args:
         value: a path or encoded bytes of an animated GIF, WebP or PNG, or of MP4, WebM and what else FFmpeg reads
-            (extra `video`); {"bytes": ..., "path": ...} as `datasets` stores it; an animated PIL image; an array
-            (n, H, W, 3) or (n, H, W) of uint8 or of floats in [0, 1]; a list of whatever `decode.image` takes.
+            (extra `video`); {"bytes": ..., "path": ...} as `datasets` stores it; an animated PIL image; an array or
+            tensor (n, H, W, 3), (n, 3, H, W) or (n, H, W), its range as in `decode.arrays.pixels`, that of all its
+            frames together; a list of whatever `decode.image` takes.
         frames: T, 1 or more.
 
     Raises:
@@ -44,28 +49,50 @@ def video(value, frames: int = 8) -> list[Image]:
     """
     if frames < 1:
         raise DataError(f"a clip gives 1 picture or more, asked for {frames}")
-    value = _content(value)
     film = _is_film(value)
-    if film:
-        require("av", "video")
     try:
-        decoded = _in_memory if _is_in_memory(value) else _film if film else _animation
-        pictures = decoded(value, frames)
+        if _is_in_memory(value):
+            pictures = _in_memory(value, frames)
+        else:
+            pictures = films.film_frames(value, frames, chosen) if film else _animation(value, frames)
         if not pictures:
             raise DataError("it holds no frame")
     except Exception as error:  # decoders raise anything on broken bytes
-        raise DataError(f"not a clip: {decode.name_of(value)} ({decode.reason(error)})") from error
+        raise DataError(f"not a clip: {name_of(value)} ({reason(error)})") from error
     return pictures
+
+
+def clip_header(value) -> None:
+    """Refuse a cell that shows without decoding that it is no clip: its header, length and end are read.
+
+    Raises:
+        DataError, MissingExtraError: as `video`. What breaks in the middle is found by `video` alone.
+    """
+    film, whole = _is_film(value), True
+    try:
+        if is_array(value):
+            _checked_array(value)
+        elif isinstance(value, list | tuple):
+            for picture in value:
+                picture_header(picture)
+            whole = len(value) > 0
+        elif film:
+            films.film_header(value)
+        else:
+            with picture_of(value) as picture:
+                _count(picture)
+                whole = picture is value or has_its_end(picture)
+    except Exception as error:  # decoders raise anything on broken bytes
+        raise DataError(f"not a clip: {name_of(value)} ({reason(error)})") from error
+    if not whole:
+        video(value)
 
 
 def moves(value) -> bool | None:
     """Whether a cell is a picture of more than one frame; None where it cannot be opened."""
-    from PIL import Image
-
-    value = _content(value)
     try:
-        picture = value if isinstance(value, Image.Image) else Image.open(_file(value))
-        return picture.format in FORMATS and bool(getattr(picture, "is_animated", False))
+        with picture_of(value) as picture:
+            return picture.format in FORMATS and bool(getattr(picture, "is_animated", False))
     except Exception:  # decoders raise anything on broken bytes
         return None
 
@@ -79,89 +106,81 @@ def chosen(n: int, frames: int) -> list[int]:
     return list(range(n)) if n <= frames else [(2 * i + 1) * n // (2 * frames) for i in range(frames)]
 
 
-def _content(value) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return value["bytes"] if value.get("bytes") is not None else value.get("path")
-
-
-def _file(value) -> Any:
-    return io.BytesIO(value) if isinstance(value, bytes | bytearray | memoryview) else value
-
-
 def _is_in_memory(value) -> bool:
-    return isinstance(value, np.ndarray | list | tuple)
+    return is_array(value) or isinstance(value, list | tuple)
 
 
 def _is_film(value) -> bool:
-    """Whether a cell is for FFmpeg: a path says so by its ending, bytes by being no picture."""
-    path = decode.path_of(value)
-    if path is not None:
-        return path.lower().endswith(decode.VIDEO_ENDINGS)
-    return isinstance(value, bytes | bytearray | memoryview) and moves(value) is None
+    """Whether a cell is for FFmpeg, by being nothing that Pillow opens.
+
+    Raises:
+        MissingExtraError: it is, and PyAV is not installed.
+    """
+    from PIL import UnidentifiedImageError
+
+    if _is_in_memory(value):
+        return False
+    ending = (path_of(value) or "").lower()
+    try:
+        with picture_of(value):
+            return False
+    except UnidentifiedImageError:
+        pass
+    except Exception:  # there is nothing to open, or it is a picture beyond the bounds
+        if not ending.endswith(VIDEO_ENDINGS):
+            return False
+    try:
+        require("av", "video")
+    except MissingExtraError:
+        if ending.endswith(IMAGE_ENDINGS):
+            return False  # a broken animation is refused without it
+        raise
+    return True
 
 
-def _in_memory(value: Sequence | np.ndarray, frames: int) -> list[Image]:
-    """Of pictures in memory."""
-    if isinstance(value, np.ndarray) and value.ndim not in (3, 4):
-        raise DataError(f"an array of shape {value.shape}; give (frames, height, width, 3)")
-    return [decode.image(value[i]) for i in chosen(len(value), frames)]
+def _checked_array(value) -> tuple[np.ndarray, bool]:
+    """A clip in memory, (n, H, W) or with channels, and whether they come before H and W; its range is looked at."""
+    clip = arrays.as_plain(value)
+    first = clip.ndim == 4 and (arrays.is_tensor(value) or clip.shape[3] not in arrays.CHANNELS)
+    if clip.ndim not in (3, 4) or (clip.ndim == 3 and clip.shape[2] in (3, 4)):
+        raise DataError(f"an array of shape {clip.shape}; give (frames, height, width, 3)")
+    if len(clip):
+        arrays.channels_last(clip[0], first=first)
+    else:
+        raise DataError("it holds no frame")
+    arrays.refuse_range(clip)
+    return clip, first
+
+
+def _in_memory(value: Any, frames: int) -> list[Image]:
+    """Of pictures in memory; the range of an array is that of the whole clip."""
+    if not is_array(value):
+        return [image(value[i]) for i in chosen(len(value), frames)]
+    clip, first = _checked_array(value)
+    taken = (arrays.channels_last(clip[i], first=first) for i in chosen(len(clip), frames))
+    return [on_white(from_pixels(arrays.as_bytes(frame, checked=True))) for frame in taken]
 
 
 def _animation(value, frames: int) -> list[Image]:
     """Of what Pillow reads: an animation, or a picture, which is a clip of one frame."""
-    from PIL import Image
-
-    picture = value if isinstance(value, Image.Image) else Image.open(_file(value))
-    position = picture.tell()
-    pictures = []
-    for number in chosen(getattr(picture, "n_frames", 1), frames):
-        picture.seek(number)
-        pictures.append(decode.on_white(picture))
-    picture.seek(position)
+    with picture_of(value) as picture:
+        position = picture.tell()
+        pictures = []
+        for number in chosen(_count(picture), frames):
+            picture.seek(number)
+            pictures.append(on_white(picture))
+        if picture is value:
+            picture.seek(position)
     return pictures
 
 
-def _film(value, frames: int) -> list[Image]:
-    """Of what FFmpeg reads."""
-    if isinstance(value, str | Path) and not Path(value).is_file():
-        raise FileNotFoundError
-    pictures, decoded = _frames(value, chosen(_count(value), frames))
-    if len(pictures) < min(frames, decoded):  # some packets of a film may show nothing
-        pictures, _ = _frames(value, chosen(decoded, frames))
-    return pictures
-
-
-def _count(value) -> int:
-    """Frames of a film, without decoding them. DataError where it ends before its header says."""
-    import av
-
-    with av.open(_file(value)) as film:
-        if not film.streams.video:
-            raise DataError("it holds no picture")
-        stream, n, end = film.streams.video[0], 0, 0.0
-        for packet in film.demux():
-            if packet.size:
-                n += packet.stream.index == stream.index
-                end = max(end, float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base))
-        length = (film.duration or 0) / av.time_base
-        if n < stream.frames or end < 0.9 * length:
-            raise DataError(f"its data break off: {n} frames and {end:.1f} of {length:.1f} s are there")
-    return n
-
-
-def _frames(value, numbers: Sequence[int]) -> tuple[list[Image], int]:
-    """The frames of these numbers, in order; and how many were decoded, up to the last of them."""
-    import av
-
-    pictures: list[Image] = []
-    decoded = 0
-    with av.open(_file(value)) as film:
-        film.streams.video[0].thread_type = "AUTO"
-        for frame in film.decode(video=0):
-            if decoded in numbers:
-                pictures.append(frame.to_image().rotate(frame.rotation, expand=True))  # as the telephone was held
-            decoded += 1
-            if len(pictures) == len(numbers):
-                break
-    return pictures, decoded
+def _count(picture: Image) -> int:
+    """Frames of an animation. DataError where there are too many to go through."""
+    width, height = picture.size
+    count = getattr(picture, "n_frames", 1)
+    if count > 1:
+        arrays.refuse_size(width, height, films.MOST_PIXELS)
+    most = min(MOST_FRAMES, max(1, MOST_PIXELS // (width * height)))
+    if count > most:
+        raise DataError(f"{count:,} frames of {width:,} x {height:,}, at most {most:,} of that size; cut it into clips")
+    return count

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bouba.data.kinds import KINDS
+from bouba.data import characters
+from bouba.data.arrays import ROUNDED, column_names, column_values, float_values, is_named
+from bouba.data.arrays import as_array as as_array
+from bouba.data.kinds import KINDS, listing
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
+from bouba.data.pairing import Pairing, pair, row_values
 from bouba.errors import MOST_NAMES, DataError, ModalityError, nearest
 
 
@@ -23,12 +27,15 @@ class Column:
         kind: one of KINDS.
         index: int64 (n,), which of the values stand in this column, in order.
         has: bool (len(values),), False where a cell is missing.
+        faults: place among the values -> why that cell, which seemed to be there, could not be decoded; it is missing
+            since. Shared, as `has` is, by every column that is taken of this one.
     """
 
     values: Any
     kind: str
     index: np.ndarray
     has: np.ndarray
+    faults: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values, kind: str, has: np.ndarray | None = None) -> Column:
@@ -47,7 +54,7 @@ class Column:
 
     def take(self, rows) -> Column:
         """The same column over chosen rows; nothing is copied but the index."""
-        return Column(self.values, self.kind, self.index[rows], self.has)
+        return Column(self.values, self.kind, self.index[rows], self.has, self.faults)
 
     def without(self, absent: np.ndarray) -> Column:
         """The same column with the cells where `absent` (n,) is True counted as missing."""
@@ -55,11 +62,17 @@ class Column:
         has |= self.present & ~absent
         return Column(_Picked(self.values, self.index), self.kind, np.arange(len(self)), has)
 
+    def lose(self, row: int, reason: str) -> None:
+        """Count a cell as missing from now on, because it cannot be decoded."""
+        self.has[self.index[row]] = False
+        self.faults[int(self.index[row])] = reason
+
     def __len__(self) -> int:
         return len(self.index)
 
     def __getitem__(self, row: int):
-        return self.values[int(self.index[row])]
+        cell = self.values[int(self.index[row])]
+        return characters.written(cell) if self.kind == "text" and isinstance(cell, str) else cell
 
     def __iter__(self) -> Iterator:
         return (self[row] for row in range(len(self)))
@@ -96,10 +109,13 @@ class Views:
         group: (n,) what must not be split between training and test.
         meta: other columns, (n,) each, kept for filters and display.
         rows: (n,) row numbers in the table the views came from.
-        bad_rows: what could not be read: dicts with "row", "column", "value", "reason".
+        bad_rows: what could not be read: dicts with "row", "column", "value", "reason". Cells that break while they are
+            decoded, in training or after it, are added.
         imputed: view -> bool (n,), True where a cell was not observed but filled in (`bouba.transfer.imputation`).
         sources: the columns of the table that stand behind a view, a label or a role ("domain", "key", "group"), in
             their order, where they are not the one column of its name; see `data.schema`.
+        row_names: (n,) names of the rows, the index of a frame. None: those of the series and frames among the
+            columns, whose rows are paired by them; what is about rows is matched with them too.
 
     Raises:
         DataError: no column, unequal lengths, an unknown kind, cells that are no vectors, NaN inside a vector.
@@ -124,27 +140,43 @@ class Views:
         bad_rows: Sequence[dict] = (),
         imputed: Mapping[str, Any] | None = None,
         sources: Mapping[str, Sequence[str]] | None = None,
+        row_names=None,
     ):
         if not columns:
             raise DataError("Views need one column of a modality or more, got none; name one, for example image=...")
-        self.columns = {name: _column(name, c, (kinds or {}).get(name)) for name, c in columns.items()}
+        columns, kinds = characters.names(columns), characters.names(kinds or {})
+        pairing = pair({name: c for name, c in columns.items() if not isinstance(c, Column)})
+        self.columns = {name: _column(name, c, kinds.get(name), pairing) for name, c in columns.items()}
         n = len(next(iter(self.columns.values())))
+        self.row_names = pairing.names if row_names is None else row_names
         self.rows = np.arange(n) if rows is None else np.asarray(rows)
-        self.y = {name: as_array(values) for name, values in (y or {}).items()}
-        self.meta = {name: as_array(values) for name, values in (meta or {}).items()}
-        self.domain = None if domain is None else as_array(domain)
-        self.key = None if key is None else as_array(key)
-        self.group = None if group is None else as_array(group)
-        self.bad_rows = list(bad_rows)
-        self._imputed = {name: np.asarray(mask, bool) for name, mask in (imputed or {}).items() if name in self.columns}
-        self.sources = {name: tuple(origin) for name, origin in (sources or {}).items()}
+        self.y = {name: self._names(name, values) for name, values in characters.names(y or {}).items()}
+        self.meta = {
+            name: characters.each(row_values(name, values, self.row_names), characters.written)
+            for name, values in characters.names(meta or {}).items()
+        }
+        self.domain = None if domain is None else self._names("domain", domain)
+        self.key = None if key is None else self._names("key", key)
+        self.group = None if group is None else self._names("group", group)
+        self._bad_rows = list(bad_rows)
+        masks = characters.names(imputed or {})
+        self._imputed = {name: np.asarray(mask, bool) for name, mask in masks.items() if name in self.columns}
+        self.sources = {name: names for name, c in columns.items() if (names := column_names(name, c))}
+        self.sources |= {
+            name: tuple(map(characters.written, origin)) for name, origin in characters.names(sources or {}).items()
+        }
         for name, length in self._lengths():
             if length != n:
                 raise DataError(f"column {name!r} has {length} rows, the others have {n}; give every column all rows")
 
+    def _names(self, role: str, values) -> np.ndarray:
+        """Classes, domains, keys or groups (n,), each text in the form in which it is compared."""
+        return characters.each(row_values(role, values, self.row_names))
+
     def _lengths(self) -> Iterator[tuple[str, int]]:
         """Every column and every array about rows: its name in messages and its length."""
         roles = {"rows": self.rows, "domain": self.domain, "key": self.key, "group": self.group}
+        roles["row_names"] = self.row_names
         yield from ((name, len(column)) for name, column in self.columns.items())
         for about in (roles, self.y, self.meta, self._imputed):
             yield from ((name, len(values)) for name, values in about.items() if values is not None)
@@ -158,6 +190,21 @@ class Views:
     def present(self) -> dict[str, np.ndarray]:
         """view -> bool (n,)."""
         return {name: column.present for name, column in self.columns.items()}
+
+    @property
+    def bad_rows(self) -> list[dict]:
+        """What could not be read, by row."""
+        return self._listed(self.columns)
+
+    def _listed(self, names: Iterable[str]) -> list[dict]:
+        """What could not be read, and what broke since in some of the columns."""
+        late = [
+            listing(int(self.rows[row]), name, column[row], column.faults[int(column.index[row])])
+            for name, column in self.columns.items()
+            if column.faults and name in names
+            for row in np.flatnonzero(np.isin(column.index, list(column.faults))).tolist()
+        ]
+        return sorted(self._bad_rows + late, key=lambda bad: bad["row"]) if late else self._bad_rows
 
     @property
     def imputed(self) -> dict[str, np.ndarray]:
@@ -186,13 +233,16 @@ class Views:
         return len(self.rows)
 
     def __getitem__(self, what):
-        """A column by name, or Views over an integer array, slice, mask or single row."""
+        """A column by name, or Views over an integer array, slice, mask or single row; a mask that is a series is
+        matched with the names of the rows."""
         if isinstance(what, str):
             if what not in self.columns:
                 raise ModalityError(f"no view {what!r}{nearest(what, self.columns)}")
             return self.columns[what]
         if isinstance(what, tuple):  # numpy's way of saying rows, everything: X[rows, ...]
             what = what[0]
+        if is_named(what):
+            what = row_values("the choice of rows", what, self.row_names if what.dtype == bool else None)
         index = np.atleast_1d(np.arange(len(self))[what])
         picked = lambda values: None if values is None else values[index]  # noqa: E731
         return self.replace(
@@ -204,12 +254,18 @@ class Views:
             group=picked(self.group),
             rows=self.rows[index],
             imputed={name: mask[index] for name, mask in self._imputed.items()},
+            row_names=picked(self.row_names),
         )
 
     def replace(self, **changes) -> Views:
         """A copy with some constructor arguments changed."""
-        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "bad_rows", "imputed", "sources")
-        return Views(**{name: changes.get(name, getattr(self, name)) for name in names})
+        names = ("columns", "y", "domain", "key", "group", "meta", "rows", "imputed", "sources", "row_names")
+        kept = [
+            id(column.faults) for column in changes.get("columns", self.columns).values() if isinstance(column, Column)
+        ]
+        lost = [name for name, column in self.columns.items() if id(column.faults) not in kept]
+        same = {name: getattr(self, name) for name in names} | {"bad_rows": self._listed(lost)}
+        return Views(**same | changes)
 
     def select(self, *names: str) -> Views:
         """The same rows with only the named views."""
@@ -258,19 +314,12 @@ class Views:
         return f" ({listed})" if listed else ""
 
 
-def as_array(values) -> np.ndarray:
-    """A 1-D array of cells, numbers staying numbers and everything else as objects."""
-    if isinstance(values, list) and not all(isinstance(v, int | float | np.number) for v in values):
-        array = np.empty(len(values), object)
-        array[:] = values  # lists of equal length stay cells, they do not become a second dimension
-        return array
-    array = np.asarray(values)
-    return array.astype(object) if array.dtype.kind in "US" else array
-
-
-def _column(name: str, values, kind: str | None) -> Column:
+def _column(name: str, values, kind: str | None, pairing: Pairing) -> Column:
     if isinstance(values, Column):
         return values
+    values = pairing.cells(name, column_values(name, values))
+    if kind is None and isinstance(values, list) and all(isinstance(v, np.ndarray) or v is None for v in values):
+        kind = "vector"  # an array of which rows are masked, or not there
     numeric = isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind in "fiub"
     kind = kind or ("vector" if numeric else None)
     if kind not in KINDS:
@@ -302,21 +351,28 @@ def refuse_no_rows(name: str, column: Column) -> None:
 def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
     """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
     if has is None:
-        return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
-    cells = {row: _vector_cell(name, row, values[row]) for row in np.flatnonzero(has).tolist()}
+        return float_values(values)
+    block = _block(name, values, has, np.float32)
+    largest = np.abs(block).max(initial=0)
+    return _block(name, values, has, np.float64) if ROUNDED < largest < np.inf else block  # infinity is refused
+
+
+def _block(name: str, values, has: np.ndarray, dtype: type) -> np.ndarray:
+    """Rows of numbers (n, d) of a float type. DataError where they have several widths, or none."""
+    cells = {row: _vector_cell(name, row, values[row], dtype) for row in np.flatnonzero(has).tolist()}
     widths = {len(cell) for cell in cells.values()}
     if len(widths) != 1:
         raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
-    block = np.zeros((len(has), widths.pop()), np.float32)
+    block: np.ndarray = np.zeros((len(has), widths.pop()), dtype)
     for row, cell in cells.items():
         block[row] = cell
     return block
 
 
-def _vector_cell(name: str, row: int, cell) -> np.ndarray:
-    """One cell as float32 (d,). DataError naming view and row where it is no list of numbers."""
+def _vector_cell(name: str, row: int, cell, dtype: type) -> np.ndarray:
+    """One cell as floats (d,). DataError naming view and row where it is no list of numbers."""
     try:
-        numbers: np.ndarray | None = np.asarray(cell, np.float32)
+        numbers: np.ndarray | None = None if np.iscomplexobj(cell) else np.asarray(cell, dtype)
     except (TypeError, ValueError):
         numbers = None
     if numbers is None or numbers.ndim != 1:

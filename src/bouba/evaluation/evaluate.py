@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from bouba.data.matching import views_for
 from bouba.data.views import Column, Views, is_missing
 from bouba.errors import DataError
 from bouba.evaluation.class_names import class_embeddings
@@ -48,8 +49,8 @@ def evaluate(
             embeddings are compared, and in `aligns` that its views share no space, so that only the classes in each
             are. Where it predicts labels these are judged too, see `evaluate_predictions`; where it gives views back,
             see `evaluate_reconstructions`; `as_model` has the defaults of a model that is not bouba's.
-        views: held-out rows. Rows with equal keys count as the same thing. Imputed cells are read for predictions, and
-            are the truth of nothing: retrieval and reconstruction leave them out.
+        views: held-out rows, or what `bouba.read` takes. Rows with equal keys count as the same thing. Imputed cells
+            are read for predictions, and are the truth of nothing: retrieval and reconstruction leave them out.
         method, split, seed: names for the records.
         probe: labelled rows whose embeddings a linear probe is fitted on; no probe without. The probe never
             sees `views`.
@@ -67,6 +68,8 @@ def evaluate(
     Raises:
         DataError: fewer than two rows.
     """
+    views = views_for(model, views)
+    probe = None if probe is None else views_for(model, probe)
     if len(views) < 2:
         raise DataError(f"evaluation needs two rows or more, got {len(views)}")
     abilities = as_model(model)

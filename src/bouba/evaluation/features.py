@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from bouba.data.faults import decoded
 from bouba.data.views import Views
 
 CHUNK = 512
@@ -40,6 +41,8 @@ def raw_features(model: Any, views: Views, view: str) -> np.ndarray | None:
     parts = []
     with torch.inference_mode():
         for chunk in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
-            inputs = encoder.prepare([column[int(row)] for row in chunk])
+            _, inputs = decoded(view, column, chunk, encoder.prepare)
+            if inputs is None:
+                continue
             parts.append(encoder.raw({name: tensor.to(device) for name, tensor in inputs.items()}).flatten(1).cpu())
-    return torch.cat(parts).float().numpy()
+    return torch.cat(parts).float().numpy() if parts else np.zeros((0, encoder.raw_width), np.float32)

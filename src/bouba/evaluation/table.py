@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bouba.data.characters import one_line
 from bouba.evaluation.intervals import seeds_interval
 
 
@@ -19,6 +20,7 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
     mine    0.310
     yours     0.2
     """
+    lines = [[one_line(cell) for cell in line] for line in lines]
     rows = [list(header)]
     for above, line in zip([None, *lines], lines):
         blank = 0

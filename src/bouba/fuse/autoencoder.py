@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError
 from bouba.learner.base import BaseLearner
@@ -87,7 +86,7 @@ class MultimodalAutoencoder(BaseLearner):
         Raises:
             DataError: a row without any view. ModalityError: a view the model was not trained on.
         """
-        views = as_views(X)
+        views = self.read(X)
         self._check_readable(views)
         return {name: self._encoders()[name].restore(raw) for name, raw in self._decoded(views).items()}
 
@@ -127,9 +126,9 @@ class MultimodalAutoencoder(BaseLearner):
             DataError: a row of X without any view. ModalityError: a view the model was not trained on. UsageError:
             other rows.
         """
-        views = as_views(X)
+        views = self.read(X)
         self._check_readable(views)
-        truth = views if truth is None else truth
+        truth = views if truth is None else self.read(truth)
         if len(truth) != len(views):
             raise UsageError(f"truth must be the same rows as X, got {len(truth)} and {len(views)}")
         decoded = self._decoded(views)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.fuse.fuser import Fuser, only_label
 from bouba.learner.tags import classifier_tags
@@ -72,8 +71,8 @@ class FusionClassifier(Fuser):
 
     def predict(self, X) -> np.ndarray:
         """Classes (n,); a row without any view gets the most frequent one."""
-        return self._heads().predict(as_views(X))[self.labels_[0]]
+        return self._heads().predict(self.read(X))[self.labels_[0]]
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities (n, C) in the order of `classes_`."""
-        return self._heads().predict_proba(as_views(X))[self.labels_[0]]
+        return self._heads().predict_proba(self.read(X))[self.labels_[0]]

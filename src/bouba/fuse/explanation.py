@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bouba.data.loader import encode
-from bouba.data.read import as_views
+from bouba.data.matching import views_for
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.evaluation.intervals import bootstrap
@@ -147,7 +147,7 @@ def explain(
     >>> bool(np.allclose(explanation.values.sum(1), explanation.whole - explanation.base)), explanation.views
     (True, ('a', 'b'))
     """
-    views = as_views(X)
+    views = views_for(model, X)
     if not len(views):
         raise DataError("there is no row to explain; give one or more")
     players = [name for name in model.kinds_ if name in views.modalities] or list(views.modalities)
@@ -245,7 +245,7 @@ def explain_match(
     """
     if not as_model(model).aligns:
         raise UsageError(f"the views of a {type(model).__name__} share no space; a match takes CLIP or the like")
-    views = as_views(X)
+    views = views_for(model, X)
     for name in (*ask, answer):
         if name not in views.modalities:
             raise ModalityError(f"no view {name!r}{nearest(name, views.modalities)}")

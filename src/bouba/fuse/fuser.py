@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 
 from bouba.data.loader import encode
-from bouba.data.read import as_views
 from bouba.data.split import split
 from bouba.data.target import check_target, source_only
 from bouba.data.views import Views, is_missing
@@ -141,7 +140,7 @@ class Fuser(BaseLearner):
         Raises:
             ModalityError: a view the model was not trained on.
         """
-        return self._heads().outputs(as_views(X), subsets)
+        return self._heads().outputs(self.read(X), subsets)
 
     def classes(self, label: str) -> np.ndarray:
         """The classes of a label column (C,), as they stood in the training cells."""
@@ -178,7 +177,7 @@ class Fuser(BaseLearner):
     def _own_score(self, views: Views, y) -> float:
         """Accuracy, or R^2 of numbers, averaged over the labels, on the rows whose label is known."""
         if y is not None:
-            views = views.replace(y={**views.y, self.labels_[0]: np.asarray(y)})
+            views = views.replace(y={**views.y, self.labels_[0]: y})
         scores = self._heads().agreement(views)
         if not scores:
             raise UsageError(f"X holds none of the labels {', '.join(self.labels_)}; give y")

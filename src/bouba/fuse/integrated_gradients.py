@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bouba.data import decode
+from bouba.data.faults import refuse_faults
 from bouba.data.loader import Codes, Rows
-from bouba.data.read import as_views
+from bouba.data.matching import views_for
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest, require
 from bouba.fuse.explanation import PREDICTED, codes_of, only_label
@@ -85,7 +85,7 @@ def saliency(
 
     Reference: Sundararajan, Taly and Yan 2017, Axiomatic Attribution for Deep Networks; Kokhlikyan et al. 2020, Captum.
     """
-    views = _only_row(X, view)
+    views = _only_row(model, X, view)
     outputs = model.outputs(views)
     label = only_label(outputs, label)
     if outputs[label].ndim == 2:
@@ -110,7 +110,7 @@ def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> 
     Raises:
         As `saliency`; UsageError also for a model whose views share no space, or that has no network.
     """
-    views = _only_row(X, view)
+    views = _only_row(model, X, view)
     if not isinstance(model, BaseLearner) or not model.aligns:
         raise UsageError(f"a {type(model).__name__} has no trained network whose views share a space; take CLIP")
     if to == view or to not in views.modalities:
@@ -127,14 +127,15 @@ def match_saliency(model: Any, X, view: str, *, to: str, steps: int = STEPS) -> 
     return _integrated(model, views, view, similarity, steps)
 
 
-def _only_row(X, view: str) -> Views:
-    views = as_views(X)
+def _only_row(model, X, view: str) -> Views:
+    views = views_for(model, X)
     if view not in views.modalities:
         raise ModalityError(f"no view {view!r}{nearest(view, views.modalities)}")
     if len(views) != 1:
         raise UsageError(f"saliency is of one row, got {len(views)}; choose: X[row]")
     if not views[view].present[0]:
         raise DataError(f"the row has no {view}; choose one that has it")
+    refuse_faults(views)
     return views
 
 
@@ -202,7 +203,8 @@ def _embedded(encoder: Encoder, inputs: dict[str, Tensor]) -> Tensor:
 
 def _by_word(encoder: Encoder, cell: Any, word_numbers: Tensor, weights: NDArray) -> tuple[tuple[str, float], ...]:
     """Weights of parts (L,), added up over the word (L,) each belongs to."""
-    text, numbers = decode.text(cell), word_numbers.cpu().numpy()
+    text: str = encoder.form(str(cell))  # type: ignore[operator, assignment]
+    numbers = word_numbers.cpu().numpy()
     if isinstance(encoder, NGramsEncoder):
         grams, owners = n_grams(text[: encoder.spec.read], encoder.spec.longest)
         words = [gram[1:-1] for gram in grams[: max(owners)]]

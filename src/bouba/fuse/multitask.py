@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
 from bouba.fuse.fuser import Fuser
@@ -76,8 +75,8 @@ class MultitaskLearner(Fuser):
 
     def predict(self, X) -> dict[str, np.ndarray]:
         """Label -> classes or numbers (n,), from whichever views a row has."""
-        return self._heads().predict(as_views(X))
+        return self._heads().predict(self.read(X))
 
     def predict_proba(self, X) -> dict[str, np.ndarray]:
         """Label -> probabilities (n, C) in the order of `classes(label)`, for labels that are classes."""
-        return self._heads().predict_proba(as_views(X))
+        return self._heads().predict_proba(self.read(X))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.fuse.fuser import Fuser, only_label
 from bouba.learner.tags import regressor_tags
@@ -51,8 +50,8 @@ class FusionRegressor(Fuser):
 
     def predict(self, X) -> np.ndarray:
         """Numbers (n,) in the label's unit; a row without any view gets the mean."""
-        return self._heads().predict(as_views(X))[self.labels_[0]]
+        return self._heads().predict(self.read(X))[self.labels_[0]]
 
     def predict_proba(self, X) -> dict[str, np.ndarray]:
         """Nothing: a number has no classes."""
-        return self._heads().predict_proba(as_views(X))
+        return self._heads().predict_proba(self.read(X))

@@ -14,24 +14,25 @@ from sklearn.utils.validation import check_is_fitted
 
 from bouba import persist
 from bouba.data.alphabet import alphabet, text_view
-from bouba.data.loader import Codes, holds_numbers
-from bouba.data.read import as_views
+from bouba.data.matching import views_like
+from bouba.data.pairing import row_values
+from bouba.data.schema import Schema
 from bouba.data.target import Target
 from bouba.data.views import Column, Views
-from bouba.errors import DataError, UsageError
+from bouba.errors import UsageError
 from bouba.hooks import hook
-from bouba.learner.building import build_network, specs_of
+from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.options import refuse_arguments
 from bouba.learner.saving import restore
 from bouba.learner.training import train_network
-from bouba.learner.training_data import TrainingData
+from bouba.learner.training_data import TrainingData, check_training
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.fusion import Fusion
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective
 from bouba.towers import EncoderSpec
-from bouba.train import Network, Schedule
+from bouba.train import Network, Saving, Schedule
 
 
 class BaseLearner(TransformerMixin, BaseEstimator):
@@ -53,6 +54,9 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     translates: ClassVar[bool] = False
     """Whether it makes one view from another: `translate`, `truth`."""
+
+    schema_: Schema | None = None
+    """Of the rows it was fitted on; None before `fit`, and of models that were saved without one."""
 
     saves: ClassVar[tuple[str, ...]] = ()
     """Fitted attributes, plain values, that a method saves in addition to those of all methods."""
@@ -159,47 +163,44 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         target: Target | None = None,
         folder: str | Path | None = None,
         resume: bool = False,
+        checkpoint_minutes: float | None = 10.0,
+        checkpoint_steps: int | None = None,
         on_epoch: Callable[[dict], None] | None = None,
     ):
-        """Train on Views, or on anything `bouba.read` takes. Rows that teach the method nothing are left out: those
-        without a label of a classifier, those without source and target of a translator.
+        """Train on Views, or on anything `bouba.read` takes; rows without what the method learns from are left out.
 
         Args:
-            X: n rows, some cells missing.
-            y: (n,) labels for methods and terms that use them, as label column "y", None where there is none; labels
-                may also come in the Views.
+            X: n rows, some cells missing. What is about them is found by its index, where both have one.
+            y: (n,) labels, as label column "y", None where there is none; they may also come in the Views.
             domain: (n,) names of the domains; else they come in the Views.
-            validation: Views, or the share of keys to hold out; the best weights on it are kept, and calibration is
-                measured on it. Rows of the target do not judge.
-            target: the domain whose labels, captions and pairings are hidden (data/target.py); its other cells
-                train terms that need no pairs.
-            folder: where checkpoints and history.jsonl go.
-            resume: continue from the checkpoint in `folder`.
+            validation: Views, or the share of keys to hold out, that choose the best epoch and calibrate; no target's.
+            target: the domain whose labels and pairings are hidden; its cells train terms that need no pairs.
+            folder: where checkpoints and history.jsonl go; Ctrl-C and SIGTERM then save first.
+            resume: continue from the checkpoint in `folder`, with the same rows and settings; more epochs extend it.
+            checkpoint_minutes, checkpoint_steps: at most between two checkpoints of a long epoch; None for no limit.
             on_epoch: called with every history row.
 
         Returns:
-            self, with `module_`, `history_`, `specs_`, `codes_`.
+            self, with `module_`, `history_`, `specs_`, `codes_`, `schema_`.
 
         Raises:
             UsageError: data or arguments that do not fit together. ModalityError: no such view. DataError: fewer than
-            two rows that teach.
+            two rows that teach; a checkpoint that is damaged, or of another run. Stopped: Ctrl-C or a signal.
         """
         import torch
 
         refuse_arguments(self)
         self._check_options(validation)
-        self._check_training(validation)
-        views = as_views(X)
-        if domain is not None:
-            views = views.replace(domain=np.asarray(domain, dtype=object))
-        if y is not None:
-            views = views.replace(y={**views.y, "y": np.asarray(y)})
-        data = self._prepare(TrainingData(views, validation, target, labels_as_y=y is not None))
+        check_training(validation, self.patience, self.epochs, self.batch_size)
+        data = TrainingData.of(X, y, domain, validation, target)
+        schema, data = data.schema, self._prepare(data)
+        saving = Saving(Path(folder), resume, checkpoint_minutes, checkpoint_steps) if folder else None
         data = data.hold_out(self.random_state).hide_target(self._objective(), self.random_state)
         data.check(self._objective())
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
             self._build(data.views)
+            self.schema_ = schema.select(self.kinds_) if schema else None
             self.history_: list[dict] = []
             if self._objective().terms:
                 self.history_ = train_network(
@@ -211,43 +212,30 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                     batch_size=self._batch_size(len(data.source)),
                     random_state=self.random_state,
                     title=type(self).__name__ if self.verbose else None,
-                    folder=Path(folder) if folder else None,
-                    resume=resume,
+                    specs=self.specs_,
+                    saving=saving,
                     on_epoch=on_epoch,
                 )
             self._finish(data)
         return self
 
-    def _check_training(self, validation) -> None:
-        """UsageError for arguments that would be ignored in silence, or fail late."""
-        if not (validation is None or isinstance(validation, float | Views)):
-            raise UsageError(
-                f"validation is a share like 0.2 or Views, got {validation!r}; read a file with bouba.read"
-            )
-        if self.patience is not None and validation is None:
-            raise UsageError("patience needs validation, for example validation=0.2")
-        if self.epochs < 1 or (self.batch_size is not None and self.batch_size < 2):
-            raise UsageError(f"epochs must be 1 or more and batch_size 2, got {self.epochs} and {self.batch_size}")
-
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
         kinds = views.modalities
         self.specs_ = specs_of(self._towers(self.towers, kinds), kinds)
+        refuse_other_columns(self.specs_, views.sources)
         self.kinds_ = {name: kinds[name] for name in self.specs_}
         self._measure(views)
-        numeric = [name for name, values in views.y.items() if holds_numbers(values)]
-        self.codes_ = Codes.of(views, self._numeric_labels(numeric))
+        self.codes_ = codes_of(views, self._objective(), self._numeric_labels)
         self.learned_: dict[str, dict] = {}
         self.alphabets_ = {}
         for name, spec in self.specs_.items():
             column = views[name]
-            cells = [column[row] for row in np.flatnonzero(column.present)]
-            if not cells:
-                raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
+            learned = learn(name, spec, column, self.random_state)
             if isinstance(spec, EncoderSpec):
-                self.learned_[name] = spec.learn(cells, random_state=self.random_state)
+                self.learned_[name] = learned
             if self.kinds_[name] == "text":
-                self.alphabets_[name] = alphabet(cells)
+                self.alphabets_[name] = alphabet([column[row] for row in np.flatnonzero(column.present)])
         self._assemble()
         for name, spec in self.specs_.items():
             if isinstance(spec, EncoderSpec):
@@ -280,13 +268,18 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         return FittedNetwork(self.module_, self.kinds_, self.codes_, self.dim)
 
     @final
+    def read(self, X) -> Views:
+        """Rows as those of `fit` were read: columns matched by name, in whatever order they stand; see `views_like`."""
+        return views_like(X, self.schema_)
+
+    @final
     def embed(self, X, *, batch_size: int = 512) -> dict[str, np.ndarray]:
         """Embeddings of every view that X has: view -> float32 (n, dim), zeros where a cell is missing.
 
         Raises:
             ModalityError: a view the model was not trained on.
         """
-        return self._fitted().embed(as_views(X), batch_size)
+        return self._fitted().embed(self.read(X), batch_size)
 
     @final
     def fuse(self, X, *, batch_size: int = 512) -> np.ndarray:
@@ -297,7 +290,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         if self.fusion is None:
             raise UsageError(f"this {type(self).__name__} fuses nothing; give it a fusion, for example GatedFusion()")
-        return self._fitted().fuse(as_views(X), batch_size)
+        return self._fitted().fuse(self.read(X), batch_size)
 
     @final
     def transform(self, X) -> Views | np.ndarray:
@@ -307,7 +300,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         Raises:
             DataError: of an autoencoder, a row without any view. ModalityError: a view the model was not trained on.
         """
-        views = as_views(X)
+        views = self.read(X)
         self._check_readable(views)
         if self.fusion is not None:
             return self.fuse(views)
@@ -328,8 +321,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         Args:
             X: n rows. y: (n,) labels; else they come in the Views.
         """
-        views = as_views(X)
-        score = self._own_score(views, y)
+        views = self.read(X)
+        score = self._own_score(views, None if y is None else row_values("y", y, views.row_names))
         if score is not None:
             return score
         return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
@@ -371,6 +364,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             "arguments": {name: persist.describe(value) for name, value in self.get_params(deep=False).items()},
             "specs": {name: persist.describe(spec) for name, spec in self.specs_.items()},
             "kinds": self.kinds_,
+            "schema": None if self.schema_ is None else self.schema_.to_dict(),
             "learned": self.learned_,
             "alphabets": self.alphabets_,
             "codes": persist.describe(self.codes_),

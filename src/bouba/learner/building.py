@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bouba.data.loader import Codes
-from bouba.errors import ModalityError, UsageError, nearest
+from bouba.data.faults import decoded
+from bouba.data.loader import Codes, holds_numbers, refuse_quantity
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
+from bouba.towers.text import SubwordSpec
+from bouba.towers.tower import Learned
 from bouba.train import Network
 
 DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
@@ -55,6 +59,63 @@ def spec_for(
     except UsageError as error:
         raise UsageError(f"view {name!r} is {kinds[name]}, {error}") from None
     return spec if isinstance(spec, SameAs) else made
+
+
+def refuse_other_columns(specs: Specs, columns: Mapping[str, Sequence[str]]) -> None:
+    """DataError where a tower that was trained before, or that two views share, would read numbers in another order.
+
+    Args:
+        columns: view of vectors -> the names of its numbers, where they have names.
+    """
+    for view, spec in specs.items():
+        before = tuple(columns.get(spec.view, ())) if isinstance(spec, SameAs) else spec.columns
+        now = tuple(columns.get(view, ()))
+        if set(before) & set(now) and before != now:
+            raise DataError(
+                f"the tower of {view!r} reads {', '.join(before)} in this order, and the view holds {', '.join(now)}; "
+                "give it the same columns in the same order"
+            )
+
+
+def codes_of(views: Views, objective: Objective, numeric_labels: Callable[[list[str]], list[str]]) -> Codes:
+    """The codes of domains and labels. A label column of numbers is classes where the method or a term says so.
+
+    Args:
+        numeric_labels: the method's choice of the label columns that are numbers, from those that look like it.
+
+    Raises:
+        DataError: classes are to be made of a quantity.
+    """
+    looks_numeric = [name for name, values in views.y.items() if holds_numbers(values)]
+    classes = objective.class_labels(list(views.y))
+    numeric = [name for name in numeric_labels(looks_numeric) if name not in classes]
+    for name in looks_numeric:
+        if name not in numeric:
+            refuse_quantity(name, views.y[name])
+    return Codes.of(views, numeric)
+
+
+def learn(name: str, spec: EncoderSpec | SameAs, column: Column, random_state: int) -> Learned:
+    """What an encoder must know of its training cells before it is built; {} of one that is shared. Cells that break
+    while it looks at them count as missing.
+
+    Raises:
+        DataError: no cell in these rows.
+    """
+
+    def read(cells: list) -> Learned:
+        return spec.learn(cells, random_state=random_state) if isinstance(spec, EncoderSpec) else {}
+
+    _, learned = decoded(name, column, range(len(column)), read, singly=False)
+    if learned is None:
+        raise DataError(f"view {name!r} has no cell in the training rows; leave it out or choose other rows")
+    return learned
+
+
+def with_forms(learned: Mapping[str, dict], specs: Specs) -> dict[str, dict]:
+    """What the encoders of a saved model learnt, by view: where it does not tell how its texts are read, as before."""
+    readers = {view for view, spec in specs.items() if isinstance(spec, NGrams | SubwordSpec)}
+    return {view: ({"form": "composed"} if view in readers else {}) | facts for view, facts in learned.items()}
 
 
 def build_network(

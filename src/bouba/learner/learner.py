@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import UsageError
 from bouba.learner.base import BaseLearner
@@ -67,7 +66,7 @@ class Learner(BaseLearner):
         Raises:
             UsageError: the objective predicts nothing. ModalityError: a view the model was not trained on.
         """
-        return self._heads().outputs(as_views(X), subsets)
+        return self._heads().outputs(self.read(X), subsets)
 
     def classes(self, label: str) -> np.ndarray:
         """The classes of a label column (C,), as they stood in the training cells."""
@@ -75,11 +74,11 @@ class Learner(BaseLearner):
 
     def predict(self, X) -> dict[str, np.ndarray]:
         """Label -> classes or numbers (n,), from whichever views a row has."""
-        return self._heads().predict(as_views(X))
+        return self._heads().predict(self.read(X))
 
     def predict_proba(self, X) -> dict[str, np.ndarray]:
         """Label -> probabilities (n, C) in the order of `classes(label)`, for labels that are classes."""
-        return self._heads().predict_proba(as_views(X))
+        return self._heads().predict_proba(self.read(X))
 
     def _heads(self) -> Heads:
         return Heads(self._fitted())
@@ -89,7 +88,7 @@ class Learner(BaseLearner):
         if self.aligns:
             return None
         if y is not None:
-            views = views.replace(y={**views.y, "y": np.asarray(y)})
+            views = views.replace(y={**views.y, "y": y})
         return float(np.mean(self._heads().agreement(views)))
 
     def _objective(self) -> Objective:

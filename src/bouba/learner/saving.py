@@ -10,7 +10,9 @@ from typing import Any
 from bouba import persist
 from bouba.data.kinds import KINDS
 from bouba.data.loader import Codes
+from bouba.data.schema import Schema
 from bouba.errors import BoubaError, DataError
+from bouba.learner.building import with_forms
 from bouba.towers import EncoderSpec, SameAs
 
 LAYERS = 100
@@ -29,7 +31,8 @@ def restore(model: Any, facts: Mapping[str, Any], file: Path, custom: Sequence[t
         DataError: facts that do not fit together, or not the numbers in the file. RecipeError: no such class.
     """
     model.specs_ = {name: persist.rebuild(spec, custom) for name, spec in _mapping(facts, "specs").items()}
-    model.kinds_, model.learned_ = _mapping(facts, "kinds"), _mapping(facts, "learned")
+    model.kinds_, model.learned_ = _mapping(facts, "kinds"), with_forms(_mapping(facts, "learned"), model.specs_)
+    model.schema_ = Schema.from_dict(facts["schema"]) if facts.get("schema") else None
     model.alphabets_ = _mapping(facts, "alphabets")
     model.codes_ = persist.rebuild(facts.get("codes"))
     model.history_ = facts.get("history", [])
@@ -96,9 +99,14 @@ def _refuse_other_sizes(model: Any, file: Path) -> None:
         Exception
     ):  # an encoder that computes with numbers while it is made; or a wrong fact, which shows again below
         return
+    fits = True
+    try:  # a network may know names that it had before
+        model.module_.load_state_dict({name: torch.empty(size, device="meta") for name, size in saved.items()})
+    except RuntimeError:
+        fits = False
     wanted = {name: tuple(tensor.shape) for name, tensor in model.module_.state_dict().items()}
     del model.module_
-    for name in wanted | saved:
+    for name in () if fits else wanted | saved:
         if name not in saved or name not in wanted:
             raise DataError(f"the file {'lacks' if name in wanted else 'holds a strange'} {name}")
         if wanted[name] != saved[name]:

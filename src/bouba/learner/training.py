@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bouba.data.loader import Codes, Rows, Shuffled, loader
+from bouba.learner.identity import identity_of
 from bouba.learner.training_data import TrainingData
 from bouba.nn.gather import rank, world_size
-from bouba.train import Network, Schedule, accelerator, train
+from bouba.train import Network, Saving, Schedule, accelerator, train
 from bouba.train.progress import progress_bar
 
 
@@ -27,8 +26,8 @@ def train_network(
     batch_size: int,
     random_state: int,
     title: str | None,
-    folder: Path | None,
-    resume: bool,
+    specs: Mapping[str, Any],
+    saving: Saving | None,
     on_epoch: Callable[[dict], None] | None,
 ) -> list[dict]:
     """Train a network on prepared rows, and give its history; a progress bar is shown where there is a title for it."""
@@ -43,6 +42,7 @@ def train_network(
         rank=rank(),
         world=world_size(),
     )
+    steps = {"rows": len(views), "batch_size": batch_size, "random_state": random_state}
     rows = Rows(views, encoders, codes)
     batches = loader(rows, sampler)
     judges = None
@@ -62,15 +62,10 @@ def train_network(
             batches,
             schedule,
             validation=judges,
-            folder=folder,
-            resume=resume,
-            fingerprint=f"{len(views)} rows, {batch_size} a step, seed {random_state}, rows {_checksum(views.rows)}",
+            saving=saving,
+            identity=None if saving is None else steps | identity_of(module, specs, codes, data),
             on_epoch=notify,
         )
     if codes.domains:  # each was normalised by its own batch in training
         module.measure_domains(rows)
     return history
-
-
-def _checksum(rows: np.ndarray) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(rows).tobytes()):08x}"

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bouba.data.matching import views_like
+from bouba.data.pairing import row_values
+from bouba.data.read import as_views
+from bouba.data.schema import Schema
 from bouba.data.split import split
 from bouba.data.target import Target, hide, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError
 from bouba.terms.term import Objective
+
+log = logging.getLogger("bouba")
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class TrainingData:
         calibration: rows held out for the hook `_finish` alone.
         labels_as_y: labels came as the argument y, and are the label column "y".
         is_target: (n,) True on rows of the target, once it is hidden.
+        schema: of the rows as they came in.
     """
 
     views: Views
@@ -32,6 +40,22 @@ class TrainingData:
     calibration: Views | None = None
     labels_as_y: bool = False
     is_target: np.ndarray | None = None
+    schema: Schema | None = None
+
+    @classmethod
+    def of(cls, X, y, domain, validation: float | Views | None, target: Target | None) -> TrainingData:
+        """What comes in at `fit`. What is about rows is matched with them by its index, where both have one; rows of a
+        table without any cell are left out."""
+        views = as_views(X, every_row=True)
+        schema = Schema.of(views)
+        validation = views_like(validation, schema) if isinstance(validation, Views) else validation
+        if domain is not None:
+            views = views.replace(domain=row_values("domain", domain, views.row_names).astype(object))
+        if y is not None:
+            views = views.replace(y={**views.y, "y": row_values("y", y, views.row_names)})
+        if not isinstance(X, Views):
+            views = _with_a_cell(views)
+        return cls(views, validation, target, labels_as_y=y is not None, schema=schema)
 
     @property
     def held_out(self) -> Views | None:
@@ -75,6 +99,18 @@ class TrainingData:
             raise DataError(f"training needs two rows or more, got {len(self.views)}")
 
 
+def _with_a_cell(views: Views) -> Views:
+    """The rows that have a cell; the others are left out, with a warning."""
+    some = np.asarray(np.any(list(views.present.values()), axis=0))
+    if some.all():
+        return views
+    first = views.rows[int((~some).argmax())]
+    log.warning(
+        "%d of %d rows have no cell that can be read and are left out, first row %d", (~some).sum(), len(some), first
+    )
+    return views[some]
+
+
 def _refuse_unjudging(held_out: Views) -> None:
     """DataError where no two rows have two views: the loss would be 0 and look perfect."""
     several = np.sum(list(held_out.present.values()), axis=0) > 1
@@ -82,3 +118,13 @@ def _refuse_unjudging(held_out: Views) -> None:
         raise DataError(
             f"validation holds {int(several.sum())} rows with two views; two or more are needed: raise the share"
         )
+
+
+def check_training(validation, patience: int | None, epochs: int, batch_size: int | None) -> None:
+    """UsageError for arguments of a fit that would be ignored in silence, or fail late."""
+    if not (validation is None or isinstance(validation, float | Views)):
+        raise UsageError(f"validation is a share like 0.2 or Views, got {validation!r}; read a file with bouba.read")
+    if patience is not None and validation is None:
+        raise UsageError("patience needs validation, for example validation=0.2")
+    if epochs < 1 or (batch_size is not None and batch_size < 2):
+        raise UsageError(f"epochs must be 1 or more and batch_size 2, got {epochs} and {batch_size}")

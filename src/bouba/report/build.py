@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.decode.files import opened
 from bouba.data.kinds import KINDS
-from bouba.data.video import ANIMATED, moves, video
+from bouba.data.video import moves, video
 from bouba.data.views import Views, is_missing
+from bouba.errors import DataError
 from bouba.evaluation.model import as_model
 from bouba.metrics.similarity import similarities
 from bouba.report.content import EmbeddingMap, Gallery, Item, Picture, Query
 
 PICTURES_SHOWN = 600
+SMALL = 20_000  # bytes: below it a cell is shown as it is stored
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,18 @@ class Method:
 
 def picture_bytes(cell) -> bytes:
     """A picture cell as encoded bytes: as it is stored when it is, else as WebP, at most 96 pixels wide."""
-    if isinstance(cell, bytes) and len(cell) < 20_000:
+    if isinstance(cell, bytes) and len(cell) < SMALL:
         return cell
     return _webp(decode.image(cell))
 
 
 def clip_bytes(cell) -> bytes:
     """A clip as encoded bytes: the whole animation as it is stored when it is small, else its middle picture."""
-    path = decode.path_of(cell)
-    stored = Path(path).read_bytes() if path and path.lower().endswith(ANIMATED) else cell
-    if isinstance(stored, bytes) and len(stored) < 20_000 and moves(stored):
-        return stored
+    if isinstance(cell, str | os.PathLike | bytes | dict) and moves(cell):
+        with opened(cell) as file:
+            stored = file.read(SMALL)
+        if len(stored) < SMALL:
+            return stored
     return _webp(video(cell, 1)[0])
 
 
@@ -60,11 +64,12 @@ def samples(views: Views, *, image: str, caption: str | None, keys: Sequence) ->
     """The named things, in every domain they were drawn in. `image` is a view of pictures or of clips."""
     pictures = []
     for key in keys:
-        for row in np.flatnonzero(views.things == key):
+        for row in np.flatnonzero(views.things == key).tolist():
             if views[image].present[row]:
                 name = str(views[caption][row]).split(":")[0] if caption else str(key)
                 tag = "" if views.domain is None else str(views.domain[row])
-                pictures.append(Picture(SHOWN[views.modalities[image]](views[image][row]), name, tag))
+                if (shown := picture_shown(views, image, row)) is not None:
+                    pictures.append(Picture(shown, name, tag))
     return pictures
 
 
@@ -103,8 +108,17 @@ def galleries(
 
 def cell_shown(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:
     """A cell as text, or as encoded bytes of a picture."""
-    kind, cell = views.modalities[name], views[name][row]
-    return (None, SHOWN[kind](cell)) if kind in SHOWN else (KINDS[kind].summary(cell), None)
+    shown = picture_shown(views, name, row)
+    return (None, shown) if shown is not None else (KINDS[views.modalities[name]].summary(views[name][row]), None)
+
+
+def picture_shown(views: Views, name: str, row: int) -> bytes | None:
+    """A cell as encoded bytes of a picture; None where it is not seen, or cannot be decoded."""
+    encode = SHOWN.get(views.modalities[name])
+    try:
+        return encode(views[name][row]) if encode is not None and views[name].present[row] else None
+    except DataError:
+        return None
 
 
 def _item(views: Views, name: str, row: int, score: float, correct: bool) -> Item:
@@ -137,16 +151,16 @@ def embedding_map(
     views = views[rows]
     z = method.model.fuse(views) if fused else method.model.embed(views.select(view))[view]
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-6)
+    start = "pca" if z.shape[1] > 1 and np.ptp(z, axis=0).max() > 1e-6 else "random"  # one number, or one point only
     with threadpool_limits(1):
-        plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init="pca", random_state=random_state).fit_transform(z)
+        plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init=start, random_state=random_state).fit_transform(z)
     labels = {} if views.domain is None else {"domain": [str(d) for d in views.domain]}
     for name, values in views.y.items():
         classes = ["?" if is_missing(v) else str(v) for v in values]
         if 1 < len(set(classes)) <= 12:
             labels[name] = classes
-    encode = SHOWN.get(views.modalities[view])
-    cells = zip(views[view], views[view].present)
-    pictures = None if encode is None else [encode(cell) if present else None for cell, present in cells]
+    seen = views.modalities[view] in SHOWN
+    pictures = [picture_shown(views, view, row) for row in range(len(views))] if seen else None
     names = [row_name(views, row) for row in range(len(views))]
     return EmbeddingMap(
         title, plane[:, 0].tolist(), plane[:, 1].tolist(), labels or {"": [""] * len(z)}, names, pictures

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from bouba.adapt import Diagnosis
+from bouba.data.characters import printable
 from bouba.errors import require
 from bouba.report import charts, prediction_charts, wording
 from bouba.report.content import Case, Picture, Report
@@ -101,6 +102,7 @@ def _environment(jinja2: ModuleType, methods: wording.Methods) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # not what is markup already
     )
     environment.filters |= {
         "method": lambda name: wording.method_title(name, methods),

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.characters import on_disk, one_form, same_name
 from bouba.data.kinds import FILES, KINDS
-from bouba.data.views import Views
+from bouba.data.views import Views, is_missing
 from bouba.errors import ModalityError, UsageError, nearest
 from bouba.runs.indexing import FUSED, found_as_rows
 from bouba.runs.methods import CLIP
@@ -33,14 +34,15 @@ def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
         UsageError: no such domain.
     """
     cells = query if isinstance(query, Mapping) and "array" not in query else {_kind_of(query): query}
-    if query is None or not cells or any(isinstance(cell, str) and not cell.strip() for cell in cells.values()):
+    if query is None or not cells or any(isinstance(cell, str) and is_missing(cell) for cell in cells.values()):
         raise UsageError("say what to look for: words, a file, or a mapping from views to cells")
-    columns = dict(_named_cell(model, name, cell) for name, cell in cells.items())
+    columns = dict(_named_cell(model, same_name(name, model.kinds_), cell) for name, cell in cells.items())
     kinds = {name: model.kinds_[name] for name in columns}
+    domain = None if domain is None else one_form(domain)
     if domain is not None:
         _refuse_strange_domain(model, domain)
     _refuse_unreadable(columns, kinds)
-    lists = {name: [str(cell) if isinstance(cell, os.PathLike) else cell] for name, cell in columns.items()}
+    lists = {name: [on_disk(str(cell)) if isinstance(cell, os.PathLike) else cell] for name, cell in columns.items()}
     return Views(lists, kinds=kinds, domain=None if domain is None else [domain])
 
 

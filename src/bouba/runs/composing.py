@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from bouba.errors import UsageError
 from bouba.runs.describing import recipe_of, sections_of
 from bouba.runs.methods import DEFAULT, METHODS, method_named
 from bouba.runs.reading import given_options
-from bouba.runs.recipe import fusion_named, load_recipe
+from bouba.runs.recipe import check_recipe, fusion_named, load_recipe
+from bouba.runs.settings import refuse_out_of_range
 
 
 def composed(
@@ -33,24 +34,22 @@ def composed(
         UsageError: no such method or fusion, a fusion that nothing would read, or a value that no recipe can hold.
         DataError: a file that is no recipe.
     """
-    whole = dict(recipe) if isinstance(recipe, Mapping) else {} if recipe is None else load_recipe(Path(recipe))
+    whole = _content(recipe)
     if method is not None:
         whole |= {"method": method} if isinstance(method, str) else recipe_of(method)
     sections = sections_of(
         given_options(arguments) | ({} if fusion is None or isinstance(fusion, str) else {"fusion": fusion})
     )
-    columns = {
-        use: names if isinstance(names, str | bool) else list(names) for use, names in given_options(read).items()
-    }
+    columns = {use: _names(use, names) for use, names in given_options(read).items()}
     sections |= {"read": columns, "fit": given_options(fit)}
     for section, values in sections.items():
         merges = section in ("read", "fit", "arguments")
         whole[section] = {**whole.get(section, {}), **values} if merges else values
     if whole["fit"].get("validation") == 0:  # none, whatever the recipe says
         del whole["fit"]["validation"]
-    seed = whole["arguments"].get("random_state", 0)
-    if not isinstance(seed, int) or seed < 0:
-        raise UsageError(f"a seed is a whole number from 0, got {seed!r}")
+    given = {**fit, **arguments}
+    for section in ("arguments", "fit"):
+        refuse_out_of_range(whole[section], lambda name: name if given.get(name) is not None else f"{name} of a recipe")
     if isinstance(fusion, str):
         whole["fusion"] = fusion_named(fusion)
     row = method_named(whole.setdefault("method", DEFAULT.name))
@@ -58,3 +57,22 @@ def composed(
         fusing = ", ".join(name for name, other in METHODS.items() if other.takes_fusion)
         raise UsageError(f"{row.name} keeps views apart and takes no fusion; it is for {fusing}")
     return whole
+
+
+def _content(recipe: Any) -> dict[str, Any]:
+    """A recipe as a mapping, its sections in shape."""
+    if recipe is None:
+        return {}
+    if not isinstance(recipe, Mapping):
+        return load_recipe(Path(recipe))
+    check_recipe(recipe)
+    return dict(recipe)
+
+
+def _names(use: str, names: Any) -> Any:
+    """The columns of one kind or role, as a recipe holds them."""
+    if isinstance(names, str | bool):
+        return names
+    if not isinstance(names, Iterable):
+        raise UsageError(f"read names columns, and {use} is {names!r:.80}; give a name or a list of names")
+    return list(names)

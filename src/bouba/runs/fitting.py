@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bouba import durable
 from bouba.data.schema import Schema
 from bouba.data.split import split
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
-from bouba.errors import BoubaError, DataError, UsageError, require
+from bouba.errors import DataError, UsageError, require
 from bouba.evaluation import Result
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
@@ -23,11 +26,13 @@ from bouba.runs.measuring import measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
 from bouba.runs.recipe import HOLDOUT, build
-from bouba.runs.reporting import Story, watched, write_report
+from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
+from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
 
 FEWEST_HELD_OUT = 10  # rows below which nothing is measured
+BASELINES = "baselines"  # the folder of their checkpoints, while a run is made
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
 log = logging.getLogger("bouba")
@@ -36,7 +41,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Fitting:
-    """One run while it is made: `prepare` a table, then `write` the folder.
+    """One run while it is made: `prepare` a table, `train`, and `finish` the folder.
 
     Args:
         method, model: what is fitted. recipe: complete, as it will be saved.
@@ -44,6 +49,7 @@ class Fitting:
             latter None where there are too few rows to measure.
         schema: of the table. remarks: sentences for the report.
         say: takes each sentence on what happens.
+        facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
     """
 
     method: Method
@@ -55,6 +61,7 @@ class Fitting:
     schema: Schema
     remarks: list[str]
     say: Say
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def prepare(
@@ -63,7 +70,6 @@ class Fitting:
         recipe: dict[str, Any],
         *,
         named: Mapping[str, str | None],
-        resume: bool = False,
         say: Say = log.info,
     ) -> Fitting:
         """Read the table and refuse what could not be fitted, before anything is written.
@@ -77,7 +83,7 @@ class Fitting:
         """
         method = method_named(recipe["method"])
         model = build(recipe)
-        _refuse_unread(method, recipe["fit"], model, resume=resume)
+        _refuse_unread(method, recipe["fit"], model)
         views = read_table(table, recipe["read"])
         schema = Schema.of(views)
         recipe["read"] = {**recipe["read"], **named_as_read(views, recipe["read"])}
@@ -94,34 +100,58 @@ class Fitting:
         """The domain whose labels and pairs stay hidden."""
         return self.recipe["fit"].get("target")
 
-    def write(self, out: Path, *, baseline: bool, resume: bool, overwrite: bool, verbose: bool) -> None:
-        """Train, measure, report and index into a run folder; see Run.fit."""
-        recipe = to_toml(self.recipe)
-        part = run_folder.begin(out, resume=resume, overwrite=overwrite)
-        if resume:
-            run_folder.refuse_other_recipe(part, recipe)
-        run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)
-        (part / "recipe.toml").write_text(recipe, encoding="utf-8")
-        run_folder.write_facts(part, rows=len(self.views), schema=self.schema.to_dict())
-        for sentence in self._announcements(out):
-            self.say(sentence)
-        watch = watched(self.method, self.model, self.training if self.held_out is None else self.held_out)
-        try:
-            self._train(part, resume=resume, verbose=verbose, watch=watch)
-        except BoubaError:  # before the first epoch ended: nothing to resume
-            run_folder.abandon(part)
-            raise
+    def write_start(self, folder: Path) -> None:
+        """What a run folder holds from the start."""
+        run_folder.write_jsonl(folder / "bad_rows.jsonl", self.views.bad_rows)
+        durable.write_text(folder / "recipe.toml", to_toml(self.recipe))
+        run_folder.write_facts(folder, rows=len(self.views), schema=self.schema.to_dict(), **self.facts)
+
+    def train(self, part: Path, *, resume: bool, verbose: bool) -> None:
+        """Fit the model, with checkpoints in `part`."""
+        if self.method.solved:
+            self.stages.begin("solve", f"{self.method.name} on {len(self.training):,} rows")
+            self.model.fit(self.training)
+            return
+        self.model.set_params(verbose=verbose)
+        options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
+        self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=self.watch)
+
+    def rivals(self, part: Path) -> dict[str, Any]:
+        """What is trained to be compared with the model, with checkpoints in `part`."""
+        compared = self.model.predicts or self.model.translates
+        if self.held_out is None or not compared or not self.facts.get("baseline", True):
+            return {}
+        return trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say, part / BASELINES)
+
+    def finish(self, part: Path, out: Path, rivals: Mapping[str, Any]) -> None:
+        """Save, measure, report and index, and put the folder in its place."""
+        self.stages.begin("save", "the model")
+        if not (part / "recipe.toml").exists():  # somebody removed it meanwhile
+            part.mkdir(parents=True, exist_ok=True)
+            self.write_start(part)
+            run_folder.write_jsonl(part / "history.jsonl", history_of(self.model))
         self.model.save(part / "model")
-        rivals = {}
-        if baseline and self.held_out is not None and (self.model.predicts or self.model.translates):
-            rivals = trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say)
         story = self._measured(part, rivals)
-        write_report(replace(story, watch=watch), part / "report.html")
+        self.stages.begin("report", "curves, galleries and maps")
+        write_report(replace(story, watch=self.watch), part / "report.html")
+        shutil.rmtree(part / "index", ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
-            build_index(self.model, self.views, part / "index")
+            build_index(self.model, self.views, part / "index", self.stages)
+        run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since
+        shutil.rmtree(part / BASELINES, ignore_errors=True)
         run_folder.finish(part, out)
 
-    def _announcements(self, out: Path) -> Iterator[str]:
+    @cached_property
+    def stages(self) -> Stages:
+        """Says what is being done."""
+        return Stages(self.say)
+
+    @cached_property
+    def watch(self) -> Watch | None:
+        """What follows a translator's training."""
+        return watched(self.method, self.model, self.training if self.held_out is None else self.held_out)
+
+    def announcements(self, out: Path) -> Iterator[str]:
         """What a person should know before training starts."""
         method, views, aligns = self.method, self.views, self.model.aligns
         if not aligns and not method.takes_fusion and not method.translates and len(views.columns) > 1:
@@ -135,14 +165,6 @@ class Fitting:
         if self.held_out is None and self.recipe["fit"].get("holdout") != 0:
             yield "fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows"
         yield from self.remarks
-
-    def _train(self, part: Path, *, resume: bool, verbose: bool, watch: Watch | None) -> None:
-        if self.method.solved:
-            self.model.fit(self.training)
-            return
-        self.model.set_params(verbose=verbose)
-        options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
-        self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=watch)
 
     def _measured(self, part: Path, rivals: Mapping[str, Any]) -> Story:
         """The numbers, written to metrics.json, and what the report tells of them."""
@@ -164,7 +186,7 @@ class Fitting:
     ) -> tuple[Result | None, list[str]]:
         """The numbers, None where there is no judge; and sentences on how they were taken."""
         if not self.method.translates:
-            return measure(self.method, self.model, training, held_out, rivals), []
+            return measure(self.method, self.model, training, held_out, rivals, self.stages), []
         translators = {self.method.name: self.model, **rivals}
         result, judged_by = translation.judged(translators, training, held_out, part, self.say)
         return result, [judged_by]
@@ -188,12 +210,11 @@ def _rows_of_method(
     return translation.paired_rows(views, **both)
 
 
-def _refuse_unread(method: Method, fit_options: Mapping[str, Any], model: Any, *, resume: bool) -> None:
+def _refuse_unread(method: Method, fit_options: Mapping[str, Any], model: Any) -> None:
     """UsageError for what would be ignored in silence, or do harm."""
     options = [f"--{name}" for name in ("target", "validation") if name in fit_options]
-    if method.solved and (options or resume):
-        option = [*options, "--resume"][0]
-        raise UsageError(f"{method.name} is solved, not trained, and takes no {option}; leave it out")
+    if method.solved and options:
+        raise UsageError(f"{method.name} is solved, not trained, and takes no {options[0]}; leave it out")
     if method.translates and "target" in fit_options:
         raise UsageError(
             f"{method.name} learns from pairs alone and takes no --target; leave the rows of that domain out"
@@ -229,8 +250,6 @@ def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> No
 
 def _held_out(views: Views, share: float, random_state: int) -> tuple[Views, Views | None]:
     """Training rows and judged rows. Below ten held-out rows there is nothing to measure: all rows train."""
-    if not 0 <= share < 1:
-        raise UsageError(f"--holdout is a share between 0 and 1, got {share:g}")
     if len(views) < 2:
         raise DataError(f"the table has {len(views)} row that can be used; training needs two or more")
     if len(views) * share < FEWEST_HELD_OUT:

@@ -1,68 +1,120 @@
-"""A run folder: recipe.toml, run.json, model/, metrics.json, history.jsonl, bad_rows.jsonl, report.html, index/.
+"""A run folder: recipe.toml, run.json, model/, metrics.json, history.jsonl, bad_rows.jsonl, report.html, index/, and
+checkpoint/, from which a longer training goes on.
 
-It grows in `<name>.part` beside and is renamed when everything is there, so that a run is whole or not there.
+It grows in `<name>.part` beside and is renamed when everything is there, so that a run is whole or not there. All that
+is written here supposes the lock of `runs.lock`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-import tomllib
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bouba.errors import DataError, UsageError
+from bouba import durable
+from bouba.errors import DataError, StorageError, UsageError
 from bouba.files import read_json, read_json_lines
-from bouba.persist import swap_folders
 
 FORMAT = 2
 """Of the folder as a whole. 1 had no run.json; it is still read."""
+CHECKPOINT = "checkpoint"
 
 
-def begin(out: Path, *, resume: bool, overwrite: bool) -> Path:
-    """The folder to work in. Only finished runs are ever replaced, and only when asked to.
+def part_of(out: Path) -> Path:
+    """Where a run grows."""
+    return out.with_name(out.name + ".part")
+
+
+def settle(out: Path) -> None:
+    """Finish what a process that died around the last rename had begun: of two whole folders the later one stays."""
+    durable.recover_folder(out)
+    part = part_of(out)
+    durable.recover_folder(part)
+    shutil.rmtree(_new(part), ignore_errors=True)
+    if not finished(part):
+        return
+    if (is_run(out) or not out.exists()) and finished(out) < finished(part):
+        durable.replace_folder(part, out)
+    else:
+        shutil.rmtree(part)
+
+
+def refuse_occupied(out: Path, *, overwrite: bool) -> None:
+    """Only finished runs are ever replaced, and only when asked to.
 
     Raises:
-        UsageError: `out` holds something, a cut-off run stands beside it, or there is nothing to resume.
+        UsageError: something stands there. StorageError: a file does.
     """
-    out = out.resolve()
-    part = out.with_name(out.name + ".part")
-    empty = out.is_dir() and not any(out.iterdir())
-    if out.exists() and not empty and not (overwrite and _is_run(out)):
-        remedy = (
-            "choose another -o, or say --overwrite" if _is_run(out) else "it is no run of bouba's; choose another -o"
-        )
-        raise UsageError(f"{out} exists; {remedy}")
-    if resume and not part.exists():
-        raise UsageError(f"nothing to resume at {part}; leave --resume out to start anew")
-    if (part / "checkpoint").exists() and not resume and not overwrite:
+    part = part_of(out)
+    if out.exists() and not out.is_dir():
+        raise StorageError(f"{out} is a file; a run is a folder, choose another -o")
+    if out.exists() and not is_run(out):
+        raise UsageError(f"{out} exists; it is no run of bouba's; choose another -o")
+    if (part / CHECKPOINT).exists() and not overwrite:
         raise UsageError(f"a run that was cut off stands at {part}; say --resume, or --overwrite to start anew")
-    if not resume:
-        shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True, exist_ok=True)
+    if out.exists() and any(out.iterdir()) and not overwrite:
+        raise UsageError(f"{out} exists; choose another -o, or say --overwrite")
+
+
+def begin(out: Path, write: Callable[[Path], None], *, base: Path | None = None) -> Path:
+    """A new folder to work in, which replaces one that was cut off.
+
+    Args:
+        out: the run to be. write: fills the folder with what must be there from the start.
+        base: a finished run whose checkpoint training goes on from, if any.
+    """
+    part = part_of(out)
+    new = _new(part)
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        write(new)
+        if base is not None:
+            shutil.copytree(base / CHECKPOINT, new / CHECKPOINT)
+            shutil.copy(base / "history.jsonl", new)
+        durable.replace_folder(new, part)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     return part
 
 
-def part_recipe(out: Path) -> Path | None:
-    """The recipe of a run that was cut off, if there is one."""
-    out = out.resolve()
-    file = out.with_name(out.name + ".part") / "recipe.toml"
-    return file if file.exists() else None
+def _new(part: Path) -> Path:
+    return part.with_name(f".{part.name}.new")
 
 
-def refuse_other_recipe(part: Path, recipe: str) -> None:
-    """UsageError naming the first setting in which a run that is resumed differs from what it began with."""
-    file = part / "recipe.toml"
-    if not file.exists():
-        return
-    before, now = (_settings(tomllib.loads(text)) for text in (file.read_text(encoding="utf-8"), recipe))
-    for name in [*before, *now]:
-        if before.get(name) != now.get(name):
-            raise UsageError(
-                f"the run that was cut off at {part} has {name} = {before.get(name)!r}, not {now.get(name)!r}; resume "
-                "with the same settings, or say --overwrite to start anew"
-            )
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run, or nothing."""
+    return folder.is_dir() and ((folder / "recipe.toml").exists() or not any(folder.iterdir()))
+
+
+def finished(folder: Path) -> str:
+    """When a run was finished, as sortable text; "" where it is not, or not known."""
+    with contextlib.suppress(DataError):  # damaged, or of a later bouba
+        return str(read_facts(folder).get("finished", ""))
+    return ""
+
+
+def finish(part: Path, out: Path) -> None:
+    """Put the finished folder in place of an older one."""
+    facts = {name: value for name, value in read_facts(part).items() if name != "format"}
+    write_facts(part, **facts | {"finished": f"{time.time():017.6f}"})
+    durable.replace_folder(part, out)
+
+
+def abandon(part: Path) -> None:
+    """Remove what has no checkpoint to resume from."""
+    if not (part / CHECKPOINT).exists():
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted name of a setting -> its values in two recipes, of those that differ."""
+    old, new = _settings(before), _settings(now)
+    return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
 
 
 def _settings(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -73,25 +125,9 @@ def _settings(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def abandon(part: Path) -> None:
-    """Remove what has no checkpoint to resume from."""
-    if not (part / "checkpoint").exists():
-        shutil.rmtree(part)
-
-
-def _is_run(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / "recipe.toml").exists() or not any(folder.iterdir()))
-
-
-def finish(part: Path, out: Path) -> None:
-    """Put the finished folder in place of an older one."""
-    shutil.rmtree(part / "checkpoint", ignore_errors=True)
-    swap_folders(part, out.resolve())
-
-
 def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
     """One JSON object a line."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    durable.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_jsonl(path: Path) -> list[dict]:
@@ -101,9 +137,7 @@ def read_jsonl(path: Path) -> list[dict]:
 
 def write_facts(folder: Path, **facts: Any) -> None:
     """run.json: the format, and what was found out about the table."""
-    (folder / "run.json").write_text(
-        json.dumps({"format": FORMAT, **facts}, ensure_ascii=False, indent=1), encoding="utf-8"
-    )
+    durable.write_text(folder / "run.json", json.dumps({"format": FORMAT, **facts}, ensure_ascii=False, indent=1))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

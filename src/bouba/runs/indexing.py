@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,14 @@ import numpy as np
 from bouba.data import decode
 from bouba.data.kinds import FILES
 from bouba.data.views import Views, is_missing
+from bouba.runs.stages import Stages
 
 if TYPE_CHECKING:
     from bouba.search import Index
 
 FUSED = "fused"
+ROWS = 4096
+"""Embedded at a time: a multiple of what a model embeds at a time, so that the numbers are the same to the bit."""
 
 
 def found_as_rows(model: Any) -> bool:
@@ -23,8 +27,9 @@ def found_as_rows(model: Any) -> bool:
     return not model.aligns and model.fuses
 
 
-def build_index(model: Any, views: Views, path: Path) -> Index:
-    """Embed every cell and index it with labels, domain, key, other columns, texts and original paths.
+def build_index(model: Any, views: Views, path: Path, stages: Stages | None = None) -> Index:
+    """Embed every cell and index it with labels, domain, key, other columns, texts and original paths; `stages` says
+    how far it has come.
 
     A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
     """
@@ -37,11 +42,12 @@ def build_index(model: Any, views: Views, path: Path) -> Index:
         if column.kind in FILES
     }
     if found_as_rows(model):
-        vectors = {FUSED: model.fuse(embedded)}
+        vectors = {FUSED: np.concatenate([model.fuse(part) for part in _parts(embedded, stages)])}
         present = {FUSED: np.any(list(embedded.present.values()), axis=0)}
         paths = {FUSED: next(iter(paths.values()))} if paths else {}
     else:
-        vectors, present = model.embed(embedded), embedded.present
+        parts = [model.embed(part) for part in _parts(embedded, stages)]
+        vectors, present = {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}, embedded.present
     return Index.create(
         path,
         vectors,
@@ -51,6 +57,14 @@ def build_index(model: Any, views: Views, path: Path) -> Index:
         paths=paths,
         rows=np.asarray(views.rows),
     )
+
+
+def _parts(views: Views, stages: Stages | None) -> Iterator[Views]:
+    """The rows, some at a time."""
+    stages = stages or Stages(lambda line: None)
+    starts = range(0, len(views), ROWS)
+    for start in stages.each("index", starts, lambda start: f"{len(views):,} rows are embedded"):
+        yield views[np.arange(start, min(start + ROWS, len(views)))]
 
 
 def _file_of(cell: Any) -> str | None:

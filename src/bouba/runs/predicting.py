@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.faults import lose_faults
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError
 from bouba.runs.methods import CLASSIFIER, GAN
+from bouba.runs.settings import LEVEL, refuse_outside
 
 CARDS = 12  # rows on a page of explanations
 log = logging.getLogger("bouba")
@@ -26,9 +28,11 @@ def predictions(model: Any, views: Views, *, proba: bool = False, level: float =
     Args:
         model: fitted, one that predicts. proba: also the probability of every class.
         level: probability with which the interval of a number holds the truth.
+
+    Raises:
+        UsageError: a level that is no probability between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"level={level!r} is no probability between 0 and 1, for example 0.9")
+    refuse_outside(LEVEL, level, "level")
     columns: dict[str, Any] = {"row": views.rows.tolist()}
     for label, values in model.outputs(views).items():
         columns |= (
@@ -145,6 +149,8 @@ class Translation:
             raise UsageError(f"random_state={random_state!r} is not a whole number from 0 to {2**32 - 1:,}")
         source = model.source_
         has_view = source in views.columns  # else translate says what is lacking
+        if has_view:
+            lose_faults(views.select(source))
         present = views.present[source] if has_view else np.ones(len(views), bool)
         if not present.any():
             raise DataError(f"no row of the table has {source!r}, which the model is told")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from bouba.data.kinds import KINDS
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
 from bouba.data.uses import listed
-from bouba.data.views import Views
-from bouba.errors import DataError, UsageError
+from bouba.data.views import Column, Views
+from bouba.errors import DataError, ModalityError, UsageError
 
 BLOCK = "numbers"  # what `read` calls columns of single numbers side by side
 
@@ -37,7 +38,20 @@ def read_table_like(table: Any, schema: Schema, named: Mapping[str, Any]) -> Vie
     """The same for a table of later rows, read as the schema says; see `data.read.read_like`."""
     if isinstance(table, Views):
         return table
-    return read_like(_joined(table), schema, **given_options(named))
+    source = _joined(table)
+    _refuse_other_files(table, source, schema)
+    return read_like(source, schema, **given_options(named))
+
+
+def _refuse_other_files(table: Any, source: Any, schema: Schema) -> None:
+    """ModalityError where several files have other names than the views of a schema."""
+    if source is table or not isinstance(source, Mapping) or set(source) & set(schema.kinds):
+        return
+    files, views = ", ".join(str(path) for path in table), ", ".join(schema.kinds)
+    raise ModalityError(
+        f"files are matched with views by their names, and none of {files} is named as one of {views}; give a file "
+        f"{next(iter(schema.kinds))}{Path(table[0]).suffix}, which may lie in another folder"
+    )
 
 
 def refuse_names_for_views(table: Any, named: Mapping[str, Any]) -> None:
@@ -63,8 +77,19 @@ def _joined(table: Any) -> Any:
         _refuse_more_than_numbers(path, part)
         (column,) = part.columns.values()
         name = Path(path).stem
-        columns[f"{name}{len(columns)}" if name in columns else name] = np.stack(list(column))
+        columns[f"{name}{len(columns)}" if name in columns else name] = _with_names(part, column)
     return columns
+
+
+def _with_names(part: Views, column: Column) -> Any:
+    """The numbers of a file, as a frame where its columns have names."""
+    numbers = np.stack(list(column))
+    (view,) = part.columns
+    if view not in part.sources:
+        return numbers
+    from pandas import DataFrame
+
+    return DataFrame(numbers, columns=list(part.sources[view]))
 
 
 def _refuse_more_than_numbers(path: str | os.PathLike, part: Views) -> None:
@@ -107,9 +132,11 @@ def repeated_text(views: Views) -> str | None:
 
 def schema_of_model(model: Any, recipe: Mapping[str, Any]) -> Schema:
     """The schema of a run that kept none, as early ones did not, or of a model saved by itself: views by their names,
-    the columns that its recipe and its towers know, labels and roles to be guessed."""
+    the columns that it, its recipe and its towers know, labels and roles to be guessed."""
     from bouba.learner import BaseLearner
 
+    if model.schema_ is not None and not recipe:
+        return replace(model.schema_, labels=None, roles=None)
     columns: dict[str, Sequence[str]] = {}
     named = {use: listed(names) for use, names in recipe.get("read", {}).items() if use in KINDS}
     for view, kind in model.kinds_.items():

@@ -24,14 +24,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from bouba.errors import DataError, RecipeError, UsageError, nearest
 from bouba.files import read_text
 from bouba.runs.methods import DEFAULT, LEARNER, method_named
+from bouba.runs.settings import refuse_other_kind, refuse_other_list, refuse_out_of_range
 
 FUSIONS = {  # what --fusion takes -> the class in a recipe; LATE is none at all
     "sum": "SumFusion",
@@ -56,8 +59,8 @@ def load_recipe(path: Path) -> dict[str, Any]:
     Raises:
         DataError: no such file, or not TOML. RecipeError: a key that no constructor has.
     """
-    if not path.exists():
-        raise DataError(f"no such recipe: {path}")
+    if not path.is_file():
+        raise DataError(f"{path} is a folder, no recipe" if path.is_dir() else f"no such recipe: {path}")
     try:
         recipe = tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -67,13 +70,42 @@ def load_recipe(path: Path) -> dict[str, Any]:
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
-    """RecipeError for the first key nobody would read."""
+    """RecipeError for the first key nobody would read, and for a section of another shape."""
     from bouba.data import read
 
     _refuse_unknown("recipe", recipe, SECTIONS)
+    if not isinstance(recipe.get("method", ""), str):
+        raise RecipeError(f"method in a recipe is a name in quotes, got {recipe['method']!r:.80}")
+    for section in SECTIONS[1:]:
+        if section == "objective":
+            terms = recipe.get(section, [])
+            if not isinstance(terms, list | tuple) or not all(isinstance(term, Mapping) for term in terms):
+                raise RecipeError('objective in a recipe is tables, [[objective]] with term = "InfoNCE"')
+        else:
+            _refuse_no_table(f"[{section}]", recipe.get(section, {}))
+    for view, spec in recipe.get("towers", {}).items():
+        _refuse_no_table(f"[towers.{view}]", spec)
     _refuse_unknown("[fit]", recipe.get("fit", {}), FIT)
     keywords = [p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
     _refuse_unknown("[read]", recipe.get("read", {}), keywords)
+    for use, names in recipe.get("read", {}).items():
+        if not isinstance(names, str | bool) and not all(isinstance(n, str) for n in _several(names)):
+            raise RecipeError(f"{use} in [read] is the name of a column, or a list of names, got {names!r:.80}")
+    if isinstance(target := recipe.get("fit", {}).get("target"), Real):
+        raise RecipeError(f"target in [fit] is the name of a domain, in quotes, got {target!r:.80}")
+    for name in ("towers", "objective", "fusion"):
+        if name in recipe.get("arguments", {}):
+            raise RecipeError(f"{name} stands in [arguments]; it is a section of its own: see bouba.runs.recipe")
+
+
+def _several(names: Any) -> Iterable[Any]:
+    """The entries of a list of any kind; one that is no text of what is no list."""
+    return names if isinstance(names, Iterable) and not isinstance(names, Mapping) else [None]
+
+
+def _refuse_no_table(section: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"{section} of a recipe is a table of names and values, got {value!r:.80}")
 
 
 def build(recipe: Mapping[str, Any], **overrides):
@@ -83,7 +115,7 @@ def build(recipe: Mapping[str, Any], **overrides):
 
     check_recipe(recipe)
     method = method_named(recipe.get("method", DEFAULT.name))
-    if method is LEARNER and "objective" not in recipe:
+    if method is LEARNER and not recipe.get("objective"):
         raise RecipeError(f'method "{LEARNER.name}" needs a recipe with an [[objective]], for example term = "InfoNCE"')
     parameters = method.cls().get_params(deep=False)
     settings = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
@@ -98,12 +130,18 @@ def build(recipe: Mapping[str, Any], **overrides):
             (entry.get("weight", 1.0), {k: v for k, v in entry.items() if k != "weight"})
             for entry in recipe["objective"]
         ]
+        for weight, _ in weighted:
+            if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
+                raise RecipeError(f"weight in [[objective]] is a number, got {weight!r:.80}")
         parts = [(float(weight), _described(entry, "term", terms, (terms.Term,))) for weight, entry in weighted]
         arguments["objective"] = terms.Objective(tuple(parts))
     if "fusion" in recipe:
         late = recipe["fusion"] == {"kind": LATE}
         arguments["fusion"] = None if late else _described(recipe["fusion"], "kind", fusion, (fusion.Fusion,))
     _refuse_unknown(f"[arguments] of {method.name}", arguments, parameters)
+    for name, value in arguments.items():
+        refuse_other_kind(name, value, parameters[name])
+    refuse_out_of_range(arguments)
     return method.cls(**arguments)
 
 
@@ -113,9 +151,11 @@ def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]
         name: cls for name in dir(room) if inspect.isclass(cls := getattr(room, name)) and issubclass(cls, kinds)
     }
     names = [name for name, cls in classes.items() if not inspect.isabstract(cls)]
-    name = str(entry.get(key))
-    if name not in names:
-        raise RecipeError(f"no {key} {name!r}{nearest(name, names)}")
+    name = entry.get(key)
+    if name is None:
+        raise RecipeError(f"a table of a recipe lacks {key}; there is {', '.join(names)}")
+    if not isinstance(name, str) or name not in names:
+        raise RecipeError(f"no {key} {name!r}{nearest(str(name), names)}")
     return _built(f"{key} {name}", classes[name], {k: v for k, v in entry.items() if k != key})
 
 
@@ -132,8 +172,16 @@ def _built(section: str, cls, values: Mapping[str, Any]):
     for name, value in values.items():
         if isinstance(value, Mapping):
             value = _nested(section, declared[name], value)
+        elif value != NONE:
+            refuse_other_kind(f"{name} in {section}", value, declared[name].default)
+            refuse_other_list(f"{name} in {section}", value, declared[name].default)
         fields[name] = None if value == NONE and not isinstance(declared[name].default, str) else _tuples(value)
-    return cls(**fields)
+    try:
+        return cls(**fields)
+    except UsageError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{section} cannot be made of these values: {error}") from error
 
 
 def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):

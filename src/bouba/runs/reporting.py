@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data.views import Views
+from bouba.errors import UsageError
 from bouba.evaluation import Result
 from bouba.report import EmbeddingMap, Gallery, Picture, Report, build, write
 from bouba.report.build import Method as NamedModel
@@ -62,6 +63,24 @@ class Story:
         """The views, those of text first."""
         kinds = self.shown.modalities
         return sorted(kinds, key=lambda view: kinds[view] != "text")
+
+
+def existing_report(run: Path, out: Any) -> Path:
+    """The page of a run. UsageError where there is none, or another place is named for it."""
+    if out is not None:
+        raise UsageError("out=FILE is for the report on a table; give the table too")
+    file = run / "report.html"
+    if not file.exists():
+        raise UsageError(f"{run} holds no report; make one: run.report(TABLE, out=FILE)")
+    return file
+
+
+def report_on(run: Any, table: Any, out: Any, named: Mapping[str, Any]) -> Path:
+    """Write the page of a Run on a table, which `run.read` reads; UsageError where nothing says where to."""
+    if out is None or run.method is None:
+        raise UsageError("a report on a table needs a method's model and out=FILE, where to write it")
+    views = run.read(table, **named)
+    return write_report(Story(run.method, run.model, views, views, run.evaluate(views)), Path(out))
 
 
 def write_report(story: Story, path: Path) -> Path:

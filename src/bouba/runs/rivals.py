@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sklearn.base import clone
@@ -20,13 +21,19 @@ Rival = TypeVar("Rival", bound=BaseLearner)
 
 
 def trained_rivals(
-    method: Method, model: Any, training: Views, fit_options: Mapping[str, Any], say: Callable[[str], None]
+    method: Method,
+    model: Any,
+    training: Views,
+    fit_options: Mapping[str, Any],
+    say: Callable[[str], None],
+    folder: Path,
 ) -> dict[str, BaseLearner]:
     """Name -> fitted model, of those rivals of the method that are trained and that this model has.
 
     Args:
         model: fitted. training: the rows it was fitted on.
         fit_options: [fit] of its recipe. say: takes a sentence on what is trained.
+        folder: of their checkpoints; one that was cut off goes on from there.
     """
     options = {name: value for name, value in fit_options.items() if name != "holdout"}
     rivals: dict[str, BaseLearner] = {}
@@ -34,15 +41,16 @@ def trained_rivals(
         if name == REGRESSION.name:
             say("regression, the baseline, is trained beside; --no-baseline leaves it out")
             rival = _with_parameters_of(model, RegressionTranslator())
-            rivals[name] = rival.fit(training, validation=options.get("validation"))
+            rivals[name] = rival.fit(training, validation=options.get("validation"), folder=folder / name, resume=True)
         elif name == SOURCE_ONLY.name:
             say("a classifier of the source alone is trained beside; --no-baseline leaves it out")
             rival = _with_parameters_of(model, FusionClassifier(calibration=0.0, alone=0.0))
             source = source_only(training, options["target"])
-            rivals[name] = rival.fit(source, validation=options.get("validation"))
+            rivals[name] = rival.fit(source, validation=options.get("validation"), folder=folder / name, resume=True)
         elif name == LATE_FUSION.name and _could_fuse_late(model):
             say("late fusion, the baseline, is trained beside; --no-baseline leaves it out")
-            rivals[name] = clone(model).set_params(fusion=None).fit(training, **options)
+            rival = clone(model).set_params(fusion=None)
+            rivals[name] = rival.fit(training, **options, folder=folder / name, resume=True)
     return rivals
 
 

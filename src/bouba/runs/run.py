@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,9 +11,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bouba.errors import DataError, UsageError
-from bouba.persist import model_folder
 from bouba.runs.folder import read_facts, read_jsonl
 from bouba.runs.methods import Method, method_named, method_of
+from bouba.runs.place import Place
 
 if TYPE_CHECKING:
     from bouba.data.schema import Schema
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
     from bouba.runs.predicting import Translation
     from bouba.search import Hit, Index
 
-log = logging.getLogger("bouba")
-
 
 class Run:
     """A fitted table: its model, numbers, report and index, each loaded when it is asked for.
 
     Make one with `Run.fit`, or open the folder that it, `bouba fit` or `bouba demo` wrote with `Run.open`.
+
+    One that is replaced on disk meanwhile is not read further: DataError.
 
     Attributes:
         path: the run folder, or a model folder by itself.
@@ -41,7 +40,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)  # use Run.fit or Run.open
-        self._folder = self.path.absolute()  # also where the working directory changes
+        self._place = Place(self.path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -52,12 +51,11 @@ class Run:
                 and no index.
 
         Raises:
-            DataError: no model there.
+            DataError: no model there, or one that is still being made or was cut off; the message says how to go on.
         """
-        folder = Path(path)
-        model_folder(folder)
-        inside = folder.name == "model" and (folder.parent / "recipe.toml").exists()
-        return cls(folder.parent if inside else folder)
+        from bouba.runs.ending import refuse_unfinished
+
+        return cls(refuse_unfinished(Path(path)))
 
     @classmethod
     def fit(
@@ -77,14 +75,15 @@ class Run:
         resume: bool = False,
         overwrite: bool = False,
         verbose: bool = False,
-        say: Callable[[str], None] = log.info,
+        say: Callable[[str], None] | None = None,
         **arguments: Any,
     ) -> Run:
         """Train on a table, measure on rows held out, and write a run folder: what `bouba fit` does.
 
         Args:
-            table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view.
-            out: the folder to write. It is there whole or not at all.
+            table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view. None, with `resume`: the
+                files that the run was made of.
+            out: the folder to write. It is there whole or not at all, and one process writes it at a time.
             method: a name of the table of methods (`bouba methods`), CLIP when neither it nor the recipe says; or an
                 estimator, `Learner(towers, InfoNCE() + 0.3 * DomainAdversarial())`, whose parameters become the recipe.
             recipe: a TOML file or its content; all other arguments overrule it.
@@ -96,8 +95,9 @@ class Run:
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
                 GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
-            resume: continue a run that was cut off. overwrite: replace a finished one.
-            verbose: show progress bars. say: takes each sentence on what happens.
+            resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
+                which stays until the new one is whole.
+            verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
             **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
 
         Returns:
@@ -105,29 +105,38 @@ class Run:
 
         Raises:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
-            MissingExtraError: an extra that the run needs.
+            MissingExtraError: an extra that the run needs. Stopped, StorageError: it was interrupted, or the machine
+            could not write; the message says how to go on.
         """
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
         from bouba.runs.composing import composed
-        from bouba.runs.fitting import Fitting
-        from bouba.runs.folder import part_recipe
+        from bouba.runs.making import make
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
-        whole = composed(
-            part_recipe(Path(out)) if resume and recipe is None else recipe,
-            method,
-            read=read or {},
-            fit={"target": target, "validation": validation, "holdout": holdout},
-            fusion=fusion,
-            arguments=arguments,
+        fit = {"target": target, "validation": validation, "holdout": holdout}
+        model = make(
+            table,
+            Path(out),
+            compose=lambda before: composed(
+                before if recipe is None else recipe,
+                method,
+                read=read or {},
+                fit=fit,
+                fusion=fusion,
+                arguments=arguments,
+            ),
+            named=dict(zip(("source", "target"), translate, strict=True)),
+            baseline=baseline,
+            resume=resume,
+            overwrite=overwrite,
+            verbose=verbose,
+            say=say,
         )
-        source, made = translate
-        fitting = Fitting.prepare(table, whole, named={"source": source, "target": made}, resume=resume, say=say)
-        fitting.write(Path(out), baseline=baseline, resume=resume, overwrite=overwrite, verbose=verbose)
         run = cls(out)
-        run.model = fitting.model  # the same to the bit as what would be loaded
+        if model is not None:
+            run.model = model  # the same to the bit as what would be loaded
         return run
 
     @cached_property
@@ -135,15 +144,14 @@ class Run:
         """The fitted estimator."""
         from bouba.persist import load
 
-        return load(self._folder)
+        return self._place.read(load)
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """What the run was made by; empty for a model by itself."""
         from bouba.runs.recipe import load_recipe
 
-        file = self._folder / "recipe.toml"
-        return load_recipe(file) if file.exists() else {}
+        return self._place.read(lambda at: load_recipe(at / "recipe.toml") if (at / "recipe.toml").exists() else {})
 
     @cached_property
     def method(self) -> Method | None:
@@ -158,7 +166,7 @@ class Run:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What run.json holds: `rows` and `schema`; empty for early runs and for a model by itself."""
-        return read_facts(self._folder)
+        return self._place.read(read_facts)
 
     @cached_property
     def schema(self) -> Schema:
@@ -175,25 +183,25 @@ class Run:
         """The numbers measured when it was fitted."""
         from bouba.evaluation import Result
 
-        file = self._folder / "metrics.json"
-        return Result.from_json(file) if file.exists() else None
+        name = "metrics.json"
+        return self._place.read(lambda at: Result.from_json(at / name) if (at / name).exists() else None)
 
     @cached_property
     def history(self) -> list[dict]:
         """A row an epoch; empty for what is solved."""
-        return read_jsonl(self._folder / "history.jsonl")
+        return self._place.read(lambda at: read_jsonl(at / "history.jsonl"))
 
     @cached_property
     def bad_rows(self) -> list[dict]:
         """Cells and rows of the table that could not be read."""
-        return read_jsonl(self._folder / "bad_rows.jsonl")
+        return self._place.read(lambda at: read_jsonl(at / "bad_rows.jsonl"))
 
     @cached_property
     def index(self) -> Index:
         """The search index. UsageError where the run has none."""
         from bouba.search import Index
 
-        return Index.open(self._folder / "index")
+        return self._place.read(lambda at: Index.open(at / "index"))
 
     def read(self, table: Any, /, **named: Any) -> Views:
         """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
@@ -256,7 +264,7 @@ class Run:
 
         views = self.read(table, **named)
         if self.model.translates:
-            return judged_again(self.model, self.name, self._folder, views)
+            return judged_again(self.model, self.name, self._place.folder, views)
         result = evaluate(self.model, views, method=self.name, split="test", templates=templates)
         if not len(result) and self.model.predicts:
             raise DataError(f"no row has a label that the model predicts; the table has {views}; name it with --label")
@@ -341,20 +349,9 @@ class Run:
         Raises:
             UsageError: there is no report, or one of table and `out` is missing.
         """
-        if table is None:
-            if out is not None:
-                raise UsageError("out=FILE is for the report on a table; give the table too")
-            file = self.path / "report.html"
-            if not file.exists():
-                raise UsageError(f"{self.path} holds no report; make one: run.report(TABLE, out=FILE)")
-            return file
-        if out is None or self.method is None:
-            raise UsageError("a report on a table needs a method's model and out=FILE, where to write it")
-        from bouba.runs.reporting import Story, write_report
+        from bouba.runs.reporting import existing_report, report_on
 
-        views = self.read(table, **named)
-        result = self.evaluate(views)
-        return write_report(Story(self.method, self.model, views, views, result), Path(out))
+        return existing_report(self.path, out) if table is None else report_on(self, table, out, named)
 
     def refuse_unless(self, ability: str) -> None:
         """UsageError for a model that lacks an ability, "predicts" or "translates", with the command that gives it."""

@@ -1,5 +1,7 @@
 """Embeddings become cells: one table row for each (row, view) that is present."""
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +37,9 @@ class IndexRows:
     def cells(self, columns: Sequence[IndexColumn], *, unit: bool) -> pa.Table:
         """One table row a present cell; `unit` scales each vector to length one (zeros stay zeros)."""
         n = len(self.rows)
-        metadata = {c.stored: c.encode(self.columns.get(c.name, [None] * n)) for c in columns}
+        metadata: dict[str, pa.Array] = {}
+        for column in columns:
+            metadata |= column.stored_columns(self.columns.get(column.name, [None] * n))
         parts = []
         for view, array in self.embeddings.items():
             keep = np.flatnonzero(self.present[view])
@@ -105,6 +109,14 @@ def _listed(values: Sequence) -> list:
 def _text(value: object) -> str | None:
     value = as_plain(value)
     return None if value is None else str(value)
+
+
+def true_path(stored: str | None) -> str | None:
+    """The path of the file, whose name may hold bytes that are no UTF-8, and which a table holds as \\udcff."""
+    if stored is None or "\\udc" not in stored:
+        return stored
+    path = re.sub(r"\\udc([89a-f][0-9a-f])", lambda byte: chr(0xDC00 + int(byte[1], 16)), stored)
+    return path if os.path.lexists(path) else stored
 
 
 def _masks(present: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:

@@ -3,12 +3,14 @@
 import contextlib
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from bouba.data.characters import one_form, written
 from bouba.errors import UsageError
 
 Plain = str | int | float | bool | None
@@ -18,11 +20,26 @@ _ARROW = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": 
 
 @dataclass(frozen=True)
 class IndexColumn:
-    """One metadata column: the name its owner gave it, the name in the table, and str, int, float or bool."""
+    """One metadata column: the name its owner gave it, the name in the table, and str, int, float or bool; and where
+    some of its texts are shown in another form than they are compared in, the column of the table that has these."""
 
     name: str
     stored: str
     kind: str
+    form: str | None = None
+
+    @property
+    def compared(self) -> str:
+        """The column of the table that filters look at."""
+        return self.form or self.stored
+
+    def stored_columns(self, values: Sequence[object]) -> dict[str, pa.Array]:
+        """The values as the table holds them, by its names."""
+        shown = self.encode(values)
+        if self.kind != "str":
+            return {self.stored: shown}
+        forms = pa.array([None if text is None else one_form(text) for text in shown.to_pylist()], pa.string())
+        return {self.stored: forms} if self.form is None else {self.stored: shown, self.form: forms}
 
     def encode(self, values: Iterable[object]) -> pa.Array:
         """The values as this column holds them."""
@@ -58,13 +75,14 @@ class IndexColumn:
     def equals(self, value: object) -> str:
         """SQL that is true where the column holds exactly `value`; None finds the missing ones."""
         fitted = self.fit(value)
-        column = f"`{self.stored}`"
+        column = f"`{self.compared}`"
         if fitted is None:
             return f"{column} IS NULL"
         if isinstance(fitted, bool):
             return f"{column} = {'true' if fitted else 'false'}"
-        if isinstance(fitted, str):
-            return f"{column} = {quoted(fitted)}"
+        if isinstance(fitted, str):  # an index of before there was one form holds texts as they were written
+            spellings = {one_form(fitted): None} | ({} if self.form else {fitted: None})
+            return f"{column} IN ({', '.join(map(quoted, spellings))})"
         return f"{column} = {repr(fitted).replace('inf', '1e999')}"  # SQL has no word for infinity
 
 
@@ -98,16 +116,27 @@ def _is_int64(value: float) -> bool:
 def describe(columns: Mapping[str, Sequence[object]]) -> tuple[IndexColumn, ...]:
     """Each column's kind and the name it gets in the table."""
     described: list[IndexColumn] = []
+    taken: set[str] = set()
     for name, values in columns.items():
-        taken = {column.stored for column in described}
         described.append(IndexColumn(name, _stored_name(name, taken), _kind(values)))
+        taken.add(described[-1].stored)
+    for place, (column, values) in enumerate(zip(described, columns.values(), strict=True)):
+        if column.kind == "str" and _has_other_forms(values):
+            described[place] = replace(column, form=_stored_name(f"{column.stored} form", taken))
+            taken.add(f"{described[place].form}")
     return tuple(described)
+
+
+def _has_other_forms(values: Sequence[object]) -> bool:
+    """Whether a text is written in another form than it is compared in."""
+    texts = {as_plain(value) for value in values}
+    return any(isinstance(text, str) and one_form(text) != text for text in texts)
 
 
 def _stored_name(name: str, taken: set[str]) -> str:
     """The name itself where LanceDB can hold it; names that begin with _ are its own and ours."""
-    stored = name.replace(".", "_").replace("`", "_")
-    if not stored or stored.startswith("_"):
+    stored = re.sub("[.`\x00]", "_", written(name))
+    if not stored or stored.startswith("_") or stored == "*":  # which stands for every column
         stored = f"x{stored}"
     while stored in taken:
         stored += "_"

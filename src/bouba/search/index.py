@@ -57,7 +57,6 @@ class Index:
             present: view -> bool (n,); absent cells are not stored. A view without a mask is all present.
             similarity: "cosine" in [-1, 1], "dot", or "euclidean" (minus the distance).
             columns: name -> n values: str, int, float, bool or None (NaN is None); others become str.
-                In SQL a name keeps its letters, but `.` reads `_` and a leading `_` reads `x_`.
             paths: view -> the file behind each row, returned with a hit.
             rows: (n,) the caller's row numbers, each once; 0 ... n-1 when left out.
 
@@ -73,30 +72,31 @@ class Index:
         if not len(data):
             raise UsageError("every cell is absent, so there is nothing to index; check present=")
         path = Path(path)
-        table = store.write_table(path, data)
-        state = store.State(
-            table=table.name,
-            version=table.version,
-            similarity=similarity,
-            dim=checked.width,
-            views=tuple(checked.embeddings),
-            columns=described,
-            cells=len(data),
-            next_row=checked.after(0),
-        )
-        try:
-            store.commit(path, state)
-        except BaseException:
-            store.drop_table(path, state.table)
-            raise
-        store.drop_others(path, state.table)
+        store.refuse_other_files(path)
+        with store.writing(path):
+            table = store.write_table(path, data)
+            state = store.State(
+                table=table.name,
+                version=table.version,
+                similarity=similarity,
+                dim=checked.width,
+                views=tuple(checked.embeddings),
+                columns=described,
+                cells=len(data),
+                next_row=checked.after(0),
+            )
+            try:
+                store.commit(path, state)
+            except BaseException:
+                store.drop_table(path, state.table)
+                raise
+            store.drop_others(path, state.table)
         return cls(path, state, table)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Index":
         """An index that was written before. DataError if there is none at `path`."""
-        state = store.load(Path(path))
-        return cls(Path(path), state, store.open_table(Path(path), state))
+        return cls(Path(path), *store.opened(Path(path)))
 
     def search(
         self,
@@ -116,8 +116,10 @@ class Index:
             vector: (d,), from the model that made the index.
             k: how many; the whole index if it holds fewer.
             view: cells of this view only.
-            where: a SQL condition over the metadata columns, such as "year > 1999 AND kind LIKE 'b%'".
+            where: a condition over the metadata columns, such as "year > 1999 AND kind LIKE 'b%'"; see
+                `bouba.search.where.condition` for what it may hold. A name that is no plain word stands in backticks.
             equals: column -> the value it must have, None for missing; safe with any text.
+                Both compare texts in one form: letters composed, full width as ordinary width, unseen marks left out.
             exact: False uses the approximate index of `build_ann`.
 
         Raises:
@@ -153,10 +155,11 @@ class Index:
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
         and a column that is left out is None. A new view is welcome, a new column is refused.
         """
-        self._reload()
-        checked = check(embeddings, present, columns, paths, rows, next_row=self._state.next_row)
-        self._state = grow.add_rows(self._path, self._table, self._state, checked)
-        self._state = grow.merge_files(self._path, self._table, self._state)
+        with store.writing(self._path):
+            self._reload()
+            checked = check(embeddings, present, columns, paths, rows, next_row=self._state.next_row)
+            self._state = grow.add_rows(self._path, self._table, self._state, checked)
+            self._state = grow.merge_files(self._path, self._table, self._state)
 
     def build_ann(self, *, partitions: int | None = None, probes: int | None = None) -> None:
         """Add an approximate index (IVF-PQ) for `exact=False`; worth it above some 200,000 cells.
@@ -170,10 +173,11 @@ class Index:
 
         Reference: Jegou, Douze, Schmid, Product quantization for nearest neighbor search, TPAMI 2011.
         """
-        self._reload()
-        clusters = max(1, math.isqrt(len(self))) if partitions is None else partitions
-        probed = min(clusters, max(20, clusters // 10)) if probes is None else probes
-        self._state = grow.add_ann(self._path, self._table, self._state, partitions=clusters, probes=probed)
+        with store.writing(self._path):
+            self._reload()
+            clusters = max(1, math.isqrt(len(self))) if partitions is None else partitions
+            probed = min(clusters, max(20, clusters // 10)) if probes is None else probes
+            self._state = grow.add_ann(self._path, self._table, self._state, partitions=clusters, probes=probed)
 
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
@@ -206,5 +210,4 @@ class Index:
 
     def _reload(self) -> None:
         """Start a change from what is committed now; another process may have written since."""
-        self._state = store.load(self._path)
-        self._table = store.open_table(self._path, self._state)
+        self._state, self._table = store.opened(self._path)

@@ -1,16 +1,18 @@
 """A query becomes a filter and a vector; LanceDB's distances become similarities."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from bouba.data.characters import same_name
 from bouba.errors import DataError, ModalityError, UsageError, nearest
-from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored
+from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored, true_path
 from bouba.search.columns import quoted
 from bouba.search.store import State
+from bouba.search.where import condition
 
 # cosine is the dot product of vectors stored at length one: a row of zeros then scores 0 and is kept,
 # where LanceDB's own cosine is NaN and loses the row
@@ -45,12 +47,13 @@ class Filter:
                 raise ModalityError(f"the index has no view {self.view!r}{nearest(self.view, state.views)}")
             conditions.append(f"{VIEW} = {quoted(self.view)}")
         columns = {column.name: column for column in state.columns}
-        for name, value in self.equals.items():
+        for given, value in self.equals.items():
+            name = same_name(given, columns)
             if name not in columns:
                 raise UsageError(f"the index has no column {name!r}{nearest(name, columns)}")
             conditions.append(columns[name].equals(value))
         if self.where is not None:
-            conditions.append(f"({self.where})")
+            conditions.append(f"({condition(self.where, state.columns)})")
         return " AND ".join(conditions) or None
 
 
@@ -58,15 +61,18 @@ def nearest_hits(
     table: Any, state: State, queries: np.ndarray, *, k: int, exact: bool, filters: Filter
 ) -> list[list[Hit]]:
     """The k nearest cells to each of queries (q, d), as `as_queries` made them."""
-    if k < 1:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise UsageError(f"k must be 1 or more, got {k}")
+    k = min(int(k), state.cells)
     if not exact and state.probes is None:
         raise UsageError("exact=False needs an approximate index; call index.build_ann() first")
-    condition = filters.sql(state)
+    sql = filters.sql(state)
     try:
-        cells = [_nearest_cells(table, state, query, k=k, condition=condition, exact=exact) for query in queries]
+        cells = [_nearest_cells(table, state, query, k=k, condition=sql, exact=exact) for query in queries]
     except Exception as error:
-        raise _failure(error, table, state, queries[0], filters) from error
+        raise DataError(
+            f"the index was replaced or damaged after it was opened ({_first_line(error)}); open it again"
+        ) from error
     return [_hits(state, rows, scores) for rows, scores in cells]
 
 
@@ -142,25 +148,9 @@ def _similarity(state: State, distance: np.ndarray, scale: float) -> np.ndarray:
 
 def _hits(state: State, cells: pa.Table, scores: np.ndarray) -> list[Hit]:
     return [
-        Hit(float(score), cell[ROW], cell[VIEW], cell[PATH], {c.name: cell[c.stored] for c in state.columns})
+        Hit(float(score), cell[ROW], cell[VIEW], true_path(cell[PATH]), {c.name: cell[c.stored] for c in state.columns})
         for score, cell in zip(scores, cells.to_pylist(), strict=True)
     ]
-
-
-def _failure(error: Exception, table: Any, state: State, query: np.ndarray, filters: Filter) -> UsageError:
-    """What to raise for a search that failed: a fault of the caller's SQL if the same search works without it."""
-    damaged = DataError(f"the index was replaced or damaged after it was opened ({_first_line(error)}); open it again")
-    if filters.where is None:
-        return damaged
-    try:
-        _run(table, state, query, 1, replace(filters, where=None).sql(state), True)
-    except Exception:
-        return damaged
-    names = ", ".join(f"`{column.stored}` ({column.kind})" for column in state.columns) or "none"
-    return UsageError(
-        f"where={filters.where!r} is not a filter over this index ({_first_line(error)}); its columns are {names}; "
-        f"text goes in single quotes"
-    )
 
 
 def _first_line(error: Exception) -> str:

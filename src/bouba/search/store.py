@@ -1,14 +1,16 @@
 """An index on disk: `index.json` names one version of one LanceDB table, and nothing else counts.
 
 Replacing that small file is the only step that changes what a reader sees, so a writer that dies
-leaves the last complete index. One writer at a time.
+leaves the last complete index. One writer at a time: a second one waits.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,20 +42,36 @@ class State:
 def write_table(path: Path, data: pa.Table) -> Any:
     """A new table in the folder; no reader sees it until a State that names it is committed."""
     lancedb = require("lancedb", "search")
-    if path.exists() and not path.is_dir():
-        raise DataError(f"{path} is a file; an index is a folder, name another path")
-    if path.is_dir() and not (path / _POINTER).exists() and any(map(_foreign, path.iterdir())):
-        raise DataError(f"{path} holds other files and is not an index; name a new or empty folder")
-    created = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
     name = f"cells-{uuid.uuid4().hex[:12]}"
     try:
         return lancedb.connect(str(path.absolute())).create_table(name, data, mode="create")
     except BaseException:
         drop_table(path, name)
-        if created:
-            path.rmdir()
         raise
+
+
+def refuse_other_files(path: Path) -> None:
+    """DataError for a file, and a folder of other files than an index."""
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{path} is a file; an index is a folder, name another path")
+    if path.is_dir() and not (path / _POINTER).exists() and any(map(_foreign, path.iterdir())):
+        raise DataError(f"{path} holds other files and is not an index; name a new or empty folder")
+
+
+def opened(path: Path) -> tuple[State, Any]:
+    """The committed state and its table. Where another process replaces the index meanwhile, the new one.
+
+    Raises:
+        DataError: there is none, or the table that is named is damaged.
+    """
+    state = load(path)
+    while True:
+        try:
+            return state, open_table(path, state)
+        except DataError:
+            before, state = state, load(path)
+            if (state.table, state.version) == (before.table, before.version):
+                raise
 
 
 def open_table(path: Path, state: State) -> Any:
@@ -79,30 +97,88 @@ def rewind(table: Any, state: State) -> None:
 
 
 def commit(path: Path, state: State) -> None:
-    """Make the state the one that readers see, in one step."""
+    """Make the state the one that readers see, in one step; what it names is on the disk before it is."""
+    for written in (path / f"{state.table}.lance").rglob("*"):
+        if written.is_file():
+            _sync(written)
     part = path / f"{_POINTER}.{uuid.uuid4().hex[:8]}.part"
     try:
         with part.open("w", encoding="utf-8") as file:
-            json.dump({"format": _FORMAT, **asdict(state)}, file, indent=1)
+            json.dump(_record(state), file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path / _POINTER)
+        _sync(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make the folder of an index, if it is missing, and keep other writers waiting; wait for one that is at it.
+
+    A folder that was made for nothing is removed. Where the system has no locks on folders, writers are on their own.
+    """
+    created = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    lock = _locked(path)
+    try:
+        yield
+    except BaseException:
+        if created:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds a lock on a folder until it is closed; None where there are none."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    with contextlib.suppress(OSError):  # some network drives have none
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def _sync(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk; where it can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def load(path: Path) -> State:
     """The committed state, or an error that explains how to make an index."""
     remedy = "make one with: bouba fit ... -o FOLDER, or Index.create(path, embeddings)"
-    if not (path / _POINTER).is_file():
-        raise DataError(f"{path} {'is not a search index' if path.exists() else 'does not exist'}; {remedy}")
     try:
-        record = json.loads((path / _POINTER).read_text(encoding="utf-8"))
+        text = (path / _POINTER).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        what = "is not a search index" if path.exists() else "does not exist"
+        raise DataError(f"{path} {what}; {remedy}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path / _POINTER} is not the record of a search index; {remedy}") from error
+    try:
+        record = json.loads(text)
         if record.pop("format") != _FORMAT:
             raise ValueError("another format")
         return _state(record)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path / _POINTER} is not the record of a search index; {remedy}") from error
+
+
+def _record(state: State) -> dict[str, Any]:
+    """A state as JSON; a column says what it has."""
+    columns = [{name: fact for name, fact in asdict(c).items() if fact is not None} for c in state.columns]
+    return {"format": _FORMAT, **asdict(state), "columns": columns}
 
 
 def _state(record: Mapping[str, Any]) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -113,18 +114,28 @@ class SupervisedContrastive(Term):
     def needs(self) -> Needs:
         return Needs(twins=self.twins, aligns=True)
 
+    def class_labels(self, labels: Sequence[str]) -> tuple[str, ...]:
+        if self.by != "label":
+            return ()
+        if self.label is None:
+            return tuple(labels) if len(labels) == 1 else ()
+        return (self.label,)
+
     def state(self, space: Space) -> Temperature:
         check_views("SupervisedContrastive names", self.views, space.dims)
         if self.by not in ("label", "key"):
             raise UsageError(f"SupervisedContrastive goes by 'label' or 'key', got {self.by!r}")
         if self.by == "label":
-            self._refuse_labels(space.classes or {})
+            self._refuse_labels(space.classes or {}, space.numbers)
         elif self.label is not None:
             raise UsageError(f"SupervisedContrastive by='key' reads no label, got label={self.label!r}; leave one out")
         return Temperature(self.temperature, trainable=self.learn)
 
-    def _refuse_labels(self, classes) -> None:
+    def _refuse_labels(self, classes, numbers: Sequence[str]) -> None:
         term = "SupervisedContrastive"
+        if not classes and numbers:
+            listed = ", ".join(map(repr, numbers))
+            raise UsageError(f"{term} needs classes, and {listed} hold numbers; say which one are names: label=...")
         if not classes:
             raise UsageError(f"{term} needs a label column, and there is none; name one (label=...), or use by='key'")
         if self.label is None and len(classes) > 1:

@@ -115,6 +115,10 @@ class Term(Declared, ABC):
         """
         return nn.Module()
 
+    def class_labels(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Of all label columns those that it reads as classes, whatever they hold. None by default."""
+        return ()
+
     @abstractmethod
     def loss(self, batch: Batch, state) -> tuple[Tensor | None, Parts]:
         """A scalar to minimise, None where no row suits; and named parts to log.
@@ -225,6 +229,10 @@ class Objective:
             parts[name] = value.detach()
             parts.update({f"{name}.{part}": number for part, number in term_parts.items()})
         return total, parts
+
+    def class_labels(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Of all label columns those that a term reads as classes, whatever they hold."""
+        return tuple(dict.fromkeys(label for _, term in self for label in term.class_labels(labels)))
 
     def predicted_labels(self, space: Space) -> tuple[str, ...]:
         """The label columns that `predict` gives."""

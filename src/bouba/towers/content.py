@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.characters import visible
+from bouba.data.decode.cells import as_numpy
+from bouba.data.decode.files import opened
+from bouba.data.decode.sounds import samples_and_rate
 from bouba.errors import DataError
 
 DIGEST = 16  # bytes; two of a billion cells collide with a probability of 1e-21
+BLOCK = 1 << 20  # bytes of a file that are read at once
 
 
 def content_key(kind: str, cell) -> bytes:
@@ -32,38 +38,37 @@ def content_key(kind: str, cell) -> bytes:
     return digest(_parts(kind, cell))
 
 
-def digest(parts: Iterable[bytes]) -> bytes:
-    """A digest of byte strings that keeps their boundaries: ("ab", "c") is not ("a", "bc")."""
+def digest(parts: Iterable[bytes | BinaryIO]) -> bytes:
+    """A digest of byte strings, or of what open files hold, that keeps their boundaries: "ab", "c" is not "a", "bc"."""
     hashed = blake2b(digest_size=DIGEST)
     for part in parts:
-        hashed.update(len(part).to_bytes(8, "little"))
-        hashed.update(part)
+        file = io.BytesIO(part) if isinstance(part, bytes) else part
+        hashed.update(file.seek(0, 2).to_bytes(8, "little"))
+        file.seek(0)
+        while block := file.read(BLOCK):
+            hashed.update(block)
     return hashed.digest()
 
 
-def _parts(kind: str, cell) -> list[bytes]:
+def _parts(kind: str, cell) -> Iterator[bytes | BinaryIO]:
     if kind == "text":
-        return [b"text", decode.text(cell).encode()]
-    if isinstance(cell, dict) and "array" in cell:
-        cell = (cell["array"], cell["sampling_rate"])
-    if isinstance(cell, dict):
-        cell = cell["bytes"] if cell.get("bytes") is not None else cell["path"]
-    if isinstance(cell, tuple) and kind == "audio":
-        return [b"rate", str(int(cell[1])).encode(), *_numbers(cell[0])]
-    if isinstance(cell, bytes | bytearray | memoryview):
-        return [b"file", bytes(cell)]
-    if path := decode.path_of(cell):
-        return [b"file", _file(path)]
-    return _numbers(decode.image(cell) if kind == "image" else decode.vector(cell) if kind == "vector" else cell)
-
-
-def _file(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path!r} ({error.strerror or error})") from error
+        yield from (b"text", visible(str(cell)).encode())
+    elif kind == "audio" and (given := samples_and_rate(cell, None)) is not None:
+        samples, rate = given
+        yield from () if rate is None else (b"rate", str(int(rate)).encode())
+        yield from _numbers(samples)
+    elif isinstance(cell, dict | bytes | bytearray | memoryview) or decode.path_of(cell) or hasattr(cell, "read"):
+        try:
+            with opened(cell) as file:
+                yield from (b"file", file)
+        except (OSError, ValueError) as error:
+            raise DataError(f"cannot read {decode.name_of(cell)} ({decode.reason(error)})") from error
+    else:
+        yield from _numbers(
+            decode.image(cell) if kind == "image" else decode.vector(cell) if kind == "vector" else cell
+        )
 
 
 def _numbers(values) -> list[bytes]:
-    array = np.ascontiguousarray(values)
+    array = np.ascontiguousarray(as_numpy(values))
     return [b"array", array.dtype.str.encode(), str(array.shape).encode(), array.tobytes()]

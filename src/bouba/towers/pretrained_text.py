@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bouba.batch import Inputs
-from bouba.data import decode
+from bouba.data.characters import visible
 from bouba.errors import DataError, require
 from bouba.towers.backbone import Backbone, PretrainedEncoder
 from bouba.towers.checkpoints import has_tokenizer, quiet, read_json
@@ -85,7 +85,7 @@ class Tokens:
         self.tokenizer.enable_truncation(longest)
 
     def __call__(self, cells: Sequence) -> dict[str, Tensor]:
-        encodings = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
+        encodings = self.tokenizer.encode_batch([visible(str(cell)) for cell in cells])
         tokens = [torch.tensor(encoding.ids or [0]) for encoding in encodings]
         return {"tokens": stack(tokens).int(), "lengths": torch.tensor([len(row) for row in tokens])}
 

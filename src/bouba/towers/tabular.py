@@ -90,7 +90,10 @@ class TabularEncoder(Encoder):
         return (value - mean) / scale
 
     def _code(self, row: Mapping[str, float | str], name: str) -> int:
-        return self.classes[name].get(class_name(row[name]), UNKNOWN) if name in row else MISSING
+        if name not in row:
+            return MISSING
+        codes = self.classes[name]
+        return codes.get(class_name(row[name]), codes.get(str(row[name]), UNKNOWN))  # as older models hold it
 
     def vary(self, inputs: Inputs) -> Inputs:
         spec, values, blank, codes = self.spec, inputs["values"], inputs["blank"], inputs["codes"]

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bouba.batch import Inputs
-from bouba.data import decode
 from bouba.data.augment import refuse_share
+from bouba.data.characters import FORMS, one_form
 from bouba.towers.tower import Encoder, EncoderSpec, Learned, stack
 
 BAG = 512
@@ -32,14 +32,15 @@ class NGramsEncoder(Encoder):
 
     raw_width = BAG
 
-    def __init__(self, spec: NGrams):
+    def __init__(self, spec: NGrams, learned: Learned):
         super().__init__()
+        self.form = FORMS[learned.get("form", "one")]
         self.spec, self.width = spec, spec.width
         self.embed = nn.EmbeddingBag(spec.buckets + 1, spec.width, mode="mean", padding_idx=0)
         self.layers = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, spec.width), nn.GELU())
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        parsed = [n_grams(decode.text(cell)[: self.spec.read], self.spec.longest) for cell in cells]
+        parsed = [n_grams(self.form(str(cell))[: self.spec.read], self.spec.longest) for cell in cells]
         grams = stack([torch.tensor([self._bucket(gram) for gram in grams]) for grams, _ in parsed])
         return {"grams": grams.int(), "words": stack([torch.tensor(words) for _, words in parsed]).int()}
 
@@ -136,8 +137,11 @@ class NGrams(EncoderSpec):
     def __post_init__(self) -> None:
         refuse_share("drop", self.drop)
 
+    def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
+        return {"form": "one"}
+
     def build(self, learned: Learned) -> NGramsEncoder:
-        return NGramsEncoder(self)
+        return NGramsEncoder(self, learned)
 
 
 class SubwordEncoder(Encoder):
@@ -148,13 +152,13 @@ class SubwordEncoder(Encoder):
 
         super().__init__()
         self.tokenizer = Tokenizer.from_str(learned["tokenizer"])
-        self.longest, self.drop = spec.longest, spec.drop
+        self.form, self.longest, self.drop = FORMS[learned.get("form", "one")], spec.longest, spec.drop
         self.raw_width = self.tokenizer.get_vocab_size()
         self.embed = nn.Embedding(self.raw_width, spec.width, padding_idx=0)
         self.dropout = nn.Dropout(spec.dropout)
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        encoded = self.tokenizer.encode_batch([decode.text(cell) for cell in cells])
+        encoded = self.tokenizer.encode_batch([self.form(str(cell)) for cell in cells])
         # a written "[PAD]" pads nothing, and an empty text is one unknown word
         rows = [
             [(i, (w or 0) + 1) for i, w in zip(e.ids, e.word_ids) if i != 0][: self.longest] or [(1, 1)]
@@ -210,7 +214,7 @@ class SubwordSpec(EncoderSpec):
         refuse_share("drop", self.drop)
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
-        return {"tokenizer": subwords([decode.text(cell) for cell in cells], self.vocabulary)}
+        return {"tokenizer": subwords([one_form(str(cell)) for cell in cells], self.vocabulary), "form": "one"}
 
 
 class LSTMEncoder(SubwordEncoder):

@@ -34,6 +34,11 @@ class EncoderSpec(Declared, ABC):
     kind: ClassVar[str]
     """The kind of modality it reads, one of bouba.data.kinds.KINDS."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names, in order, of the numbers that it was trained on before. None by default."""
+        return ()
+
     def on(self, kind: str) -> EncoderSpec:
         """This description for a view of some kind. One that reads several kinds settles here on which it is.
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
-from bouba.data import decode
+from bouba.data.characters import one_form
 from bouba.errors import DataError, UsageError, nearest
 from bouba.towers.text import BAG, bag
 from bouba.towers.tower import Encoder, EncoderSpec, Learned, stack
@@ -46,7 +46,7 @@ class WordVectorsEncoder(Encoder):
         self.unknown = nn.Parameter(torch.zeros(self.width))
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        rows = [[self.words[word] for word in known_words(decode.text(cell), self.words)] for cell in cells]
+        rows = [[self.words[word] for word in known_words(one_form(str(cell)), self.words)] for cell in cells]
         return {"words": stack([torch.tensor(numbers[: self.longest] or [0]) for numbers in rows]).int()}
 
     def raw(self, inputs: Inputs) -> Tensor:
@@ -101,8 +101,9 @@ class WordVectors(EncoderSpec):
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         file = VectorFile(Path(self.path).expanduser())
-        needed = set().union(*(candidates(decode.text(cell)) for cell in cells))
-        words = {word: None for place, (word, _) in enumerate(file) if place < self.keep or word in needed}
+        needed = set().union(*(candidates(one_form(str(cell))) for cell in cells))
+        forms = ((place, one_form(word)) for place, (word, _) in enumerate(file))
+        words = {word: None for place, word in forms if place < self.keep or word in needed}
         return {"words": list(words), "width": file.width}
 
     def build(self, learned: Learned) -> WordVectorsEncoder:
@@ -111,10 +112,12 @@ class WordVectors(EncoderSpec):
     def start(self, encoder: Encoder) -> None:
         assert isinstance(encoder, WordVectorsEncoder), "what build gave"
         file = VectorFile(Path(self.path).expanduser())
-        vectors = np.zeros(encoder.embed.weight.shape, np.float32)
+        vectors, started = np.zeros(encoder.embed.weight.shape, np.float32), set[int]()
         for word, numbers in file:
-            if (place := encoder.words.get(word)) is not None:
+            place = encoder.words.get(one_form(word))
+            if place is not None and place not in started:  # of two spellings the first, which is the more frequent
                 vectors[place] = file.vector(word, numbers)
+                started.add(place)
         with torch.no_grad():
             encoder.embed.weight.copy_(torch.from_numpy(vectors))
 

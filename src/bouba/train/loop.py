@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import json
 import logging
 import math
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +16,16 @@ import torch.distributed as dist
 from torch import nn
 from torch.utils.data import DataLoader
 
-from bouba.errors import BoubaError
+from bouba import durable
+from bouba.batch import Batch
+from bouba.data.loader import Shuffled
+from bouba.errors import BoubaError, DataError, Stopped, UsageError
+from bouba.nn.gather import world_size
 from bouba.train.checkpoint import changing, has_checkpoint, load_checkpoint, save_checkpoint
 from bouba.train.diagnosis import verdicts
 from bouba.train.network import Network
+from bouba.train.processes import others_watched
+from bouba.train.stopping import Stopping, signals_noted
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -56,15 +59,68 @@ class Schedule:
         return self.lr * 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
 
 
+@dataclass(frozen=True)
+class Saving:
+    """Where checkpoints go, and how often one is written within an epoch; after each epoch one is written anyway.
+
+    Args:
+        folder: where checkpoint/ and history.jsonl go. resume: continue from the checkpoint there, if there is one.
+        minutes: at most between two checkpoints; None for no limit. steps: the same in steps of training.
+    """
+
+    folder: Path
+    resume: bool = False
+    minutes: float | None = 10.0
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.minutes is not None and not self.minutes > 0) or (self.steps is not None and self.steps < 1):
+            raise UsageError(
+                "checkpoints are written every so many minutes above 0, or steps of 1 or more, got "
+                f"checkpoint_minutes={self.minutes} and checkpoint_steps={self.steps}"
+            )
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of the checkpoint."""
+        return self.folder / "checkpoint"
+
+
 @dataclass
 class Progress:
-    """How far training has come, and its best weights so far."""
+    """How far training has come, and its best weights so far.
+
+    Args:
+        epoch: epochs that are done. step: steps that are done of the epoch under way; sums, counts: of what they
+            logged, by name; seconds: that they took.
+        history: a row an epoch.
+    """
 
     epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    history: list[Row] = field(default_factory=list)
     best: float = math.inf
     best_epoch: int = 0
     best_weights: dict | None = None
     warned: set[str] = field(default_factory=set)
+    saved: tuple[float, int] = (0.0, 0)
+
+    def facts(self) -> dict:
+        """What a checkpoint holds of it as JSON."""
+        names = ("epoch", "step", "sums", "counts", "seconds", "history", "best", "best_epoch")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, facts: Mapping) -> None:
+        """Become what `facts` gave."""
+        for name in self.facts():
+            setattr(self, name, facts.get(name, getattr(self, name)))
+
+    def end_epoch(self) -> None:
+        """One more is done, and nothing of the next."""
+        self.epoch, self.step, self.sums, self.counts, self.seconds = self.epoch + 1, 0, {}, {}, 0.0
 
 
 def optimizer_for(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
@@ -82,35 +138,6 @@ def optimizer_for(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=schedule.lr, fused=True)  # one pass over each matrix instead of five
 
 
-def accelerator() -> Accelerator:
-    """Join the other processes, if there are any: call it before batches are cut by rank.
-
-    bf16 where the GPU has it, float32 elsewhere; several processes under torchrun or `accelerate launch`.
-    """
-    from accelerate import Accelerator  # here, for a model that is loaded does not train
-    from accelerate.utils import DistributedDataParallelKwargs
-
-    cuda = torch.cuda.is_available()
-    fabric = Accelerator(
-        cpu=not (cuda or torch.backends.mps.is_available()),  # else several processes on CPUs would not form a group
-        mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-    if dist.is_initialized():
-        atexit.register(_leave)  # a process that ends while its group stands aborts now and then
-    return fabric
-
-
-def _leave() -> None:
-    """Leave together: a process that goes first takes connections down under the others. One that died of an error
-    does not wait, so that its launcher sees the error."""
-    if not dist.is_initialized() or getattr(sys, "last_value", None) is not None:
-        return
-    with contextlib.suppress(RuntimeError):  # another one has already failed and reports it
-        dist.barrier()
-    dist.destroy_process_group()
-
-
 def train(
     fabric: Accelerator,
     network: Network,
@@ -118,71 +145,153 @@ def train(
     schedule: Schedule,
     *,
     validation: DataLoader | None = None,
-    folder: Path | None = None,
-    resume: bool = False,
-    fingerprint: str = "",
+    saving: Saving | None = None,
+    identity: Mapping[str, object] | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
     """Train in place and return the history, one row an epoch.
 
+    A run that is resumed with more epochs goes on at the rate that the longer schedule has at that step: a finished
+    run's rate rises once more, and falls to zero at the new end.
+
     Args:
         fabric: from `accelerator()`.
         network: towers and objective; left with the best validation weights if there is validation, else the last.
-        batches: the training batches; their batch sampler's `epoch` is set before each epoch.
+        batches: the training batches; their batch sampler's `epoch` and `start` are set before each epoch.
         schedule: how long and how fast.
         validation: batches judged after each epoch by the terms that validate.
-        folder: where checkpoint/ and history.jsonl go; nothing is written without.
-        resume: continue from the checkpoint in `folder`; to the bit the weights of an unbroken run on one CPU.
-        fingerprint: of the rows and how they are drawn; a checkpoint of others is refused.
+        saving: where checkpoints go; nothing is written without. Resumed are to the bit the weights of an unbroken run
+            on one CPU.
+        identity: name -> what must be as it was for a checkpoint to be continued.
         on_epoch: called with each history row.
 
     Raises:
-        BoubaError: the loss is not finite; the message names the epoch and the terms.
+        BoubaError: the loss is not finite; the message names the epoch and the terms. Another process has ended.
+        DataError: the checkpoint is damaged, or of another run. StorageError: a checkpoint cannot be written.
+        Stopped: Ctrl-C or a signal, where there is `saving`; a checkpoint was written before.
     """
     optimizer = optimizer_for(network, schedule)
     model, optimizer = fabric.prepare(network, optimizer)
     progress = Progress()
     shapes = {name: list(p.shape) for name, p in network.named_parameters()}
-    same = {"schedule": vars(schedule), "data": fingerprint, "shapes": shapes}
-    history: list[Row] = []
-    if resume and folder and has_checkpoint(folder / "checkpoint"):
-        facts, progress.best_weights = load_checkpoint(
-            folder / "checkpoint", network=fabric.unwrap_model(model), optimizer=optimizer, same=same
-        )
-        history = facts["history"]
-        progress.epoch, progress.best, progress.best_epoch = facts["epoch"], facts["best"], facts["best_epoch"]
-        log.info("resumed after epoch %d", progress.epoch)
-    while progress.epoch < schedule.epochs and not _out_of_patience(progress, schedule):
-        started = time.perf_counter()
-        row = {"epoch": progress.epoch + 1} | _epoch(fabric, model, optimizer, batches, schedule, progress.epoch)
-        if validation is not None:
-            row["validation"] = validate(fabric, model, validation)
-            _keep_best(progress, row["validation"], fabric.unwrap_model(model))
-        row["seconds"] = round(time.perf_counter() - started, 3)
-        progress.epoch += 1
-        if progress.epoch >= max(3, schedule.epochs // 5):
-            _warn(row, progress)
-        history.append(row)
-        if folder and fabric.is_main_process:
-            facts = {"epoch": progress.epoch, "best": progress.best, "best_epoch": progress.best_epoch}
-            facts |= {"history": history} | same
-            unwrapped = fabric.unwrap_model(model)
-            save_checkpoint(
-                folder / "checkpoint", network=unwrapped, optimizer=optimizer, best=progress.best_weights, facts=facts
-            )
-            (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
-        on_epoch(row)
-    if progress.best_weights is not None:
-        network.load_state_dict(progress.best_weights, strict=False)
+    same = {**(identity or {}), "schedule": vars(schedule), "shapes": shapes}
+    if saving is not None:
+        _resume(fabric, model, optimizer, schedule, saving, same, progress)
+    progress.saved = (time.monotonic(), progress.step)
+
+    def save() -> None:
+        if saving is not None and fabric.is_main_process:
+            _save(saving, fabric.unwrap_model(model), optimizer, progress, same)
+        progress.saved = (time.monotonic(), progress.step)
+
+    def after_step() -> None:
+        """Between two steps: stop, or save what is done of the epoch."""
+        if saving is None or (progress.step == len(batches) and validation is None):
+            return
+        stopping.number = stopping.agreed(fabric.device)
+        if stopping.number or _is_due(saving, progress):
+            save()
+        if stopping.number:
+            raise _stopped(stopping, saving, progress.epoch + 1)
+
+    kept = "" if saving is None else f" what was saved in {saving.folder} is kept, go on with resume=True"
+    with signals_noted(saving) as stopping, others_watched(kept or "start again"):
+        while progress.epoch < schedule.epochs and not _out_of_patience(progress, schedule):
+            row = _epoch(fabric, model, optimizer, batches, schedule, progress, after_step)
+            if validation is not None:
+                row["validation"] = _judge(fabric, model, validation, progress)
+            row["seconds"] = round(progress.seconds, 3)
+            progress.end_epoch()
+            if progress.epoch >= max(3, schedule.epochs // 5):
+                _warn(row, progress)
+            progress.history.append(row)
+            save()
+            on_epoch(row)
+            if saving is not None and (number := stopping.agreed(fabric.device)):
+                stopping.number = number
+                raise _stopped(stopping, saving, progress.epoch)
+    network.load_state_dict(progress.best_weights or {}, strict=False)
     network.eval()
-    return history
+    return progress.history
 
 
-def _keep_best(progress: Progress, validation: float, network: nn.Module) -> None:
-    """Note the weights of this epoch if they judge held-out rows better than those of any epoch before."""
-    if validation < progress.best:
-        progress.best, progress.best_epoch = validation, progress.epoch + 1
-        progress.best_weights = {name: tensor.clone() for name, tensor in changing(network).items()}
+def _resume(
+    fabric: Accelerator, model, optimizer, schedule: Schedule, saving: Saving, same: dict, progress: Progress
+) -> None:
+    """Put everything back as the checkpoint has it, where that is wanted. DataError where it does not fit."""
+    if not saving.resume or not has_checkpoint(saving.checkpoint):
+        return
+    facts, progress.best_weights = load_checkpoint(
+        saving.checkpoint, network=fabric.unwrap_model(model), optimizer=optimizer, same=same
+    )
+    progress.restore(facts)
+    before = facts["schedule"]["epochs"]
+    if schedule.epochs < progress.epoch + (progress.step > 0):
+        raise DataError(
+            f"the checkpoint {saving.checkpoint} has trained for {progress.epoch} epochs"
+            f"{' and a part' if progress.step else ''}, more than epochs={schedule.epochs}; resume with {before} or "
+            "more, or start again without resume"
+        )
+    if facts.get("format", 1) == 1:
+        log.warning("the checkpoint is of an earlier bouba and does not note its rows; see that they are the same")
+    within = f" and {progress.step} steps of the next" if progress.step else ""
+    log.info("resumed after epoch %d%s", progress.epoch, within)
+    if schedule.epochs != before:
+        log.info(
+            "made for %d epochs, goes on to %d: the learning rate is that of %d epochs from here on, now %.2g",
+            before,
+            schedule.epochs,
+            schedule.epochs,
+            schedule.rate(min(1.0, progress.epoch / schedule.epochs)),
+        )
+        if _out_of_patience(progress, schedule):
+            log.info("no epoch is added: none was better for %d epochs; raise patience", schedule.patience)
+    if fabric.is_main_process:
+        _write_history(saving, progress)
+
+
+def _save(saving: Saving, network: nn.Module, optimizer, progress: Progress, same: dict) -> None:
+    facts = progress.facts() | same
+    save_checkpoint(saving.checkpoint, network=network, optimizer=optimizer, best=progress.best_weights, facts=facts)
+    _write_history(saving, progress)
+
+
+def _write_history(saving: Saving, progress: Progress) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in progress.history)
+    durable.write_text(saving.folder / "history.jsonl", text)
+
+
+def _is_due(saving: Saving, progress: Progress) -> bool:
+    """Whether to save within the epoch."""
+    when, step = progress.saved
+    enough = saving.steps is not None and progress.step - step >= saving.steps
+    return enough or (saving.minutes is not None and time.monotonic() - when >= 60 * saving.minutes)
+
+
+def _stopped(stopping: Stopping, saving: Saving, epoch: int) -> Stopped:
+    go_on = f"what was trained is kept; go on with fit(..., folder={str(saving.folder)!r}, resume=True)"
+    return Stopped(f"{stopping.name} in epoch {epoch}; {go_on}", signal=stopping.number)
+
+
+def _of_first(value: float, device: torch.device) -> float:
+    """The number of the first process, so that all decide alike."""
+    if world_size() == 1:
+        return value
+    number = torch.tensor(value, device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
+    dist.broadcast(number, 0)
+    return float(number)
+
+
+def _judge(fabric: Accelerator, model, validation: DataLoader, progress: Progress) -> float:
+    """The validation loss of this epoch, whose weights are kept if it is lower than that of any epoch before."""
+    started = time.perf_counter()
+    loss = _of_first(validate(fabric, model, validation), fabric.device)
+    if loss < progress.best:
+        progress.best, progress.best_epoch = loss, progress.epoch + 1
+        weights = changing(fabric.unwrap_model(model))
+        progress.best_weights = {name: tensor.clone() for name, tensor in weights.items()}
+    progress.seconds += time.perf_counter() - started
+    return loss
 
 
 def _warn(row: Row, progress: Progress) -> None:
@@ -199,24 +308,34 @@ def _out_of_patience(progress: Progress, schedule: Schedule) -> bool:
     return progress.epoch - progress.best_epoch >= schedule.patience
 
 
-def _epoch(fabric: Accelerator, model, optimizer, batches: DataLoader, schedule: Schedule, epoch: int) -> Row:
+def _epoch(
+    fabric: Accelerator,
+    model,
+    optimizer,
+    batches: DataLoader,
+    schedule: Schedule,
+    progress: Progress,
+    after_step: Callable[[], None],
+) -> Row:
+    """The steps of an epoch that are still to do, and its row of history."""
     model.train()
     network: Network = fabric.unwrap_model(model)
-    batches.batch_sampler.epoch = epoch  # type: ignore[union-attr]
-    sums: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    for step, batch in enumerate(batches):
-        progress = (epoch + step / len(batches)) / schedule.epochs
-        rate = schedule.rate(progress + 1 / (len(batches) * schedule.epochs) / 2)
+    sampler: Shuffled = batches.batch_sampler  # type: ignore[assignment]
+    sampler.epoch, sampler.start = progress.epoch, progress.step
+    for batch in _from_here(batches, progress):
+        started = time.perf_counter()
+        done = (progress.epoch + progress.step / len(batches)) / schedule.epochs
+        rate = schedule.rate(done + 1 / (len(batches) * schedule.epochs) / 2)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         with fabric.autocast():
-            loss, parts = model(batch.to(fabric.device).replace(progress=progress))
+            loss, parts = model(batch.to(fabric.device).replace(progress=done))
         if not torch.isfinite(loss):
             named = network.objective.names()
             terms = ", ".join(f"{name} = {float(value):g}" for name, value in parts.items() if name in named)
             raise BoubaError(
-                f"the loss is {float(loss.detach())} in epoch {epoch + 1} ({terms}); lower lr or check the inputs"
+                f"the loss is {float(loss.detach())} in epoch {progress.epoch + 1} ({terms}); "
+                "lower lr or check the inputs"
             )
         optimizer.zero_grad()
         fabric.backward(loss)
@@ -224,9 +343,29 @@ def _epoch(fabric: Accelerator, model, optimizer, batches: DataLoader, schedule:
         optimizer.step()
         network.after_step()
         for name, value in ({"loss": loss.detach()} | parts).items():
-            sums[name] = sums.get(name, 0.0) + float(value)
-            counts[name] = counts.get(name, 0) + 1
-    return {name: sums[name] / counts[name] for name in sums}  # a part may be missing from some batches
+            progress.sums[name] = progress.sums.get(name, 0.0) + float(value)
+            progress.counts[name] = progress.counts.get(name, 0) + 1
+        progress.step += 1
+        progress.seconds += time.perf_counter() - started
+        after_step()
+    means = {name: total / progress.counts[name] for name, total in progress.sums.items()}  # some batches lack a part
+    return {"epoch": progress.epoch + 1} | means
+
+
+def _from_here(batches: DataLoader, progress: Progress) -> Iterator[Batch]:
+    """The batches of an epoch that are left. Their iterator draws a number when it is made, which within an epoch was
+    drawn before; what they cost is counted too."""
+    state = torch.get_rng_state()
+    iterator = iter(batches)
+    if progress.step:
+        torch.set_rng_state(state)
+    while True:
+        started = time.perf_counter()
+        batch = next(iterator, None)
+        progress.seconds += time.perf_counter() - started
+        if batch is None:
+            return
+        yield batch
 
 
 @torch.no_grad()

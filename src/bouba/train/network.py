@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -12,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from bouba.batch import Batch
 from bouba.data.loader import Rows
 from bouba.nn.by_view import ByView
+from bouba.nn.draws import Draws
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
 from bouba.terms.term import Needs, Objective, Parts, Space
@@ -41,6 +43,7 @@ class Network(nn.Module):
         self.predicted_labels = objective.predicted_labels(space)
         self.state = objective.state(space)
         self.chunk_size = chunk_size
+        self.draws: Draws | None = None  # of the step under way
 
     def embed(self, batch: Batch) -> Batch:
         """The batch with z of the views that are read, view -> (B, dim), zeros where the row lacks it; fused where
@@ -66,27 +69,48 @@ class Network(nn.Module):
             return batch
         z = torch.stack([batch.z[name] for name in self.towers], 1)
         present = torch.stack([batch.present[name] for name in self.towers], 1)
-        if self.training and self.drop:
-            present = kept_views(present, self.drop)
-        return batch.replace(fused=self.fusion(z, present))
+        with self._whole_batch():
+            if self.training and self.drop:
+                present = kept_views(present, self.drop)
+            return batch.replace(fused=self.fusion(z, present))
+
+    @contextmanager
+    def _whole_batch(self) -> Iterator[None]:
+        """Inside, what is drawn for each row is drawn as one process would that had the rows of all."""
+        if self.draws is None:
+            yield
+            return
+        with self.draws.alike_after(), self.draws.of_rows():
+            yield
 
     def embed_view(self, name: str, batch: Batch, *, vary: bool = False, features: bool = False) -> Tensor:
         """z (B, dim) of one view, zeros where a row lacks it; of randomly changed inputs if `vary`; with `features`
         what stands before the projection, (B, width)."""
+        if self.draws is None:
+            return self._embed_view(name, batch, vary=vary, features=features)
+        with self.draws.alike_after(name):
+            return self._embed_view(name, batch, vary=vary, features=features)
+
+    def _embed_view(self, name: str, batch: Batch, *, vary: bool, features: bool) -> Tensor:
         tower: Tower = self.towers[name]  # type: ignore[assignment]
         rows = batch.present[name].nonzero(as_tuple=True)[0]
         if not len(rows):
             width = tower.encoder.width if features else tower.dim
             return batch.rows.new_zeros((len(batch), width), dtype=next(tower.projection.parameters()).dtype)
         chunks = [rows] if self.chunk_size is None or not self.training else rows.split(self.chunk_size)
-        forward = partial(self._embed_rows, tower, batch, name, vary=vary, features=features)
+        forward = partial(self._embed_rows, tower, batch, name, draws=self.draws, vary=vary, features=features)
         if len(chunks) > 1:  # gradient caching: the tower's activations are dropped, each chunk is run again backward
             z = torch.cat([checkpoint(forward, chunk, use_reentrant=False) for chunk in chunks])
         else:
             z = forward(rows)
         return z if len(rows) == len(batch) else z.new_zeros((len(batch), z.shape[1])).index_put((rows,), z)
 
-    def _embed_rows(self, tower: Tower, batch: Batch, name: str, rows: Tensor, *, vary: bool, features: bool) -> Tensor:
+    def _embed_rows(
+        self, tower: Tower, batch: Batch, name: str, rows: Tensor, *, draws: Draws | None, vary: bool, features: bool
+    ) -> Tensor:
+        if draws is not None:
+            with draws.of_view(name, rows):
+                return self._embed_rows(tower, batch, name, rows, draws=None, vary=vary, features=features)
         inputs, domain = batch.inputs[name], batch.domain
         if len(rows) < len(batch):
             inputs = {part: tensor[rows] for part, tensor in inputs.items()}
@@ -102,6 +126,7 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """The objective, in float32 whatever the towers ran in; in training over the rows of all processes."""
+        self.draws = Draws.of(batch) if self.training else None
         batch = self.embed(batch)
         fused = None if batch.fused is None else _precise({"": batch.fused})[""]
         batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin), fused=fused)
@@ -110,7 +135,7 @@ class Network(nn.Module):
             if batch.twin:
                 twins = self.fuse(batch.replace(z=batch.twin))
                 batch = batch.replace(predicted_twin=_classes(self.predict(twins)))
-        batch = gather(batch) if self.training else batch
+        self.draws, batch = None, gather(batch) if self.training else batch
         if not self.training:
             return self.objective.validation_loss(batch, self.state)
         loss, parts = self.objective.loss(batch, self.state)

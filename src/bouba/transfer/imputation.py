@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from bouba.data.matching import views_for
 from bouba.data.read import as_views
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
@@ -78,7 +79,7 @@ def impute(
     >>> impute(holes, model)
     Views(8 rows, {a: vector, b: vector (3 imputed)})
     """
-    views = as_views(views)
+    views = views_for(model, as_views(views))
     observed = views.observed()
     for decoding in _decodings(model, only):
         name = decoding.view

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data.loader import class_name
+from bouba.data.matching import views_for
 from bouba.data.read import as_views
 from bouba.data.split import split
 from bouba.data.views import Views, is_missing
@@ -125,7 +126,7 @@ def fine_tune(
     Raises:
         ModalityError: a view that the model does not have. DataError: no labels.
     """
-    views = as_views(views)
+    views = views_for(model, as_views(views))
     specs = model.specs_ if isinstance(model, HasTowers) else {}
     shared = [name for name in views.columns if name in specs]
     names = [view] if isinstance(view, str) else shared if view is None else list(view)

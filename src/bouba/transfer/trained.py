@@ -42,6 +42,7 @@ class Trained(EncoderSpec):
     lr_scale: float = 0.3
     _learned: Learned | None = field(default=None, init=False, repr=False, compare=False)
     _weights: Mapping[str, Tensor] | None = field(default=None, init=False, repr=False, compare=False)
+    _columns: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.lr_scale > 0:
@@ -77,6 +78,8 @@ class Trained(EncoderSpec):
         with tower.statistics.of(-1 if domain is None else domains.index(domain)):
             weights = {name: tensor.detach().cpu().clone() for name, tensor in tower.state_dict().items()}
         object.__setattr__(spec, "_learned", model.learned_[owner])
+        schema = getattr(model, "schema_", None)  # models of before kept none
+        object.__setattr__(spec, "_columns", () if schema is None else tuple(schema.columns.get(view, ())))
         object.__setattr__(spec, "_weights", {n: t for n, t in weights.items() if not n.startswith("statistics.")})
         return spec
 
@@ -84,6 +87,10 @@ class Trained(EncoderSpec):
     def kind(self) -> str:  # type: ignore[override]
         """What its tower reads."""
         return self.tower.kind
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self._columns
 
     def on(self, kind: str) -> Trained:
         self.tower.on(kind)  # refuses another

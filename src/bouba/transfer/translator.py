@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bouba.data.read import as_views
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.learner.base import BaseLearner
@@ -104,7 +103,7 @@ class Translator(BaseLearner):
         Raises:
             DataError: a row without the source. ModalityError: X without the source. UsageError: n below 1.
         """
-        views = as_views(X)
+        views = self.read(X)
         drawn = self._drawn(views, n, random_state)  # (rows, n, p)
         items = self._encoders()[self.target_].restore(drawn.reshape(len(views) * n, -1))
         return items.reshape(len(views), n, *items.shape[1:])
@@ -119,7 +118,9 @@ class Translator(BaseLearner):
         sources = self._complete(views, self.source_)
         with torch.random.fork_rng():
             torch.manual_seed(random_state)
-            return network.run(sources, lambda batch: {"": self._draw(batch, n)})[""]
+            items = network.run(sources, lambda batch: {"": self._draw(batch, n)})[""]
+        self._complete(sources, self.source_)  # a cell may have broken while it was decoded
+        return items
 
     def _complete(self, views: Views, name: str) -> Views:
         """One view of rows that all have it. ModalityError or DataError otherwise."""
@@ -143,8 +144,9 @@ class Translator(BaseLearner):
             DataError: a row without the target. ModalityError: X without the target.
         """
         network = self._fitted()
-        encoder, targets = network.encoders[self.target_], self._complete(as_views(X), self.target_)
+        encoder, targets = network.encoders[self.target_], self._complete(self.read(X), self.target_)
         items = network.run(targets, lambda batch: {"": encoder.shown(batch.inputs[self.target_])})[""]
+        self._complete(targets, self.target_)
         return items.astype(np.uint8) if self.kinds_[self.target_] in ("image", "video") else items
 
     def _raw_of(self, name: str, views: Views) -> np.ndarray:

@@ -8,54 +8,72 @@ import io
 import itertools
 import logging
 import re
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from bouba.data.formats import spreadsheet
 from bouba.data.formats.records import Record, records
 from bouba.data.formats.utf8 import text_of
 from bouba.data.table import Table
+from bouba.data.written import Written
 from bouba.errors import DataError
 
 log = logging.getLogger("bouba")
-WHOLE = re.compile(r"-?(0|[1-9]\d{0,14})")
-CODE = re.compile(r"-?(0\d+|\d{16,})")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+ROW_NAMES = "row_names"
+"""What a first column without a name is called, as spreadsheets, R and pandas write the names of rows."""
 SHORT = re.compile(r"\d{1,6}(\.\d{1,2})?")
 
 
 def read(path: Path) -> Table:
-    """Separator sniffed among , ; TAB |. A row with too many cells is listed; one with too few is filled with gaps."""
+    """Separator sniffed among , ; TAB |, or named in a first line, sep=; as Excel writes it. A row with too many cells
+    is listed; one with too few is filled with gaps. Cells stay text until a column is used as numbers."""
     text = text_of(path)
-    separator = _separator(text[: 1 << 16], "\t" if path.suffix.lower() == ".tsv" else ",")
+    named = re.match(r"sep=(.)\n", text)
+    text = text[named.end() :] if named else text
+    separator = named[1] if named else _separator(text[: 1 << 16], "\t" if path.suffix.lower() == ".tsv" else ",")
     try:
         header_record, *body = records(text, separator) if text.strip() else [Record(1, [])]
     except csv.Error as error:
         raise DataError(f"{path.name} cannot be cut into cells: {error}") from error
     header = [name.strip() for name in header_record.cells]
+    restored = spreadsheet.plain if spreadsheet.is_written(header) else str
+    header = [restored(name) for name in header]
     if _is_a_row(header):
         body = [header_record, *body]
         header = [f"column{i}" for i in range(len(header))]
-    twice = {name for name in header if header.count(name) > 1}
+    twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
-        raise DataError(f"{path.name} has two columns or more named {sorted(twice)[0]!r}; rename one")
+        raise DataError(f"{path.name} has two columns or more named {twice[0]!r}; rename one")
+    if len(body) > 1 and all(len(record.cells) == len(header) + 1 for record in body):
+        header = [_free_name(ROW_NAMES, header), *header]  # R's write.table leaves out the name of its row names
     cells_of_rows, rows, bad = [], [], []
     for number, record in enumerate(body):
         fault = record.fault
-        if fault is None and len(record.cells) > len(header):
+        if fault is None and len(record.cells) > len(header) and any(map(str.strip, record.cells[len(header) :])):
             fault = f"{len(record.cells)} cells where the header has {len(header)} (line {record.line})"
         if fault is not None:
             value = separator.join(record.cells)[:200]
             bad.append({"row": number, "column": None, "value": value, "reason": fault})
             continue
-        cells_of_rows.append(record.cells + [""] * (len(header) - len(record.cells)))
+        row = [*map(restored, record.cells[: len(header)]), *[""] * (len(header) - len(record.cells))]
+        cells_of_rows.append(row)
         rows.append(number)
-    columns = {name: _parsed_numbers(list(cells)) for name, cells in zip(header, zip(*cells_of_rows, strict=True))}
-    index = columns.get("")
-    if isinstance(index, np.ndarray) and len(columns) > 1 and np.array_equal(index, np.arange(len(index))):
-        del columns[""]  # the row numbers that pandas writes unasked
+    cells_of_columns = list(zip(*cells_of_rows, strict=True))
+    columns = {}
+    for place, (name, cells) in enumerate(zip(header, cells_of_columns, strict=False)):
+        if name or any(map(str.strip, cells)):
+            columns[name or _free_name(ROW_NAMES if place == 0 else f"column{place}", header)] = Written(
+                list(cells), separator
+            )
     return Table(columns, path.parent, rows=np.array(rows), bad_rows=bad)
+
+
+def _free_name(name: str, taken: list[str]) -> str:
+    """The name for a column without one."""
+    return name if name not in taken else _free_name(f"{name}_", taken)
 
 
 def _is_a_row(header: list[str]) -> bool:
@@ -79,16 +97,3 @@ def _separator(text: str, default: str) -> str:
             if score > best and score[1] > 1:
                 best, chosen = score, separator
     return chosen
-
-
-def _parsed_numbers(cells: list[str]) -> Any:
-    """Text cells -> numbers (blank = NaN) when every cell that is not blank is one; codes like 007 stay text."""
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    try:
-        values = np.array([float(cell) if cell.strip() else np.nan for cell in cells])
-    except ValueError:
-        return cells
-    if not filled or any(CODE.fullmatch(cell) for cell in filled):
-        return cells
-    whole = len(filled) == len(cells) and all(WHOLE.fullmatch(cell) for cell in filled)
-    return values.astype(np.int64) if whole else values

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bouba.data.arrays import unique_names
 from bouba.data.table import Table
 from bouba.errors import DataError
 
@@ -24,16 +25,17 @@ class _Arrow:
 
 
 def read(path: Path) -> Table:
-    """Numbers as arrays, all else cell by cell."""
+    """Numbers as arrays, all else cell by cell; so are whole numbers with gaps, to keep their digits."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
+        unique_names(path.name, pq.read_schema(path).names)
         table = pq.read_table(path, memory_map=True)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is not a Parquet file: {error}") from error
-    numeric = lambda t: pa.types.is_floating(t) or pa.types.is_integer(t)  # noqa: E731
-    return Table(
-        {f.name: table[f.name].to_numpy() if numeric(f.type) else _Arrow(table[f.name]) for f in table.schema},
-        path.parent,
-    )
+    columns = {}
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        exact = pa.types.is_floating(values.type) or (pa.types.is_integer(values.type) and not values.null_count)
+        columns[name] = values.to_numpy() if exact else _Arrow(values)
+    return Table(columns, path.parent)

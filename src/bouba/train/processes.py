@@ -1,0 +1,76 @@
+"""The processes that train together: how they join, how they leave, and what the others do when one ends."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+
+from bouba.errors import BoubaError
+from bouba.nn.gather import PATIENCE, world_size
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+OF_OTHERS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Timed out", "timeout", "TCPStore")
+"""What stands in messages of torch when another process is gone or does not answer."""
+_lost = False
+
+
+def accelerator() -> Accelerator:
+    """Join the other processes, if there are any: call it before batches are cut by rank.
+
+    bf16 where the GPU has it, float32 elsewhere; several processes under torchrun or `accelerate launch`.
+    """
+    from accelerate import Accelerator  # here, for a model that is loaded does not train
+    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+    cuda = torch.cuda.is_available()
+    fabric = Accelerator(
+        cpu=not (cuda or torch.backends.mps.is_available()),  # else several processes on CPUs would not form a group
+        mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no",
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(find_unused_parameters=True),
+            InitProcessGroupKwargs(timeout=PATIENCE),
+        ],
+    )
+    if dist.is_initialized():
+        atexit.register(_leave)  # a process that ends while its group stands aborts now and then
+    return fabric
+
+
+@contextlib.contextmanager
+def others_watched(where: str) -> Iterator[None]:
+    """Inside, another process that ended, or has not answered for PATIENCE, is an error in words.
+
+    Args:
+        where: what is kept, as the end of a sentence.
+
+    Raises:
+        BoubaError: as said.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if world_size() == 1 or not any(words in str(error) for words in OF_OTHERS):
+            raise
+        global _lost
+        _lost = True
+        raise BoubaError(
+            f"another process of this training has ended or does not answer, see its own message; {where}"
+        ) from error
+
+
+def _leave() -> None:
+    """Leave together: a process that goes first takes connections down under the others. One that died of an error
+    does not wait, so that its launcher sees the error."""
+    if not dist.is_initialized() or _lost or getattr(sys, "last_value", None) is not None:
+        return
+    with contextlib.suppress(RuntimeError):  # another one has already failed and reports it
+        dist.barrier()
+    dist.destroy_process_group()
