@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import numbers
 import os
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,21 @@ import numpy as np
 
 from bouba.errors import UsageError
 
+RANGES: dict[str, tuple[float, float]] = {  # argument of an estimator -> least and largest value
+    "dim": (1, 2**20),
+    "weight_decay": (0, 10**6),
+    "patience": (0, 2**31),
+    "chunk_size": (1, 2**31),
+    "random_state": (0, 2**32 - 1),
+}
+PLAIN: dict[Any, Any] = {
+    int: numbers.Integral,
+    float: numbers.Real,
+    str: str | os.PathLike,
+    bool: numbers.Integral | np.bool_,
+    NoneType: NoneType,
+}
+"""Declared type -> what passes for it."""
 NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "True or False", NoneType: "None"}
 
 
@@ -42,6 +58,19 @@ def refuse_misfits(owner: type, values: Mapping[str, Any]) -> None:
             raise UsageError(f"{owner.__name__}: {name}={value!r:.60} is not {noun_of(declared[name])}")
 
 
+def refuse_options(estimator: Any) -> None:
+    """UsageError for the first argument of an estimator that is of another type than declared, or out of range."""
+    given, name = estimator.get_params(deep=False), type(estimator).__name__
+    refuse_misfits(type(estimator), {key: v for key, v in given.items() if not (key == "fusion" and v is None)})
+    for argument, (least, largest) in RANGES.items():
+        value: Any = given.get(argument)
+        if isinstance(value, numbers.Real) and not least <= float(value) <= largest:
+            raise UsageError(f"{name}: {argument}={value!r} lies outside {least:,} to {largest:,}")
+    lr = given.get("lr")
+    if lr is not None and not 0 <= lr < math.inf:
+        raise UsageError(f"{name}: lr={lr!r} is no learning rate, for example 0.002")
+
+
 @cache
 def hints_of(owner: type) -> dict[str, Any]:
     """Argument -> declared type, of a dataclass or of every constructor on the way up; without those not resolved."""
@@ -66,21 +95,15 @@ def fits(value: Any, hint: Any) -> bool:
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
+    if hint in PLAIN:
+        return isinstance(value, PLAIN[hint]) and not (hint is int and isinstance(value, bool))
     if origin in (Union, UnionType):
-        return any(fits(value, each) for each in inner)
+        return any(fits(value, each) for each in inner) or (value is False and NoneType in inner)
     if origin is Literal:
         return value in inner
-    if hint is float:
-        return isinstance(value, numbers.Real)
-    if hint is str:
-        return isinstance(value, str | os.PathLike)
-    if hint is int:
-        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if hint is bool:
-        return isinstance(value, numbers.Integral | np.bool_)
-    if hint is NoneType:
-        return value is None or value is False
     if origin is tuple:
+        if isinstance(value, str):
+            return inner[0] not in (int, float)  # a name for a tuple of names: who reads it says what to write
         return isinstance(value, tuple | list) and _fit_each(value, inner)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return isinstance(value, Mapping)

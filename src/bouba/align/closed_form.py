@@ -27,9 +27,9 @@ from bouba.data.pairing import in_order, index_of
 from bouba.data.read import as_views
 from bouba.data.schema import Schema
 from bouba.data.views import Column, Views
+from bouba.declared import refuse_options
 from bouba.errors import DataError, ModalityError, UsageError
 from bouba.hooks import hook
-from bouba.learner.options import refuse_options
 
 
 class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

@@ -23,7 +23,7 @@ from bouba.errors import UsageError
 from bouba.hooks import hook
 from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork
-from bouba.learner.options import refuse_options
+from bouba.learner.options import refuse_arguments
 from bouba.learner.saving import restore
 from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData, check_training
@@ -189,7 +189,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         import torch
 
-        refuse_options(self)
+        refuse_arguments(self)
         self._check_options(validation)
         check_training(validation, self.patience, self.epochs, self.batch_size)
         data = TrainingData.of(X, y, domain, validation, target)

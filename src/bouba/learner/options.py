@@ -1,4 +1,4 @@
-"""The arguments of an estimator, checked when it is fitted: of the types they are declared with, and within range."""
+"""The arguments of a trained method, checked when it is fitted."""
 
 from __future__ import annotations
 
@@ -6,39 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bouba.declared import refuse_misfits
+from bouba.declared import refuse_options
 from bouba.errors import UsageError
 from bouba.terms.term import Objective, Term
 from bouba.towers import EncoderSpec, SameAs
 
-RANGES: dict[str, tuple[float, float]] = {  # argument -> least and largest value
-    "dim": (1, 2**20),
-    "weight_decay": (0, 10**6),
-    "patience": (0, 2**31),
-    "chunk_size": (1, 2**31),
-    "random_state": (0, 2**32 - 1),
-}
 
-
-def refuse_options(estimator: Any) -> None:
-    """UsageError for the first argument that is of another type than declared, or out of range."""
+def refuse_arguments(estimator: Any) -> None:
+    """UsageError for towers and terms that are none, and for whatever `declared.refuse_options` refuses."""
     given = estimator.get_params(deep=False)
-    name = type(estimator).__name__
-    _refuse_other_towers(name, given.get("towers"))
-    objective = given.get("objective")
-    if objective is not None:
-        refuse_other_terms(objective)
-    checked = {
-        argument: v for argument, v in given.items() if not (argument == "fusion" and v is None)
-    }  # terms need it
-    refuse_misfits(type(estimator), checked)
-    for argument, (least, largest) in RANGES.items():
-        value = given.get(argument)
-        if isinstance(value, int | float) and not least <= value <= largest:
-            raise UsageError(f"{name}: {argument}={value!r} lies outside {least:,} to {largest:,}")
-    lr = given.get("lr")
-    if lr is not None and not 0 <= lr < math.inf:
-        raise UsageError(f"{name}: lr={lr!r} is no learning rate, for example 0.002")
+    _refuse_other_towers(type(estimator).__name__, given.get("towers"))
+    if given.get("objective") is not None:
+        refuse_other_terms(given["objective"])
+    refuse_options(estimator)
 
 
 def refuse_other_terms(objective: Any) -> None:
