@@ -3,7 +3,8 @@ taken."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from bouba import persist
 from bouba.data.kinds import KINDS
 from bouba.data.loader import Codes
 from bouba.data.schema import Schema
-from bouba.errors import BoubaError, DataError
+from bouba.errors import DataError
 from bouba.learner.building import with_forms
 from bouba.towers import EncoderSpec, SameAs
 
 LAYERS = 100
-"""Calls that make a tensor, for each tensor of the file: more would be another network than the file's."""
+"""Calls of torch for each tensor of the file, at most: more would be another network than the file's."""
+SPARE = 8
+"""Numbers made for each number of the file, at most: some are made only to be thrown away."""
 
 
 def restore(model: Any, facts: Mapping[str, Any], file: Path, custom: Sequence[type]) -> None:
@@ -41,9 +44,14 @@ def restore(model: Any, facts: Mapping[str, Any], file: Path, custom: Sequence[t
             raise DataError(f"{type(model).__name__} keeps no {name!r:.80}")
         setattr(model, name, persist.rebuild(value, custom))
     _refuse_misfit(model)
-    _refuse_other_sizes(model, file)
-    model._assemble()
-    model.module_.load_state_dict(persist.read_tensors(file))
+    saved = persist.read_sizes(file)
+    with _bounded(saved):
+        model._assemble()
+    try:
+        model.module_.load_state_dict(persist.read_tensors(file))
+    except RuntimeError as error:
+        wanted = {name: tuple(tensor.shape) for name, tensor in model.module_.state_dict().items()}
+        raise DataError(_difference(wanted, saved) or str(error)) from error
     model.module_.eval()
 
 
@@ -70,44 +78,46 @@ def _refuse_misfit(model: Any) -> None:
         raise DataError("its alphabets are no text")
 
 
-def _refuse_other_sizes(model: Any, file: Path) -> None:
-    """DataError unless the tensors of the file are those of the network that the facts describe, of which only the
-    sizes are worked out."""
+def _bounded(saved: Mapping[str, tuple[int, ...]]) -> Any:
+    """A context in which tensors are made of about as many numbers as a file holds, DataError before memory is taken
+    for more. A network without end is ended.
+
+    Args:
+        saved: name -> shape in the file.
+    """
     import torch
     from torch.overrides import TorchFunctionMode
 
-    saved = persist.read_sizes(file)
-    most = LAYERS * (len(saved) + 10)
+    numbers = sum(map(math.prod, saved.values()))
+    most_calls, most_numbers = LAYERS * (len(saved) + 10), SPARE * numbers + 2**24
+    makers = {torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.full, torch.eye, torch.arange}
 
-    class Counted(TorchFunctionMode):
-        """Ends the making of a network without bound."""
-
-        calls = 0
+    class Bounded(TorchFunctionMode):
+        calls = made = 0
 
         def __torch_function__(self, called, types, args=(), kwargs=None):
             self.calls += 1
-            if self.calls > most:
-                raise DataError(f"a network of far more than the {len(saved)} tensors that the file holds")
+            if called in makers:
+                self.made += math.prod(_whole_numbers(args) + _whole_numbers([(kwargs or {}).get("size")]))
+            if self.calls > most_calls or self.made > most_numbers:
+                raise DataError(
+                    f"the file holds {len(saved)} tensors of {numbers:,} numbers, far more by what model.json says"
+                )
             return called(*args, **(kwargs or {}))
 
-    try:
-        with torch.device("meta"), Counted():
-            model._assemble()
-    except BoubaError:
-        raise
-    except (
-        Exception
-    ):  # an encoder that computes with numbers while it is made; or a wrong fact, which shows again below
-        return
-    fits = True
-    try:  # a network may know names that it had before
-        model.module_.load_state_dict({name: torch.empty(size, device="meta") for name, size in saved.items()})
-    except RuntimeError:
-        fits = False
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.module_.state_dict().items()}
-    del model.module_
-    for name in () if fits else wanted | saved:
+    return Bounded()
+
+
+def _whole_numbers(values: Iterable[Any]) -> list[int]:
+    """Sizes as torch takes them: numbers, or tuples of them."""
+    return [n for v in values for n in (v if isinstance(v, tuple | list) else [v]) if isinstance(n, int)]
+
+
+def _difference(wanted: Mapping[str, tuple[int, ...]], saved: Mapping[str, tuple[int, ...]]) -> str:
+    """The first tensor that a network and a file do not have alike, in words; "" where they have all."""
+    for name in dict(wanted) | dict(saved):
         if name not in saved or name not in wanted:
-            raise DataError(f"the file {'lacks' if name in wanted else 'holds a strange'} {name}")
+            return f"the file {'lacks' if name in wanted else 'holds a strange'} {name}"
         if wanted[name] != saved[name]:
-            raise DataError(f"{name} is {saved[name]} in the file, and {wanted[name]} by what model.json says")
+            return f"{name} is {saved[name]} in the file, and {wanted[name]} by what model.json says"
+    return ""
