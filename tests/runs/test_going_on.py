@@ -161,7 +161,7 @@ def test_a_finished_run_is_not_said_to_be_made_of_another_table(finished, table)
 
 @pytest.mark.parametrize("path", ["/", "{table}", "nowhere"])
 def test_what_is_no_run_is_said_to_be_none(path, table):
-    with pytest.raises(DataError, match="no model in|is a file, and a model is a folder"):
+    with pytest.raises(DataError, match=r"no model in|is a file, and a model is a folder"):
         Run.open(path.format(table=table[0]))
 
 

@@ -50,8 +50,8 @@ class Kind:
         return _refusal(self.decoder, cell)
 
     def header_fault(self, cell: Any) -> str | None:
-        """Why a cell cannot be read, as far as its header shows; None where that is fine."""
-        return _refusal(self.header, cell)
+        """Why a cell cannot be read, as far as its header shows, or all of it for kinds without one."""
+        return _refusal(self.header or self.decoder, cell)
 
 
 def _refusal(read: Callable[[Any], Any] | None, cell: Any) -> str | None:
