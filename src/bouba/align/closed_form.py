@@ -28,7 +28,7 @@ from bouba.data.read import as_views
 from bouba.data.schema import Schema
 from bouba.data.views import Column, Views
 from bouba.declared import refuse_options
-from bouba.errors import DataError, ModalityError, UsageError
+from bouba.errors import BoubaError, DataError, ModalityError, UsageError
 from bouba.hooks import hook
 
 
@@ -106,6 +106,10 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if len(blocks) < 2:
                 raise DataError(f"{type(self).__name__} needs two rows or more, got 1 sample")
             self._fit(blocks.data, blocks.present)
+        except (ValueError, np.linalg.LinAlgError) as error:
+            if isinstance(error, BoubaError):
+                raise
+            raise DataError(f"these numbers cannot be solved for: {error}; scale columns to about 1") from error
         finally:
             self._after_fit()
         return self

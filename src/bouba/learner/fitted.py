@@ -11,7 +11,7 @@ import numpy as np
 from bouba.batch import Batch
 from bouba.data.loader import Codes, Rows
 from bouba.data.views import Views
-from bouba.errors import ModalityError
+from bouba.errors import DataError, ModalityError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,12 +67,22 @@ class FittedNetwork:
         return {name: np.concatenate(parts) for name, parts in out.items()}
 
     def embed(self, views: Views, batch_size: int = 512) -> dict[str, np.ndarray]:
-        """view -> float32 (n, dim), zeros where a cell is missing."""
+        """view -> float32 (n, dim), zeros where a cell is missing.
+
+        Raises:
+            DataError: numbers so large that their embedding is infinite or undefined.
+        """
 
         def forward(batch: Batch) -> dict[str, Tensor]:
             return {name: self.module.embed_view(name, batch) for name in batch.present}
 
         z = self.run(views, forward, batch_size)
+        for name, embedding in z.items():
+            if not np.isfinite(embedding).all():
+                raise DataError(
+                    f"view {name!r} holds numbers that its embedding cannot be computed of; scale its columns to a "
+                    "deviation of about 1 and fit again"
+                )
         blank = np.zeros((len(views), self.dim), np.float32)
         return {name: z.get(name, blank) for name in views.modalities}
 
