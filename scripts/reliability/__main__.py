@@ -1,4 +1,4 @@
-"""python -m scripts.reliability [NAME ...] [--short] [--seed N] [--write FILE]: run experiments, print the table."""
+"""python -m scripts.reliability [NAME ...] [--short] [--minutes M] [--seed N] [--write FILE]: run experiments, print the table."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *EXPERIMENTS], default=[], metavar="NAME", help="all if none")
     parser.add_argument("--seed", type=int, help="one trial of one experiment, in this process")
     parser.add_argument("--short", action="store_true", help="a few trials of each")
+    parser.add_argument("--minutes", type=float, help="for all of them, instead of at most 25")
     parser.add_argument("--write", type=Path, metavar="FILE", help="also write the table to a file")
     given = parser.parse_args()
     chosen = [EXPERIMENTS[name] for name in given.names or EXPERIMENTS]
@@ -50,10 +51,12 @@ def main() -> int:
             fault = attempt(chosen[0].trial, given.seed, Path(folder) / str(given.seed))
         print(fault or "survived")  # noqa: T201
         return int(fault is not None)
+    share = 1.0 if given.minutes is None else 60 * given.minutes / sum(experiment.seconds for experiment in chosen)
     tallies = []
     for experiment in chosen:
         sys.stderr.write(f"{experiment.name} ...\n")
-        tallies.append(run(experiment, list(range(experiment.few if given.short else experiment.trials))))
+        seeds = list(range(experiment.few if given.short else experiment.trials))
+        tallies.append(run(experiment, seeds, seconds=share * experiment.seconds))
     print(page(tallies))  # noqa: T201
     if given.write is not None:
         given.write.write_text(page(tallies), encoding="utf-8")

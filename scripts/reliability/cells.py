@@ -137,7 +137,7 @@ CELLS = Experiment(
     trial,
     trials=1000,
     few=60,
-    seconds=180,
+    seconds=120,
     clock=15,
     memory=2 << 30,
 )

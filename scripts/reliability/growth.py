@@ -59,7 +59,7 @@ MEMORY_OF_ROWS = Experiment(
     memory_trial,
     trials=1,
     few=0,
-    seconds=60,
+    seconds=30,
     alone=True,
 )
 HEADERS = Experiment(
@@ -69,6 +69,6 @@ HEADERS = Experiment(
     headers_trial,
     trials=1,
     few=0,
-    seconds=60,
+    seconds=30,
     alone=True,
 )

@@ -35,6 +35,6 @@ KILLS = Experiment(
     trial,
     trials=50,
     few=2,
-    seconds=480,
+    seconds=510,
     clock=240,
 )

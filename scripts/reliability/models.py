@@ -164,7 +164,7 @@ MODELS = Experiment(
     trial,
     trials=200,
     few=20,
-    seconds=150,
+    seconds=90,
     clock=60,
     memory=4 << 30,
 )

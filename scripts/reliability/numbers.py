@@ -62,7 +62,7 @@ NUMBERS = Experiment(
     trial,
     trials=400,
     few=20,
-    seconds=150,
+    seconds=120,
     clock=60,
     memory=4 << 30,
 )

@@ -20,7 +20,16 @@ from bouba.terms import Objective, Term
 from bouba.terms.contract import SPACE, a_batch
 from scripts.reliability.experiment import Experiment
 
-FILLED = {"source": "a", "target": "b", "a": "a", "b": "b", "query": "a", "positive": "b", "negatives": ("c",)}
+FILLED = {
+    "anchor": "a",
+    "source": "a",
+    "target": "b",
+    "a": "a",
+    "b": "b",
+    "query": "a",
+    "positive": "b",
+    "negatives": ("c",),
+}
 """Arguments without which a term cannot be made, by name."""
 TERMS = [
     thing
@@ -196,7 +205,7 @@ PROCESSES = Experiment(
     term_trial,
     trials=2 * len(TERMS),
     few=len(TERMS) // 4,
-    seconds=120,
+    seconds=90,
     clock=60,
 )
 SHARED_FITS = Experiment(
@@ -206,7 +215,7 @@ SHARED_FITS = Experiment(
     fit_trial,
     trials=len(FITTED),
     few=1,
-    seconds=150,
+    seconds=120,
     clock=240,
 )
 DYING_RANK = Experiment(
@@ -216,6 +225,6 @@ DYING_RANK = Experiment(
     dying_trial,
     trials=4,
     few=0,
-    seconds=120,
+    seconds=90,
     clock=300,
 )
