@@ -1,4 +1,4 @@
-"""python -m scripts.reliability [NAME ...] [--short] [--minutes M] [--seed N] [--write FILE]: run experiments, print the table."""
+"""python -m scripts.reliability [NAME ...] [--short] [--minutes M] [--seed N] [--write FILE]: run, print the table."""
 
 from __future__ import annotations
 
