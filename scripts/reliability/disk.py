@@ -38,6 +38,6 @@ DISK = Experiment(
     trial,
     trials=24,
     few=1,
-    seconds=150,
+    seconds=120,
     clock=240,
 )

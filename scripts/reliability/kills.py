@@ -35,6 +35,6 @@ KILLS = Experiment(
     trial,
     trials=50,
     few=2,
-    seconds=510,
+    seconds=390,
     clock=240,
 )
