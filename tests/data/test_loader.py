@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bouba.data import Views
 from bouba.data.loader import Codes, Rows, Shuffled, encode, loader
+from bouba.errors import UsageError
 from bouba.towers import MLP, NGrams
 
 TEXTS = ["one", None, "a much longer text, three", "", "five"]
@@ -94,6 +95,13 @@ def test_law_ranks_partition_the_batch(n, world, with_target):
     parts = [list(Shuffled(n, 8, seed=3, target=target, target_size=3, rank=r, world=world)) for r in range(world)]
     for number, whole in enumerate(Shuffled(n, 8, seed=3, target=target, target_size=3)):
         assert sorted(row for part in parts for row in part[number]) == sorted(whole)
+
+
+def test_every_process_has_a_row_in_every_batch():
+    by_rank = [list(Shuffled(5, 2, seed=0, rank=rank, world=2)) for rank in range(2)]
+    assert [list(map(len, batches)) for batches in by_rank] == [[1, 1], [1, 1]]  # the fifth row would be one process's
+    with pytest.raises(UsageError, match="batch_size=2 of 5 rows leaves none for some of 3 processes"):
+        Shuffled(5, 2, seed=0, world=3)
 
 
 def test_seed_and_epoch_decide():

@@ -17,7 +17,7 @@ from bouba.batch import Batch, Inputs
 from bouba.data.characters import one_form
 from bouba.data.faults import decoded
 from bouba.data.views import Views, is_missing
-from bouba.errors import DataError
+from bouba.errors import DataError, UsageError
 
 CHUNK = 512
 MOST_CLASSES = 20  # different numbers in a label column, above which they are a quantity unless somebody wants classes
@@ -227,7 +227,11 @@ class Shuffled:
 
     A batch holds `batch_size` rows and, with a `target` mask (n,), `target_size` rows of the target besides; the
     target goes round again until the others are through. Under several processes each takes every world-th row
-    of a batch. A last batch of less than half is left out. The first `start` batches of an epoch are passed over.
+    of a batch. A last batch of less than half is left out, and one that has no row for some process. The first `start`
+    batches of an epoch are passed over.
+
+    Raises:
+        UsageError: no batch has a row for every process.
     """
 
     def __init__(
@@ -247,7 +251,14 @@ class Shuffled:
         else:
             self.sides = [(everything[~target], batch_size), (everything[target], target_size)]
         self.seed, self.rank, self.world, self.epoch, self.start = seed, rank, world, 0, 0
-        self.batches = max(1, (2 * len(self.sides[0][0]) + batch_size) // (2 * batch_size))
+        rows = len(self.sides[0][0])
+        self.batches = max(1, (2 * rows + batch_size) // (2 * batch_size))
+        besides = sum(size for _, size in self.sides[1:])
+        last = min(batch_size, rows - (self.batches - 1) * batch_size)
+        if last + besides < world and self.batches > 1:
+            self.batches, last = self.batches - 1, batch_size
+        if last + besides < world:
+            raise UsageError(f"batch_size={batch_size} of {rows} rows leaves none for some of {world} processes")
 
     def __len__(self) -> int:
         return self.batches
