@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -55,3 +56,24 @@ def film(pictures, form="mp4", codec="libx264", rotation=0):
             container.mux(stream.encode(av.VideoFrame.from_image(picture)))
         container.mux(stream.encode())
     return file.getvalue()
+
+
+def two_files(folder, n):
+    """Two files of numbers, a view each."""
+    random = np.random.default_rng(0)
+    latent = random.normal(size=(n, 3))
+    np.save(folder / "a.npy", latent)
+    np.save(folder / "b.npy", latent @ random.normal(size=(3, 4)))
+    return [folder / "a.npy", folder / "b.npy"]
+
+
+def to_folder(file):
+    """Put a folder in the place of a file."""
+    file.unlink()
+    file.mkdir()
+
+
+def to_pipe(file):
+    """Put a named pipe in the place of a file."""
+    file.unlink()
+    os.mkfifo(file)

@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+from made import to_folder, to_pipe
 
 import bouba
 from bouba import CCA, CLIP, ConditionalGAN, FusionClassifier, MultimodalAutoencoder, Views
@@ -231,16 +232,6 @@ def test_models_saved_without_sums_load(folder):
 def replace(file, content):
     file.unlink()
     file.write_bytes(content)
-
-
-def to_folder(file):
-    file.unlink()
-    file.mkdir()
-
-
-def to_pipe(file):
-    file.unlink()
-    os.mkfifo(file)
 
 
 def to_device(file):

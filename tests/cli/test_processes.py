@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
+from made import two_files
 
 from bouba import Run
 
@@ -25,13 +25,7 @@ def together(*words):
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """Two files of numbers, a view each."""
-    folder = tmp_path_factory.mktemp("tables")
-    random = np.random.default_rng(0)
-    latent = random.normal(size=(200, 3))
-    np.save(folder / "a.npy", latent)
-    np.save(folder / "b.npy", latent @ random.normal(size=(3, 4)))
-    return [folder / "a.npy", folder / "b.npy"]
+    return two_files(tmp_path_factory.mktemp("tables"), 200)
 
 
 def test_two_processes_leave_the_run_of_one(tables, tmp_path):

@@ -1,10 +1,10 @@
 """What became of a file of a run folder is one sentence; what does not need the file still works."""
 
-import os
 import shutil
 
 import numpy as np
 import pytest
+from made import to_folder, to_pipe
 
 from bouba import Run
 from bouba.errors import DataError, RecipeError, UsageError
@@ -32,16 +32,6 @@ def whole(tmp_path_factory):
 
 def put(content):
     return lambda file: file.write_bytes(content)
-
-
-def to_folder(file):
-    file.unlink()
-    file.mkdir()
-
-
-def to_pipe(file):
-    file.unlink()
-    os.mkfifo(file)
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made import two_files
 
 from bouba import Run
 from bouba.errors import DataError, Stopped, StorageError, UsageError
@@ -21,13 +22,7 @@ QUICK = {"epochs": 2, "dim": 4}
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """Two files of numbers, a view each."""
-    folder = tmp_path_factory.mktemp("tables")
-    random = np.random.default_rng(0)
-    latent = random.normal(size=(120, 3))
-    np.save(folder / "a.npy", latent)
-    np.save(folder / "b.npy", latent @ random.normal(size=(3, 4)))
-    return [folder / "a.npy", folder / "b.npy"]
+    return two_files(tmp_path_factory.mktemp("tables"), 120)
 
 
 @pytest.fixture(scope="module")

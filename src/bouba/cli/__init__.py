@@ -33,11 +33,11 @@ ALONE = ("demo", "bench")  # commands that several processes at once would run s
 
 def main() -> None:
     """Run a command; see `bouba.cli.ending` for how it ends."""
-    from bouba.cli.ending import one_line, signals_as_errors
+    from bouba.cli.ending import errors_as_lines, signals_as_errors
     from bouba.cli.printing import Terminal
 
     terminal = contextlib.redirect_stdout(Terminal(sys.stdout))  # type: ignore[type-var]
-    with one_line(), signals_as_errors(), _warnings_on_stderr(), terminal:
+    with errors_as_lines(), signals_as_errors(), _warnings_on_stderr(), terminal:
         chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
         if _is_left_to_the_first(chosen):
             return

@@ -26,7 +26,7 @@ BROKEN_PIPE = 141  # as a program that SIGPIPE ends
 def ends_in_a_line(
     command: Callable[..., None], options: Callable[[], Mapping[str, str]] = dict
 ) -> Callable[..., None]:
-    """The command inside `one_line`: before typer, which has endings of its own, sees how it ends.
+    """The command inside `errors_as_lines`: before typer, which has endings of its own, sees how it ends.
 
     Args:
         options: gives what the command calls the library's arguments, for messages.
@@ -34,14 +34,14 @@ def ends_in_a_line(
 
     @wraps(command)
     def ending(*args: Any, **kwargs: Any) -> None:
-        with one_line(options):
+        with errors_as_lines(options):
             command(*args, **kwargs)
 
     return ending
 
 
 @contextmanager
-def one_line(options: Callable[[], Mapping[str, str]] = dict) -> Iterator[None]:
+def errors_as_lines(options: Callable[[], Mapping[str, str]] = dict) -> Iterator[None]:
     """Turns errors and interruptions into a line on the error stream and an exit code."""
     try:
         yield

@@ -131,7 +131,7 @@ def _table_numbers(values: Any) -> Numbers | None:
     return _mixed(cells) if all(is_missing(c) or isinstance(c, decode.NUMBERS) for c in cells) else None
 
 
-def vectors(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> Any:
+def vector_rows(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> Any:
     """One vector a row: as they are, or (n,) of (d,) and None where a cell is missing or listed in `bad`: no list of
     numbers, one that is not finite, one of another width than most.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data import decode
-from bouba.data.columns import has_gaps, holds_mappings, number_rows, records, row_cells, single_numbers, vectors
+from bouba.data.columns import has_gaps, holds_mappings, number_rows, records, row_cells, single_numbers, vector_rows
 from bouba.data.faults import header_faults, refuse_faults
 from bouba.data.guess import guess
 from bouba.data.kinds import BLOCKS, KINDS, listing
@@ -275,7 +275,7 @@ def _without_empty_rows(views: Views, bad: list[dict]) -> Views:
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
     values = table.columns[name]
     if kind == "vector":
-        return vectors(name, values, rows, bad)
+        return vector_rows(name, values, rows, bad)
     if kind in BLOCKS:
         return [values[i] for i in range(len(values))]
     if kind == "text":

@@ -105,12 +105,6 @@ def finish(part: Path, out: Path) -> None:
     durable.replace_folder(part, out)
 
 
-def abandon(part: Path) -> None:
-    """Remove what has no checkpoint to resume from."""
-    if not (part / CHECKPOINT).exists():
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Dotted name of a setting -> its values in two recipes, of those that differ."""
     old, new = _settings(before), _settings(now)
