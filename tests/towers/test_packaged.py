@@ -13,7 +13,7 @@ import torch
 import bouba
 from bouba.data.views import Views
 from bouba.errors import DataError, MissingExtraError, UsageError
-from bouba.towers import ConvNet, Packaged, SameAs
+from bouba.towers import ConvNet, Packaged, Pretrained, SameAs
 from bouba.towers.efficientnet import EfficientNetLite
 from bouba.towers.packages import PACKAGES
 
@@ -212,3 +212,9 @@ def test_a_closed_form_trains_no_tower():
         bouba.CCA(1, towers={"image": ConvNet()}).fit(views)
     with pytest.raises(UsageError, match="view 'image' is image"):
         bouba.CCA(1, towers={"image": Packaged("glove")}).fit(views)
+
+
+def test_pretrained_takes_the_full_checkpoint_by_the_same_name():
+    assert Pretrained("minilm") == Pretrained("sentence-transformers/all-MiniLM-L6-v2")
+    with pytest.raises(UsageError, match=r"take Packaged\('glove'\)"):
+        Pretrained("glove")

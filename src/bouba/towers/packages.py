@@ -24,7 +24,7 @@ class Package:
         kind: of the cells that it reads. width: of its features.
         sentence: what it is. licence, languages: for people; languages of texts only. megabytes: installed.
         files: path inside the module -> SHA-256 of the file, of all that is read.
-        checkpoint: the same network, or the nearest to it, on the hub.
+        checkpoint: the same network in full on the hub. relative: one of its kind there, where it is not itself.
         extra: the extra of bouba that installs it, None for none.
     """
 
@@ -39,6 +39,7 @@ class Package:
     files: Mapping[str, str]
     languages: str = ""
     checkpoint: str = ""
+    relative: str = ""
     extra: str | None = None
 
     @property
@@ -84,7 +85,7 @@ class Package:
     def missing(self, reason: str = "is not installed") -> MissingExtraError:
         """The error of a machine that has it not, with what to do."""
         others = [f"Packaged({p.name!r})" for p in PACKAGES.values() if p.kind == self.kind and p.installed]
-        hub = f"Pretrained({self.checkpoint!r})" if self.checkpoint else ""
+        hub = f"Pretrained({self.checkpoint or self.relative!r})" if self.checkpoint or self.relative else ""
         instead = " or ".join(filter(None, [*others[:1], hub]))
         return MissingExtraError(
             f"{self.distribution}, which carries {self.name}, {reason}; it comes with: {self.command}"
@@ -113,7 +114,7 @@ def _lite(size: str, megabytes: int, file: str, digest: str, *, extra: str | Non
         "Apache-2.0",
         megabytes,
         {f"models/{file}": digest},
-        checkpoint="google/efficientnet-b0",
+        relative="google/efficientnet-b0",
         extra=extra,
     )
 
