@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from bouba.towers import Frames as Frames
     from bouba.towers import NGrams as NGrams
     from bouba.towers import Onnx as Onnx
+    from bouba.towers import Packaged as Packaged
     from bouba.towers import Pretrained as Pretrained
     from bouba.towers import ResNet as ResNet
     from bouba.towers import SameAs as SameAs

@@ -37,7 +37,8 @@ class CCA(ClosedForm):
         ridge: shrinkage r in [0, 1], one for all, one a view in order, or view -> r. 0 is the textbook's CCA and the
             default: no shrinkage, with a warning where there are too few rows for it. 1 is partial
             least squares. In between, choose by GridSearchCV, which maximises `score` on held-out rows.
-        features: columns that pictures and texts are reduced to. random_state: seed of that reduction.
+        towers: view -> a frozen encoder that reads it, `{"caption": Packaged("minilm")}`.
+        features: columns that pictures and texts without a tower are reduced to. random_state: seed of that reduction.
 
     Attributes: `correlations_` (k,), `weights_` view -> (d, k), `means_`, `loadings_` view -> (d, k), correlation of
     each column with its view's variate, `explained_variance_ratio_` view -> (k,), `moments_`, `kinds_`.
@@ -64,11 +65,13 @@ class CCA(ClosedForm):
         n_components: int | None = None,
         *,
         ridge: float | Sequence[float] | Mapping[str, float] = 0.0,
+        towers: Mapping[str, Any] | None = None,
         features: int = 200,
         random_state: int = 0,
     ):
         self.n_components = n_components
         self.ridge = ridge
+        self.towers = towers
         self.features = features
         self.random_state = random_state
 

@@ -40,8 +40,8 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         X, y                2-D array, and the second view as y ("view0", "view1"); gives (n, k) of view0
         [X, Y, ...]         arrays or frames, "view0", "view1", ...; None for a view that is not given
         {"a": X, "b": Y}    the same by name
-        Views               pictures and texts pass through SimpleFeatures, vectors are taken as they are; so does
-                            whatever `bouba.read` takes
+        Views               pictures and texts pass through SimpleFeatures, or a frozen encoder where the method takes
+                            `towers`; vectors are taken as they are; so does whatever `bouba.read` takes
 
     Rows of frames are paired by their index, in the order of the first; arrays go by place. Columns of frames are
     matched by name with those that were fitted; beside y, as scikit-learn does: refused in another order. Missing are
@@ -54,6 +54,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     """
 
     compared_by = "cosine"
+    towers: Mapping[str, Any] | None = None  # view -> frozen encoder, of methods that take them
     schema_: Schema | None = None
     aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
 
@@ -142,6 +143,12 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 )
         return z
 
+    def encode(self, X) -> dict[str, np.ndarray]:
+        """view -> (n, d), the numbers that are aligned: what features or encoders give of its cells, zeros where one is
+        missing."""
+        check_is_fitted(self)
+        return self._read(X).data
+
     def correlations(self, X, y=None) -> np.ndarray:
         """(k,) Pearson correlations between the variates of X's views, averaged over pairs of views.
 
@@ -220,6 +227,10 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             blocks = self._read_array(X, y, fit)
         else:
             views = as_views(X, every_row=True) if fit else views_like(X, self.schema_)
+            if fit and self.towers:
+                from bouba.learner.building import specs_of  # which imports torch
+
+                specs_of(self.towers, views.modalities)
             self.schema_ = Schema.of(views) if fit else self.schema_
             blocks = self._read_views(views, y, fit)
         self._refuse_misfit(blocks, fit)
@@ -293,7 +304,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if fit:
                 raise DataError(f"view {name!r} has no cell in these rows; leave it out or choose other rows")
             return np.zeros((len(column), self.widths_[name]))
-        if column.kind == "vector":
+        if column.kind == "vector" and name not in (self.towers or {}):
             return self._vectors(name, checked(name, vectors(column), False), present, fit)
         read = partial(self._learn, name, column.kind) if fit else self.reducers_[name]
         _, values = decoded(name, column, range(len(column)), read, singly=not fit)
@@ -309,7 +320,13 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _learn(self, name: str, kind: str, cells) -> Any:
         """Simple features of a view, learnt from its cells; their values (m, d)."""
         try:
-            self.reducers_[name], values = self._features().learn(kind, cells)
+            if name in (self.towers or {}):
+                from bouba.align.encoded import Encoded
+
+                self.reducers_[name] = Encoded.of(name, self.towers or {}, kind, cells)
+                values = self.reducers_[name](cells)
+            else:
+                self.reducers_[name], values = self._features().learn(kind, cells)
         except DataError as error:
             raise DataError(f"view {name!r}: {error}") from error
         if kind == "text":

@@ -195,6 +195,7 @@ class KernelCCA(ClosedForm):
         approximation: None for exact, up to 5,000 rows; "nystroem"; "fourier" for "rbf" and "laplacian".
         n_features: landmarks, or cosines and sines (an even number), of each view; not more than there are rows. Time
             grows with its square.
+        towers: view -> a frozen encoder that reads it.
         random_state: of landmarks, frequencies and the sample behind gamma.
 
     Attributes: `correlations_` (k,), on the fitted rows and so too high; `maps_` view -> Landmarks or Waves;
@@ -230,9 +231,11 @@ class KernelCCA(ClosedForm):
         ridge: float | Sequence[float] | Mapping[str, float] = 0.1,
         approximation: str | None = None,
         n_features: int = 2000,
+        towers: Mapping[str, Any] | None = None,
         random_state: int = 0,
     ):
         self.n_components = n_components
+        self.towers = towers
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bouba.towers.image import ConvNet as ConvNet
     from bouba.towers.image import ResNet as ResNet
     from bouba.towers.onnx import Onnx as Onnx
+    from bouba.towers.packaged import Packaged as Packaged
     from bouba.towers.pretrained import Pretrained as Pretrained
     from bouba.towers.tabular import Tabular as Tabular
     from bouba.towers.text import LSTM as LSTM

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bouba.errors import DataError, UsageError, require
+from bouba.towers.packages import PACKAGES
 
 TWO_TOWERS = ("CLIPConfig", "ChineseCLIPConfig")  # one checkpoint, a tower for pictures and one for texts
 READS = {"input_ids": "text", "pixel_values": "image", "input_values": "audio"}
@@ -18,6 +19,24 @@ OLD_FILES = ("pytorch_model*.bin",)  # of repositories without safetensors
 WEIGHTS = ("*.safetensors", "*.bin")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 PATIENCE = 5.0  # seconds until the hub must have answered
+
+
+def checkpoint_named(source: str) -> str:
+    """The name on the hub of what a packaged encoder is called here; every other source as it is.
+
+    Raises:
+        UsageError: a packaged encoder without a checkpoint.
+
+    >>> checkpoint_named("minilm")
+    'sentence-transformers/all-MiniLM-L6-v2'
+    """
+    package = PACKAGES.get(source)
+    if package is None or Path(source).is_dir():
+        return source
+    if not package.checkpoint:
+        other = f" or Pretrained({package.relative!r})" if package.relative else ""
+        raise UsageError(f"{source} has no checkpoint of transformers; take Packaged({source!r}){other}")
+    return package.checkpoint
 
 
 def folder_of(source: str | os.PathLike, revision: str | None) -> Path:

@@ -27,7 +27,7 @@ from bouba.towers.backbone import (
     usual_pooling,
     with_lora,
 )
-from bouba.towers.checkpoints import folder_of, has_tokenizer, has_two_towers, kinds_of, read_json
+from bouba.towers.checkpoints import checkpoint_named, folder_of, has_tokenizer, has_two_towers, kinds_of, read_json
 from bouba.towers.frozen import Frozen
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
 
@@ -54,8 +54,9 @@ class Pretrained(EncoderSpec):
     and Normalize modules of sentence-transformers are left out: the projection behind the tower is learnt.
 
     Args:
-        source: a directory with config.json, a name on the hub, or, with train="scratch", the name of an architecture:
-            "resnet" is ResNet-50, "bert" BERT-base, "vit" ViT-B/16, "wav2vec2" wav2vec 2.0 base.
+        source: a directory with config.json, a name on the hub, that of a packaged encoder whose full checkpoint is
+            there ("minilm", see Packaged), or, with train="scratch", the name of an architecture: "resnet" is
+            ResNet-50, "bert" BERT-base, "vit" ViT-B/16, "wav2vec2" wav2vec 2.0 base.
         train: "frozen"; "finetune", all weights or adapters; "scratch", the same architecture with random weights.
         kind: "text", "image" or "audio"; None settles it by the view.
         pooling: "mean", "cls", "max" or "pooler".
@@ -98,7 +99,7 @@ class Pretrained(EncoderSpec):
     cache: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", os.fspath(self.source))
+        object.__setattr__(self, "source", checkpoint_named(os.fspath(self.source)))
         if self.train not in WAYS:
             raise UsageError(f"no train={self.train!r}{nearest(self.train, WAYS)}")
         if self.pooling is not None and self.pooling not in POOLINGS:

@@ -1,0 +1,68 @@
+"""Frozen encoders in front of a closed form: cells of a view -> unit features, as they were when it was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bouba.align.features import Features
+from bouba.errors import UsageError
+from bouba.towers import EncoderSpec, SameAs
+from bouba.towers.frozen import Frozen
+
+LEAST = 1e-6  # length below which a row of features has no direction
+
+
+@dataclass(frozen=True)
+class Encoded(Features):
+    """Features of length one of a frozen encoder; a row without a direction stays as it is.
+
+    Args:
+        spec: of the encoder. learned: what it learnt from training cells.
+        weights: of its network, by name; empty where a package holds them.
+    """
+
+    spec: EncoderSpec
+    learned: dict[str, Any]
+    weights: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, view: str, towers: Mapping[str, EncoderSpec | SameAs], kind: str, cells: Sequence) -> Encoded:
+        """The encoder that is named for a view, or for the view that it is the same as.
+
+        Args:
+            cells: of the view, of a kind, none missing.
+
+        Raises:
+            UsageError: an encoder of another kind, or one that is not frozen.
+        """
+        named = towers[view]
+        spec = (towers[named.view] if isinstance(named, SameAs) else named).on(kind)  # type: ignore[union-attr]
+        learned = spec.learn(cells)
+        encoder = spec.build(learned)
+        if not isinstance(encoder, Frozen):
+            raise UsageError(
+                f"{spec!r:.80} has to be trained, and a closed form trains none; give Packaged(...) or "
+                "Pretrained(...), which are frozen, or train it with CLIP"
+            )
+        spec.start(encoder)
+        weights = {name: tensor.cpu().numpy() for name, tensor in encoder.inner.state_dict().items()}
+        return cls(spec, learned, weights)
+
+    def __call__(self, cells: Sequence) -> np.ndarray:
+        features = self._encoder.prepare(cells)["features"].double().numpy()
+        length = np.linalg.norm(features, axis=1, keepdims=True)
+        return features / np.where(length > LEAST, length, 1)
+
+    @cached_property
+    def _encoder(self) -> Frozen:
+        import torch
+
+        encoder = self.spec.build(self.learned)
+        assert isinstance(encoder, Frozen), "made by `of`"
+        encoder.inner.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.weights.items()})
+        return encoder
