@@ -1,6 +1,7 @@
 """60 things that people type, and which of the built-in emoji answer them, by English name.
 
-Written from the list of names alone, before any search was tried on them; they stay as they are whatever a search finds.
+Written from the list of names alone, before any search was tried on them; whatever a search finds, they stay as they
+are.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _CARS = (
     "oncoming police car; pickup truck"
 )
 _AIRPLANES = "airplane; small airplane; airplane departure; airplane arrival"
-_BOOKS = "closed book; open book; green book; blue book; orange book; books; notebook; notebook with decorative cover; ledger"
+_BOOKS = (
+    "closed book; open book; green book; blue book; orange book; books; notebook; "
+    "notebook with decorative cover; ledger"
+)
 _SUNS = (
     "sun; sun with face; sun behind cloud; sun behind small cloud; sun behind large cloud; sunrise; sunset; "
     "sunrise over mountains"
@@ -41,7 +45,10 @@ _CRYING = (
     "sad but relieved face; face with tears of joy; cat with tears of joy"
 )
 _SLEEP = "sleeping face; sleepy face; ZZZ; person in bed; bed; yawning face"
-_INSTRUMENTS = "saxophone; trumpet; accordion; guitar; musical keyboard; violin; banjo; drum; long drum; maracas; flute; postal horn"
+_INSTRUMENTS = (
+    "saxophone; trumpet; accordion; guitar; musical keyboard; violin; banjo; drum; long drum; "
+    "maracas; flute; postal horn"
+)
 _PLANTS = (
     "seedling; potted plant; evergreen tree; deciduous tree; palm tree; cactus; sheaf of rice; herb; shamrock; "
     "four leaf clover; leaf fluttering in wind; leafy green; Christmas tree; broccoli"
@@ -71,7 +78,8 @@ _FLOWERS = (
 )
 _RAIN = "cloud with rain; sun behind rain cloud; cloud with lightning and rain; umbrella with rain drops"
 _VEHICLES = (
-    f"{_TRAINS}; {_CARS}; {_AIRPLANES}; trolleybus; bus; oncoming bus; minibus; ambulance; fire engine; delivery truck; "
+    f"{_TRAINS}; {_CARS}; {_AIRPLANES}; trolleybus; bus; oncoming bus; minibus; ambulance; "
+    "fire engine; delivery truck; "
     "articulated lorry; tractor; motorcycle; motor scooter; auto rickshaw; bicycle; kick scooter; sailboat; canoe; "
     "speedboat; passenger ship; ferry; motor boat; ship; helicopter; rocket; mountain cableway; aerial tramway"
 )
@@ -138,7 +146,8 @@ _ANSWERS = {
     "winter sports": "skier; snowboarder; skis; sled; ice skate; curling stone; ice hockey",
     "insect": ("butterfly; bug; ant; honeybee; beetle; lady beetle; cricket; cockroach; mosquito; fly"),
     "tools": (
-        "hammer; axe; pick; hammer and pick; hammer and wrench; carpentry saw; wrench; screwdriver; nut and bolt; clamp; "
+        "hammer; axe; pick; hammer and pick; hammer and wrench; carpentry saw; wrench; "
+        "screwdriver; nut and bolt; clamp; "
         "toolbox; ladder"
     ),
     "bad weather": (f"{_RAIN}; cloud with snow; cloud with lightning; tornado; fog; foggy; wind face; cyclone"),
