@@ -23,8 +23,8 @@ _REFINE = 10  # candidates per hit that are scored again with their full vectors
 
 @dataclass(frozen=True)
 class Hit:
-    """One found cell. `score` is a similarity, larger is better; `row` is the caller's own row number; `way` is what found
-    it, where a question was put in several ways."""
+    """One found cell. `score` is a similarity, larger is better; `row` is the caller's own row number; `way` is what
+    found it, where a question was put in several ways."""
 
     score: float
     row: int
@@ -129,12 +129,12 @@ def stored_vectors(
     table: Any, state: State, rows: Sequence[int], view: str
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Row -> its vector (d,) of a view, and its offsets."""
-    found = {}
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for start in range(0, len(rows), _AT_ONCE):
         numbers = ", ".join(str(int(row)) for row in rows[start : start + _AT_ONCE])
         builder = table.search().where(f"{VIEW} = {quoted(view)} AND {ROW} IN ({numbers})").select([ROW, VECTOR])
         cells = builder.limit(_AT_ONCE).to_arrow()
-        vectors = np.asarray(cells[VECTOR].combine_chunks().flatten()).reshape(len(cells), -1)
+        vectors = np.asarray(cells[VECTOR].combine_chunks().flatten()).reshape(-1, state.dim + state.offsets)
         found |= {row: (v[: state.dim], v[state.dim :]) for row, v in zip(cells[ROW].to_pylist(), vectors, strict=True)}
     return found
 
