@@ -17,14 +17,13 @@ from bouba.errors import DataError
 IN_WORDS, WITHOUT_BLANKS = (2, 5), (1, 4)  # letters of an n-gram
 COLUMNS = 1 << 20  # that n-grams are hashed into
 # scripts that put no blank between words: Thai to Myanmar, Khmer, Chinese, Japanese
-_PIECES = re.compile(
-    "([\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+)|(\\w+)"
-)
+_NO_BLANKS = "\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_PIECES = re.compile(rf"([{_NO_BLANKS}]+)|([^\W{_NO_BLANKS}]+)")
 
 
 def ngrams(text: str) -> Iterator[str]:
-    """The n-grams of a text in one form and lower case: 2 to 5 letters of each word with blanks at its ends; 1 to 4 where
-    a script has no blanks.
+    """The n-grams of a text in one form and lower case: 2 to 5 letters of each word, with blanks at its ends; 1 to 4
+    where a script has no blanks.
 
     >>> list(ngrams("Ox"))
     [' o', 'ox', 'x ', ' ox', 'ox ', ' ox ']
