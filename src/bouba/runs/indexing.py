@@ -35,6 +35,18 @@ def build_index(model: Any, views: Views, path: Path, stages: Stages | None = No
     """
     from bouba.search import Index
 
+    return Index.create(path, similarity=model.compared_by, **_cells_of(model, views, stages))
+
+
+def add_rows(model: Any, views: Views, index: Index) -> None:
+    """Embed every cell of more rows, or of rows that the index has already, and add them to it."""
+    cells = _cells_of(model, views, None)
+    cells["columns"] = {name: values for name, values in cells["columns"].items() if name in index.columns}
+    index.add(cells.pop("embeddings"), **cells)
+
+
+def _cells_of(model: Any, views: Views, stages: Stages | None) -> dict[str, Any]:
+    """What an index holds of rows, as arguments of `Index.create`."""
     embedded = views.select(*(name for name in views.columns if name in model.searchable))
     paths = {
         name: [_file_of(cell) if present else None for cell, present in zip(column, column.present)]
@@ -48,15 +60,13 @@ def build_index(model: Any, views: Views, path: Path, stages: Stages | None = No
     else:
         parts = [model.embed(part) for part in _parts(embedded, stages)]
         vectors, present = {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}, embedded.present
-    return Index.create(
-        path,
-        vectors,
-        present=present,
-        similarity=model.compared_by,
-        columns=_filters(views),
-        paths=paths,
-        rows=np.asarray(views.rows),
-    )
+    return {
+        "embeddings": vectors,
+        "present": present,
+        "columns": _filters(views),
+        "paths": paths,
+        "rows": np.asarray(views.rows),
+    }
 
 
 def _parts(views: Views, stages: Stages | None) -> Iterator[Views]:
