@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from bouba.data.views import Views
     from bouba.evaluation import Result
     from bouba.runs.predicting import Translation
-    from bouba.search import Hit, Index
-    from bouba.search.known import Known
+    from bouba.search import Hit, Index, Known
 
 
 class Run:
@@ -48,8 +47,7 @@ class Run:
         """The run in a folder. Nothing is loaded yet.
 
         Args:
-            path: a run folder, its `model` folder, or a folder that `model.save` wrote, which has no numbers, no report
-                and no index.
+            path: a run folder, its `model` folder, or one that `model.save` wrote: without numbers, report or index.
 
         Raises:
             DataError: no model there, or one that is still being made or was cut off; the message says how to go on.
@@ -85,8 +83,9 @@ class Run:
             table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view. None, with `resume`: the
                 files that the run was made of.
             out: the folder to write. It is there whole or not at all, and one process writes it at a time.
-            method: a name of the table of methods (`bouba methods`), CLIP when neither it nor the recipe says; or an
-                estimator, `Learner(towers, InfoNCE() + 0.3 * DomainAdversarial())`, whose parameters become the recipe.
+            method: a name of the table of methods (`bouba methods`), or an estimator, `CLIP(towers, dim=64)`, whose
+                parameters become the recipe. When neither it nor the recipe says: FewPairs over frozen encoders where
+                rows are few and nothing is to be trained, else CLIP.
             recipe: a TOML file or its content; all other arguments overrule it.
             read: which column is what, and `strict`, as keywords of `bouba.read`: {"image": "picture"}.
             target: the domain whose labels, captions and pairings stay hidden.
@@ -99,7 +98,8 @@ class Run:
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
-            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
+            **arguments: of the method's constructor: dim, epochs, ...; towers also by name: "scratch", "packaged", or
+                encoders, ["minilm", "efficientnet-lite0"]. When None, frozen ones read texts and pictures of few rows.
 
         Raises:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
@@ -108,12 +108,13 @@ class Run:
         """
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
-        from bouba.runs.composing import composed
+        from bouba.runs.composing import apart, composed
         from bouba.runs.making import make
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
         fit = {"target": target, "validation": validation, "holdout": holdout}
+        arguments, towers = apart(arguments)
         model = make(
             table,
             Path(out),
@@ -125,7 +126,7 @@ class Run:
                 fusion=fusion,
                 arguments=arguments,
             ),
-            named=dict(zip(("source", "target"), translate, strict=True)),
+            named={**dict(zip(("source", "target"), translate, strict=True)), "towers": towers},
             baseline=baseline,
             resume=resume,
             overwrite=overwrite,
@@ -240,9 +241,8 @@ class Run:
         """The k rows of the index that fit a query best, each once.
 
         Args:
-            query: words; a Path of a picture, sound or clip, a PIL picture, an array of pixels or numbers, (samples,
-                rate); an embedding (dim,) of this model; or several at once, {"caption": "red", "picture": path}, by
-                view or kind.
+            query: words; a Path, a PIL picture, an array of pixels or numbers, (samples, rate); an embedding (dim,) of
+                this model; or several at once by view or kind, {"caption": "red", "picture": path}.
             minus: what hits should not fit: a query, or a list of them.
             where: an SQL condition over the columns. equals: column -> value it must have.
             view: search this view's cells alone, directly; whole rows when None. domain: of the query, if known.

@@ -21,8 +21,7 @@ from bouba.data.views import Views
 from bouba.errors import UsageError
 from bouba.runs.asking import MINUS, negatives, places, question, single_cells, vector_of
 from bouba.runs.known import WHOLE, meanings_of, reads_alone
-from bouba.search import Hit, Index
-from bouba.search.known import Known
+from bouba.search import Hit, Index, Known
 from bouba.search.ways import Way, fused
 
 

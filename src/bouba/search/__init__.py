@@ -7,5 +7,6 @@ from bouba.lazy import attach
 if TYPE_CHECKING:
     from bouba.search.index import Hit as Hit
     from bouba.search.index import Index as Index
+    from bouba.search.known import Known as Known
 else:
     __all__ = attach(__name__)
