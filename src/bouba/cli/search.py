@@ -1,4 +1,4 @@
-"""bouba search: find rows by a sentence, a picture, a sound or a clip."""
+"""bouba search: find rows by words, a picture, a sound or a clip, or several of them."""
 
 from __future__ import annotations
 
@@ -25,33 +25,34 @@ def command(
     words: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
     *,
     files: Files,
+    minus: Annotated[list[str] | None, typer.Option(help="Words that hits should not fit; may be repeated.")] = None,
     domain: Annotated[str | None, typer.Option(help="The domain the file comes from, if known.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many to show.")] = 10,
-    view: Annotated[str | None, typer.Option(help="Which view to search; those of another kind by default.")] = None,
+    view: Annotated[str | None, typer.Option(help="Search this view alone; all that a row has by default.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="Keep rows where a column has a value: NAME=VALUE.")] = None,
     where: Annotated[str | None, typer.Option(help="Keep rows that fit an SQL condition over the columns.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the rows that fit a sentence or a file. Where a model fuses views: rows like one that has only these."""
+    """Find the rows that fit words, a file, or both. Where a model fuses views: rows like one that has only these."""
     from bouba.runs.run import Run
 
     query = {kind: cell for kind, cell in {"text": words, **files}.items() if cell is not None}
-    if len(query) != 1:
+    if not query:
         *first, last = (f"--{kind} FILE" for kind in files)
-        raise UsageError(f"say what to look for, one thing: words, {', '.join(first)} or {last}")
+        raise UsageError(f"say what to look for: words, {', '.join(first)} or {last}, or several of them")
     opened = Run.open(run)
     equals = dict(_equality(condition, opened.index) for condition in column or [])
-    hits = opened.search(query, k=k, view=view, where=where, equals=equals, domain=domain)
+    hits = opened.search(query, minus=minus, k=k, view=view, where=where, equals=equals, domain=domain)
     if as_json:
         listed = [vars(hit) | {"path": hit.path and file_text(hit.path)} for hit in hits]
         typer.echo(json.dumps(listed, ensure_ascii=False, default=str))
         return
     names = [name for name in opened.filters() if name not in CODES] or opened.filters()
-    rows = [["score", "row", "view", *names[:4], "path"]]
+    rows = [["score", "row", "way", *names[:4], "path"]]
     for hit in hits:
         values = [hit.columns.get(name) for name in names[:4]]
         cells = ["" if value is None else str(value)[:40] for value in values]
-        rows.append([f"{hit.score:.3f}", str(hit.row), hit.view, *cells, file_text(hit.path or "")])
+        rows.append([f"{hit.score:.3f}", str(hit.row), hit.way or "", *cells, file_text(hit.path or "")])
     typer.echo(text_columns(rows) if hits else "nothing fits these filters")
 
 
