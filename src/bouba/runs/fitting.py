@@ -22,7 +22,7 @@ from bouba.runs import folder as run_folder
 from bouba.runs import translation
 from bouba.runs.adaptation import diagnosed
 from bouba.runs.defaults import settled
-from bouba.runs.indexing import build_index
+from bouba.runs.indexing import write_search
 from bouba.runs.measuring import measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
@@ -141,9 +141,10 @@ class Fitting:
         story = self._measured(part, rivals)
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch), part / "report.html")
-        shutil.rmtree(part / "index", ignore_errors=True)  # half of one, from a process that died
+        for name in ("index", "known"):
+            shutil.rmtree(part / name, ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
-            build_index(self.model, self.views, part / "index", self.stages)
+            write_search(self.model, self.views, part, self.stages, target=self.target)
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since
         shutil.rmtree(part / BASELINES, ignore_errors=True)
         run_folder.finish(part, out)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bouba.evaluation import Result
     from bouba.runs.predicting import Translation
     from bouba.search import Hit, Index
+    from bouba.search.known import Known
 
 
 class Run:
@@ -101,9 +102,6 @@ class Run:
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
             **arguments: of the method's constructor: dim, epochs, ...; towers also by name: "scratch", "packaged", or
                 encoders, ["minilm", "efficientnet-lite0"]. When None, frozen ones read texts and pictures of few rows.
-
-        Returns:
-            The run.
 
         Raises:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
@@ -206,6 +204,13 @@ class Run:
 
         return self._place.read(lambda at: Index.open(at / "index"))
 
+    @cached_property
+    def known(self) -> Known | None:
+        """What training knew, by which words find rows that have none; None where that was not kept."""
+        from bouba.runs.known import opened
+
+        return self._place.read(opened)
+
     def read(self, table: Any, /, **named: Any) -> Views:
         """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
 
@@ -228,30 +233,29 @@ class Run:
         self,
         query: Any,
         *,
+        minus: Any = None,
         k: int = 10,
         where: str | None = None,
         equals: Mapping[str, Any] = MappingProxyType({}),
         view: str | None = None,
         domain: str | None = None,
     ) -> list[Hit]:
-        """The k rows of the index that fit a query best.
+        """The k rows of the index that fit a query best, each once.
 
         Args:
             query: words; a Path of a picture, sound or clip, a PIL picture, an array of pixels or numbers, (samples,
                 rate); an embedding (dim,) of this model; or several at once, {"caption": "red", "picture": path}, by
                 view or kind.
+            minus: what hits should not fit: a query, or a list of them.
             where: an SQL condition over the columns. equals: column -> value it must have.
-            view: the view to search; those of another kind than the query's when None.
-            domain: the one the query comes from, if known.
+            view: search this view's cells alone, directly; whole rows when None. domain: of the query, if known.
 
         Raises:
             UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
         """
         from bouba.runs.searching import find
 
-        return find(
-            self.model, self.index, self.schema, query, k=k, where=where, equals=equals, view=view, domain=domain
-        )
+        return find(self, query, minus=minus, k=k, where=where, equals=equals, view=view, domain=domain)
 
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
