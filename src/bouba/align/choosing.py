@@ -29,8 +29,8 @@ MEANS = (
     ("cca", "ridge", "asif"),
 )
 """Families whose standardised scores are averaged, each by its best alignment."""
-FEW = 300  # things below which five folds are made, above three
-JUDGED, KNOWN = 500, 1000  # things that judge a fold, and cells that its hubness is measured by, at most
+FOLDS = ((300, 5), (800, 3))  # things below which so many folds are made; two above
+JUDGED, KNOWN = 400, 500  # things that judge a fold, and cells that its hubness is measured by, at most
 CORRECTED = 1.0  # of the offsets, where hubness is corrected
 FEWEST = 6  # things below which nothing is chosen, and DEFAULT is taken
 DEFAULT = ("cca", Correlated(0.9))
@@ -160,7 +160,7 @@ def folds(things: np.ndarray, random_state: int):
     """(training, judged) numbers of pairs; those of a thing stay together."""
     distinct, of_pair = np.unique(things, return_inverse=True)
     random = np.random.default_rng(random_state)
-    count = min(len(distinct), 5 if len(distinct) < FEW else 3)
+    count = min(len(distinct), next((folds for below, folds in FOLDS if len(distinct) < below), 2))
     fold = np.empty(len(distinct), int)
     fold[random.permutation(len(distinct))] = np.arange(len(distinct)) % count
     for number in range(count):
@@ -246,6 +246,8 @@ def _note(trial: Trial, scores: tuple[float, float, float]) -> None:
 
 def joined(problem: Problem, taken: Sequence[tuple[str, Alignment, float]]) -> tuple[Joined, Joined]:
     """Maps of features of what was taken, solved from all pairs, onto WIDTH directions of training cells at most."""
+    from sklearn.utils.extmath import randomized_svd
+
     everything = np.arange(len(problem.things))
     weights = tuple(weight for _, _, weight in taken)
     parts: tuple[list[Map], list[Map]] = ([], [])
@@ -258,6 +260,6 @@ def joined(problem: Problem, taken: Sequence[tuple[str, Alignment, float]]) -> t
     a, b = (np.hstack(side) for side in vectors)
     projection = None
     if a.shape[1] > WIDTH:
-        _, axes = np.linalg.eigh(a.T @ a / len(a) + b.T @ b / len(b))
-        projection = axes[:, -WIDTH:]
+        both = np.vstack([a / np.sqrt(len(a)), b / np.sqrt(len(b))])
+        projection = randomized_svd(both, WIDTH, n_iter=2, random_state=0)[2].T
     return Joined(tuple(parts[0]), weights, projection), Joined(tuple(parts[1]), weights, projection)

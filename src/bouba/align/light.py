@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
 
 from bouba.align.maps import Gaussian, Linear, Map, Relative, unit
 
@@ -49,13 +48,13 @@ class Coordinates:
         """On the principal axes of a Gaussian kernel, gamma being 1 over the median squared distance."""
         random = np.random.default_rng(random_state)
         points = features[np.sort(random.permutation(len(features))[:KERNEL_ROWS])]
-        squares = linalg.norm(points, axis=1) ** 2
+        squares = (points**2).sum(1)
         distances = np.clip(squares[:, None] + squares - 2 * points @ points.T, 0, None)
         gamma = 1 / max(float(np.median(distances[np.triu_indices(len(points), 1)])), NOTHING)
         level = np.exp(-gamma * distances).mean(0)
         centred = np.exp(-gamma * distances) - level - level[:, None] + level.mean()
-        size = min(KERNEL_WIDTH, len(points))
-        variances, axes = linalg.eigh(centred, subset_by_index=[len(points) - size, len(points) - 1])
+        variances, axes = np.linalg.eigh(centred)
+        variances, axes = variances[-KERNEL_WIDTH:], axes[:, -KERNEL_WIDTH:]
         keep = variances > NOTHING * max(float(variances[-1]), NOTHING)
         kernel = Gaussian(points, gamma, level, axes[:, keep] / np.sqrt(variances[keep]))
         values = kernel(features)
@@ -81,11 +80,11 @@ def _axes(centred: np.ndarray) -> np.ndarray:
     """(d, r) principal axes of centred rows (n, d)."""
     n, d = centred.shape
     if n < d:
-        variances, left = linalg.eigh(centred @ centred.T)
+        variances, left = np.linalg.eigh(centred @ centred.T)
         keep = variances > NOTHING * max(float(variances[-1]), NOTHING)
         axes = centred.T @ (left[:, keep] / np.sqrt(variances[keep]))
     else:
-        variances, axes = linalg.eigh(centred.T @ centred)
+        variances, axes = np.linalg.eigh(centred.T @ centred)
         axes = axes[:, variances > NOTHING * max(float(variances[-1]), NOTHING)]
     return axes[:, ::-1][:, :WIDTH]
 
@@ -96,12 +95,14 @@ class Pairs:
 
     Args:
         a, b: coordinates of the views. rows_a, rows_b: (p,) which of their cells make each pair.
+        solutions: what `canonical` found.
     """
 
     a: Coordinates
     b: Coordinates
     rows_a: np.ndarray
     rows_b: np.ndarray
+    solutions: dict[float, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @cached_property
     def means(self) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +116,7 @@ class Pairs:
     @cached_property
     def spectra(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         """(variances, axes) of each side's covariance."""
-        return tuple(linalg.eigh(x.T @ x / len(x)) for x in self.centred)
+        return tuple(np.linalg.eigh(x.T @ x / len(x)) for x in self.centred)
 
     @cached_property
     def across(self) -> np.ndarray:
@@ -131,6 +132,14 @@ class Pairs:
         return (
             (1 - ridge) * variances + ridge * variances.sum() / columns + NOTHING * max(float(variances[-1]), NOTHING)
         )
+
+    def canonical(self, ridge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weights (r_a, k) and (r_b, k) of canonical variates and their correlations (k,), kept for each ridge."""
+        if ridge not in self.solutions:
+            roots = [1 / np.sqrt(self.shrunk(side, ridge)) for side in (0, 1)]
+            left, rho, right = truncated_svd(roots[0][:, None] * self.across * roots[1])
+            self.solutions[ridge] = (roots[0][:, None] * left, rho, roots[1][:, None] * right)
+        return self.solutions[ridge]
 
     def maps(self, weights_a: np.ndarray, weights_b: np.ndarray) -> tuple[Map, Map]:
         """Maps of coordinates, from weights on the covariances' axes."""
@@ -152,10 +161,9 @@ class Correlated:
     power: float = 1.0
 
     def solve(self, pairs: Pairs) -> tuple[Map, Map]:
-        roots = [1 / np.sqrt(pairs.shrunk(side, self.ridge)) for side in (0, 1)]
-        left, rho, right = truncated_svd(roots[0][:, None] * pairs.across * roots[1])
-        scale = np.clip(rho, 0, None) ** self.power
-        return pairs.maps(roots[0][:, None] * left * scale, roots[1][:, None] * right * scale)
+        left, rho, right = pairs.canonical(self.ridge)
+        scale = rho**self.power
+        return pairs.maps(left * scale, right * scale)
 
 
 @dataclass(frozen=True)
@@ -196,10 +204,9 @@ def truncated_svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """U (r, k), s (k,), V (c, k) of the SHARED largest singular values, by the smaller of the Gram matrices."""
     flipped = matrix.shape[0] < matrix.shape[1]
     tall = matrix.T if flipped else matrix
-    size = tall.shape[1]
-    squares, right = linalg.eigh(tall.T @ tall, subset_by_index=[max(0, size - SHARED), size - 1])
-    values = np.sqrt(np.clip(squares[::-1], 0, None))
-    right = right[:, ::-1]
+    squares, right = np.linalg.eigh(tall.T @ tall)  # the whole, which is quicker here than a part of it
+    values = np.sqrt(np.clip(squares[::-1], 0, None))[:SHARED]
+    right = right[:, ::-1][:, :SHARED]
     keep = values > 1e-7 * max(float(values[0]), 1e-300)
     values, right = values[keep], right[:, keep]
     left = tall @ right / values

@@ -17,7 +17,8 @@ from bouba.runs.known import FOLDER, WHOLE, is_found_whole, known_things
 from bouba.runs.stages import Stages
 
 if TYPE_CHECKING:
-    from bouba.search import Index, Known
+    from bouba.search import Index
+    from bouba.search.known import Known
 
 FUSED = "fused"
 ROWS = 4096
@@ -37,6 +38,7 @@ def write_search(
     *,
     target: Target | None = None,
     known: Views | None = None,
+    vectors: Mapping[str, np.ndarray] | None = None,
 ) -> Index:
     """Everything that search reads of a run folder: `index`, every cell embedded, with labels, domain, key, other
     columns, texts and original paths; and `known`, where rows are also found whole, by all the views that they have.
@@ -47,73 +49,60 @@ def write_search(
         views: the rows that are found. folder: of the run. stages: says how far it has come.
         target: the domain whose texts were hidden in training; they are no knowledge.
         known: the rows that are knowledge, where it is not those of `views`.
+        vectors: view -> (n, d), where the cells are embedded already.
     """
+    embedded = views.select(*(name for name in views.columns if name in model.searchable))
+    vectors = _vectors(model, embedded, stages) if vectors is None else dict(vectors)
+    if not is_found_whole(model):
+        return _written(model, views, embedded, vectors, folder / "index", None)
+    if known is None:
+        rows = np.flatnonzero(np.isin(views.rows, views.rows if target is None else source_only(views, target).rows))
+        knowledge = known_things(model, embedded[rows], {name: z[rows] for name, z in vectors.items()}, list(vectors))
+    else:
+        taught = known.select(*(name for name in known.columns if name in model.searchable))
+        knowledge = known_things(model, taught, _vectors(model, taught, None), list(vectors))
+    knowledge.save(folder / FOLDER)
+    return _written(model, views, embedded, vectors, folder / "index", knowledge)
+
+
+def _vectors(model: Any, embedded: Views, stages: Stages | None) -> dict[str, np.ndarray]:
+    """view -> (n, d), of each cell, or of each row as FUSED."""
+    if found_as_rows(model):
+        return {FUSED: np.concatenate([model.fuse(part) for part in _parts(embedded, stages)])}
+    parts = [model.embed(part) for part in _parts(embedded, stages)]
+    return {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}
+
+
+def _written(
+    model: Any, views: Views, embedded: Views, vectors: dict[str, np.ndarray], path: Path, known: Known | None
+) -> Index:
+    """The index of rows by their vectors; with `known` each row also stands as WHOLE."""
     from bouba.search import Index
 
-    cells = _cells_of(model, views, stages)
-    if is_found_whole(model):
-        knowledge = _knowledge(model, views, cells, target, known)
-        knowledge.save(folder / FOLDER)
-        cells = with_whole_rows(cells, knowledge)
-    return Index.create(folder / "index", similarity=model.compared_by, **cells)
-
-
-def add_rows(model: Any, views: Views, index: Index, known: Known | None) -> None:
-    """Embed every cell of more rows, or of rows that the index has already, and add them to it."""
-    cells = _cells_of(model, views, None)
-    if known is not None and WHOLE in index.views:
-        cells = with_whole_rows(cells, known)
-    cells["columns"] = {name: values for name, values in cells["columns"].items() if name in index.columns}
-    index.add(cells.pop("embeddings"), **cells)
-
-
-def with_whole_rows(cells: Mapping[str, Any], known: Known) -> dict[str, Any]:
-    """What an index holds of rows, each also standing whole."""
-    vectors, present, paths = cells["embeddings"], cells["present"], cells["paths"]
-    rows = known.placed({name: np.where(present[name][:, None], z, 0) for name, z in vectors.items()})
-    first = [next(filter(None, row), None) for row in zip(*paths.values(), strict=True)]
-    return {
-        **cells,
-        "embeddings": {**vectors, WHOLE: rows},
-        "present": {**present, WHOLE: np.any(list(present.values()), axis=0)},
-        "paths": {**paths, WHOLE: first} if paths else {},
-        "offsets": {WHOLE: known.offsets(rows)},
-    }
-
-
-def _knowledge(model: Any, views: Views, cells: Mapping[str, Any], target: Target | None, known: Views | None) -> Known:
-    """What is known of `known`, or of the rows of `views` whose pairs training was allowed to see."""
-    if known is not None:
-        taught, vectors = known, _cells_of(model, known, None)["embeddings"]
-    else:
-        source = views if target is None else source_only(views, target)
-        rows = np.flatnonzero(np.isin(views.rows, source.rows))
-        taught, vectors = views[rows], {name: z[rows] for name, z in cells["embeddings"].items()}
-    return known_things(model, taught, vectors, list(cells["embeddings"]))
-
-
-def _cells_of(model: Any, views: Views, stages: Stages | None) -> dict[str, Any]:
-    """What an index holds of rows, as arguments of `Index.create`."""
-    embedded = views.select(*(name for name in views.columns if name in model.searchable))
+    present, offsets = dict(embedded.present), {}
     paths = {
         name: [_file_of(cell) if present else None for cell, present in zip(column, column.present)]
         for name, column in embedded.columns.items()
         if column.kind in FILES
     }
+    anywhere = np.any(list(present.values()), axis=0)
     if found_as_rows(model):
-        vectors = {FUSED: np.concatenate([model.fuse(part) for part in _parts(embedded, stages)])}
-        present = {FUSED: np.any(list(embedded.present.values()), axis=0)}
-        paths = {FUSED: next(iter(paths.values()))} if paths else {}
-    else:
-        parts = [model.embed(part) for part in _parts(embedded, stages)]
-        vectors, present = {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}, embedded.present
-    return {
-        "embeddings": vectors,
-        "present": present,
-        "columns": _filters(views),
-        "paths": paths,
-        "rows": np.asarray(views.rows),
-    }
+        present, paths = {FUSED: anywhere}, {FUSED: next(iter(paths.values()))} if paths else {}
+    if known is not None:
+        rows = known.placed({name: np.where(present[name][:, None], z, 0) for name, z in vectors.items()})
+        vectors, present, offsets = {**vectors, WHOLE: rows}, {**present, WHOLE: anywhere}, {WHOLE: known.offsets(rows)}
+        if paths:
+            paths[WHOLE] = [next(filter(None, row), None) for row in zip(*paths.values(), strict=True)]
+    return Index.create(
+        path,
+        vectors,
+        present=present,
+        similarity=model.compared_by,
+        columns=_filters(views),
+        paths=paths,
+        rows=np.asarray(views.rows),
+        offsets=offsets,
+    )
 
 
 def _parts(views: Views, stages: Stages | None) -> Iterator[Views]:

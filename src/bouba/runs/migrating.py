@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bouba.data.views import Views
     from bouba.runs.run import Run
 
+Map = Callable[[np.ndarray], np.ndarray]
+"""Vectors (n, d) -> (n, d')."""
 ALPHAS = np.logspace(-4, 2, 13)  # ridges of the map that are tried
 K = 10  # of the recall that says what was lost
 FEWEST = 40  # rows below which nothing could be learnt and judged
@@ -77,7 +79,7 @@ def migrate(
         UsageError: no index, towers that read no view. DataError: too few rows, or the table is not to be had.
     """
     from bouba.runs.defaults import settled
-    from bouba.search.mapped import mapped
+    from bouba.runs.indexing import write_search
 
     views = _table_of(run, table)
     sample = _sampled(views, run, rows, random_state)
@@ -94,8 +96,9 @@ def migrate(
         say(f"{len(sample):,} rows are encoded anew")
         migration = _judged(run, build(recipe), sample, random_state)
         model = build(recipe).fit(sample)
-        cells = _pairs(run, model, sample)
-        mapped(run.index, part / "index", {view: _map(stored, new) for view, (stored, new, _) in cells.items()})
+        learnt = {view: _map(stored, new) for view, (stored, new, _) in _pairs(run, model, sample).items()}
+        moved = _moved(run, learnt, views)
+        write_search(model, views.select(*moved), part, known=sample, vectors=moved)
         model.save(part / "model")
         run_folder.write_jsonl(part / "bad_rows.jsonl", sample.bad_rows)
         facts = {name: fact for name, fact in run.facts.items() if name not in ("format", "finished")}
@@ -114,18 +117,22 @@ def refine(run: Run, *, table: Any = None, rows: int, say: Callable[[str], None]
     Raises:
         UsageError: a run that was not migrated.
     """
-    from bouba.runs.indexing import add_rows
+    from bouba.runs.indexing import write_search
 
     if "migration" not in run.facts:
         raise UsageError(f"{run.path} was not migrated, so every row was encoded by its own encoders")
     facts, views = dict(run.facts), _table_of(run, table)
     done = set(facts["migration"]["encoded"])
     left = [place for place, row in enumerate(views.rows) if int(row) not in done]
-    chosen = views[np.array(left[:rows], dtype=int)]
+    chosen = np.array(left[:rows], dtype=int)
     if len(chosen):
         say(f"{len(chosen):,} rows are encoded anew")
-        add_rows(run.model, chosen, run.index, run.known)
-    encoded = sorted(done | {int(row) for row in chosen.rows})
+        vectors = _moved(run, {view: lambda z: z for view in views.columns if view in run.index.views}, views)
+        for view, fresh in run.model.embed(views[chosen]).items():
+            vectors[view][chosen] = fresh
+        known = views[np.flatnonzero(np.isin(views.rows, facts["migration"]["encoded"]))]
+        write_search(run.model, views.select(*vectors), run.path, known=known, vectors=vectors)
+    encoded = sorted(done | {int(row) for row in views.rows[chosen]})
     kept = {name: fact for name, fact in facts.items() if name != "format"}
     run_folder.write_facts(run.path, **kept | {"migration": facts["migration"] | {"encoded": encoded}})
     return max(0, len(left) - rows)
@@ -162,15 +169,26 @@ def _with_others(towers: str | Sequence[str], views: Views) -> list[str]:
 
 def _pairs(run: Run, model: Any, views: Views) -> dict[str, tuple[np.ndarray, np.ndarray, list[int]]]:
     """view -> vectors of its cells as the index has them (m, d), as a new model gives them (m, d'), their rows (m,)."""
-    from bouba.search.mapped import vectors_of
-
     fresh = model.embed(views)
     place = {int(row): at for at, row in enumerate(views.rows)}
     pairs = {}
     for view in (view for view in run.index.views if view in fresh):
-        stored, numbers = vectors_of(run.index, view, list(place))
-        pairs[view] = stored, fresh[view][[place[int(row)] for row in numbers]], numbers.tolist()
+        stored = {row: vector for row, (vector, _) in run.index.vectors(list(place), view=view).items()}
+        numbers = list(stored)
+        pairs[view] = np.stack(list(stored.values())), fresh[view][[place[row] for row in numbers]], numbers
     return pairs
+
+
+def _moved(run: Run, maps: Mapping[str, Map], views: Views) -> dict[str, np.ndarray]:
+    """view -> (n, d) vectors of every row, those of the index passed through a map; zeros where it has none."""
+    place = {int(row): at for at, row in enumerate(views.rows)}
+    out = {}
+    for view, moved in maps.items():
+        stored = run.index.vectors(list(place), view=view)
+        vectors = moved(np.stack([vector for vector, _ in stored.values()]))
+        out[view] = np.zeros((len(views), vectors.shape[1]), np.float32)
+        out[view][[place[row] for row in stored]] = vectors
+    return out
 
 
 def _judged(run: Run, model: Any, sample: Views, random_state: int) -> Migration:
@@ -200,7 +218,7 @@ def _recalls(
             yield f"{a}->{b}", (found[0][f"recall@{K}"], found[1][f"recall@{K}"])
 
 
-def _map(old: np.ndarray, new: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _map(old: np.ndarray, new: np.ndarray) -> Map:
     """Ridge regression between embeddings of the same cells, its ridge chosen by leaving one out."""
     from sklearn.linear_model import RidgeCV
 
