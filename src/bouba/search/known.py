@@ -18,6 +18,7 @@ from bouba.metrics.similarity import unit_rows
 from bouba.search.letters import Letters
 from bouba.search.ways import Way, bridge, directions, row_vectors
 
+# settled by `bouba bench words --settle` on questions made of training rows; so is that the three ways count alike
 LETTERS_TAU = 0.05  # of cosines between letters
 MEANING_TAU = 0.5  # standard deviations of the cosines between known texts
 ASKING = 2000  # known cells that say how near a row is to every question
@@ -108,11 +109,21 @@ class Known:
         weights = np.array([1.0 if other == column else 0.0 for other in self.scales])
         return Way(name, 2 * direction / spread, weights / spread, centre / spread)
 
-    def ways(self, view: str, z: np.ndarray, words: str | None = None, meaning: np.ndarray | None = None) -> list[Way]:
+    def ways(
+        self,
+        view: str,
+        z: np.ndarray,
+        words: str | None = None,
+        meaning: np.ndarray | None = None,
+        *,
+        letters_tau: float = LETTERS_TAU,
+        meaning_tau: float = MEANING_TAU,
+    ) -> list[Way]:
         """The ways to put one cell, none where it says nothing.
 
         Args:
             view: of the cell. z: (d,) its embedding. words: of a text. meaning: (D,) what its encoder makes of it.
+            letters_tau, meaning_tau: of the softmax that weighs known texts, see the top of this file.
         """
         mean = self.means[list(self.kinds).index(view)]
         direct = directions(z[None], mean)[0]
@@ -123,12 +134,12 @@ class Known:
         there = partners.any(axis=1)
         alike = np.max([letters.similarities(words) for letters in self.letters.values()], axis=0)
         if alike[there].any():
-            ways.append(self.way("letters", BRIDGE, bridge(alike[there], LETTERS_TAU, partners[there])))
+            ways.append(self.way("letters", BRIDGE, bridge(alike[there], letters_tau, partners[there])))
         asked = direct if meaning is None else unit_rows(meaning[None])[0]
         known = self._meanings_of(view)
         there &= known.any(axis=1)
         if asked.any() and there.any():
-            tau = MEANING_TAU * self.spreads[view]
+            tau = meaning_tau * self.spreads[view]
             ways.append(self.way("meaning", BRIDGE, bridge(known[there] @ asked, tau, partners[there])))
         return ways
 
