@@ -26,6 +26,7 @@ from bouba.data.matching import views_like
 from bouba.data.pairing import in_order, index_of
 from bouba.data.read import as_views
 from bouba.data.schema import Schema
+from bouba.data.target import Target, hide
 from bouba.data.views import Column, Views
 from bouba.declared import refuse_options
 from bouba.errors import BoubaError, DataError, ModalityError, UsageError
@@ -98,11 +99,12 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Drop what only solving needed, whether it worked or not. Nothing by default."""
 
     @final
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, target: Target | None = None):
         """Solve for X's views.
 
         Args:
             X: the views, see the class. y: the second view where X is one array, (n, d) or (n,).
+            target: a domain of Views whose texts, pairings and keys stay hidden; its other cells are rows of one view.
 
         Returns:
             self.
@@ -111,6 +113,8 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             DataError: fewer than two views or rows, unequal rows, NaN, a view without a cell.
         """
         refuse_options(self)
+        if target is not None:
+            X = hide(as_views(X, every_row=True), target)[0]
         self._before_fit()
         try:
             blocks = self._read(X, y, fit=True)

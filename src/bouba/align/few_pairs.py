@@ -170,7 +170,7 @@ class FewPairs(ClosedForm):
     def _variates(self, blocks: Blocks, name: str) -> np.ndarray:
         centre, domains = self.centres_[self.sides_[name]], _domains(blocks.views, len(blocks))
         present = blocks.present[name]
-        out = np.zeros((len(blocks), len(self.correlations_)))
+        out = np.zeros((len(blocks), len(self.correlations_)), blocks.data[name].dtype)
         if present.any():
             rows = np.flatnonzero(present)
             values = np.asarray(blocks.data[name], float)[rows]
@@ -179,7 +179,8 @@ class FewPairs(ClosedForm):
 
     def _project(self, name: str, values: np.ndarray) -> np.ndarray:
         owner = self.sides_[name]
-        return self.maps_[owner](self.centres_[owner].removed(np.asarray(values, float), [None] * len(values)))
+        centred = self.centres_[owner].removed(np.asarray(values, float), [None] * len(values))
+        return self.maps_[owner](centred).astype(values.dtype)
 
     def _emphasis(self, name: str) -> np.ndarray:
         return np.ones(len(self.correlations_))

@@ -77,7 +77,7 @@ def fit(
     if method == LINEAR_CCA_NAME:
         return LinearBaseline(random_state=seed).fit(protocol.source)
     if method == FEW_PAIRS_NAME:
-        return FewPairs(FROZEN, random_state=seed).fit(protocol.training)
+        return FewPairs(FROZEN, random_state=seed).fit(protocol.training, target=target)
     towers = towers or {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
     training: dict[str, Any] = {"epochs": EPOCHS if epochs is None else epochs, "random_state": seed}
     if method == CLIP_NAME:
