@@ -68,7 +68,7 @@ class Trial:
 
     @property
     def best(self) -> float:
-        return max(np.mean(self.plain), np.mean(self.corrected))
+        return float(max(np.mean(self.plain), np.mean(self.corrected)))
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self._fit(blocks.data, blocks.present)
 
     def hub_offsets(self, z: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """view -> (n,) what is taken from the cosine of each embedded cell when it is found, because it is near to
-        everything; empty where hubness is not corrected."""
+        """view -> (n,), twice what is taken from a cell's score for being near to everything; empty where nothing is."""
         return {}
 
     @hook
@@ -158,8 +157,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return z
 
     def encode(self, X) -> dict[str, np.ndarray]:
-        """view -> (n, d), the numbers that are aligned: what features or encoders give of its cells, zeros where one is
-        missing."""
+        """view -> (n, d), what features or encoders give of its cells before they are aligned; zeros where missing."""
         check_is_fitted(self)
         return self._read(X).data
 

@@ -36,11 +36,11 @@ class Pairwise(ClosedForm):
         both = np.flatnonzero(np.all(list(present.values()), axis=0))
         if len(both) < 2:
             raise DataError(f"{len(both)} rows have both views; aligning needs two or more")
-        sides = [Coordinates.linear(np.asarray(values[both], float)) for values in data.values()]
+        first, second = (Coordinates.linear(np.asarray(values[both], float)) for values in data.values())
         every = np.arange(len(both))
-        found = self._solve(Pairs(*sides, every, every))
+        found = self._solve(Pairs(first, second, every, every))
         self.maps_: dict[str, Map] = {
-            view: side.on_features(found[place]) for place, (view, side) in enumerate(zip(data, sides, strict=True))
+            view: side.on_features(each) for view, side, each in zip(data, (first, second), found, strict=True)
         }
         a, b = (self.maps_[view](np.asarray(values[both], float)) for view, values in data.items())
         a, b = a - a.mean(0), b - b.mean(0)

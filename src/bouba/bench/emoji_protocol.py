@@ -70,7 +70,7 @@ def fit(
     *,
     epochs: int | None = None,
     target: str = TARGET,
-    towers: Mapping[str, EncoderSpec | SameAs] | None = None,
+    towers: Mapping[str, Any] | None = None,
     on_epoch: Callable[[dict], None] | None = None,
 ) -> Any:
     """One of METHODS, or FewPairs over FROZEN encoders, fitted on what the protocol lets it see."""

@@ -149,7 +149,7 @@ def _chosen(recipe: Mapping[str, Any], specs: Mapping[str, EncoderSpec], alterna
     """What was taken, in a sentence."""
     views: dict[str, list[str]] = {}
     for view, spec in specs.items():
-        views.setdefault(getattr(spec, "name", None) or getattr(spec, "source", ""), []).append(view)
+        views.setdefault(str(getattr(spec, "name", getattr(spec, "source", ""))), []).append(view)
     read = "; ".join(f"{' and '.join(names)} by {encoder}" for encoder, names in views.items())
     return f"{recipe['method']}: frozen encoders read {read}{alternative and f' (--towers {SCRATCH}{alternative})'}"
 
