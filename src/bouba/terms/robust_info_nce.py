@@ -90,7 +90,7 @@ class RobustInfoNCE(Term):
         L = 1/|P| sum over pairs (a, b) in P of robust_info_nce(z_a, z_b),   over the rows that have both views
 
     Use it where a fifth of the pairs or more may be wrong, and InfoNCE where they are right: pairs that do not fit yet
-    are then the ones that teach. `bouba bench wrong-pairs` measures both.
+    are then the ones that teach, and this one finds fewer partners. `bouba bench wrong-pairs` measures both.
 
     Args:
         q: how little a pair that does not fit is believed, in (0, 1].
