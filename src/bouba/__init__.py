@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bouba.align import CCA as CCA
     from bouba.align import CLIP as CLIP
     from bouba.align import DeepCCA as DeepCCA
+    from bouba.align import FewPairs as FewPairs
     from bouba.align import KernelCCA as KernelCCA
     from bouba.align import MatrixFreeCCA as MatrixFreeCCA
     from bouba.align import SimCLR as SimCLR

@@ -47,7 +47,7 @@ def fails_in(stage, error, out, table, monkeypatch, **more):
     return raised.value
 
 
-@pytest.mark.parametrize("stage", ["measure", "write_report", "build_index"])
+@pytest.mark.parametrize("stage", ["measure", "write_report", "write_search"])
 def test_an_interruption_after_training_costs_no_epoch(stage, table, finished, tmp_path, monkeypatch):
     out = tmp_path / "run"
     stopped = fails_in(stage, KeyboardInterrupt(), out, table, monkeypatch)
@@ -109,7 +109,7 @@ def test_a_baseline_goes_on_from_its_last_epoch(tmp_path, monkeypatch):
 )
 def test_what_the_machine_refuses_loses_nothing_and_says_where(error, message, table, finished, tmp_path, monkeypatch):
     out = tmp_path / "run"
-    raised = fails_in("build_index", error, out, table, monkeypatch)
+    raised = fails_in("write_search", error, out, table, monkeypatch)
     assert isinstance(raised, StorageError)
     assert message in str(raised)
     assert str(raised).endswith(f"what was trained is kept, go on with: bouba fit --resume -o {out}")

@@ -14,6 +14,7 @@ import bouba
 from bouba import InfoNCE, Learner, NGrams, Run
 from bouba.cli import main
 from bouba.errors import DataError, ModalityError, UsageError
+from bouba.runs.known import WHOLE
 from bouba.runs.methods import (
     ADAPTED_CLIP,
     CLASSIFIER,
@@ -138,13 +139,17 @@ def test_what_fit_gives_is_what_open_gives(clip, tables):
 def test_a_query_is_words_a_picture_a_vector_or_several_of_them(clip, tables):
     picture = tables[0].parent / "thing00.png"
     by_file = clip.search(picture, k=5)
-    assert {hit.view for hit in by_file} == {"caption"}
+    assert {hit.view for hit in by_file} == {"photo"}
+    assert {hit.view for hit in clip.search("a red circle", k=5)} == {WHOLE}
+    assert {hit.row: hit.score for hit in by_file}[0] == pytest.approx(1, abs=1e-5), "a picture finds itself"
+    assert {hit.view for hit in clip.search(picture, view="caption")} == {"caption"}
     assert by_file == clip.search(Image.open(picture), k=5) == clip.search({"photo": picture}, k=5)
     assert by_file == clip.search(np.asarray(Image.open(picture)), k=5)
     z = clip.model.embed(clip.read({"caption": ["a red circle"]}))["caption"][0]
-    assert clip.search(z, k=5, view="photo") == clip.search("a red circle", k=5)
+    assert clip.search(z, k=5, view="photo") == clip.search("a red circle", k=5, view="photo")
+    anywhere = clip.search(z, k=120)
+    assert [hit.row for hit in anywhere] == list(dict.fromkeys(hit.row for hit in anywhere)), "a row comes once"
     both = clip.search({"caption": "a red circle", "photo": str(picture)}, k=5)
-    assert {hit.view for hit in both} <= {"photo", "caption"}  # nothing of another kind is there
     assert both != by_file
     shop = clip.search("a red circle", equals={"label": "bar"}, where="domain = 'shop'")
     assert {(hit.columns["label"], hit.columns["domain"]) for hit in shop} == {("bar", "shop")}

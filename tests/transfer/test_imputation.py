@@ -148,7 +148,7 @@ def test_pictures_are_decoded_into_cells_that_a_tower_reads():
 def test_what_was_imputed_is_the_truth_of_nothing(model, tmp_path):
     """A wrong filling changes no number of retrieval; hits of a search say what was filled in."""
     pytest.importorskip("lancedb")
-    from bouba.runs.indexing import build_index
+    from bouba.runs.indexing import write_search
 
     views = related(60)
     holes = without(views, b=np.arange(60) < 20)
@@ -158,7 +158,7 @@ def test_what_was_imputed_is_the_truth_of_nothing(model, tmp_path):
     assert wrong.observed().present["b"].sum() == 40
     clip = Learner({name: MLP((8,)) for name in "abc"}, InfoNCE(), dim=4, epochs=2).fit(views)
     assert evaluate(clip, wrong).records == evaluate(clip, holes).records
-    hits = build_index(clip, wrong, tmp_path / "index").search(clip.embed(wrong)["b"][3], view="b", k=1)
+    hits = write_search(clip, wrong, tmp_path).search(clip.embed(wrong)["b"][3], view="b", k=1)
     assert hits[0].columns["b imputed"]
 
 

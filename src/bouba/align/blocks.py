@@ -14,7 +14,7 @@ from bouba.data.arrays import column_names, column_values, data_error
 from bouba.data.matching import column_order
 from bouba.data.pairing import pair
 from bouba.data.schema import Schema
-from bouba.data.views import Column
+from bouba.data.views import Column, Views
 from bouba.errors import DataError
 
 FLOATS = (np.float64, np.float32)
@@ -29,12 +29,14 @@ class Blocks:
         present: view -> bool (n,).
         back: view -> (n, k) arrays, put into the container that came in.
         row_names: the index (n,) of the rows; None where they have none.
+        views: that they were read from; None for arrays.
     """
 
     data: dict[str, Any]
     present: dict[str, np.ndarray]
     back: Callable[[dict[str, np.ndarray]], Any]
     row_names: Any = None
+    views: Views | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))

@@ -80,6 +80,16 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """(k,) what each variate of a view weighs when embeddings are compared."""
 
     @hook
+    def _fit_blocks(self, blocks: Blocks) -> None:
+        """Solve, where the method also reads the domain or the key of rows."""
+        self._fit(blocks.data, blocks.present)
+
+    def hub_offsets(self, z: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """view -> (n,) what is taken from the cosine of each embedded cell when it is found, because it is near to
+        everything; empty where hubness is not corrected."""
+        return {}
+
+    @hook
     def _before_fit(self) -> None:
         """Keep what the next solution starts from, before the last is forgotten. Nothing by default."""
 
@@ -106,7 +116,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             blocks = self._read(X, y, fit=True)
             if len(blocks) < 2:
                 raise DataError(f"{type(self).__name__} needs two rows or more, got 1 sample")
-            self._fit(blocks.data, blocks.present)
+            self._fit_blocks(blocks)
         except (ValueError, np.linalg.LinAlgError) as error:
             if isinstance(error, BoubaError):
                 raise
@@ -295,7 +305,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         def back(z: dict[str, np.ndarray]) -> Views:
             return views.replace(columns={name: Column.of(z[name], "vector", present[name]) for name in z})
 
-        return Blocks(data, present, back, views.row_names)
+        return Blocks(data, present, back, views.row_names, views)
 
     def _columns(self, name: str, column: Column, fit: bool) -> Any:
         """One column of Views as numbers (n, d)."""

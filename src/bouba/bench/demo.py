@@ -13,7 +13,7 @@ from bouba.data.schema import Schema
 from bouba.evaluation import Result
 from bouba.report import build
 from bouba.runs import folder as run_folder
-from bouba.runs.indexing import build_index
+from bouba.runs.indexing import write_search
 from bouba.runs.lock import locked
 from bouba.runs.methods import ADAPTED_CLIP, CLIP, LINEAR_CCA, wording
 from bouba.runs.toml import to_toml
@@ -109,7 +109,7 @@ def _write_run(
     result.to_json(part / "metrics.json")
     adapted.save(part / "model")
     models[CLIP.name].save(part / CLIP.name / "model")
-    build_index(adapted, drawings.select("image", "en", "zh"), part / "index")
+    write_search(adapted, drawings.select("image"), part, known=protocol.source)
 
 
 def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, clock: Clock) -> report.Report:

@@ -25,6 +25,12 @@ def command(
     table: options.TableOrNone = None,
     method: Annotated[str | None, typer.Option(help=f"{', '.join(METHODS)} (with a recipe).")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file; options overrule it.")] = None,
+    towers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="scratch, packaged, or names of encoders (bouba encoders); by the number of rows if not said."
+        ),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
     source: Annotated[str | None, typer.Option("--from", help="The view that gan and flow are told.")] = None,
     made: Annotated[str | None, typer.Option("--to", help="The view that they make: pictures or numbers.")] = None,
@@ -75,6 +81,7 @@ def command(
         **shares,
         translate=(source, made),
         fusion=fusion,
+        towers=towers or None,
         baseline=baseline,
         resume=resume,
         overwrite=overwrite,

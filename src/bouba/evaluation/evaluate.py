@@ -28,6 +28,7 @@ from bouba.metrics import (
     retrieval,
     zero_shot,
 )
+from bouba.metrics.hubness import as_gallery, as_questions
 
 
 def evaluate(
@@ -107,7 +108,7 @@ def _embeddings(
         z = {name: values[rows] for name, values in embedded.items()}
         of_domain = {**fields, "domain": domain}
         if model.aligns:  # else each view has a space of its own, and directions mean nothing
-            records += _directions(part, z, model.compared_by, of_domain)
+            records += _directions(part, z, model, of_domain)
         for label in labels:
             for name in (name for name in z if part.modalities[name] != "text"):
                 truth = _Truth(part, name, label)
@@ -175,15 +176,20 @@ def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[flo
     return bootstrap(values, statistic, groups=keys) if len(set(keys)) > 1 else (None, None)  # type: ignore[arg-type]
 
 
-def _directions(part: Views, z: Mapping[str, np.ndarray], compared_by: str, of_domain: dict[str, Any]) -> list[Record]:
-    """Every ordered pair of views among one domain's rows."""
+def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any]) -> list[Record]:
+    """Every ordered pair of views among one domain's rows; cells that are near to everything count less where the model
+    has offsets for them."""
     records = []
+    offsets = getattr(model, "hub_offsets", lambda z: {})(z)
     for a, b in permutations(z, 2):
         both = part[a].present & part[b].present
         if both.sum() < 2:
             continue
         key = part.things[both]
-        per_query = retrieval(z[a][both], z[b][both], key, key, similarity=compared_by)
+        queries, gallery, similarity = z[a][both], z[b][both], model.compared_by
+        if b in offsets:
+            queries, gallery, similarity = as_questions(queries), as_gallery(gallery, offsets[b][both]), "dot"
+        per_query = retrieval(queries, gallery, key, key, similarity=similarity)
         chance = chance_level(key, key)
         of_pair = {**of_domain, "direction": f"{a}->{b}", "n": int(both.sum())}
         for metric, (column, statistic) in RETRIEVAL_METRICS.items():

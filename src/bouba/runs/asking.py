@@ -18,6 +18,7 @@ from bouba.runs.indexing import FUSED, found_as_rows
 from bouba.runs.methods import CLIP
 
 log = logging.getLogger("bouba")
+MINUS = 0.5  # what hits should not fit counts half
 
 
 def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
@@ -44,6 +45,16 @@ def question(model: Any, query: Any, *, domain: str | None = None) -> Views:
     _refuse_unreadable(columns, kinds)
     lists = {name: [on_disk(str(cell)) if isinstance(cell, os.PathLike) else cell] for name, cell in columns.items()}
     return Views(lists, kinds=kinds, domain=None if domain is None else [domain])
+
+
+def negatives(minus: Any) -> list[Any]:
+    """What hits should not fit, as a list of queries: one query, or a list of them."""
+    return list(minus) if isinstance(minus, list) else [] if minus is None else [minus]
+
+
+def single_cells(row: Views) -> list[Views]:
+    """The views of a query of one row, each by itself."""
+    return [row.select(name) for name in row.columns]
 
 
 def _kind_of(cell: Any) -> str:
@@ -95,15 +106,27 @@ def _refuse_unreadable(columns: Mapping[str, Any], kinds: Mapping[str, str]) -> 
             read({name: [str(cell)]}, **{kinds[name]: name}, strict=True)  # type: ignore[arg-type]
 
 
-def vector_of(model: Any, views: Views) -> np.ndarray:
-    """The embedding (dim,) of one row: fused where rows are found as a whole, else the mean direction of its views."""
+def vector_of(model: Any, plus: Views, minus: Sequence[Views] = ()) -> np.ndarray:
+    """A question (dim,) of one row and what hits should not fit.
+
+    A row is fused where rows are found as a whole, else the mean direction of its views; of directions to avoid MINUS
+    times the sum is taken off.
+    """
+    away = [MINUS * _direction(model, _joined(model, row)) for row in minus]
+    vector = _joined(model, plus)
+    return _direction(model, vector) - np.sum(away, axis=0) if away else vector
+
+
+def _joined(model: Any, row: Views) -> np.ndarray:
     if found_as_rows(model):
-        return model.fuse(views)[0]
-    embeddings = [z[0] for z in model.embed(views).values()]
-    if len(embeddings) == 1:
-        return embeddings[0]
-    lengths = [float(np.linalg.norm(z)) if model.compared_by == "cosine" else 1.0 for z in embeddings]
-    return np.mean([z / max(length, 1e-6) for z, length in zip(embeddings, lengths)], axis=0)
+        return model.fuse(row)[0]
+    embeddings = [z[0] for z in model.embed(row).values()]
+    return embeddings[0] if len(embeddings) == 1 else np.mean([_direction(model, z) for z in embeddings], axis=0)
+
+
+def _direction(model: Any, z: np.ndarray) -> np.ndarray:
+    """At length one where embeddings are compared by cosine."""
+    return z / max(float(np.linalg.norm(z)), 1e-6) if model.compared_by == "cosine" else z
 
 
 def places(model: Any, query_views: Sequence[str], view: str | None, indexed: Sequence[str]) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ def composed(
     fusion: Any,
     arguments: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """A recipe with everything that overrules it; what is None leaves it as it is, zeros do not.
+    """A recipe with everything that overrules it; what is None leaves it as it is, zeros do not. It has no method where
+    none is named: the table then decides (see runs/defaults.py).
 
     Args:
         recipe: the path of a TOML file, its content, or None.
@@ -52,11 +53,19 @@ def composed(
         refuse_out_of_range(whole[section], lambda name: name if given.get(name) is not None else f"{name} of a recipe")
     if isinstance(fusion, str):
         whole["fusion"] = fusion_named(fusion)
-    row = method_named(whole.setdefault("method", DEFAULT.name))
+    row = method_named(whole.get("method", DEFAULT.name))
     if "fusion" in whole and not row.takes_fusion:
         fusing = ", ".join(name for name, other in METHODS.items() if other.takes_fusion)
         raise UsageError(f"{row.name} keeps views apart and takes no fusion; it is for {fusing}")
     return whole
+
+
+def apart(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Arguments of an estimator, and apart from them towers that are names; None where they are objects, or absent."""
+    named = arguments.get("towers")
+    if not isinstance(named, str | list | tuple):
+        return dict(arguments), None
+    return {name: value for name, value in arguments.items() if name != "towers"}, named
 
 
 def _content(recipe: Any) -> dict[str, Any]:

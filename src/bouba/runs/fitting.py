@@ -21,7 +21,8 @@ from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
 from bouba.runs import translation
 from bouba.runs.adaptation import diagnosed
-from bouba.runs.indexing import build_index
+from bouba.runs.defaults import settled
+from bouba.runs.indexing import write_search
 from bouba.runs.measuring import measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
@@ -69,31 +70,37 @@ class Fitting:
         table: Any,
         recipe: dict[str, Any],
         *,
-        named: Mapping[str, str | None],
+        named: Mapping[str, Any],
         say: Say = log.info,
     ) -> Fitting:
         """Read the table and refuse what could not be fitted, before anything is written.
 
         Args:
             table: as in `read_table`. recipe: from `completed`.
-            named: "source" and "target" of a translator, None where they are not named.
+            named: "source" and "target" of a translator, None where they are not named; "towers", see `settled`;
+                "recorded", whether the recipe is of a run that goes on, and nothing is to be chosen.
 
         Raises:
             UsageError: a recipe and a table that do not fit together. MissingExtraError: an extra that the run needs.
         """
-        method = method_named(recipe["method"])
-        model = build(recipe)
-        _refuse_unread(method, recipe["fit"], model)
+        if "method" in recipe:  # what does not fit is refused before the table is read
+            _refuse_unread(method_named(recipe["method"]), recipe["fit"], build(recipe))
         views = read_table(table, recipe["read"])
+        choices: list[str] = []
+        if named.get("towers") is not None or not named.get("recorded"):
+            recipe, choices = settled(recipe, views, named.get("towers"))
+        method, model = method_named(recipe["method"]), build(recipe)
+        _refuse_unread(method, recipe["fit"], model)
         schema = Schema.of(views)
         recipe["read"] = {**recipe["read"], **named_as_read(views, recipe["read"])}
         _refuse_table(method, recipe, views)
-        views, remarks = _rows_of_method(method, recipe, model, views, named)
+        sides = {side: named.get(side) for side in ("source", "target")}
+        views, remarks = _rows_of_method(method, recipe, model, views, sides)
         for module, extra in EXTRAS:
             require(module, extra)  # before hours of training, not after
         seed = model.get_params(deep=False).get("random_state") or 0
         training, held_out = _held_out(views, recipe["fit"].get("holdout", HOLDOUT), seed)
-        return cls(method, model, recipe, views, training, held_out, schema, remarks, say)
+        return cls(method, model, recipe, views, training, held_out, schema, [*choices, *remarks], say)
 
     @property
     def target(self) -> Target | None:
@@ -134,9 +141,10 @@ class Fitting:
         story = self._measured(part, rivals)
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch), part / "report.html")
-        shutil.rmtree(part / "index", ignore_errors=True)  # half of one, from a process that died
+        for name in ("index", "known"):
+            shutil.rmtree(part / name, ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
-            build_index(self.model, self.views, part / "index", self.stages)
+            write_search(self.model, self.views, part, self.stages, target=self.target)
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since
         shutil.rmtree(part / BASELINES, ignore_errors=True)
         run_folder.finish(part, out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,14 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.kinds import FILES
+from bouba.data.target import Target, source_only
 from bouba.data.views import Views, is_missing
+from bouba.runs.known import FOLDER, WHOLE, is_found_whole, known_things
 from bouba.runs.stages import Stages
 
 if TYPE_CHECKING:
     from bouba.search import Index
+    from bouba.search.known import Known
 
 FUSED = "fused"
 ROWS = 4096
@@ -27,27 +30,69 @@ def found_as_rows(model: Any) -> bool:
     return not model.aligns and model.fuses
 
 
-def build_index(model: Any, views: Views, path: Path, stages: Stages | None = None) -> Index:
-    """Embed every cell and index it with labels, domain, key, other columns, texts and original paths; `stages` says
-    how far it has come.
+def write_search(
+    model: Any,
+    views: Views,
+    folder: Path,
+    stages: Stages | None = None,
+    *,
+    target: Target | None = None,
+    known: Views | None = None,
+    vectors: Mapping[str, np.ndarray] | None = None,
+) -> Index:
+    """Everything that search reads of a run folder: `index`, every cell embedded, with labels, domain, key, other
+    columns, texts and original paths; and `known`, where rows are also found whole, by all the views that they have.
 
     A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
+
+    Args:
+        views: the rows that are found. folder: of the run. stages: says how far it has come.
+        target: the domain whose texts were hidden in training; they are no knowledge.
+        known: the rows that are knowledge, where it is not those of `views`.
+        vectors: view -> (n, d), where the cells are embedded already.
     """
+    embedded = views.select(*(name for name in views.columns if name in model.searchable))
+    vectors = _vectors(model, embedded, stages) if vectors is None else dict(vectors)
+    if not is_found_whole(model):
+        return _written(model, views, embedded, vectors, folder / "index", None)
+    if known is None:
+        rows = np.flatnonzero(np.isin(views.rows, views.rows if target is None else source_only(views, target).rows))
+        knowledge = known_things(model, embedded[rows], {name: z[rows] for name, z in vectors.items()}, list(vectors))
+    else:
+        taught = known.select(*(name for name in known.columns if name in model.searchable))
+        knowledge = known_things(model, taught, _vectors(model, taught, None), list(vectors))
+    knowledge.save(folder / FOLDER)
+    return _written(model, views, embedded, vectors, folder / "index", knowledge)
+
+
+def _vectors(model: Any, embedded: Views, stages: Stages | None) -> dict[str, np.ndarray]:
+    """view -> (n, d), of each cell, or of each row as FUSED."""
+    if found_as_rows(model):
+        return {FUSED: np.concatenate([model.fuse(part) for part in _parts(embedded, stages)])}
+    parts = [model.embed(part) for part in _parts(embedded, stages)]
+    return {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}
+
+
+def _written(
+    model: Any, views: Views, embedded: Views, vectors: dict[str, np.ndarray], path: Path, known: Known | None
+) -> Index:
+    """The index of rows by their vectors; with `known` each row also stands as WHOLE."""
     from bouba.search import Index
 
-    embedded = views.select(*(name for name in views.columns if name in model.searchable))
+    present, offsets = dict(embedded.present), {}
     paths = {
         name: [_file_of(cell) if present else None for cell, present in zip(column, column.present)]
         for name, column in embedded.columns.items()
         if column.kind in FILES
     }
+    anywhere = np.any(list(present.values()), axis=0)
     if found_as_rows(model):
-        vectors = {FUSED: np.concatenate([model.fuse(part) for part in _parts(embedded, stages)])}
-        present = {FUSED: np.any(list(embedded.present.values()), axis=0)}
-        paths = {FUSED: next(iter(paths.values()))} if paths else {}
-    else:
-        parts = [model.embed(part) for part in _parts(embedded, stages)]
-        vectors, present = {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}, embedded.present
+        present, paths = {FUSED: anywhere}, {FUSED: next(iter(paths.values()))} if paths else {}
+    if known is not None:
+        rows = known.placed({name: np.where(present[name][:, None], z, 0) for name, z in vectors.items()})
+        vectors, present, offsets = {**vectors, WHOLE: rows}, {**present, WHOLE: anywhere}, {WHOLE: known.offsets(rows)}
+        if paths:
+            paths[WHOLE] = [next(filter(None, row), None) for row in zip(*paths.values(), strict=True)]
     return Index.create(
         path,
         vectors,
@@ -56,6 +101,7 @@ def build_index(model: Any, views: Views, path: Path, stages: Stages | None = No
         columns=_filters(views),
         paths=paths,
         rows=np.asarray(views.rows),
+        offsets=offsets,
     )
 
 

@@ -19,8 +19,8 @@ from bouba.runs.ending import in_a_line, recorded
 from bouba.runs.fitting import BASELINES, Fitting
 from bouba.runs.folder import CHECKPOINT, part_of, read_facts
 from bouba.runs.lock import locked
-from bouba.runs.methods import method_named
-from bouba.runs.processes import Processes
+from bouba.runs.methods import DEFAULT, method_named
+from bouba.runs.processes import Processes, process_count
 from bouba.runs.recipe import build
 from bouba.runs.toml import to_toml
 
@@ -95,7 +95,7 @@ def make(
     out: Path,
     *,
     compose: Compose,
-    named: Mapping[str, str | None],
+    named: Mapping[str, Any],
     baseline: bool,
     resume: bool,
     overwrite: bool,
@@ -125,8 +125,10 @@ def make(
         processes.lead(lambda: _occupy(stack, place, resume=resume, overwrite=overwrite, say=say))
         origin = Origin.of(place) if resume else None
         recipe = processes.agree(lambda: compose(None if origin is None else origin.folder / "recipe.toml"))
+        if "method" not in recipe and (process_count() > 1 or resume):
+            recipe["method"] = DEFAULT.name
         making = _Making(table, place, origin, recipe, named, baseline, verbose, say)
-        if method_named(recipe["method"]).solved:
+        if "method" in recipe and method_named(recipe["method"]).solved:
             return processes.lead(lambda: making.run(Processes()))
         return making.run(processes)
 
@@ -158,7 +160,7 @@ class _Making:
     out: Path
     origin: Origin | None
     recipe: dict[str, Any]
-    named: Mapping[str, str | None]
+    named: Mapping[str, Any]
     baseline: bool
     verbose: bool
     say: Callable[[str], None]
@@ -200,7 +202,8 @@ class _Making:
         table = made_of if self.table is None else self.table
         if table is None:
             raise UsageError("name the table: bouba fit TABLE -o FOLDER, or Run.fit(TABLE, out=FOLDER)")
-        fitting = Fitting.prepare(table, self.recipe, named=self.named, say=self.say)
+        named = {**self.named, "recorded": self.origin is not None}
+        fitting = Fitting.prepare(table, self.recipe, named=named, say=self.say)
         baseline = self.baseline and self._facts("baseline", True)
         fitting.facts = {"table": recorded(table), "baseline": baseline}
         if self.origin is not None and (longer := self.origin.extension(fitting.recipe)) is not None:

@@ -30,6 +30,8 @@ class Method:
         solved: whether it has a closed form and is not trained.
         judges_epochs: whether a loss on held-out rows says which epoch was best.
         rivals: methods that are measured beside it on the same rows.
+        frozen_by_default: whether frozen encoders read its views where rows are few and nobody names towers.
+        shares_encoders: whether views that one frozen encoder reads share what is learnt of them.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Method:
     solved: bool = False
     judges_epochs: bool = True
     rivals: tuple[str, ...] = ()
+    frozen_by_default: bool = False
+    shares_encoders: bool = False
 
     @property
     def cls(self) -> type:
@@ -92,7 +96,12 @@ RIVALS = {method.name: method for method in (LINEAR_CCA, LATE_FUSION, SOURCE_ONL
 
 _YARDSTICK: dict[str, Any] = {"needs_views": 2, "rivals": (LINEAR_CCA.name,)}
 _CLOSED: dict[str, Any] = {**_YARDSTICK, "solved": True}
-_FUSES: dict[str, Any] = {"needs_label": True, "takes_fusion": True, "rivals": (LATE_FUSION.name,)}
+_FUSES: dict[str, Any] = {
+    "needs_label": True,
+    "takes_fusion": True,
+    "rivals": (LATE_FUSION.name,),
+    "frozen_by_default": True,
+}
 _ADAPTS: dict[str, Any] = {
     "needs_label": True,
     "needs_target": True,
@@ -107,6 +116,7 @@ CLIP = Method(
     "CLIP",
     "learns which cells belong to one row by telling them from those of other rows.",
     "one view shall find another, in the domains that training shows",
+    frozen_by_default=True,
     **_YARDSTICK,
 )
 ADAPTED_CLIP = Method(
@@ -157,6 +167,16 @@ CCA = Method(
     "CCA",
     "finds the directions in which views of the same rows correlate most, in closed form.",
     "features are ready, rows are few, or a yardstick is wanted",
+    **_CLOSED,
+)
+FEW_PAIRS = Method(
+    "few-pairs",
+    "align.FewPairs",
+    "Few pairs",
+    "puts a small map between frozen encoders, the one of many that finds held-out pairs best.",
+    "there are tens to some thousands of pairs of pictures, texts or ready vectors",
+    frozen_by_default=True,
+    shares_encoders=True,
     **_CLOSED,
 )
 KERNEL_CCA = Method(
@@ -253,6 +273,7 @@ METHODS = {
         MMD_ADAPTER,
         DEEP_CORAL,
         SIMCLR,
+        FEW_PAIRS,
         CCA,
         KERNEL_CCA,
         MATRIX_FREE_CCA,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bouba.evaluation import Result
     from bouba.runs.predicting import Translation
     from bouba.search import Hit, Index
+    from bouba.search.known import Known
 
 
 class Run:
@@ -84,8 +85,9 @@ class Run:
             table: Views; whatever `bouba.read` takes; or several paths of numbers, one a view. None, with `resume`: the
                 files that the run was made of.
             out: the folder to write. It is there whole or not at all, and one process writes it at a time.
-            method: a name of the table of methods (`bouba methods`), CLIP when neither it nor the recipe says; or an
-                estimator, `Learner(towers, InfoNCE() + 0.3 * DomainAdversarial())`, whose parameters become the recipe.
+            method: a name of the table of methods (`bouba methods`), or an estimator, `CLIP(towers, dim=64)`, whose
+                parameters become the recipe. When neither it nor the recipe says: FewPairs over frozen encoders where
+                rows are few and nothing is to be trained, else CLIP.
             recipe: a TOML file or its content; all other arguments overrule it.
             read: which column is what, and `strict`, as keywords of `bouba.read`: {"image": "picture"}.
             target: the domain whose labels, captions and pairings stay hidden.
@@ -98,10 +100,8 @@ class Run:
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
-            **arguments: of the method's constructor: dim, epochs, batch_size, lr, ridge, random_state, towers, ...
-
-        Returns:
-            The run.
+            **arguments: of the method's constructor: dim, epochs, ...; towers also by name: "scratch", "packaged", or
+                encoders, ["minilm", "efficientnet-lite0"]. When None, frozen ones read texts and pictures of few rows.
 
         Raises:
             UsageError: a table, a method and settings that do not fit together; nothing was written.
@@ -110,12 +110,13 @@ class Run:
         """
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
-        from bouba.runs.composing import composed
+        from bouba.runs.composing import apart, composed
         from bouba.runs.making import make
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
         fit = {"target": target, "validation": validation, "holdout": holdout}
+        arguments, towers = apart(arguments)
         model = make(
             table,
             Path(out),
@@ -127,7 +128,7 @@ class Run:
                 fusion=fusion,
                 arguments=arguments,
             ),
-            named=dict(zip(("source", "target"), translate, strict=True)),
+            named={**dict(zip(("source", "target"), translate, strict=True)), "towers": towers},
             baseline=baseline,
             resume=resume,
             overwrite=overwrite,
@@ -203,6 +204,13 @@ class Run:
 
         return self._place.read(lambda at: Index.open(at / "index"))
 
+    @cached_property
+    def known(self) -> Known | None:
+        """What training knew, by which words find rows that have none; None where that was not kept."""
+        from bouba.runs.known import opened
+
+        return self._place.read(opened)
+
     def read(self, table: Any, /, **named: Any) -> Views:
         """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
 
@@ -225,30 +233,29 @@ class Run:
         self,
         query: Any,
         *,
+        minus: Any = None,
         k: int = 10,
         where: str | None = None,
         equals: Mapping[str, Any] = MappingProxyType({}),
         view: str | None = None,
         domain: str | None = None,
     ) -> list[Hit]:
-        """The k rows of the index that fit a query best.
+        """The k rows of the index that fit a query best, each once.
 
         Args:
             query: words; a Path of a picture, sound or clip, a PIL picture, an array of pixels or numbers, (samples,
                 rate); an embedding (dim,) of this model; or several at once, {"caption": "red", "picture": path}, by
                 view or kind.
+            minus: what hits should not fit: a query, or a list of them.
             where: an SQL condition over the columns. equals: column -> value it must have.
-            view: the view to search; those of another kind than the query's when None.
-            domain: the one the query comes from, if known.
+            view: search this view's cells alone, directly; whole rows when None. domain: of the query, if known.
 
         Raises:
             UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
         """
         from bouba.runs.searching import find
 
-        return find(
-            self.model, self.index, self.schema, query, k=k, where=where, equals=equals, view=view, domain=domain
-        )
+        return find(self, query, minus=minus, k=k, where=where, equals=equals, view=view, domain=domain)
 
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.

@@ -25,17 +25,23 @@ class IndexRows:
     columns: Mapping[str, Sequence[object]]
     paths: Mapping[str, Sequence[str | None]]
     rows: np.ndarray
+    offsets: Mapping[str, np.ndarray]
 
     @property
     def width(self) -> int:
         return next(iter(self.embeddings.values())).shape[1]
 
+    @property
+    def offset_width(self) -> int:
+        return next((array.shape[1] for array in self.offsets.values()), 0)
+
     def after(self, next_row: int) -> int:
         """The first row number above these and above `next_row - 1`."""
         return max(next_row, int(self.rows.max()) + 1) if len(self.rows) else next_row
 
-    def cells(self, columns: Sequence[IndexColumn], *, unit: bool) -> pa.Table:
-        """One table row a present cell; `unit` scales each vector to length one (zeros stay zeros)."""
+    def cells(self, columns: Sequence[IndexColumn], *, unit: bool, offsets: int) -> pa.Table:
+        """One table row a present cell; `unit` scales each vector to length one (zeros stay zeros). Behind it stand as
+        many `offsets` as the table has, zeros in a view that has none."""
         n = len(self.rows)
         metadata: dict[str, pa.Array] = {}
         for column in columns:
@@ -43,13 +49,16 @@ class IndexRows:
         parts = []
         for view, array in self.embeddings.items():
             keep = np.flatnonzero(self.present[view])
-            vectors = as_stored(array[keep], unit=unit)  # (cells, d)
+            own = self.offsets.get(view, np.zeros((n, offsets)))
+            vectors = np.hstack(
+                [as_stored(array[keep], unit=unit), own[keep].astype(np.float32)]
+            )  # (cells, d + offsets)
             paths = _listed(self.paths[view]) if view in self.paths else [None] * n
             location = {
                 ROW: pa.array(self.rows[keep]),
                 VIEW: pa.array([view] * len(keep), pa.string()),
                 PATH: pa.array([_text(paths[i]) for i in keep], pa.string()),
-                VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self.width),
+                VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
             }
             selected = {name: values.take(pa.array(keep)) for name, values in metadata.items()}
             parts.append(pa.table(location | selected))
@@ -63,6 +72,7 @@ def check(
     paths: Mapping[str, Sequence[str | None]],
     rows: np.ndarray | None,
     *,
+    offsets: Mapping[str, np.ndarray] = {},
     next_row: int = 0,
 ) -> IndexRows:
     """Checked rows: refuses shapes that disagree, NaN in a present cell, doubled row numbers."""
@@ -84,7 +94,18 @@ def check(
     for view, array in arrays.items():
         _check_finite(view, array, masks[view])
     listed = {name: _listed(values) for name, values in columns.items()}
-    return IndexRows(arrays, masks, listed, paths, _row_numbers(rows, n, next_row))
+    numbers = {view: np.asarray(values) for view, values in offsets.items()}
+    _check_offsets(numbers, arrays, n)
+    return IndexRows(arrays, masks, listed, paths, _row_numbers(rows, n, next_row), numbers)
+
+
+def _check_offsets(offsets: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> None:
+    _check_lengths("offsets", offsets, n, views=arrays)
+    widths = {array.shape[1:] for array in offsets.values()}
+    if len(widths) > 1 or any(len(width) != 1 for width in widths):
+        raise UsageError(f"offsets need one shape (rows, numbers), got {sorted(widths)}")
+    for view, array in offsets.items():
+        _check_finite(view, array, np.ones(n, dtype=bool))
 
 
 def as_stored(vectors: np.ndarray, *, unit: bool) -> np.ndarray:

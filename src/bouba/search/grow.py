@@ -24,7 +24,9 @@ def add_rows(path: Path, table: Any, state: State, rows: IndexRows) -> State:
             raise UsageError(f"the index has no column {name!r}{nearest(name, names)}")
     if rows.width != state.dim:
         raise UsageError(f"the index is {state.dim} wide, got embeddings {rows.width} wide")
-    cells = rows.cells(state.columns, unit=state.similarity == "cosine")
+    if rows.offsets and rows.offset_width != state.offsets:
+        raise UsageError(f"the index keeps {state.offsets} offsets a cell, got {rows.offset_width}")
+    cells = rows.cells(state.columns, unit=state.similarity == "cosine", offsets=state.offsets)
     replaced = rows.rows[rows.rows < state.next_row]
     views = tuple(dict.fromkeys([*state.views, *rows.embeddings]))
 
@@ -64,7 +66,7 @@ def add_ann(path: Path, table: Any, state: State, *, partitions: int, probes: in
     codes = require("lancedb.index", "search").IvfPq(
         distance_type=METRIC[state.similarity],
         num_partitions=partitions,
-        num_sub_vectors=_codes(state.dim),
+        num_sub_vectors=_codes(state.dim + state.offsets),
     )
 
     def write() -> State:

@@ -12,7 +12,7 @@ from bouba.errors import UsageError, nearest, require
 from bouba.search import grow, store
 from bouba.search.cells import check
 from bouba.search.columns import describe
-from bouba.search.query import METRIC, Filter, as_queries, nearest_hits
+from bouba.search.query import METRIC, Filter, as_queries, nearest_hits, stored_vectors
 from bouba.search.query import Hit as Hit
 
 Similarity = Literal["cosine", "dot", "euclidean"]
@@ -48,6 +48,7 @@ class Index:
         columns: Mapping[str, Sequence[object]] = {},
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
+        offsets: Mapping[str, np.ndarray] = {},
     ) -> "Index":
         """Write an index; one that is already at `path` stays readable until the new one is complete.
 
@@ -59,6 +60,8 @@ class Index:
             columns: name -> n values: str, int, float, bool or None (NaN is None); others become str.
             paths: view -> the file behind each row, returned with a hit.
             rows: (n,) the caller's row numbers, each once; 0 ... n-1 when left out.
+            offsets: view -> (n, m) numbers that a search may weigh and take off the score, such as how near a cell is
+                to every question; zeros in a view that has none.
 
         Raises:
             UsageError: shapes that disagree. DataError: NaN in a present cell, or a folder of other files.
@@ -66,9 +69,11 @@ class Index:
         require("lancedb", "search")
         if similarity not in METRIC:
             raise UsageError(f"no similarity {similarity!r}{nearest(str(similarity), METRIC)}")
-        checked = check(embeddings, present, columns, paths, rows)
+        checked = check(embeddings, present, columns, paths, rows, offsets=offsets)
         described = describe(columns)
-        data = checked.cells(described, unit=similarity == "cosine")
+        if offsets and similarity == "euclidean":
+            raise UsageError("offsets are taken off a product; similarity must be cosine or dot")
+        data = checked.cells(described, unit=similarity == "cosine", offsets=checked.offset_width)
         if not len(data):
             raise UsageError("every cell is absent, so there is nothing to index; check present=")
         path = Path(path)
@@ -84,6 +89,7 @@ class Index:
                 columns=described,
                 cells=len(data),
                 next_row=checked.after(0),
+                offsets=checked.offset_width,
             )
             try:
                 store.commit(path, state)
@@ -107,6 +113,7 @@ class Index:
         where: str | None = None,
         equals: Mapping[str, object] = {},
         exact: bool = True,
+        weights: np.ndarray | None = None,
     ) -> list[Hit]:
         """The k cells most similar to `vector` among those that pass every filter, best first.
 
@@ -121,11 +128,12 @@ class Index:
             equals: column -> the value it must have, None for missing; safe with any text.
                 Both compare texts in one form: letters composed, full width as ordinary width, unseen marks left out.
             exact: False uses the approximate index of `build_ann`.
+            weights: (m,) of the offsets: weights @ offsets is taken off each score before the k best are chosen.
 
         Raises:
             UsageError: another width, NaN, k < 1, an unknown view or column, a condition that is not SQL.
         """
-        queries = as_queries(self._state, vector, ndim=1)
+        queries = as_queries(self._state, vector, ndim=1, weights=weights)
         return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))[0]
 
     def search_many(
@@ -142,6 +150,10 @@ class Index:
         queries = as_queries(self._state, vectors, ndim=2)
         return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))
 
+    def vectors(self, rows: Sequence[int], *, view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Row -> its vector (d,) as it is stored, and its offsets (m,); no entry for a row without that view."""
+        return stored_vectors(self._table, self._state, rows, view)
+
     def add(
         self,
         embeddings: Mapping[str, np.ndarray],
@@ -150,6 +162,7 @@ class Index:
         columns: Mapping[str, Sequence[object]] = {},
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
+        offsets: Mapping[str, np.ndarray] = {},
     ) -> None:
         """Append rows, in one step for readers; a row number that the index has already is replaced, all its
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
@@ -157,7 +170,7 @@ class Index:
         """
         with store.writing(self._path):
             self._reload()
-            checked = check(embeddings, present, columns, paths, rows, next_row=self._state.next_row)
+            checked = check(embeddings, present, columns, paths, rows, offsets=offsets, next_row=self._state.next_row)
             self._state = grow.add_rows(self._path, self._table, self._state, checked)
             self._state = grow.merge_files(self._path, self._table, self._state)
 

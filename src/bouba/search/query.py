@@ -1,6 +1,6 @@
 """A query becomes a filter and a vector; LanceDB's distances become similarities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +17,21 @@ from bouba.search.where import condition
 # cosine is the dot product of vectors stored at length one: a row of zeros then scores 0 and is kept,
 # where LanceDB's own cosine is NaN and loses the row
 METRIC = {"cosine": "dot", "dot": "dot", "euclidean": "l2"}
+_AT_ONCE = 10_000  # row numbers in one SQL condition
 _REFINE = 10  # candidates per hit that are scored again with their full vectors
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One found cell. `score` is a similarity, larger is better; `row` is the caller's own row number."""
+    """One found cell. `score` is a similarity, larger is better; `row` is the caller's own row number; `way` is what
+    found it, where a question was put in several ways."""
 
     score: float
     row: int
     view: str
     path: str | None
     columns: dict[str, object]
+    way: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,9 @@ def nearest_hits(
     return [_hits(state, rows, scores) for rows, scores in cells]
 
 
-def as_queries(state: State, vectors: np.ndarray, *, ndim: int) -> np.ndarray:
-    """Vectors as the table's are stored, (q, d) float32; refuses another width, NaN and no direction."""
+def as_queries(state: State, vectors: np.ndarray, *, ndim: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Vectors as the table's are stored, (q, d + offsets) float32, the last of them minus the weights of the offsets;
+    refuses another width, NaN and no direction."""
     array = np.asarray(vectors)
     if array.ndim != ndim or array.shape[-1] != state.dim or array.dtype.kind not in "fiu":
         expected = f"({state.dim},)" if ndim == 1 else f"(questions, {state.dim})"
@@ -93,7 +97,10 @@ def as_queries(state: State, vectors: np.ndarray, *, ndim: int) -> np.ndarray:
     if unit and not array.any(axis=1).all():
         zero = np.flatnonzero(~array.any(axis=1))[0]
         raise UsageError(f"vector {zero} is all zeros and has no direction; cosine needs one that is not")
-    return as_stored(array, unit=unit)
+    weights = np.zeros(state.offsets) if weights is None else np.asarray(weights)
+    if weights.shape != (state.offsets,) or not np.isfinite(weights).all():
+        raise UsageError(f"the index keeps {state.offsets} offsets a cell, got weights of shape {weights.shape}")
+    return np.hstack([as_stored(array, unit=unit), np.tile(-weights.astype(np.float32), (len(array), 1))])
 
 
 def _nearest_cells(
@@ -114,7 +121,22 @@ def _nearest_cells(
             break
         limit = min(4 * limit, state.cells + 1)
     order = order[:k]
-    return cells.take(pa.array(order)), _similarity(state, distance[order].astype(np.float64), scale)
+    bounded = not vector[state.dim :].any()
+    return cells.take(pa.array(order)), _similarity(state, distance[order].astype(np.float64), scale, bounded)
+
+
+def stored_vectors(
+    table: Any, state: State, rows: Sequence[int], view: str
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Row -> its vector (d,) of a view, and its offsets."""
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for start in range(0, len(rows), _AT_ONCE):
+        numbers = ", ".join(str(int(row)) for row in rows[start : start + _AT_ONCE])
+        builder = table.search().where(f"{VIEW} = {quoted(view)} AND {ROW} IN ({numbers})").select([ROW, VECTOR])
+        cells = builder.limit(_AT_ONCE).to_arrow()
+        vectors = np.asarray(cells[VECTOR].combine_chunks().flatten()).reshape(-1, state.dim + state.offsets)
+        found |= {row: (v[: state.dim], v[state.dim :]) for row, v in zip(cells[ROW].to_pylist(), vectors, strict=True)}
+    return found
 
 
 def _run(table: Any, state: State, vector: np.ndarray, limit: int, condition: str | None, exact: bool) -> pa.Table:
@@ -139,11 +161,11 @@ def _scale(state: State, vector: np.ndarray) -> float:
     return 2.0 ** (40 - int(np.frexp(largest)[1]))
 
 
-def _similarity(state: State, distance: np.ndarray, scale: float) -> np.ndarray:
+def _similarity(state: State, distance: np.ndarray, scale: float, bounded: bool) -> np.ndarray:
     if state.similarity == "euclidean":
         return 0 - np.sqrt(distance)  # l2 comes squared; 0 - x, as -x gives -0.0
     score = (1 - distance) / scale
-    return np.clip(score, -1, 1) if state.similarity == "cosine" else score
+    return np.clip(score, -1, 1) if state.similarity == "cosine" and bounded else score
 
 
 def _hits(state: State, cells: pa.Table, scores: np.ndarray) -> list[Hit]:

@@ -37,6 +37,7 @@ class State:
     cells: int
     next_row: int
     probes: int | None = None  # of the approximate index, None without one
+    offsets: int = 0  # numbers behind each vector that a question may weigh into the score
 
 
 def write_table(path: Path, data: pa.Table) -> Any:

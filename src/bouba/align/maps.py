@@ -1,0 +1,106 @@
+"""Maps from one view's features into a space that two views share, as frozen data that models save."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST = 1e-9  # length below which a row has no direction
+
+
+class Map(ABC):
+    """Features (n, d) -> (n, k). Subclasses are frozen dataclasses of arrays."""
+
+    @abstractmethod
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """(n, d) -> (n, k)."""
+
+
+@dataclass(frozen=True)
+class Linear(Map):
+    """(x - mean) W, with mean (d,) and W = weights (d, k)."""
+
+    mean: np.ndarray
+    weights: np.ndarray
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return (values - self.mean) @ self.weights
+
+
+@dataclass(frozen=True)
+class Gaussian(Map):
+    """(exp(-gamma |x - p_j|^2) - level_j)_j W - offset, over m points.
+
+    Args:
+        points: (m, d). gamma: above 0. level: (m,). weights: W (m, k). offset: (k,), or 0.
+    """
+
+    points: np.ndarray
+    gamma: float
+    level: np.ndarray
+    weights: np.ndarray
+    offset: np.ndarray | float = 0.0
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return (gaussian(values, self.points, self.gamma) - self.level) @ self.weights - self.offset
+
+
+@dataclass(frozen=True)
+class Relative(Map):
+    """Similarities to anchors, the largest of them: unit(topk(cos(x - mean, anchors))^p).
+
+    Args:
+        mean: (d,). anchors: (m, d) of length one. largest: k that stay, the others are 0. power: p.
+    """
+
+    mean: np.ndarray
+    anchors: np.ndarray
+    largest: int
+    power: float
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        similarities = np.clip(unit(values - self.mean) @ self.anchors.T, 0, None)
+        largest = min(self.largest, similarities.shape[1])
+        least = np.partition(similarities, -largest, axis=1)[:, -largest, None]
+        return np.where(similarities >= least, similarities, 0) ** self.power
+
+
+@dataclass(frozen=True)
+class Joined(Map):
+    """Several maps as one: their unit vectors, each times the root of its weight, so that dot products are means.
+
+    Args:
+        maps: the parts. weights: of each part, 1 in sum.
+        projection: (sum of k, k') onto fewer directions; None for none.
+    """
+
+    maps: tuple[Map, ...]
+    weights: tuple[float, ...]
+    projection: np.ndarray | None = None
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        parts = [np.sqrt(w) * unit(part(values)) for part, w in zip(self.maps, self.weights, strict=True)]
+        whole = np.hstack(parts)
+        return whole if self.projection is None else unit(whole @ self.projection)
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    """Rows of length one; a row without a direction stays zeros."""
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.divide(values, length, out=np.zeros_like(values), where=length > LEAST)
+
+
+def gaussian(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
+    """exp(-gamma |x - y|^2) of rows of a (n, d) and b (m, d), (n, m)."""
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    return rbf_kernel(a, b, gamma)
+
+
+def mean_weights(spreads: Sequence[float]) -> tuple[float, ...]:
+    """Weights of score matrices in the mean of their standardised values: 1 / spread, 1 in sum."""
+    inverse = 1 / np.maximum(np.asarray(spreads, float), LEAST)
+    return tuple((inverse / inverse.sum()).tolist())
