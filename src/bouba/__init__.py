@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from bouba.terms import PseudoPairs as PseudoPairs
     from bouba.terms import Reconstruction as Reconstruction
     from bouba.terms import Regression as Regression
+    from bouba.terms import RobustInfoNCE as RobustInfoNCE
     from bouba.terms import SelfTraining as SelfTraining
     from bouba.terms import SigmoidPairs as SigmoidPairs
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
