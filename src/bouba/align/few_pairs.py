@@ -18,7 +18,7 @@ from bouba.align.several import joined_of_several
 from bouba.align.unpaired import cells_of, taught_by_singles
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 
 KNOWN = 2000  # training cells of a side that hubness is measured by, at most
 FEW_CELLS = 20  # of a domain, below which its mean is not its own

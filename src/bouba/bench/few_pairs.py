@@ -39,7 +39,7 @@ from bouba.errors import UsageError, nearest
 from bouba.evaluation import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.metrics import retrieval
-from bouba.metrics.hubness import as_gallery, as_questions, csls_offsets
+from bouba.metrics.hubs import as_gallery, as_questions, csls_offsets
 from bouba.metrics.similarity import unit_rows
 from bouba.runs import methods
 from bouba.towers import MLP, Packaged

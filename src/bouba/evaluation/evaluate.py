@@ -28,7 +28,7 @@ from bouba.metrics import (
     retrieval,
     zero_shot,
 )
-from bouba.metrics.hubness import as_gallery, as_questions
+from bouba.metrics.hubs import as_gallery, as_questions
 
 
 def evaluate(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bouba.errors import UsageError
-from bouba.metrics.hubness import as_gallery, as_questions, csls_offsets, inverted_softmax
+from bouba.metrics.hubs import as_gallery, as_questions, csls_offsets, inverted_softmax
 
 
 def test_offsets_are_the_mean_of_the_k_nearest():
