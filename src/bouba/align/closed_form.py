@@ -86,7 +86,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self._fit(blocks.data, blocks.present)
 
     def hub_offsets(self, z: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """view -> (n,), twice what is taken from a cell's score for being near to everything; empty where nothing is."""
+        """view -> (n,), twice what a cell loses of its score for being near to everything; empty where none does."""
         return {}
 
     @hook
