@@ -20,6 +20,7 @@ from bouba.report.translations import Watch, made
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
 from bouba.runs.indexing import found_as_rows
 from bouba.runs.methods import Method, wording
+from bouba.runs.suspicion import held_out_doubts
 from bouba.search import Certainty
 
 QUERIES = 8  # rows whose search or translation is shown
@@ -103,6 +104,7 @@ def write_report(story: Story, path: Path) -> Path:
         galleries=_galleries(story),
         maps=_maps(story),
         sets=() if story.certainty is None else story.certainty.directions,
+        **held_out_doubts(model, story.held_out),
         notes=[*story.remarks, *story.adaptation.remarks],
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
     )

@@ -16,6 +16,7 @@ from bouba.runs.methods import method_named
 if TYPE_CHECKING:
     from bouba.data.views import Views
     from bouba.evaluation import Result
+    from bouba.evaluation.doubts import Doubt
     from bouba.runs.predicting import Translation
     from bouba.search import Hits
 
@@ -177,6 +178,19 @@ class Run(Kept):
         from bouba.runs.searching import find
 
         return find(self, query, minus=minus, k=k, where=where, equals=equals, view=view, domain=domain, sure=sure)
+
+    def suspicious(self, table: Any = None, /, **named: Any) -> list[Doubt]:
+        """The rows whose pair may be wrong, the most doubtful first, each judged by models fitted on other rows.
+
+        Args:
+            table, **named: as in `read`; the table that the run was made of when None.
+
+        Raises:
+            UsageError: that table is not known. DataError: too few rows have a pair.
+        """
+        from bouba.runs.suspicion import suspicious_of
+
+        return suspicious_of(self, table, named)
 
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
