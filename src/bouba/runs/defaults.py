@@ -44,7 +44,7 @@ def settled(
         recipe["method"] = method = recipe.get("method") or _method_for(recipe, views, specs).name
         _refuse_useless(method_named(method))
         return _with_towers(recipe, specs, views), [_chosen(recipe, specs, "")]
-    ready = {} if named else _ready(views)
+    ready = {} if named else ready_encoders(views)
     few = len(views) < FEW_ROWS
     if "method" not in recipe:
         method = _method_for(recipe, views, ready if few else {})
@@ -62,7 +62,7 @@ def _kinds(views: Views) -> dict[str, str]:
     return {view: kind for view, kind in views.modalities.items() if kind in ENCODERS}
 
 
-def _ready(views: Views) -> dict[str, EncoderSpec]:
+def ready_encoders(views: Views) -> dict[str, EncoderSpec]:
     """view -> its packaged encoder; empty where one that is needed is not installed."""
     from bouba.towers import Packaged
 
