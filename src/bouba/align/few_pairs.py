@@ -15,9 +15,10 @@ from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.maps import Map
 from bouba.align.several import joined_of_several
+from bouba.align.unpaired import cells_of, taught_by_singles
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 
 KNOWN = 2000  # training cells of a side that hubness is measured by, at most
 FEW_CELLS = 20  # of a domain, below which its mean is not its own
@@ -61,6 +62,8 @@ class FewPairs(ClosedForm):
         towers: view -> a frozen encoder, `{"photo": Packaged("efficientnet-lite0"), "caption":
             Packaged("multilingual-e5-small")}`, or SameAs; views without one are read by simple features.
         candidates: families that may be chosen; None for all. See `bouba.align.choosing.FAMILIES`.
+        self_learning: rounds in which rows that have one side only guess their partners and teach by them; 0 for none.
+            It needs most of their partners to be among them. See `bouba.align.unpaired.taught_by_singles`.
         features: columns that pictures and texts without a tower are reduced to.
         random_state: of folds, and of the cells that a kernel is spanned by.
 
@@ -89,11 +92,13 @@ class FewPairs(ClosedForm):
         towers: Mapping[str, Any] | None = None,
         *,
         candidates: Sequence[str] | None = None,
+        self_learning: int = 0,
         features: int = 200,
         random_state: int = 0,
     ):
         self.towers = towers
         self.candidates = candidates
+        self.self_learning = self_learning
         self.features = features
         self.random_state = random_state
 
@@ -102,6 +107,8 @@ class FewPairs(ClosedForm):
 
     def _fit_blocks(self, blocks: Blocks) -> None:
         families = self._families()
+        if self.self_learning < 0:
+            raise UsageError(f"self_learning is a number of rounds, 0 or more, got {self.self_learning}")
         self.sides_ = self._sides(blocks)
         domains, things = _domains(blocks.views, len(blocks)), _things(blocks)
         owners = list(dict.fromkeys(self.sides_.values()))
@@ -117,7 +124,14 @@ class FewPairs(ClosedForm):
             pairs = Paired.of(centred, blocks.present, self.sides_, things)
             problem = Problem.of(*pairs.cells, *pairs.rows, pairs.things, self.random_state)
             candidates, taken, self.corrects_ = choose(problem, families, self.random_state)
-            self.maps_: dict[str, Map] = dict(zip(owners, joined(problem, taken), strict=True))
+            maps: tuple[Map, Map] = joined(problem, taken)
+            if self.self_learning:
+                paired = {o: side[rows] for o, side, rows in zip(owners, pairs.cells, pairs.rows, strict=True)}
+                singles = cells_of(centred, blocks.present, self.sides_, paired, self.random_state)
+                maps = taught_by_singles(
+                    maps, (singles[owners[0]], singles[owners[1]]), self.self_learning, self.random_state
+                )
+            self.maps_: dict[str, Map] = dict(zip(owners, maps, strict=True))
             embedded = [
                 self.maps_[o](side)[rows] for o, side, rows in zip(owners, pairs.cells, pairs.rows, strict=True)
             ]
@@ -170,7 +184,7 @@ class FewPairs(ClosedForm):
     def _variates(self, blocks: Blocks, name: str) -> np.ndarray:
         centre, domains = self.centres_[self.sides_[name]], _domains(blocks.views, len(blocks))
         present = blocks.present[name]
-        out = np.zeros((len(blocks), len(self.correlations_)))
+        out = np.zeros((len(blocks), len(self.correlations_)), blocks.data[name].dtype)
         if present.any():
             rows = np.flatnonzero(present)
             values = np.asarray(blocks.data[name], float)[rows]
@@ -179,7 +193,8 @@ class FewPairs(ClosedForm):
 
     def _project(self, name: str, values: np.ndarray) -> np.ndarray:
         owner = self.sides_[name]
-        return self.maps_[owner](self.centres_[owner].removed(np.asarray(values, float), [None] * len(values)))
+        centred = self.centres_[owner].removed(np.asarray(values, float), [None] * len(values))
+        return self.maps_[owner](centred).astype(values.dtype)
 
     def _emphasis(self, name: str) -> np.ndarray:
         return np.ones(len(self.correlations_))

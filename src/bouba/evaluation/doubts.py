@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from bouba.data.views import Views
 from bouba.errors import DataError
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 from bouba.metrics.similarity import unit_rows
 
 FOLDS = 5

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bouba.metrics.classification import zero_shot as zero_shot
     from bouba.metrics.domain import domain_accuracy as domain_accuracy
     from bouba.metrics.domain import proxy_a_distance as proxy_a_distance
+    from bouba.metrics.foscttm import foscttm as foscttm
     from bouba.metrics.generation import diversity as diversity
     from bouba.metrics.generation import frechet_distance as frechet_distance
     from bouba.metrics.generation import novelty as novelty

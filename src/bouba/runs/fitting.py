@@ -120,7 +120,7 @@ class Fitting:
         """Fit the model, with checkpoints in `part`."""
         if self.method.solved:
             self.stages.begin("solve", f"{self.method.name} on {len(self.training):,} rows")
-            self.model.fit(self.training)
+            self.model.fit(self.training, **({} if self.target is None else {"target": self.target}))
             return
         self.model.set_params(verbose=verbose)
         options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
@@ -235,7 +235,7 @@ def _rows_of_method(
 def _refuse_unread(method: Method, fit_options: Mapping[str, Any], model: Any) -> None:
     """UsageError for what would be ignored in silence, or do harm."""
     options = [f"--{name}" for name in ("target", "validation") if name in fit_options]
-    if method.solved and options:
+    if method.solved and set(options) - ({"--target"} if method.centres_domains else set()):
         raise UsageError(f"{method.name} is solved, not trained, and takes no {options[0]}; leave it out")
     if method.translates and "target" in fit_options:
         raise UsageError(

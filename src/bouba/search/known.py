@@ -13,7 +13,7 @@ import numpy as np
 from bouba import durable
 from bouba.errors import DataError
 from bouba.files import read_json
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 from bouba.metrics.similarity import unit_rows
 from bouba.search.letters import Letters
 from bouba.search.ways import Way, bridge, directions, row_vectors

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bouba.terms.reconstruction import Reconstruction as Reconstruction
     from bouba.terms.reconstruction import reconstruction as reconstruction
     from bouba.terms.regression import Regression as Regression
+    from bouba.terms.robust_info_nce import RobustInfoNCE as RobustInfoNCE
+    from bouba.terms.robust_info_nce import robust_info_nce as robust_info_nce
     from bouba.terms.self_training import SelfTraining as SelfTraining
     from bouba.terms.self_training import self_training as self_training
     from bouba.terms.sigmoid_pairs import SigmoidPairs as SigmoidPairs
