@@ -23,7 +23,8 @@ LOOKED_AT = 20_000  # texts of a view whose length is looked at, at most
 def encoder_of(model: Any, view: str) -> Encoder | None:
     """What reads a view; None for simple features."""
     if isinstance(model, BaseLearner):
-        return model.module_.towers[view].encoder if view in model.module_.towers else None
+        towers: Any = model.module_.towers
+        return towers[view].encoder if view in towers else None
     reader = model.reducers_.get(view) if isinstance(model, ClosedForm) else None
     return reader.encoder if isinstance(reader, Encoded) else None
 
