@@ -54,7 +54,10 @@ def views_of(run: Any, table: Any, named: Mapping[str, Any]) -> Views:
     """The views of a Run's model in a table, or in that which it was made of."""
     table = run.facts.get("table") if table is None else table
     if table is None:
-        raise UsageError("the run does not know which table it was made of; give it: run.suspicious(TABLE)")
+        raise UsageError(
+            "the run does not know which table it was made of; give that: run.suspicious(TABLE), "
+            "or bouba inspect --pairs TABLE"
+        )
     views = run.read(table, **named)
     return views.select(*(view for view in views.columns if view in run.model.kinds_))
 
