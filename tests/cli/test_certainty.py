@@ -8,6 +8,7 @@ import pytest
 
 import bouba
 from bouba.cli import main
+from bouba.errors import UsageError
 
 
 def printed(capsys, *arguments):
@@ -44,6 +45,15 @@ def test_a_set_is_counted_and_cut_for_the_eye_alone(run, capsys):
     assert all(0 <= hit["confidence"] <= 1 for hit in hits)
     assert [hit["row"] for hit in hits] == [hit.row for hit in run.search("red a 3", sure=0.9)]
     assert err.strip() == "\n".join(run.search("red a 3", sure=0.9).remarks)
+
+
+def test_a_picture_among_its_like_has_no_partner_and_so_no_set(tmp_path, things):
+    run = bouba.Run.fit(things, out=tmp_path / "run", method="cca", holdout=0.5, features=20)
+    picture = things.parent / "thing00.png"
+    assert run.search(picture, k=1)[0].confidence is None
+    with pytest.raises(UsageError, match="no held-out 'photo' was looked for among 'photo'"):
+        run.search(picture, sure=0.9)
+    assert run.search(picture, view="caption", k=1)[0].confidence is not None
 
 
 def test_what_cannot_be_promised_is_one_line(run, capsys):

@@ -76,9 +76,13 @@ def judged(run: Any, asked: Views | None, search: Callable[[int], list[Hit]], k:
         reason = "this run kept no scores of held-out pairs" if alone else "it goes with one thing to look for alone"
         raise UsageError(f"sure={sure:g} cannot be had: {reason}; leave it out, or hold {FEWEST} rows out or more")
     cuts = {answer: direction.cut(sure) for answer, direction in to.items()}
-    hits = _down_to(search, min(cuts.values()))
-    kept = [hit for hit in hits if hit.view in cuts and hit.score >= cuts[hit.view]]
-    weak = [to[hit.view].weakness for hit in hits[:1] if hit.view in to and to[hit.view].too_weak]
+    hits = _down_to(search, cuts)
+    if unmeasured := next((hit.view for hit in hits if hit.view not in cuts), None):
+        raise UsageError(
+            f"sure={sure:g} cannot be had: no held-out {view!r} was looked for among {unmeasured!r}; leave it"
+        )
+    kept = [hit for hit in hits if hit.score >= cuts[hit.view]]
+    weak = [to[hit.view].weakness for hit in hits[:1] if to[hit.view].too_weak]
     return Hits(_with_confidence(kept, to), [*strange, *(weak or _remarks(hits, to, sure))])
 
 
@@ -104,12 +108,12 @@ def _remarks(hits: Sequence[Hit], to: Mapping[str, Direction], sure: float) -> l
     return [str(remarks[0])] if remarks and None not in remarks else []
 
 
-def _down_to(search: Callable[[int], list[Hit]], cut: float) -> list[Hit]:
-    """All hits from a score on, and some below."""
+def _down_to(search: Callable[[int], list[Hit]], cuts: Mapping[str, float]) -> list[Hit]:
+    """All hits from the cut of their view on, and some below."""
     k = STEP
     while True:
         hits = search(k)
-        if len(hits) < k or hits[-1].score < cut:
+        if len(hits) < k or hits[-1].score < min(cuts.get(hit.view, np.inf) for hit in hits):
             return hits
         k *= 10
 
