@@ -54,12 +54,13 @@ class Encoded(Features):
         return cls(spec, learned, weights)
 
     def __call__(self, cells: Sequence) -> np.ndarray:
-        features = self._encoder.prepare(cells)["features"].double().numpy()
+        features = self.encoder.prepare(cells)["features"].double().numpy()
         length = np.linalg.norm(features, axis=1, keepdims=True)
         return features / np.where(length > LEAST, length, 1)
 
     @cached_property
-    def _encoder(self) -> Frozen:
+    def encoder(self) -> Frozen:
+        """The network, built."""
         import torch
 
         encoder = self.spec.build(self.learned)

@@ -17,6 +17,7 @@ from bouba.metrics.similarity import unit_rows
 
 FOLDS = 5
 FEWEST = 20  # pairs below which nothing is left to compare with
+COMPARED = 10_000  # pairs that each is compared with, at most
 AT_ONCE = 1024  # cells that are ranked at once
 
 
@@ -43,7 +44,8 @@ def pair_scores(a: np.ndarray, b: np.ndarray, rows: np.ndarray) -> tuple[np.ndar
 
         score_i = 2 a_i.b_i - r(a_i) - r(b_i),   r the mean similarity to the 10 nearest cells of the other view
 
-    Whether a pair is similar says little by itself: some cells are near to everything and some to nothing.
+    Whether a pair is similar says little by itself: some cells are near to everything and some to nothing. Where pairs
+    are more than COMPARED, all are compared with so many.
 
     Args:
         a, b: (n, d) embeddings of n pairs. rows: (m,) those that are judged.
@@ -54,15 +56,29 @@ def pair_scores(a: np.ndarray, b: np.ndarray, rows: np.ndarray) -> tuple[np.ndar
     Reference: Conneau et al. 2018, Word translation without parallel data (CSLS).
     """
     a, b = unit_rows(np.asarray(a, np.float64)), unit_rows(np.asarray(b, np.float64))
-    near_a, near_b = csls_offsets(a, b), csls_offsets(b, a)
+    others = _others(len(a))
+    near_a, near_b = csls_offsets(a, b[others]), csls_offsets(b, a[others])
     own = np.einsum("md,md->m", a[rows], b[rows])
-    ranks = np.empty((len(rows), 2), int)
+    ranks = [_ranks(u, v, near, own, rows, others) for u, v, near in ((a, b, near_b), (b, a, near_a))]
+    return 2 * own - near_a[rows] - near_b[rows], np.stack(ranks, axis=1)
+
+
+def _others(n: int) -> np.ndarray:
+    """The pairs that all are compared with: all of n, or COMPARED, evenly taken."""
+    return np.arange(n) if n <= COMPARED else np.linspace(0, n - 1, COMPARED).round().astype(int)
+
+
+def _ranks(
+    asking: np.ndarray, cells: np.ndarray, near: np.ndarray, own: np.ndarray, rows: np.ndarray, others: np.ndarray
+) -> np.ndarray:
+    """(m,) place of each row's own cell among those of the others."""
+    ranks = np.empty(len(rows), int)
     for start in range(0, len(rows), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        least = own[part, None] - 1e-12
-        ranks[part, 0] = (a[rows[part]] @ b.T - near_b / 2 >= least - near_b[rows[part], None] / 2).sum(1)
-        ranks[part, 1] = (b[rows[part]] @ a.T - near_a / 2 >= least - near_a[rows[part], None] / 2).sum(1)
-    return 2 * own - near_a[rows] - near_b[rows], np.maximum(ranks, 1)
+        part = rows[start : start + AT_ONCE]
+        least = own[start : start + AT_ONCE] - near[part] / 2 - 1e-12
+        better = asking[part] @ cells[others].T - near[others] / 2 >= least[:, None]
+        ranks[start : start + AT_ONCE] = 1 + (better & (others != part[:, None])).sum(1)
+    return ranks
 
 
 def doubts_left_out(estimator: Any, views: Views, *, folds: int = FOLDS, random_state: int = 0) -> list[Doubt]:
@@ -103,13 +119,14 @@ def _worst_first(views: Views, parts: Iterable[tuple[Mapping[str, np.ndarray], n
         both = np.flatnonzero(views[a].present & views[b].present)
         if len(both) < FEWEST:
             continue
+        among = len(_others(len(both)))
         scores, ranks = np.empty(len(both)), np.empty((len(both), 2), int)
         for z, judged in parts:
             rows = np.flatnonzero(judged[both])
             scores[rows], ranks[rows] = pair_scores(z[a][both], z[b][both], rows)
         doubts = (scores.mean() - scores) / max(float(scores.std()), 1e-12)
         for place, row in enumerate(views.rows[both].tolist()):
-            doubt = Doubt(row, (a, b), float(doubts[place]), tuple(ranks[place].tolist()), len(both))
+            doubt = Doubt(row, (a, b), float(doubts[place]), tuple(ranks[place].tolist()), among)
             if row not in worst or worst[row].doubt < doubt.doubt:
                 worst[row] = doubt
     return sorted(worst.values(), key=lambda doubt: (-doubt.doubt, doubt.row))

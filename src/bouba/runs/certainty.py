@@ -68,17 +68,31 @@ def judged(run: Any, asked: Views | None, search: Callable[[int], list[Hit]], k:
     certainty = run.certainty if alone else None
     view = next(iter(asked.columns)) if asked is not None else ""
     to = {} if certainty is None else {each.answer: each for each in certainty.directions if each.question == view}
+    strange = _strange_words(run, asked)
     if sure is None:
         hits = search(k)
-        return Hits(_with_confidence(hits, to), _remarks(hits, to, SURE))
+        return Hits(_with_confidence(hits, to), [*strange, *_remarks(hits, to, SURE)])
     if not to:
         reason = "this run kept no scores of held-out pairs" if alone else "it goes with one thing to look for alone"
         raise UsageError(f"sure={sure:g} cannot be had: {reason}; leave it out, or hold {FEWEST} rows out or more")
     cuts = {answer: direction.cut(sure) for answer, direction in to.items()}
-    hits = _down_to(search, min(cuts.values()))
-    kept = [hit for hit in hits if hit.view in cuts and hit.score >= cuts[hit.view]]
-    weak = tuple(dict.fromkeys(to[hit.view].weakness for hit in hits[:1] if hit.view in to and to[hit.view].too_weak))
-    return Hits(_with_confidence(kept, to), weak or _remarks(hits, to, sure))
+    hits = _down_to(search, cuts)
+    if unmeasured := next((hit.view for hit in hits if hit.view not in cuts), None):
+        raise UsageError(
+            f"sure={sure:g} cannot be had: no held-out {view!r} was looked for among {unmeasured!r}; leave it"
+        )
+    kept = [hit for hit in hits if hit.score >= cuts[hit.view]]
+    weak = [to[hit.view].weakness for hit in hits[:1] if to[hit.view].too_weak]
+    return Hits(_with_confidence(kept, to), [*strange, *(weak or _remarks(hits, to, sure))])
+
+
+def _strange_words(run: Any, asked: Views | None) -> list[str]:
+    """A sentence on words of a question that training hardly met, where the model knows no others."""
+    if asked is None or run.words is None:
+        return []
+    texts = {view: str(decode.text(column[0])) for view, column in asked.columns.items() if column.kind == "text"}
+    strange = [word for view, text in texts.items() for word in run.words.strange(view, text)]
+    return [f"training hardly met {', '.join(map(repr, strange))}; say it in other words"] if strange else []
 
 
 def _with_confidence(hits: Sequence[Hit], to: Mapping[str, Direction]) -> list[Hit]:
@@ -94,12 +108,12 @@ def _remarks(hits: Sequence[Hit], to: Mapping[str, Direction], sure: float) -> l
     return [str(remarks[0])] if remarks and None not in remarks else []
 
 
-def _down_to(search: Callable[[int], list[Hit]], cut: float) -> list[Hit]:
-    """All hits from a score on, and some below."""
+def _down_to(search: Callable[[int], list[Hit]], cuts: Mapping[str, float]) -> list[Hit]:
+    """All hits from the cut of their view on, and some below."""
     k = STEP
     while True:
         hits = search(k)
-        if len(hits) < k or hits[-1].score < cut:
+        if len(hits) < k or hits[-1].score < min(cuts.get(hit.view, np.inf) for hit in hits):
             return hits
         k *= 10
 

@@ -19,7 +19,7 @@ from bouba.errors import DataError, UsageError, require
 from bouba.evaluation import Result
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
-from bouba.runs import translation
+from bouba.runs import texts, translation
 from bouba.runs.adaptation import diagnosed
 from bouba.runs.certainty import FILE, known_of, measured
 from bouba.runs.defaults import settled
@@ -147,6 +147,11 @@ class Fitting:
         if self.model.searchable:
             index = write_search(self.model, self.views, part, self.stages, target=self.target)
             story = replace(story, certainty=self._certainty(part, index))
+            texts.words_met(self.model, self.training).save(part / texts.FILE)
+        cut = texts.cut_texts(self.model, self.training)
+        for sentence in cut:
+            self.say(sentence)
+        story = replace(story, remarks=[*story.remarks, *cut])
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch), part / "report.html")
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since

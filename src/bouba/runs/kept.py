@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bouba.data.schema import Schema
     from bouba.evaluation import Result
     from bouba.search import Certainty, Index, Known
+    from bouba.search.words import Words
 
 
 class Kept:
@@ -96,6 +97,13 @@ class Kept:
     def known(self) -> Known | None:
         """What training knew, by which words find rows that have none; None where that was not kept."""
         from bouba.runs.known import opened
+
+        return self._place.read(opened)
+
+    @cached_property
+    def words(self) -> Words | None:
+        """Words that training met, where texts were learnt to be read from these alone; None where not kept."""
+        from bouba.runs.texts import opened
 
         return self._place.read(opened)
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bouba.align import CCA
 from bouba.align.closed_form import ClosedForm
 from bouba.data.kinds import KINDS
@@ -18,6 +20,7 @@ from bouba.report.content import Cell, Doubtful
 from bouba.runs.defaults import ready_encoders
 
 RIDGE = 0.9  # a model that follows a few wrong pairs little
+MOST = 5000  # held-out rows that a report judges
 SHOWN = 24  # pairs on a page
 
 
@@ -51,7 +54,10 @@ def views_of(run: Any, table: Any, named: Mapping[str, Any]) -> Views:
     """The views of a Run's model in a table, or in that which it was made of."""
     table = run.facts.get("table") if table is None else table
     if table is None:
-        raise UsageError("the run does not know which table it was made of; give it: run.suspicious(TABLE)")
+        raise UsageError(
+            "the run does not know which table it was made of; give that: run.suspicious(TABLE), "
+            "or bouba inspect --pairs TABLE"
+        )
     views = run.read(table, **named)
     return views.select(*(view for view in views.columns if view in run.model.kinds_))
 
@@ -93,6 +99,7 @@ def held_out_doubts(model: Any, held_out: Views | None) -> dict[str, Any]:
     """What a run's report says of pairs that were held out, as fields of Report; nothing where there are too few."""
     if held_out is None or not model.aligns or pairs_in(held_out) < FEWEST:
         return {}
+    held_out = held_out[np.arange(len(held_out))[:: 1 + len(held_out) // MOST]]
     doubts = doubts_by(model, held_out)
     by = f"{len(doubts):,} rows were held out, and the model, which never saw them, judged their pairs."
     return {"doubtful": doubtful(held_out, doubts, SHOWN // 2), "doubtful_by": by}

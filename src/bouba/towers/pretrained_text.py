@@ -89,13 +89,21 @@ class Tokens:
         tokens = [torch.tensor(encoding.ids or [0]) for encoding in encodings]
         return {"tokens": stack(tokens).int(), "lengths": torch.tensor([len(row) for row in tokens])}
 
+    def is_cut(self, cells: Sequence) -> list[bool]:
+        """Whether each text has more tokens than are read."""
+        return [bool(e.overflowing) for e in self.tokenizer.encode_batch([visible(str(cell)) for cell in cells])]
+
 
 class PretrainedText(PretrainedEncoder):
     """Texts -> tokens (B, L) and lengths (B,) -> features (B, width). Padding is masked."""
 
     def __init__(self, backbone: Backbone, facts: dict[str, Any]):
-        super().__init__(backbone, Tokens(facts["tokenizer"], facts["longest"]), facts["width"])
-        self.pad = facts["pad"]
+        tokens = Tokens(facts["tokenizer"], facts["longest"])
+        super().__init__(backbone, tokens, facts["width"])
+        self.pad, self.tokens = facts["pad"], tokens
+
+    def is_cut(self, cells: Sequence) -> list[bool]:
+        return self.tokens.is_cut(cells)
 
     def model_inputs(self, **inputs: Tensor) -> Inputs:
         """As many tokens as the longest text has, padded as the model was trained, and a mask."""

@@ -167,6 +167,10 @@ class SubwordEncoder(Encoder):
         parts = ("tokens", "words")
         return {part: stack([torch.tensor(row)[:, k] for row in rows]).int() for k, part in enumerate(parts)}
 
+    def is_cut(self, cells: Sequence) -> list[bool]:
+        encoded = self.tokenizer.encode_batch([self.form(str(cell)) for cell in cells])
+        return [sum(number != 0 for number in e.ids) > self.longest for e in encoded]
+
     def vary(self, inputs: Inputs) -> Inputs:
         if not self.drop:
             return inputs

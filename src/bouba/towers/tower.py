@@ -92,6 +92,10 @@ class Encoder(nn.Module, ABC):
     def prepare(self, cells: Sequence) -> Inputs:
         """Raw cells -> named tensors, (len(cells), ...) each."""
 
+    def is_cut(self, cells: Sequence) -> list[bool]:
+        """Whether each cell is longer than what it reads of it. Nothing is cut by default."""
+        return [False] * len(cells)
+
     def vary(self, inputs: Inputs) -> Inputs:
         """What `prepare` gave -> the same, changed at random (crop, dropped words). Uses torch's generator."""
         return inputs
