@@ -24,7 +24,7 @@ import typer
 
 from bouba.align import CCA, FewPairs, GromovWasserstein
 from bouba.bench.frozen_emoji import frozen_emoji
-from bouba.data.views import Column, Views
+from bouba.data.views import Views
 from bouba.errors import DataError, require
 from bouba.evaluation import environment
 from bouba.evaluation.table import text_table, with_interval
