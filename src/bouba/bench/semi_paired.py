@@ -125,7 +125,7 @@ def scot(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ways.append(np.where(np.isfinite(steps), steps, longest) / longest)
     p, q = ot.unif(len(a)), ot.unif(len(b))
     with np.errstate(all="ignore"):
-        plan = ot.gromov.entropic_gromov_wasserstein(*ways, p, q, "square_loss", epsilon=SCOT_EPSILON)
+        plan = ot.gromov.entropic_gromov_wasserstein(*ways, p, q, "square_loss", epsilon=SCOT_EPSILON, warn=False)
     return plan @ clouds[1] / np.maximum(plan.sum(1, keepdims=True), np.finfo(float).tiny), clouds[1]
 
 
