@@ -36,17 +36,17 @@ def test_every_public_name_is_there():
 def test_the_public_surface():
     """A name more or less is a decision, not an accident."""
     assert sorted(bouba.__all__) == [
-        "AdaptedCLIP", "Adversarial", "AttentionFusion", "CCA", "CLIP", "CORAL", "CORALAligner", "CRNN", "ConcatFusion",
-        "ConditionalGAN", "ConvNet", "Correlation", "DANN", "DeepCCA", "DeepCORAL", "DomainAdversarial", "Entropy",
-        "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix", "FusionClassifier",
-        "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner", "LowRankFusion", "MLP", "MMD",
-        "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner", "NGrams", "NTXent",
-        "NearestTranslator", "Onnx", "Packaged", "Prediction", "Pretrained", "PseudoPairs", "Reconstruction",
-        "Regression", "RegressionTranslator", "ResNet", "RobustInfoNCE", "Run", "SameAs", "SelfTraining",
-        "SigmoidPairs", "SimCLR", "Structure", "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA",
-        "Tabular", "Trained", "Transformer", "TransportPlans", "Triplet", "VGG", "Views", "WordVectors",
-        "ZeroShotClassifier", "__version__", "diagnose", "evaluate", "explain", "explain_match", "fine_tune", "impute",
-        "linear_probe", "load", "match_saliency", "read", "saliency", "samples", "split",
+        "ASIF", "AdaptedCLIP", "Adversarial", "AttentionFusion", "CCA", "CLIP", "CORAL", "CORALAligner", "CRNN",
+        "ConcatFusion", "ConditionalGAN", "ConvNet", "Correlation", "DANN", "DeepCCA", "DeepCORAL", "DomainAdversarial",
+        "Entropy", "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix",
+        "FusionClassifier", "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner",
+        "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner",
+        "NGrams", "NTXent", "NearestTranslator", "Onnx", "PLS", "Packaged", "Prediction", "Pretrained", "Procrustes",
+        "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE",
+        "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure", "SubspaceAligner", "SumFusion",
+        "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer", "TransportPlans", "Triplet", "VGG",
+        "Views", "WordVectors", "ZeroShotClassifier", "__version__", "diagnose", "evaluate", "explain", "explain_match",
+        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "read", "saliency", "samples", "split",
     ]  # fmt: skip
 
 

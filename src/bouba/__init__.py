@@ -39,12 +39,16 @@ if TYPE_CHECKING:
     from bouba.adapt import MMDAdapter as MMDAdapter
     from bouba.adapt import SubspaceAligner as SubspaceAligner
     from bouba.adapt import diagnose as diagnose
+    from bouba.align import ASIF as ASIF
     from bouba.align import CCA as CCA
     from bouba.align import CLIP as CLIP
+    from bouba.align import PLS as PLS
     from bouba.align import DeepCCA as DeepCCA
     from bouba.align import FewPairs as FewPairs
     from bouba.align import KernelCCA as KernelCCA
     from bouba.align import MatrixFreeCCA as MatrixFreeCCA
+    from bouba.align import Procrustes as Procrustes
+    from bouba.align import RidgeMap as RidgeMap
     from bouba.align import SimCLR as SimCLR
     from bouba.align import ZeroShotClassifier as ZeroShotClassifier
     from bouba.data import Views as Views

@@ -2,7 +2,7 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from bouba.align import CCA, LinearBaseline
+from bouba.align import ASIF, CCA, PLS, FewPairs, LinearBaseline, Procrustes, RidgeMap
 
 BY_NAME = "scikit-learn takes every class named CCA for its own, whose transform(X, y) gives a pair; see Anonymous"
 
@@ -17,7 +17,9 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(
-    [CCA(), Anonymous(), LinearBaseline()], expected_failed_checks=expected_failures, xfail_strict=True
+    [CCA(), Anonymous(), LinearBaseline(), FewPairs(), PLS(), Procrustes(), RidgeMap(), ASIF()],
+    expected_failed_checks=expected_failures,
+    xfail_strict=True,
 )
 def test_scikit_learn(estimator, check):
     check(estimator)

@@ -63,7 +63,7 @@ def test_search_finds_by_words_by_picture_and_under_filters(run, capsys):
     assert bouba("search", out, "a red circle", "-k", 3, "--json") == 0
     hits = json.loads(capsys.readouterr().out)
     assert len(hits) == 3
-    assert all(hit["view"] == "photo" and Path(hit["path"]).exists() for hit in hits)
+    assert all(hit["way"] in ("direct", "letters", "meaning") and Path(hit["path"]).exists() for hit in hits)
     assert [h["score"] for h in hits] == sorted((h["score"] for h in hits), reverse=True)
     assert bouba("search", out, "a red circle", "--column", "label=bar", "--json") == 0
     assert {hit["columns"]["label"] for hit in json.loads(capsys.readouterr().out)} == {"bar"}
@@ -71,6 +71,9 @@ def test_search_finds_by_words_by_picture_and_under_filters(run, capsys):
     assert {hit["columns"]["domain"] for hit in json.loads(capsys.readouterr().out)} == {"shop"}
     assert bouba("search", out, "--image", table.parent / "thing00.png", "-k", 2) == 0
     assert "a " in capsys.readouterr().out
+    assert bouba("search", out, "circle", "--image", table.parent / "thing01.png", "--minus", "red", "--json") == 0
+    rows = [hit["row"] for hit in json.loads(capsys.readouterr().out)]
+    assert len(rows) == len(set(rows)) == 10
 
 
 def test_evaluate_on_another_table(run, capsys):
@@ -180,7 +183,7 @@ def test_columns_keep_their_own_names_and_numbers_are_numbers(tmp_path, capsys):
     assert bouba("search", tmp_path / "run", "good", "--column", "rank=7", "--column", "site=b", "--json") == 0
     assert {hit["row"] for hit in json.loads(capsys.readouterr().out)} == {7}
     assert bouba("search", tmp_path / "run", "good", "-k", 1) == 0
-    assert capsys.readouterr().out.split("\n")[0].split() == ["score", "row", "view", "site", "rank", "words", "path"]
+    assert capsys.readouterr().out.split("\n")[0].split() == ["score", "row", "way", "site", "rank", "words", "path"]
 
 
 def test_what_the_machine_refuses_is_one_line_and_exit_code_1(run, capsys, tmp_path):

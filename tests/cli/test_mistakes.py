@@ -114,7 +114,7 @@ def test_query_in_a_modality_the_model_lacks(tmp_path, capsys):
     assert bouba("search", out, "--image", tmp_path / "x.png") == 2
     assert "the model reads no pictures; it has x (vector), y (vector)" in said(capsys)
     assert bouba("search", out) == 2
-    assert "say what to look for, one thing: words, --image FILE, --audio FILE" in said(capsys)
+    assert "say what to look for: words, --image FILE, --audio FILE" in said(capsys)
 
 
 def test_no_model(tmp_path, capsys):

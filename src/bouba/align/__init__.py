@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from bouba.lazy import attach
 
 if TYPE_CHECKING:
+    from bouba.align.asif import ASIF as ASIF
     from bouba.align.baseline import LinearBaseline as LinearBaseline
     from bouba.align.cca import CCA as CCA
     from bouba.align.clip import CLIP as CLIP
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from bouba.align.kernel_cca import KernelCCA as KernelCCA
     from bouba.align.matrix_free_cca import MatrixFreeCCA as MatrixFreeCCA
     from bouba.align.moments import Moments as Moments
+    from bouba.align.pls import PLS as PLS
+    from bouba.align.procrustes import Procrustes as Procrustes
+    from bouba.align.ridge_map import RidgeMap as RidgeMap
     from bouba.align.significance import bootstrap_correlations as bootstrap_correlations
     from bouba.align.significance import permutation_test as permutation_test
     from bouba.align.simclr import SimCLR as SimCLR

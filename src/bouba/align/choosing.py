@@ -9,7 +9,7 @@ import numpy as np
 
 from bouba.align.light import Anchored, Coordinates, Correlated, Pairs, Regressed
 from bouba.align.maps import Joined, Map, mean_weights, unit
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 
 Alignment = Correlated | Regressed | Anchored
 FAMILIES: dict[str, tuple[Alignment, ...]] = {
@@ -68,7 +68,7 @@ class Trial:
 
     @property
     def best(self) -> float:
-        return max(np.mean(self.plain), np.mean(self.corrected))
+        return float(max(np.mean(self.plain), np.mean(self.corrected)))
 
 
 @dataclass(frozen=True)

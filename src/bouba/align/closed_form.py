@@ -26,6 +26,7 @@ from bouba.data.matching import views_like
 from bouba.data.pairing import in_order, index_of
 from bouba.data.read import as_views
 from bouba.data.schema import Schema
+from bouba.data.target import Target, hide
 from bouba.data.views import Column, Views
 from bouba.declared import refuse_options
 from bouba.errors import BoubaError, DataError, ModalityError, UsageError
@@ -85,8 +86,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self._fit(blocks.data, blocks.present)
 
     def hub_offsets(self, z: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """view -> (n,) what is taken from the cosine of each embedded cell when it is found, because it is near to
-        everything; empty where hubness is not corrected."""
+        """view -> (n,), twice what a cell loses of its score for being near to everything; empty where none does."""
         return {}
 
     @hook
@@ -98,11 +98,12 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Drop what only solving needed, whether it worked or not. Nothing by default."""
 
     @final
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, target: Target | None = None):
         """Solve for X's views.
 
         Args:
             X: the views, see the class. y: the second view where X is one array, (n, d) or (n,).
+            target: a domain of Views whose texts, pairings and keys stay hidden; its other cells are rows of one view.
 
         Returns:
             self.
@@ -111,6 +112,8 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             DataError: fewer than two views or rows, unequal rows, NaN, a view without a cell.
         """
         refuse_options(self)
+        if target is not None:
+            X = hide(as_views(X, every_row=True), target)[0]
         self._before_fit()
         try:
             blocks = self._read(X, y, fit=True)
@@ -154,8 +157,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return z
 
     def encode(self, X) -> dict[str, np.ndarray]:
-        """view -> (n, d), the numbers that are aligned: what features or encoders give of its cells, zeros where one is
-        missing."""
+        """view -> (n, d), what features or encoders give of its cells before they are aligned; zeros where missing."""
         check_is_fitted(self)
         return self._read(X).data
 

@@ -18,7 +18,7 @@ from bouba.align.several import joined_of_several
 from bouba.align.unpaired import cells_of, taught_by_singles
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 
 KNOWN = 2000  # training cells of a side that hubness is measured by, at most
 FEW_CELLS = 20  # of a domain, below which its mean is not its own
@@ -184,7 +184,7 @@ class FewPairs(ClosedForm):
     def _variates(self, blocks: Blocks, name: str) -> np.ndarray:
         centre, domains = self.centres_[self.sides_[name]], _domains(blocks.views, len(blocks))
         present = blocks.present[name]
-        out = np.zeros((len(blocks), len(self.correlations_)))
+        out = np.zeros((len(blocks), len(self.correlations_)), blocks.data[name].dtype)
         if present.any():
             rows = np.flatnonzero(present)
             values = np.asarray(blocks.data[name], float)[rows]
@@ -193,7 +193,8 @@ class FewPairs(ClosedForm):
 
     def _project(self, name: str, values: np.ndarray) -> np.ndarray:
         owner = self.sides_[name]
-        return self.maps_[owner](self.centres_[owner].removed(np.asarray(values, float), [None] * len(values)))
+        centred = self.centres_[owner].removed(np.asarray(values, float), [None] * len(values))
+        return self.maps_[owner](centred).astype(values.dtype)
 
     def _emphasis(self, name: str) -> np.ndarray:
         return np.ones(len(self.correlations_))

@@ -11,7 +11,7 @@ from bouba.align.canonical import solve
 from bouba.align.choosing import FEWEST, Candidate, Trial, discounted, folds
 from bouba.align.maps import Joined, Linear, Map
 from bouba.align.moments import Moments
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 
 RIDGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
 USUAL = 0.7  # where things are too few to choose by

@@ -12,7 +12,7 @@ from bouba.align.canonical import solve
 from bouba.align.light import Coordinates
 from bouba.align.maps import Joined, Linear, Map, mean_weights, unit
 from bouba.align.moments import Moments
-from bouba.metrics.hubness import csls_offsets
+from bouba.metrics.hubs import csls_offsets
 
 NEAREST = 10  # cells that a walk can step to
 ONWARD, STEPS = 0.8, 30  # the share of walks that take another step, and after how many none does

@@ -7,26 +7,33 @@ H is used in training. Judged among the target drawings of A ("known": known con
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bouba.adapt import AdaptedCLIP
-from bouba.align import CLIP, LinearBaseline
+from bouba.align import CLIP, FewPairs, LinearBaseline
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.evaluation import Result, evaluate
 from bouba.runs import methods
-from bouba.towers import EncoderSpec, NGrams, ResNet
+from bouba.towers import EncoderSpec, NGrams, Packaged, ResNet, SameAs
 
 TARGET = "openmoji"
 CLIP_NAME, ADAPTED_CLIP_NAME, LINEAR_CCA_NAME = METHODS = tuple(
     method.name for method in (methods.CLIP, methods.ADAPTED_CLIP, methods.LINEAR_CCA)
 )
+FEW_PAIRS_NAME = methods.FEW_PAIRS.name
 EPOCHS = 26
+FROZEN: dict[str, EncoderSpec | SameAs] = {
+    "image": Packaged("efficientnet-lite0"),
+    "en": Packaged("multilingual-e5-small"),
+    "zh": SameAs("en"),
+}
+"""Encoders that know words and pictures from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,14 @@ def fit(
     *,
     epochs: int | None = None,
     target: str = TARGET,
-    towers: dict[str, EncoderSpec] | None = None,
+    towers: Mapping[str, Any] | None = None,
     on_epoch: Callable[[dict], None] | None = None,
 ) -> Any:
-    """One of METHODS, fitted on what the protocol lets it see."""
+    """One of METHODS, or FewPairs over FROZEN encoders, fitted on what the protocol lets it see."""
     if method == LINEAR_CCA_NAME:
         return LinearBaseline(random_state=seed).fit(protocol.source)
+    if method == FEW_PAIRS_NAME:
+        return FewPairs(FROZEN, random_state=seed).fit(protocol.training, target=target)
     towers = towers or {"image": ResNet(size=32, channels=24, crop=True), "en": NGrams(), "zh": NGrams()}
     training: dict[str, Any] = {"epochs": EPOCHS if epochs is None else epochs, "random_state": seed}
     if method == CLIP_NAME:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bouba.bench.demo import EPOCHS, make_demo
+from bouba.bench.demo import make_demo
+from bouba.bench.emoji_protocol import EPOCHS
 from bouba.cli.printing import to_stderr
 
 
@@ -16,13 +17,15 @@ def command(
         "runs/demo"
     ),
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the cut and of the training.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the captioned drawings.")] = EPOCHS,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes of CLIP and CLIP + DANN over the captioned drawings.")
+    ] = EPOCHS,
 ) -> None:
-    """Train on the built-in emoji, measure, and write runs/demo/report.html."""
+    """Align pictures and words of the built-in emoji, measure it, and write runs/demo: an index and a report."""
     result, clock = make_demo(out, seed=seed, epochs=epochs, say=to_stderr)
     best = result.where(
         metric=["recall@10", "group_accuracy"], direction=["en->image", "zh->image", "image->en", "image"]
     )
     typer.echo(best.format(rows=("split", "direction", "method")))
     typer.echo(f"\n{clock}\n\nreport: {out / 'report.html'}")
-    typer.echo(f'search: bouba search {out} "snowman"      bouba search {out} "水果：苹果，红色"')
+    typer.echo(f'search: bouba search {out} "snowman"      bouba search {out} "火车"')

@@ -1,14 +1,16 @@
-"""bouba inspect: what a table holds."""
+"""bouba inspect: what a table holds, and which of its pairs may be wrong."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from bouba.cli import options
 from bouba.cli.printing import bad_row_lines, text_columns
+from bouba.errors import UsageError
 
 FEW = 4  # names that are listed for example
 OVERRULE = (
@@ -22,12 +24,21 @@ def command(
     table: options.Table,
     *,
     columns: options.Columns,
+    pairs: Annotated[bool, typer.Option("--pairs", help="List the pairs that may be wrong; also of a run.")] = False,
+    page: Annotated[Path | None, typer.Option(help="With --pairs: show them with pictures in this HTML file.")] = None,
+    k: Annotated[int, typer.Option("-k", help="With --pairs: how many to list.")] = 20,
     as_json: options.Json = False,
 ) -> None:
-    """What a table holds, as bouba understands it."""
-    from bouba.runs.inspecting import understood
+    """What a table holds, as bouba understands it; or which pairs of a table or a run may be wrong."""
+    from bouba.runs.inspecting import pairs_that_may_be_wrong, understood
     from bouba.runs.reading import read_table
 
+    if page is not None and not pairs:
+        raise UsageError("--page FILE shows pairs; say --pairs too")
+    if pairs:
+        found = pairs_that_may_be_wrong(table, columns, page)
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else _pairs(found, k))
+        return
     facts = understood(read_table(table, columns))
     typer.echo(json.dumps(facts, ensure_ascii=False, indent=1) if as_json else _page(facts))
 
@@ -41,6 +52,17 @@ def _page(facts: dict[str, Any]) -> str:
     if facts["hint"]:
         lines += ["", facts["hint"]]
     return "\n".join([*lines, "", OVERRULE])
+
+
+def _pairs(found: list[dict[str, Any]], k: int) -> str:
+    """A line a pair, the most doubtful first."""
+    rows = [["doubt", "row", "places", "pair"]]
+    for one in found[:k]:
+        places = " and ".join(f"{rank:,}" for rank in one["ranks"]) + f" of {one['among']:,}"
+        cells = "; ".join(f"{view}: {summary[:60]}" for view, summary in one["cells"].items())
+        rows.append([f"{one['doubt']:.1f}", str(one["row"]), places, cells])
+    note = "doubt: standard deviations worse than the mean pair; places: where one half finds the other, and back"
+    return f"{text_columns(rows)}\n{len(found):,} pairs, each judged by a model fitted on other rows\n{note}"
 
 
 def _rows(facts: dict[str, Any]) -> list[list[str]]:

@@ -28,7 +28,7 @@ from bouba.metrics import (
     retrieval,
     zero_shot,
 )
-from bouba.metrics.hubness import as_gallery, as_questions
+from bouba.metrics.hubs import as_gallery, as_questions
 
 
 def evaluate(
@@ -180,7 +180,7 @@ def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domai
     """Every ordered pair of views among one domain's rows; cells that are near to everything count less where the model
     has offsets for them."""
     records = []
-    offsets = getattr(model, "hub_offsets", lambda z: {})(z)
+    offsets: Mapping[str, np.ndarray] = getattr(model, "hub_offsets", lambda z: {})(z)
     for a, b in permutations(z, 2):
         both = part[a].present & part[b].present
         if both.sum() < 2:

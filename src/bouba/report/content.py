@@ -6,6 +6,7 @@ from typing import Any
 
 from bouba.adapt import Diagnosis
 from bouba.errors import DataError
+from bouba.search.certainty import Direction
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,19 @@ class EmbeddingMap:
 
 
 @dataclass(frozen=True)
+class Doubtful:
+    """A pair that may be wrong.
+
+    Args:
+        row: its number in the table. cells: of the two views. note: by which numbers.
+    """
+
+    row: int
+    cells: Sequence[Cell]
+    note: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything on the page. An empty part leaves its section out.
 
@@ -203,6 +217,8 @@ class Report:
         diagnosis: how far it lies from the source, view by view.
         galleries: queries with what was found.
         maps: embeddings on a plane.
+        sets: what scores are worth, by pairs of views.
+        doubtful: pairs that may be wrong, worst first. doubtful_by: a sentence on how they were judged.
         notes: sentences for the end of the page: caveats, licences, versions.
         methods: name in the records -> title and a sentence that goes on from it, "is a linear method."; names that are
             not listed are shown readable.
@@ -220,5 +236,8 @@ class Report:
     diagnosis: Diagnosis | None = None
     galleries: Sequence[Gallery] = ()
     maps: Sequence[EmbeddingMap] = ()
+    sets: Sequence[Direction] = ()
+    doubtful: Sequence[Doubtful] = ()
+    doubtful_by: str = ""
     notes: Sequence[str] = ()
     methods: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from bouba.report.headline import headline, lead
 from bouba.report.pictures import Album
 from bouba.report.scores import Row, read_rows
 from bouba.report.shelves import walls
+from bouba.search.certainty import TOO_WEAK
 
 MAIN = ("recall@1", "recall@10")  # rows of the table that need no click; so are accuracies
 
@@ -77,6 +78,7 @@ def render(report: Report) -> str:
         "followed": [one for one in report.made if one.stages],
         "walls": walls(report.galleries, report.methods),
         "colourings": _map_charts(report, figures),
+        "too_weak": TOO_WEAK,
     }
     body = (
         _environment(jinja2, report.methods)

@@ -44,7 +44,7 @@ def settled(
         recipe["method"] = method = recipe.get("method") or _method_for(recipe, views, specs).name
         _refuse_useless(method_named(method))
         return _with_towers(recipe, specs, views), [_chosen(recipe, specs, "")]
-    ready = {} if named else _ready(views)
+    ready = {} if named else ready_encoders(views)
     few = len(views) < FEW_ROWS
     if "method" not in recipe:
         method = _method_for(recipe, views, ready if few else {})
@@ -62,7 +62,7 @@ def _kinds(views: Views) -> dict[str, str]:
     return {view: kind for view, kind in views.modalities.items() if kind in ENCODERS}
 
 
-def _ready(views: Views) -> dict[str, EncoderSpec]:
+def ready_encoders(views: Views) -> dict[str, EncoderSpec]:
     """view -> its packaged encoder; empty where one that is needed is not installed."""
     from bouba.towers import Packaged
 
@@ -113,7 +113,9 @@ def _method_for(recipe: Mapping[str, Any], views: Views, specs: Mapping[str, Enc
     trained, else CLIP."""
     parameters = FEW_PAIRS.cls().get_params(deep=False)
     trains = any(name not in (*parameters, "dim") for name in recipe["arguments"])
-    options = any(name != "holdout" for name in recipe["fit"]) or "objective" in recipe or "towers" in recipe
+    options = (
+        any(name not in ("holdout", "target") for name in recipe["fit"]) or "objective" in recipe or "towers" in recipe
+    )
     read = all(kind == "vector" or view in specs for view, kind in views.modalities.items())
     pairs = len(views.columns) > 1 and len(views) < FEW_ROWS
     return FEW_PAIRS if specs and read and pairs and not trains and not options else CLIP
@@ -147,7 +149,7 @@ def _chosen(recipe: Mapping[str, Any], specs: Mapping[str, EncoderSpec], alterna
     """What was taken, in a sentence."""
     views: dict[str, list[str]] = {}
     for view, spec in specs.items():
-        views.setdefault(getattr(spec, "name", None) or getattr(spec, "source", ""), []).append(view)
+        views.setdefault(str(getattr(spec, "name", getattr(spec, "source", ""))), []).append(view)
     read = "; ".join(f"{' and '.join(names)} by {encoder}" for encoder, names in views.items())
     return f"{recipe['method']}: frozen encoders read {read}{alternative and f' (--towers {SCRATCH}{alternative})'}"
 

@@ -21,8 +21,10 @@ from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
 from bouba.runs import translation
 from bouba.runs.adaptation import diagnosed
+from bouba.runs.certainty import FILE, known_of, measured
 from bouba.runs.defaults import settled
 from bouba.runs.indexing import write_search
+from bouba.runs.known import is_found_whole
 from bouba.runs.measuring import measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
@@ -31,6 +33,7 @@ from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
+from bouba.search import Certainty, Index
 
 FEWEST_HELD_OUT = 10  # rows below which nothing is measured
 BASELINES = "baselines"  # the folder of their checkpoints, while a run is made
@@ -117,7 +120,7 @@ class Fitting:
         """Fit the model, with checkpoints in `part`."""
         if self.method.solved:
             self.stages.begin("solve", f"{self.method.name} on {len(self.training):,} rows")
-            self.model.fit(self.training)
+            self.model.fit(self.training, **({} if self.target is None else {"target": self.target}))
             return
         self.model.set_params(verbose=verbose)
         options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
@@ -139,12 +142,13 @@ class Fitting:
             run_folder.write_jsonl(part / "history.jsonl", history_of(self.model))
         self.model.save(part / "model")
         story = self._measured(part, rivals)
-        self.stages.begin("report", "curves, galleries and maps")
-        write_report(replace(story, watch=self.watch), part / "report.html")
         for name in ("index", "known"):
             shutil.rmtree(part / name, ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
-            write_search(self.model, self.views, part, self.stages, target=self.target)
+            index = write_search(self.model, self.views, part, self.stages, target=self.target)
+            story = replace(story, certainty=self._certainty(part, index))
+        self.stages.begin("report", "curves, galleries and maps")
+        write_report(replace(story, watch=self.watch), part / "report.html")
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since
         shutil.rmtree(part / BASELINES, ignore_errors=True)
         run_folder.finish(part, out)
@@ -173,6 +177,16 @@ class Fitting:
         if self.held_out is None and self.recipe["fit"].get("holdout") != 0:
             yield "fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows"
         yield from self.remarks
+
+    def _certainty(self, part: Path, index: Index) -> Certainty | None:
+        """What scores are worth, kept with the run; None where no view finds another, or too few rows were held out."""
+        if self.held_out is None or not self.model.aligns:
+            return None
+        training = self.training if self.target is None else source_only(self.training, self.target)
+        known = known_of(self.model, index, training) if is_found_whole(self.model) else None
+        certainty = measured(self.model, index, self.views, self.held_out, known)
+        certainty.save(part / FILE)
+        return certainty
 
     def _measured(self, part: Path, rivals: Mapping[str, Any]) -> Story:
         """The numbers, written to metrics.json, and what the report tells of them."""
@@ -221,7 +235,7 @@ def _rows_of_method(
 def _refuse_unread(method: Method, fit_options: Mapping[str, Any], model: Any) -> None:
     """UsageError for what would be ignored in silence, or do harm."""
     options = [f"--{name}" for name in ("target", "validation") if name in fit_options]
-    if method.solved and options:
+    if method.solved and set(options) - ({"--target"} if method.centres_domains else set()):
         raise UsageError(f"{method.name} is solved, not trained, and takes no {options[0]}; leave it out")
     if method.translates and "target" in fit_options:
         raise UsageError(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bouba.data.kinds import KINDS
 from bouba.data.schema import Schema
 from bouba.data.views import Column, Views, is_missing
-from bouba.runs.reading import repeated_text
+from bouba.runs.reading import given_options, read_table, repeated_text
 
 MOST = 12  # names of labels and domains that are listed
 
@@ -30,6 +32,29 @@ def understood(views: Views) -> dict[str, Any]:
         "bad_rows": views.bad_rows,
         "hint": repeated_text(views),
     }
+
+
+def pairs_that_may_be_wrong(
+    table: Sequence[str | os.PathLike[str]], named: Mapping[str, Any], page: Path | None = None
+) -> list[dict[str, Any]]:
+    """The pairs of a table, or of that which a run was made of, the most doubtful first, a record each.
+
+    Args:
+        table: files, or one run folder. named: columns, as in `read_table`. page: also write them to this HTML file.
+    """
+    from bouba.runs.run import Run
+    from bouba.runs.suspicion import described, suspicious, views_of, write_page
+
+    if len(table) == 1 and (Path(table[0]) / "recipe.toml").exists():
+        run = Run.open(table[0])
+        views = views_of(run, None, given_options(named))
+        doubts = suspicious(views, run.model)
+    else:
+        views = read_table(list(table), named)
+        doubts = suspicious(views)
+    if page is not None:
+        write_page(views, doubts, page)
+    return described(views, doubts)
 
 
 def _counts(values: Iterable) -> dict[str, int]:

@@ -15,7 +15,7 @@ from bouba.data.views import Views
 from bouba.metrics.similarity import unit_rows
 
 if TYPE_CHECKING:
-    from bouba.search.known import Known
+    from bouba.search import Known
 
 WHOLE = "whole row"
 """The view of an index under which rows are found by all the views that they have."""
@@ -35,7 +35,7 @@ def known_things(model: Any, views: Views, embeddings: Mapping[str, np.ndarray],
         model: that aligns. views: (n rows) that training saw in pairs, or may be known. embeddings: view -> (n, d).
         indexed: the views that the index has.
     """
-    from bouba.search.known import Known
+    from bouba.search import Known
 
     names = [name for name in embeddings if name in views.columns]
     texts = {name: _texts(views, name) for name in names if views.columns[name].kind == "text"}
@@ -61,7 +61,7 @@ def meanings_of(model: ClosedForm, views: Views, view: str) -> np.ndarray:
 
 def opened(folder: Path) -> Known | None:
     """What the run in a folder knows; None for one without, as runs were made before."""
-    from bouba.search.known import Known
+    from bouba.search import Known
 
     return Known.load(folder / FOLDER) if (folder / FOLDER).exists() else None
 

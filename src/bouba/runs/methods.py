@@ -31,6 +31,7 @@ class Method:
         judges_epochs: whether a loss on held-out rows says which epoch was best.
         rivals: methods that are measured beside it on the same rows.
         frozen_by_default: whether frozen encoders read its views where rows are few and nobody names towers.
+        centres_domains: whether it takes a target, solved as it is, and removes the mean of each domain.
         shares_encoders: whether views that one frozen encoder reads share what is learnt of them.
     """
 
@@ -49,6 +50,7 @@ class Method:
     judges_epochs: bool = True
     rivals: tuple[str, ...] = ()
     frozen_by_default: bool = False
+    centres_domains: bool = False
     shares_encoders: bool = False
 
     @property
@@ -176,6 +178,7 @@ FEW_PAIRS = Method(
     "puts a small map between frozen encoders, the one of many that finds held-out pairs best.",
     "there are tens to some thousands of pairs of pictures, texts or ready vectors",
     frozen_by_default=True,
+    centres_domains=True,
     shares_encoders=True,
     **_CLOSED,
 )
@@ -185,6 +188,38 @@ KERNEL_CCA = Method(
     "Kernel CCA",
     "is CCA on kernels: curved relations, still in closed form.",
     "as cca, and the relation bends",
+    **_CLOSED,
+)
+PLS = Method(
+    "pls",
+    "align.PLS",
+    "Partial least squares",
+    "finds the directions in which two views covary most.",
+    "pairs are fewer than fifty, or two views are ready features of many columns",
+    **_CLOSED,
+)
+PROCRUSTES = Method(
+    "procrustes",
+    "align.Procrustes",
+    "Procrustes",
+    "whitens two views and rotates one onto the other.",
+    "two views are alike in shape, such as one encoder's features of two languages",
+    **_CLOSED,
+)
+RIDGE_MAP = Method(
+    "ridge-map",
+    "align.RidgeMap",
+    "Ridge map",
+    "predicts one view's features from the other's.",
+    "one view holds what the other is about, or one encoder's space shall stand for another's",
+    **_CLOSED,
+)
+ASIF = Method(
+    "asif",
+    "align.ASIF",
+    "ASIF",
+    "describes cells by how alike they are to known pairs, without any training.",
+    "pairs come and go, and nothing shall be fitted",
     **_CLOSED,
 )
 MATRIX_FREE_CCA = Method(
@@ -284,6 +319,10 @@ METHODS = {
         FEW_PAIRS,
         CCA,
         KERNEL_CCA,
+        PLS,
+        PROCRUSTES,
+        RIDGE_MAP,
+        ASIF,
         MATRIX_FREE_CCA,
         GROMOV_WASSERSTEIN,
         DEEP_CCA,

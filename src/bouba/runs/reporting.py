@@ -20,6 +20,8 @@ from bouba.report.translations import Watch, made
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
 from bouba.runs.indexing import found_as_rows
 from bouba.runs.methods import Method, wording
+from bouba.runs.suspicion import held_out_doubts
+from bouba.search import Certainty
 
 QUERIES = 8  # rows whose search or translation is shown
 SAMPLES = 12  # things of which pictures are shown
@@ -36,6 +38,7 @@ class Story:
         result: the numbers, if rows were held out. rivals: what they are compared with, fitted.
         remarks: sentences for the end of the page.
         adaptation: of a model that adapts. watch: what followed a translator's training.
+        certainty: what its scores are worth, where that was measured.
     """
 
     method: Method
@@ -47,6 +50,7 @@ class Story:
     remarks: Sequence[str] = ()
     adaptation: Adaptation = NOT_ADAPTED
     watch: Watch | None = None
+    certainty: Certainty | None = None
 
     @property
     def shown(self) -> Views:
@@ -99,6 +103,8 @@ def write_report(story: Story, path: Path) -> Path:
         diagnosis=story.adaptation.diagnosis,
         galleries=_galleries(story),
         maps=_maps(story),
+        sets=() if story.certainty is None else story.certainty.directions,
+        **held_out_doubts(model, story.held_out),
         notes=[*story.remarks, *story.adaptation.remarks],
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
     )

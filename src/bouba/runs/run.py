@@ -5,26 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bouba.errors import DataError, UsageError
-from bouba.runs.folder import read_facts, read_jsonl
-from bouba.runs.methods import Method, method_named, method_of
-from bouba.runs.place import Place
+from bouba.runs.kept import Kept
+from bouba.runs.methods import method_named
 
 if TYPE_CHECKING:
-    from bouba.data.schema import Schema
     from bouba.data.views import Views
     from bouba.evaluation import Result
+    from bouba.evaluation.doubts import Doubt
     from bouba.runs.predicting import Translation
-    from bouba.search import Hit, Index
-    from bouba.search.known import Known
+    from bouba.search import Hits
 
 
-class Run:
+class Run(Kept):
     """A fitted table: its model, numbers, report and index, each loaded when it is asked for.
 
     Make one with `Run.fit`, or open the folder that it, `bouba fit` or `bouba demo` wrote with `Run.open`.
@@ -39,17 +36,12 @@ class Run:
         schema: which columns its views were read from. index: for search.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
-        self.path = Path(path)  # use Run.fit or Run.open
-        self._place = Place(self.path)
-
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
         """The run in a folder. Nothing is loaded yet.
 
         Args:
-            path: a run folder, its `model` folder, or a folder that `model.save` wrote, which has no numbers, no report
-                and no index.
+            path: a run folder, its `model` folder, or one that `model.save` wrote: without numbers, report or index.
 
         Raises:
             DataError: no model there, or one that is still being made or was cut off; the message says how to go on.
@@ -140,77 +132,6 @@ class Run:
             run.model = model  # the same to the bit as what would be loaded
         return run
 
-    @cached_property
-    def model(self) -> Any:
-        """The fitted estimator."""
-        from bouba.persist import load
-
-        return self._place.read(load)
-
-    @cached_property
-    def recipe(self) -> dict[str, Any]:
-        """What the run was made by; empty for a model by itself."""
-        from bouba.runs.recipe import load_recipe
-
-        return self._place.read(lambda at: load_recipe(at / "recipe.toml") if (at / "recipe.toml").exists() else {})
-
-    @cached_property
-    def method(self) -> Method | None:
-        """The row of its method; None for an estimator that is no method."""
-        return method_named(self.recipe["method"]) if "method" in self.recipe else method_of(self.model)
-
-    @cached_property
-    def name(self) -> str:
-        """What its records are called: the method's name."""
-        return type(self.model).__name__.lower() if self.method is None else self.method.name
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:
-        """What run.json holds: `rows` and `schema`; empty for early runs and for a model by itself."""
-        return self._place.read(read_facts)
-
-    @cached_property
-    def schema(self) -> Schema:
-        """Which columns the views of the model were read from."""
-        from bouba.data.schema import Schema
-        from bouba.runs.reading import schema_of_model
-
-        if "schema" not in self.facts:
-            return schema_of_model(self.model, self.recipe)
-        return Schema.from_dict(self.facts["schema"]).select(self.model.kinds_)
-
-    @cached_property
-    def result(self) -> Result | None:
-        """The numbers measured when it was fitted."""
-        from bouba.evaluation import Result
-
-        name = "metrics.json"
-        return self._place.read(lambda at: Result.from_json(at / name) if (at / name).exists() else None)
-
-    @cached_property
-    def history(self) -> list[dict]:
-        """A row an epoch; empty for what is solved."""
-        return self._place.read(lambda at: read_jsonl(at / "history.jsonl"))
-
-    @cached_property
-    def bad_rows(self) -> list[dict]:
-        """Cells and rows of the table that could not be read."""
-        return self._place.read(lambda at: read_jsonl(at / "bad_rows.jsonl"))
-
-    @cached_property
-    def index(self) -> Index:
-        """The search index. UsageError where the run has none."""
-        from bouba.search import Index
-
-        return self._place.read(lambda at: Index.open(at / "index"))
-
-    @cached_property
-    def known(self) -> Known | None:
-        """What training knew, by which words find rows that have none; None where that was not kept."""
-        from bouba.runs.known import opened
-
-        return self._place.read(opened)
-
     def read(self, table: Any, /, **named: Any) -> Views:
         """A table as it was read for training: kinds, labels, roles, numbers side by side, patterns.
 
@@ -239,23 +160,37 @@ class Run:
         equals: Mapping[str, Any] = MappingProxyType({}),
         view: str | None = None,
         domain: str | None = None,
-    ) -> list[Hit]:
-        """The k rows of the index that fit a query best, each once.
+        sure: float | None = None,
+    ) -> Hits:
+        """The k rows of the index that fit a query best, each once; a list, with `remarks` such as "nothing here fits".
 
         Args:
-            query: words; a Path of a picture, sound or clip, a PIL picture, an array of pixels or numbers, (samples,
-                rate); an embedding (dim,) of this model; or several at once, {"caption": "red", "picture": path}, by
-                view or kind.
+            query: words; a Path, a PIL picture, an array of pixels or numbers, (samples, rate); an embedding (dim,) of
+                this model; or several at once by view or kind, {"caption": "red", "picture": path}.
             minus: what hits should not fit: a query, or a list of them.
             where: an SQL condition over the columns. equals: column -> value it must have.
             view: search this view's cells alone, directly; whole rows when None. domain: of the query, if known.
+            sure: instead of k rows, all of a set that holds the one that was meant with this probability, as 0.9.
 
         Raises:
             UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
         """
         from bouba.runs.searching import find
 
-        return find(self, query, minus=minus, k=k, where=where, equals=equals, view=view, domain=domain)
+        return find(self, query, minus=minus, k=k, where=where, equals=equals, view=view, domain=domain, sure=sure)
+
+    def suspicious(self, table: Any = None, /, **named: Any) -> list[Doubt]:
+        """The rows whose pair may be wrong, the most doubtful first, each judged by models fitted on other rows.
+
+        Args:
+            table, **named: as in `read`; the table that the run was made of when None.
+
+        Raises:
+            UsageError: that table is not known. DataError: too few rows have a pair.
+        """
+        from bouba.runs.suspicion import suspicious_of
+
+        return suspicious_of(self, table, named)
 
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.

@@ -20,9 +20,9 @@ from bouba.data.schema import Schema
 from bouba.data.views import Views
 from bouba.errors import UsageError
 from bouba.runs.asking import MINUS, negatives, places, question, single_cells, vector_of
+from bouba.runs.certainty import judged
 from bouba.runs.known import WHOLE, meanings_of, reads_alone
-from bouba.search import Hit, Index
-from bouba.search.known import Known
+from bouba.search import Hit, Hits, Index, Known
 from bouba.search.ways import Way, fused
 
 
@@ -33,6 +33,10 @@ class Narrowed:
     k: int
     where: str | None
     equals: Mapping[str, Any]
+
+    def to(self, k: int) -> Narrowed:
+        """The same with another k."""
+        return replace(self, k=k)
 
     def best(self, index: Index, vector: np.ndarray, view: str, weights: np.ndarray | None = None) -> list[Hit]:
         """The k best cells of a view."""
@@ -49,23 +53,27 @@ def find(
     equals: Mapping[str, Any],
     view: str | None,
     domain: str | None,
-) -> list[Hit]:
-    """The k rows of a Run that fit a query best, best first, each once; see Run.search."""
+    sure: float | None = None,
+) -> Hits:
+    """The k rows of a Run that fit a query best, or all that belong to a set, best first, each once; see Run.search."""
     model, index, narrowed = run.model, run.index, Narrowed(k, where, equals)
     cells = _view_of_numbers(run.schema, query)
     if cells is None and isinstance(query, np.ndarray) and query.shape == (index.dim,):
         if negatives(minus):
             raise UsageError("minus= goes with words, files or cells; take it off an embedding yourself")
         views = (view,) if view is not None else tuple(name for name in index.views if name != WHOLE)
-        return _best_cells(index, query, views, narrowed)
+        return judged(run, None, lambda most: _best_cells(index, query, views, narrowed.to(most)), k, sure)
     row = question(model, query if cells is None else cells, domain=domain)
     away = [question(model, each, domain=domain) for each in negatives(minus)]
+    asked = None if away else row
     if WHOLE in index.views and run.known is not None:
         view = _like(row, away, index) if view is None else view
         if view == WHOLE:
-            return _whole_rows(index, _fused_ways(model, run.known, row, away), narrowed)
+            ways = _fused_ways(model, run.known, row, away)
+            return judged(run, asked, lambda most: _whole_rows(index, ways, narrowed.to(most)), k, sure)
     views = places(model, list(row.columns), view, [name for name in index.views if name != WHOLE])
-    return _best_cells(index, vector_of(model, row, away), views, narrowed)
+    vector = vector_of(model, row, away)
+    return judged(run, asked, lambda most: _best_cells(index, vector, views, narrowed.to(most)), k, sure)
 
 
 def _like(row: Views, away: Sequence[Views], index: Index) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from bouba import durable
 from bouba.errors import DataError
 from bouba.files import read_json
+from bouba.metrics.hubs import csls_offsets
 from bouba.metrics.similarity import unit_rows
 from bouba.search.letters import Letters
 from bouba.search.ways import Way, bridge, directions, row_vectors
@@ -20,10 +21,8 @@ from bouba.search.ways import Way, bridge, directions, row_vectors
 LETTERS_TAU = 0.05  # of cosines between letters
 MEANING_TAU = 0.5  # standard deviations of the cosines between known texts
 ASKING = 2000  # known cells that say how near a row is to every question
-NEAREST = 10  # of them
 SHRINK = 10  # cells at the origin that a mean counts in, so that few cells do not decide it
 SCALED_BY = 1000  # known cells whose scores say what a score is worth
-AT_ONCE = 4096  # rows
 BRIDGE = "bridge"
 FORMAT = 1
 
@@ -99,22 +98,9 @@ class Known:
 
     def offsets(self, rows: np.ndarray) -> np.ndarray:
         """(n, columns): how near each row is to the known cells that ask, so that what is near to everything is not
-        found by everything.
-
-            r(g) = mean cosine of g to the NEAREST of them;   score(q, g) = 2 q . g - r(g)
-
-        Reference: Conneau et al. 2018, Word translation without parallel data, equation 2; here on the rows' side
-        alone, so that one question can be asked.
-        """
-        found = np.zeros((len(rows), len(self.columns)))
-        for start in range(0, len(rows), AT_ONCE):
-            part = rows[start : start + AT_ONCE]
-            for place, asking in enumerate(self.columns.values()):
-                k = min(NEAREST, len(asking))
-                if k:
-                    near = np.partition(part @ asking.T, -k, axis=1)[:, -k:]
-                    found[start : start + AT_ONCE, place] = near.mean(axis=1)
-        return found
+        found by everything; see `csls_offsets`."""
+        none = np.zeros(len(rows))
+        return np.stack([csls_offsets(rows, cells) if len(cells) else none for cells in self.columns.values()], axis=1)
 
     def way(self, name: str, column: str, direction: np.ndarray) -> Way:
         """A direction (d,) as a question whose scores are standard deviations above the mean of known questions."""

@@ -24,7 +24,8 @@ _REFINE = 10  # candidates per hit that are scored again with their full vectors
 @dataclass(frozen=True)
 class Hit:
     """One found cell. `score` is a similarity, larger is better; `row` is the caller's own row number; `way` is what
-    found it, where a question was put in several ways."""
+    found it, where a question was put in several ways; `confidence` the probability that it is what was meant, where
+    that is known."""
 
     score: float
     row: int
@@ -32,6 +33,7 @@ class Hit:
     path: str | None
     columns: dict[str, object]
     way: str | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,7 +36,7 @@ class Package:
     sentence: str
     licence: str
     megabytes: int
-    files: Mapping[str, str]
+    files: Mapping[str, str] = field(hash=False)
     languages: str = ""
     checkpoint: str = ""
     relative: str = ""
