@@ -1,0 +1,110 @@
+"""bouba bench calibration: do sets hold the true partner as often as they promise, and is a confidence what it says?
+
+FewPairs is fitted on half of the emoji concepts in one style (Noto), by frozen encoders. The other half are questions,
+English captions asked for their drawing among all of that half and back. They are cut in two at random, again and
+again: one part gives the cut and the curve of confidence, as the held-out rows of a run do, the other part is judged.
+
+    coverage      share of questions whose partner is in its set; should be what --sure says
+    set           rows in a set, the median
+    false alarm   share of questions with an answer of which "nothing here fits" is said
+    alarm         the same where the answer was taken away
+    AUROC         of the best score, with the answer against without
+    confidence    expected calibration error of the confidence of the ten best hits, in points
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from bouba.align import FewPairs
+from bouba.data import samples
+from bouba.data.split import split
+from bouba.data.views import Views
+from bouba.evaluation import environment
+from bouba.evaluation.table import text_table
+from bouba.metrics import expected_calibration_error
+from bouba.metrics.similarity import similarities
+from bouba.search.certainty import LOOKED_AT, Direction
+from bouba.towers import Packaged
+
+TOWERS = {"image": Packaged("efficientnet-lite0"), "en": Packaged("multilingual-e5-small")}
+COLUMNS = ("coverage", "set", "false alarm", "alarm", "AUROC", "confidence")
+PERCENT = ("coverage", "false alarm", "alarm", "confidence")
+
+
+def command(
+    sure: Annotated[float, typer.Option(help="What sets promise.")] = 0.9,
+    splits: Annotated[int, typer.Option(help="Cuts of the questions, a seed.")] = 200,
+    seeds: Annotated[int, typer.Option(help="Models, each of concepts of its own.")] = 3,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+) -> None:
+    """Coverage of sets, false alarms and the calibration of confidence on questions that gave no cut."""
+    views = samples.emoji(styles="noto").select(*TOWERS)
+    figures: dict[str, list[dict[str, Any]]] = {}
+    for seed in range(seeds):
+        parts = split(views, {"train": 0.5, "test": 0.5}, random_state=seed)
+        for direction, scores in scored(parts["train"], parts["test"]).items():
+            figures.setdefault(direction, []).append(measure(scores, sure, splits, seed))
+    typer.echo(page(figures, sure, splits))
+    if out is not None:
+        facts = {"sure": sure, "splits": splits, "figures": figures, "environment": environment(0)}
+        out.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def scored(training: Views, test: Views) -> dict[str, np.ndarray]:
+    """Direction -> scores (n, n) of n questions among n cells, that of the partner on the diagonal, hubness corrected
+    where the model does."""
+    model = FewPairs(TOWERS).fit(training)
+    z = model.embed(test)
+    offsets = model.hub_offsets(z)
+    return {f"{a}->{b}": similarities(z[a], z[b]) - offsets.get(b, 0.0) / 2 for a in z for b in z if a != b}
+
+
+def measure(scores: np.ndarray, sure: float, splits: int, seed: int) -> dict[str, Any]:
+    """COLUMNS, means over splits of the questions; and the coverage of every split.
+
+    Args:
+        scores: (n, n), that of the partner on the diagonal. sure: what sets promise.
+    """
+    random = np.random.default_rng(seed)
+    own = np.eye(len(scores), dtype=bool)
+    rows = []
+    for _ in range(splits):
+        order = random.permutation(len(scores))
+        known, new = order[: len(order) // 2], order[len(order) // 2 :]
+        direction = Direction.of("question", "answer", [(scores[i], own[i]) for i in known])
+        cut, asked = direction.cut(sure), scores[new]
+        wrong = np.where(own[new], -np.inf, asked)
+        best = np.argsort(-asked, axis=1)[:, :LOOKED_AT]
+        sureness = np.interp(np.take_along_axis(asked, best, 1), *direction.curve).ravel()
+        right = np.take_along_axis(own[new], best, 1).ravel()
+        rows.append(
+            {
+                "coverage": float((scores[new, new] >= cut).mean()),
+                "set": float(np.median((asked >= cut).sum(1))),
+                "false alarm": float((asked.max(1) < cut).mean()),
+                "alarm": float((wrong.max(1) < cut).mean()),
+                "AUROC": direction.auroc,
+                "confidence": expected_calibration_error(right.astype(int), np.stack([1 - sureness, sureness], 1)),
+            }
+        )
+    means = {name: float(np.mean([row[name] for row in rows])) for name in COLUMNS}
+    return means | {"coverages": [row["coverage"] for row in rows], "cells": len(scores)}
+
+
+def page(figures: dict[str, list[dict[str, Any]]], sure: float, splits: int) -> str:
+    """A line a direction, means over seeds; and the lowest and highest coverage of a seed."""
+    lines = []
+    for direction, seeds in figures.items():
+        means = {name: float(np.mean([seed[name] for seed in seeds])) for name in COLUMNS}
+        cells = [f"{100 * means[name]:.1f}" if name in PERCENT else f"{means[name]:.2f}" for name in COLUMNS]
+        lowest, highest = (100 * pick(seed["coverage"] for seed in seeds) for pick in (min, max))
+        lines.append([direction, *cells, f"{lowest:.1f} to {highest:.1f}"])
+    header = ["direction", *(f"{name}, %" if name in PERCENT else name for name in COLUMNS), "coverage of seeds, %"]
+    cells = next(iter(figures.values()))[0]["cells"]
+    return f"{text_table(header, lines, labels=1)}\n\nSets of {sure:.0%} among {cells:,} cells, {splits} splits a seed."
