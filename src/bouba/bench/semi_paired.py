@@ -29,7 +29,7 @@ from bouba.errors import DataError, require
 from bouba.evaluation import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.metrics import foscttm, retrieval, summarise
-from bouba.metrics.hubness import as_gallery, as_questions
+from bouba.metrics.hubs import as_gallery, as_questions
 
 ROUNDS = 2
 METHODS: dict[str, Callable[[], Any]] = {
