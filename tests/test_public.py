@@ -38,15 +38,15 @@ def test_the_public_surface():
     assert sorted(bouba.__all__) == [
         "ASIF", "AdaptedCLIP", "Adversarial", "AttentionFusion", "CCA", "CLIP", "CORAL", "CORALAligner", "CRNN",
         "ConcatFusion", "ConditionalGAN", "ConvNet", "Correlation", "DANN", "DeepCCA", "DeepCORAL", "DomainAdversarial",
-        "Entropy", "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FusionClassifier",
-        "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner", "LowRankFusion", "MLP", "MMD",
-        "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner", "NGrams", "NTXent",
-        "NearestTranslator", "Onnx", "PLS", "Packaged", "Prediction", "Pretrained", "Procrustes", "PseudoPairs",
-        "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE", "Run", "SameAs",
-        "SelfTraining", "SigmoidPairs", "SimCLR", "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA",
-        "Tabular", "Trained", "Transformer", "Triplet", "VGG", "Views", "WordVectors", "ZeroShotClassifier",
-        "__version__", "diagnose", "evaluate", "explain", "explain_match", "fine_tune", "impute", "linear_probe",
-        "load", "match_saliency", "read", "saliency", "samples", "split",
+        "Entropy", "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix",
+        "FusionClassifier", "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner",
+        "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner",
+        "NGrams", "NTXent", "NearestTranslator", "Onnx", "PLS", "Packaged", "Prediction", "Pretrained", "Procrustes",
+        "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE",
+        "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure", "SubspaceAligner", "SumFusion",
+        "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer", "TransportPlans", "Triplet", "VGG",
+        "Views", "WordVectors", "ZeroShotClassifier", "__version__", "diagnose", "evaluate", "explain", "explain_match",
+        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "read", "saliency", "samples", "split",
     ]  # fmt: skip
 
 

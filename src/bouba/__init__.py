@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from bouba.terms import Entropy as Entropy
     from bouba.terms import ExplicitNegatives as ExplicitNegatives
     from bouba.terms import FlowMatching as FlowMatching
+    from bouba.terms import FuseMix as FuseMix
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import NTXent as NTXent
     from bouba.terms import Prediction as Prediction
@@ -89,7 +90,9 @@ if TYPE_CHECKING:
     from bouba.terms import RobustInfoNCE as RobustInfoNCE
     from bouba.terms import SelfTraining as SelfTraining
     from bouba.terms import SigmoidPairs as SigmoidPairs
+    from bouba.terms import Structure as Structure
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
+    from bouba.terms import TransportPlans as TransportPlans
     from bouba.terms import Triplet as Triplet
     from bouba.towers import CRNN as CRNN
     from bouba.towers import LSTM as LSTM

@@ -46,7 +46,7 @@ def by_dot(a, b):
     scores = a @ b.T
     true = np.diag(scores)[:, None]
     ahead = (scores > true).sum() + ((scores == true).sum() - len(a)) / 2
-    back = (true < scores.T).sum() + ((true == scores.T).sum() - len(a)) / 2
+    back = (scores > true.T).sum() + ((scores == true.T).sum() - len(a)) / 2
     return (ahead + back) / (2 * len(a) * (len(a) - 1))
 
 

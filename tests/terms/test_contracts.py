@@ -14,6 +14,7 @@ from bouba.terms import (
     DomainAdversarial,
     ExplicitNegatives,
     FlowMatching,
+    FuseMix,
     NTXent,
     Objective,
     Prediction,
@@ -21,8 +22,10 @@ from bouba.terms import (
     Reconstruction,
     Regression,
     SelfTraining,
+    Structure,
     SupervisedContrastive,
     Term,
+    TransportPlans,
     Triplet,
 )
 from bouba.terms.contract import CHECKS, SPACE, a_batch
@@ -51,6 +54,9 @@ VARIANTS = [  # options that take another way through a term
     SelfTraining(threshold=0.3),
     SelfTraining(threshold=0.3, twins=False),
     PseudoPairs(threshold=0.1),
+    FuseMix(alpha=0.3, learn=False),
+    Structure(("a",), temperature=1.0),
+    TransportPlans((("a", "b"),), least=1),
     PseudoPairs((("a", "b"),), threshold=0.1, twins=False),
     Prediction(apart=True, weighting="uncertainty", class_weight="balanced"),
     Prediction(("size",), hidden=8),

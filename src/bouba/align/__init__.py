@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bouba.align.clip import CLIP as CLIP
     from bouba.align.deep_cca import DeepCCA as DeepCCA
     from bouba.align.few_pairs import FewPairs as FewPairs
+    from bouba.align.gromov_wasserstein import GromovWasserstein as GromovWasserstein
     from bouba.align.kernel_cca import KernelCCA as KernelCCA
     from bouba.align.matrix_free_cca import MatrixFreeCCA as MatrixFreeCCA
     from bouba.align.moments import Moments as Moments

@@ -230,6 +230,14 @@ MATRIX_FREE_CCA = Method(
     "two views have 10,000 columns or more, most of them zero",
     **_CLOSED,
 )
+GROMOV_WASSERSTEIN = Method(
+    "gromov-wasserstein",
+    "align.GromovWasserstein",
+    "Gromov-Wasserstein",
+    "lays the views' clouds over each other so that distances within them agree, without a single pair.",
+    "no row has two views, and the views' clouds have shapes of their own",
+    solved=True,
+)
 DEEP_CCA = Method(
     "deep-cca",
     "align.DeepCCA",
@@ -316,6 +324,7 @@ METHODS = {
         RIDGE_MAP,
         ASIF,
         MATRIX_FREE_CCA,
+        GROMOV_WASSERSTEIN,
         DEEP_CCA,
         CLASSIFIER,
         REGRESSOR,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bouba.terms.explicit_negatives import explicit_negatives as explicit_negatives
     from bouba.terms.flow import FlowMatching as FlowMatching
     from bouba.terms.flow import flow_matching as flow_matching
+    from bouba.terms.fuse_mix import FuseMix as FuseMix
+    from bouba.terms.fuse_mix import fuse_mix as fuse_mix
     from bouba.terms.info_nce import InfoNCE as InfoNCE
     from bouba.terms.info_nce import info_nce as info_nce
     from bouba.terms.mmd import MMD as MMD
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from bouba.terms.self_training import self_training as self_training
     from bouba.terms.sigmoid_pairs import SigmoidPairs as SigmoidPairs
     from bouba.terms.sigmoid_pairs import sigmoid_pairs as sigmoid_pairs
+    from bouba.terms.structure import Structure as Structure
+    from bouba.terms.structure import structure as structure
     from bouba.terms.supervised_contrastive import SupervisedContrastive as SupervisedContrastive
     from bouba.terms.supervised_contrastive import supervised_contrastive as supervised_contrastive
     from bouba.terms.term import Needs as Needs
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from bouba.terms.term import Parts as Parts
     from bouba.terms.term import Space as Space
     from bouba.terms.term import Term as Term
+    from bouba.terms.transport_plans import TransportPlans as TransportPlans
+    from bouba.terms.transport_plans import transport_plans as transport_plans
     from bouba.terms.triplet import Triplet as Triplet
     from bouba.terms.triplet import triplet as triplet
 else:
