@@ -30,6 +30,7 @@ MEANS = (
 )
 """Families whose standardised scores are averaged, each by its best alignment."""
 FOLDS = ((300, 5), (800, 3))  # things below which so many folds are made; two above
+MANY, KEPT = 300, 2  # things from which only so many alignments of a family go on after the first fold
 JUDGED, KNOWN = 400, 500  # things that judge a fold, and cells that its hubness is measured by, at most
 CORRECTED = 1.0  # of the offsets, where hubness is corrected
 FEWEST = 6  # things below which nothing is chosen, and DEFAULT is taken
@@ -117,17 +118,25 @@ def choose(problem: Problem, families: Sequence[str], random_state: int) -> tupl
         family, way = DEFAULT if DEFAULT[0] in families else (family, way)
         return [Candidate(family, _settings(way), np.nan, np.nan, True)], [(family, way, 1.0)], False
     trials: dict[tuple, Trial] = {}
-    for training, judged in folds(problem.things, random_state):
+    for number, (training, judged) in enumerate(folds(problem.things, random_state)):
+        if number == 1 and len(np.unique(problem.things)) >= MANY:
+            ways = {f: _best(f, ways[f], trials, KEPT) for f in families}
         _try(problem, ways, training, judged, trials, random_state)
-    best = {f: max(((f, way) for way in ways[f]), key=lambda key: trials[key].best) for f in families}
+    best = {f: (f, *_best(f, ways[f], trials, 1)) for f in families}
     means = [names for names in MEANS if set(names) <= set(families)]
     for training, judged in folds(problem.things, random_state) if means else ():
         _try_means(problem, [[best[name] for name in names] for names in means], training, judged, trials, random_state)
     return _chosen(trials)
 
 
+def _best(family: str, alignments: Sequence[Alignment], trials: Mapping[tuple, Trial], n: int) -> list[Alignment]:
+    """The n best alignments of a family so far."""
+    return sorted(alignments, key=lambda way: -trials[family, way].best)[:n]
+
+
 def _chosen(trials: Mapping[tuple, Trial]) -> tuple[list[Candidate], list, bool]:
-    key = max(trials, key=lambda each: trials[each].best)
+    most = max(len(trial.plain) for trial in trials.values())
+    key = max((each for each, trial in trials.items() if len(trial.plain) == most), key=lambda each: trials[each].best)
     taken = key if isinstance(key[0], tuple) else (key,)
     weights = mean_weights([float(np.mean(trials[part].spread)) for part in taken])
     candidates = [
