@@ -73,6 +73,11 @@ def test_confidence_is_the_share_that_is_right():
     assert (np.diff(confidence(curve, np.linspace(-1, 2, 50))) >= 0).all()
 
 
+def test_a_few_right_hits_at_the_top_are_no_certainty():
+    curve = confidence_curve([0.1, 0.2, 0.3, 0.9], [False, False, False, True])
+    assert confidence(curve, [0.9, 0.95]).tolist() == [0.5, 0.5]
+
+
 def test_presence_is_told_as_often_as_pairs_are_in_order():
     random = np.random.default_rng(4)
     there, gone = random.integers(0, 6, 30) + 1.0, random.integers(0, 6, 20).astype(float)

@@ -76,16 +76,19 @@ def coverage(true_scores: ArrayLike, sure: float = 0.9, *, splits: int = SPLITS,
 def confidence_curve(scores: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
     """(2, m) scores in rising order and the share of hits that are right there; between them by straight lines.
 
-    Isotonic regression: the share rises with the score, and is else as the hits were.
+    Isotonic regression: the share rises with the score, and is else as the hits were. One wrong hit more is counted at
+    the largest score, so that a few right ones there do not make a certainty.
 
     Args:
         scores: (n,) of hits. right: (n,) bool.
 
     Reference: Zadrozny & Elkan 2002, Transforming classifier scores into accurate multiclass probability estimates.
+    Departure: the wrong hit.
     """
     from sklearn.isotonic import IsotonicRegression
 
-    fitted = IsotonicRegression(y_min=0, y_max=1).fit(np.asarray(scores, float), np.asarray(right, float))
+    scores, right = np.asarray(scores, float), np.asarray(right, float)
+    fitted = IsotonicRegression(y_min=0, y_max=1).fit(np.append(scores, scores.max()), np.append(right, 0.0))
     return np.stack([fitted.X_thresholds_, fitted.y_thresholds_])
 
 

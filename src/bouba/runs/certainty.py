@@ -78,9 +78,7 @@ def judged(run: Any, asked: Views | None, search: Callable[[int], list[Hit]], k:
     cuts = {answer: direction.cut(sure) for answer, direction in to.items()}
     hits = _down_to(search, cuts)
     if unmeasured := next((hit.view for hit in hits if hit.view not in cuts), None):
-        raise UsageError(
-            f"sure={sure:g} cannot be had: no held-out {view!r} was looked for among {unmeasured!r}; leave it"
-        )
+        raise UsageError(f"sure={sure:g} cannot be had: no held-out {view!r} was looked for among {unmeasured!r}")
     kept = [hit for hit in hits if hit.score >= cuts[hit.view]]
     weak = [to[hit.view].weakness for hit in hits[:1] if to[hit.view].too_weak]
     return Hits(_with_confidence(kept, to), [*strange, *(weak or _remarks(hits, to, sure))])
