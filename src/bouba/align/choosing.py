@@ -112,7 +112,7 @@ class Problem:
 
 def choose(problem: Problem, families: Sequence[str], random_state: int) -> tuple[list[Candidate], list, bool]:
     """The candidates, tried; the (family, alignment, weight) that are taken; and whether hubness is corrected."""
-    ways = {family: FAMILIES[family] for family in families}
+    ways: dict[str, Sequence[Alignment]] = {family: FAMILIES[family] for family in families}
     if len(np.unique(problem.things)) < FEWEST:
         family, way = next(((f, ways[f][0]) for f in families if f != DEFAULT[0]), DEFAULT)
         family, way = DEFAULT if DEFAULT[0] in families else (family, way)

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bouba import report
 from bouba.align import FewPairs
 from bouba.bench import emoji_protocol as emoji
+from bouba.bench.everyday import ANSWERS
 from bouba.data.schema import Schema
+from bouba.data.views import Views
 from bouba.evaluation import Result
 from bouba.report import build
+from bouba.runs import certainty, known
 from bouba.runs import folder as run_folder
 from bouba.runs.describing import recipe_of
 from bouba.runs.indexing import write_search
 from bouba.runs.lock import locked
 from bouba.runs.methods import ADAPTED_CLIP, CLIP, FEW_PAIRS, LINEAR_CCA, wording
+from bouba.runs.run import Run
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
 from bouba.towers import Packaged
@@ -31,6 +36,7 @@ from bouba.train.progress import progress_bar
 TRAINED = (CLIP.name, ADAPTED_CLIP.name)
 COMPARED = (LINEAR_CCA.name, *TRAINED, FEW_PAIRS.name)
 AT_ONCE = 256  # cells between two steps of the progress bar
+WORDS = ("snowman", "dog", "cat", "a red fruit", "heart", "火车", "苹果")
 SAMPLES = (
     "red apple",
     "dog face",
@@ -98,7 +104,9 @@ def _made(out: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> t
     clock("fit all captions")
     _write_run(part, protocol, model, models, result, seed=seed)
     clock("index")
-    report.write(_page(protocol, models, result, clock), part / "report.html")
+    page = _page(protocol, models, result, clock)
+    found = [_found_by_words(Run(part), protocol.views)]
+    report.write(replace(page, galleries=[*found, *page.galleries]), part / "report.html")
     run_folder.finish(part, out)
     clock("report")
     return result, clock
@@ -127,9 +135,8 @@ def _fit(method: str, protocol: emoji.Protocol, seed: int, epochs: int, say: Cal
     say(f"{method}: {len(protocol.source):,} captioned drawings")
     if method not in TRAINED:
         return emoji.fit(method, protocol, seed)
-    separate = {view: emoji.FROZEN["en"] if view == "zh" else spec for view, spec in emoji.FROZEN.items()}
     with progress_bar(method, epochs) as advance:
-        return emoji.fit(method, protocol, seed, epochs=epochs, towers=separate, on_epoch=advance)
+        return emoji.fit(method, protocol, seed, epochs=epochs, towers=emoji.SEPARATE, on_epoch=advance)
 
 
 def _write_run(
@@ -145,7 +152,9 @@ def _write_run(
     result.to_json(part / "metrics.json")
     model.save(part / "model")
     of_target = protocol.views.domain == emoji.TARGET
-    write_search(model, protocol.views[of_target].select("image"), part, known=protocol.views[~of_target])
+    drawings = protocol.views[of_target].select("image")
+    index = write_search(model, drawings, part, known=protocol.views[~of_target])
+    certainty.measured(model, index, drawings, protocol.new, known.opened(part)).save(part / certainty.FILE)
 
 
 def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, clock: Clock) -> report.Report:
@@ -176,6 +185,21 @@ def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, cloc
         notes=_notes(clock),
         methods=wording(COMPARED),
     )
+
+
+def _found_by_words(run: Run, views: Views) -> build.Gallery:
+    """What `bouba search` finds for everyday words, judged by answers that were written down before."""
+    queries = []
+    for words in WORDS:
+        hits = run.search(words, k=8)
+        right = [hit.columns["name_en"] in ANSWERS[words] for hit in hits]
+        found = [
+            build.Item(None, build.picture_shown(views, "image", hit.row), hit.score, fits, str(hit.columns["name_en"]))
+            for hit, fits in zip(hits, right, strict=True)
+        ]
+        rank = right.index(True) + 1 if any(right) else None
+        queries.append(build.Query(words, None, "", rank, None, found))
+    return build.Gallery("Everyday words, all OpenMoji drawings, as bouba search finds them", FEW_PAIRS.name, queries)
 
 
 def _notes(clock: Clock) -> list[str]:

@@ -27,6 +27,9 @@ def command(
     target: Annotated[
         str, typer.Option(help="The style without captions: noto, twemoji, fluent or openmoji.")
     ] = emoji.TARGET,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="All on features of frozen encoders, and FewPairs beside.")
+    ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Every way to adapt, with each style in turn as the target.")
     ] = False,
@@ -45,13 +48,18 @@ def command(
     result = Result([])
     for seed in range(seeds):
         protocol = emoji.cut(seed, target=target)
-        for name in emoji.METHODS:
-            model = emoji.fit(name, protocol, seed, epochs=epochs, target=target)
+        for name in _methods(frozen):
+            towers = emoji.SEPARATE if frozen else None
+            model = emoji.fit(name, protocol, seed, epochs=epochs, target=target, towers=towers)
             result = result + emoji.judge(name, model, protocol, seed)
             sys.stderr.write(f"seed {seed} {name}: {_brief(result, name, seed)}\n")
             if out is not None:
                 result.to_json(out)
-    typer.echo(_page(result, seeds))
+    typer.echo(_page(result, seeds, _methods(frozen)))
+
+
+def _methods(frozen: bool) -> tuple[str, ...]:
+    return (*emoji.METHODS, emoji.FEW_PAIRS_NAME) if frozen else emoji.METHODS
 
 
 def headline(result: Result, method: str, seed: int, split: str, metric: str) -> float:
@@ -70,15 +78,15 @@ def _brief(result: Result, method: str, seed: int) -> str:
     )
 
 
-def _page(result: Result, seeds: int) -> str:
+def _page(result: Result, seeds: int, methods: tuple[str, ...]) -> str:
     adapted, plain = emoji.ADAPTED_CLIP_NAME, emoji.CLIP_NAME
-    header = ["percent", *emoji.METHODS, f"{adapted} - {plain}, per seed", "mean [95% interval]"]
+    header = ["percent", *methods, f"{adapted} - {plain}, per seed", "mean [95% interval]"]
     lines = []
     for split, metric in HEADLINE:
-        runs = {m: [100 * headline(result, m, s, split, metric) for s in range(seeds)] for m in emoji.METHODS}
+        runs = {m: [100 * headline(result, m, s, split, metric) for s in range(seeds)] for m in methods}
         gain = np.subtract(runs[adapted], runs[plain])
         each = " ".join(f"{g:+.1f}" for g in gain)
-        means = [with_interval(runs[m]) for m in emoji.METHODS]
+        means = [with_interval(runs[m]) for m in methods]
         lines.append([f"{metric}, {split}", *means, each, with_interval(gain)])
     note = "recall@10: mean over en/zh and both directions; 95% intervals over seeds (Student t)."
     return f"{text_table(header, lines, labels=1)}\n\n{note}"

@@ -34,6 +34,8 @@ FROZEN: dict[str, EncoderSpec | SameAs] = {
     "zh": SameAs("en"),
 }
 """Encoders that know words and pictures from elsewhere."""
+SEPARATE = {view: FROZEN["en"] if view == "zh" else spec for view, spec in FROZEN.items()}
+"""The same for methods whose heads are not shared."""
 
 
 @dataclass(frozen=True)
