@@ -112,7 +112,7 @@ def clip(tables, tmp_path_factory):
     """One run that the tests below share."""
     out = tmp_path_factory.mktemp("runs") / "clip"
     said = []
-    run = Run.fit(tables[0], out=out, towers="scratch", holdout=0.3, epochs=8, dim=16, lr=0.01, say=said.append)
+    run = Run.fit(tables[0], out=out, holdout=0.3, epochs=8, dim=16, lr=0.01, say=said.append)
     assert any(line.startswith("Views(60 rows") for line in said)
     return run
 

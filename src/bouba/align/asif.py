@@ -21,6 +21,7 @@ class ASIF(Pairwise):
     anchors; CCA and KernelCCA are smaller and, from some hundred pairs, as good.
 
     Args:
+        n_components: directions of the shared space, at most; None for all.
         largest: k, similarities that stay. power: p, how much the largest of them count.
         towers: view -> a frozen encoder that reads it. features: columns that pictures and texts without a tower are
             reduced to. random_state: of that reduction.
@@ -41,6 +42,7 @@ class ASIF(Pairwise):
 
     def __init__(
         self,
+        n_components: int | None = None,
         *,
         largest: int = 32,
         power: float = 4.0,
@@ -48,7 +50,7 @@ class ASIF(Pairwise):
         features: int = 200,
         random_state: int = 0,
     ):
-        super().__init__(towers=towers, features=features, random_state=random_state)
+        super().__init__(n_components, towers=towers, features=features, random_state=random_state)
         self.largest = largest
         self.power = power
 

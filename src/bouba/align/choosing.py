@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bouba.align.light import Anchored, Coordinates, Correlated, Pairs, Regressed
-from bouba.align.maps import Joined, Map, mean_weights, unit
+from bouba.align.maps import Joined, Map, main_directions, mean_weights, unit
 from bouba.metrics.hubs import csls_offsets
 
 Alignment = Correlated | Regressed | Anchored
@@ -253,10 +253,10 @@ def _note(trial: Trial, scores: tuple[float, float, float]) -> None:
         values.append(score)
 
 
-def joined(problem: Problem, taken: Sequence[tuple[str, Alignment, float]]) -> tuple[Joined, Joined]:
-    """Maps of features of what was taken, solved from all pairs, onto WIDTH directions of training cells at most."""
-    from sklearn.utils.extmath import randomized_svd
-
+def joined(
+    problem: Problem, taken: Sequence[tuple[str, Alignment, float]], width: int = WIDTH
+) -> tuple[Joined, Joined]:
+    """Maps of features of what was taken, solved from all pairs, onto so many directions of training cells at most."""
     everything = np.arange(len(problem.things))
     weights = tuple(weight for _, _, weight in taken)
     parts: tuple[list[Map], list[Map]] = ([], [])
@@ -268,7 +268,6 @@ def joined(problem: Problem, taken: Sequence[tuple[str, Alignment, float]]) -> t
             vectors[side].append(np.sqrt(weight) * unit(found[side](coordinates.values)))
     a, b = (np.hstack(side) for side in vectors)
     projection = None
-    if a.shape[1] > WIDTH:
-        both = np.vstack([a / np.sqrt(len(a)), b / np.sqrt(len(b))])
-        projection = randomized_svd(both, WIDTH, n_iter=2, random_state=0)[2].T
+    if a.shape[1] > width:
+        projection = main_directions(a, b, width)
     return Joined(tuple(parts[0]), weights, projection), Joined(tuple(parts[1]), weights, projection)

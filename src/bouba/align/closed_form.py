@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from bouba import persist
 from bouba.align.blocks import FLOATS, Blocks, Numbers, are_arrays, checked, spread, vectors
 from bouba.align.features import SimpleFeatures
+from bouba.align.maps import pearson
 from bouba.data.alphabet import alphabet, text_view
 from bouba.data.arrays import column_names, complete, data_error
 from bouba.data.faults import decoded
@@ -82,9 +83,16 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @hook
     def _fit_blocks(self, blocks: Blocks) -> None:
-        """Solve, where the method also reads the domain or the key of rows."""
+        """`_fit`, where the method also reads the domain or the key of rows."""
         self._fit(blocks.data, blocks.present)
 
+    @hook
+    def _project_of(self, blocks: Blocks, name: str) -> np.ndarray:
+        """`_project`, where the method also reads the domain of rows."""
+        values, present = blocks.data[name], blocks.present[name]
+        return self._project(name, values if present.all() else values[present])
+
+    @hook
     def hub_offsets(self, z: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """view -> (n,), twice what a cell loses of its score for being near to everything; empty where none does."""
         return {}
@@ -173,7 +181,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         for a, b in combinations(z, 2):
             both = blocks.present[a] & blocks.present[b]
             if both.sum() > 1:
-                correlations.append(_pearson(z[a][both], z[b][both]))
+                correlations.append(pearson(z[a][both], z[b][both]))
         if not correlations:
             raise UsageError(f"correlations need two rows with two views or more, got views {', '.join(z)}")
         return np.mean(correlations, axis=0)
@@ -219,10 +227,10 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
     def _variates(self, blocks: Blocks, name: str) -> np.ndarray:
-        values, present = blocks.data[name], blocks.present[name]
+        present = blocks.present[name]
         if not present.any():
             return np.zeros((len(blocks), len(self.correlations_)))
-        return spread(self._project(name, values if present.all() else values[present]), present)
+        return spread(self._project_of(blocks, name), present)
 
     def _read(self, X, y=None, *, fit: bool = False) -> Blocks:
         """Views in any container as numbers. When fitting, all fitted attributes are deleted first."""
@@ -311,8 +319,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _columns(self, name: str, column: Column, fit: bool) -> Any:
         """One column of Views as numbers (n, d)."""
-        present = column.present
-        if not present.any():
+        if not (present := column.present).any():
             if fit:
                 raise DataError(f"view {name!r} has no cell in these rows; leave it out or choose other rows")
             return np.zeros((len(column), self.widths_[name]))
@@ -380,11 +387,3 @@ def _accepts(model: ClosedForm) -> str | bool:
 def _refuse_second_view(y) -> None:
     if y is not None and np.ndim(y) > 1:
         raise UsageError("y is a second view only beside one array; put it among the views instead")
-
-
-def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Correlation of each column of `a` with the same column of `b`; 0 where one is constant."""
-    varies = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
-    a, b = a - a.mean(0, dtype=float), b - b.mean(0, dtype=float)
-    scale = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    return np.divide((a * b).sum(0), scale, out=np.zeros(a.shape[1]), where=varies & (scale > 0))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from bouba.align.blocks import Blocks
-from bouba.align.choosing import FAMILIES, Problem, choose, joined
+from bouba.align.choosing import FAMILIES, WIDTH, Problem, choose, joined
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
-from bouba.align.maps import Map
+from bouba.align.maps import Map, pearson
 from bouba.align.several import joined_of_several
 from bouba.align.unpaired import cells_of, taught_by_singles
 from bouba.data.views import Views, is_missing
@@ -61,6 +61,7 @@ class FewPairs(ClosedForm):
     Args:
         towers: view -> a frozen encoder, `{"photo": Packaged("efficientnet-lite0"), "caption":
             Packaged("multilingual-e5-small")}`, or SameAs; views without one are read by simple features.
+        n_components: numbers of an embedding, at most; None for 512, of three sides 256.
         candidates: families that may be chosen; None for all. See `bouba.align.choosing.FAMILIES`.
         self_learning: rounds in which rows that have one side only guess their partners and teach by them; 0 for none.
             It needs most of their partners to be among them. See `bouba.align.unpaired.taught_by_singles`.
@@ -91,12 +92,14 @@ class FewPairs(ClosedForm):
         self,
         towers: Mapping[str, Any] | None = None,
         *,
+        n_components: int | None = None,
         candidates: Sequence[str] | None = None,
         self_learning: int = 0,
         features: int = 200,
         random_state: int = 0,
     ):
         self.towers = towers
+        self.n_components = n_components
         self.candidates = candidates
         self.self_learning = self_learning
         self.features = features
@@ -124,7 +127,7 @@ class FewPairs(ClosedForm):
             pairs = Paired.of(centred, blocks.present, self.sides_, things)
             problem = Problem.of(*pairs.cells, *pairs.rows, pairs.things, self.random_state)
             candidates, taken, self.corrects_ = choose(problem, families, self.random_state)
-            maps: tuple[Map, Map] = joined(problem, taken)
+            maps: tuple[Map, Map] = joined(problem, taken, self._width(WIDTH))
             if self.self_learning:
                 paired = {o: side[rows] for o, side, rows in zip(owners, pairs.cells, pairs.rows, strict=True)}
                 singles = cells_of(centred, blocks.present, self.sides_, paired, self.random_state)
@@ -137,11 +140,11 @@ class FewPairs(ClosedForm):
             ]
         else:
             self.maps_, candidates, embedded = joined_of_several(
-                centred, blocks.present, things, random_state=self.random_state
+                centred, blocks.present, things, width=self._width(256), random_state=self.random_state
             )
             self.corrects_ = True
         self.candidates_ = tuple(candidates)
-        self.correlations_ = _correlations(*embedded[:2])
+        self.correlations_ = pearson(*embedded[:2])
         self.known_ = {owner: _drawn(z, self.random_state) for owner, z in zip(owners, embedded, strict=True)}
 
     @property
@@ -158,6 +161,12 @@ class FewPairs(ClosedForm):
             others = [known for owner, known in self.known_.items() if owner != self.sides_[view]]
             offsets[view] = np.mean([csls_offsets(cells, known) for known in others], axis=0)
         return offsets
+
+    def _width(self, usual: int) -> int:
+        """Numbers of an embedding, at most. UsageError below 1."""
+        if self.n_components is not None and self.n_components < 1:
+            raise UsageError(f"n_components is 1 or more, got {self.n_components}")
+        return usual if self.n_components is None else int(self.n_components)
 
     def _families(self) -> tuple[str, ...]:
         families = tuple(FAMILIES) if self.candidates is None else tuple(self.candidates)
@@ -181,15 +190,11 @@ class FewPairs(ClosedForm):
         values = np.concatenate([np.asarray(blocks.data[view], float)[blocks.present[view]] for view in views])
         return values, rows
 
-    def _variates(self, blocks: Blocks, name: str) -> np.ndarray:
-        centre, domains = self.centres_[self.sides_[name]], _domains(blocks.views, len(blocks))
-        present = blocks.present[name]
-        out = np.zeros((len(blocks), len(self.correlations_)), blocks.data[name].dtype)
-        if present.any():
-            rows = np.flatnonzero(present)
-            values = np.asarray(blocks.data[name], float)[rows]
-            out[rows] = self.maps_[self.sides_[name]](centre.removed(values, [domains[row] for row in rows]))
-        return out
+    def _project_of(self, blocks: Blocks, name: str) -> np.ndarray:
+        rows, domains = np.flatnonzero(blocks.present[name]), _domains(blocks.views, len(blocks))
+        values = np.asarray(blocks.data[name])[rows]
+        centred = self.centres_[self.sides_[name]].removed(values.astype(float), [domains[row] for row in rows])
+        return self.maps_[self.sides_[name]](centred).astype(values.dtype)
 
     def _project(self, name: str, values: np.ndarray) -> np.ndarray:
         owner = self.sides_[name]
@@ -289,10 +294,3 @@ def _drawn(z: np.ndarray, random_state: int) -> np.ndarray:
     """At most KNOWN distinct rows, float32."""
     distinct = np.unique(z.astype(np.float32), axis=0)
     return distinct[np.sort(np.random.default_rng(random_state).permutation(len(distinct))[:KNOWN])]
-
-
-def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(k,) of the same column of both, 0 where one is constant."""
-    a, b = a - a.mean(0), b - b.mean(0)
-    scale = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    return np.divide((a * b).sum(0), scale, out=np.zeros(a.shape[1]), where=scale > 1e-12)

@@ -87,6 +87,25 @@ class Joined(Map):
         return whole if self.projection is None else unit(whole @ self.projection)
 
 
+@dataclass(frozen=True)
+class Narrowed(Map):
+    """Another map onto fewer directions: map(x) P, P = projection (k, k')."""
+
+    inner: Map
+    projection: np.ndarray
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return self.inner(values) @ self.projection
+
+
+def main_directions(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
+    """(d, k) the directions that paired embeddings (n, d) spread most along, both sides counted alike."""
+    from sklearn.utils.extmath import randomized_svd
+
+    both = np.vstack([a / np.sqrt(len(a)), b / np.sqrt(len(b))])
+    return randomized_svd(both, k, n_iter=2, random_state=0)[2].T
+
+
 def unit(values: np.ndarray) -> np.ndarray:
     """Rows of length one; a row without a direction stays zeros."""
     length = np.linalg.norm(values, axis=1, keepdims=True)
@@ -104,3 +123,11 @@ def mean_weights(spreads: Sequence[float]) -> tuple[float, ...]:
     """Weights of score matrices in the mean of their standardised values: 1 / spread, 1 in sum."""
     inverse = 1 / np.maximum(np.asarray(spreads, float), LEAST)
     return tuple((inverse / inverse.sum()).tolist())
+
+
+def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Correlation of each column of `a` with the same column of `b`; 0 where one is constant."""
+    varies = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
+    a, b = a - a.mean(0, dtype=float), b - b.mean(0, dtype=float)
+    scale = np.sqrt((a**2).sum(0) * (b**2).sum(0))
+    return np.divide((a * b).sum(0), scale, out=np.zeros(a.shape[1]), where=varies & (scale > 0))

@@ -11,7 +11,7 @@ import numpy as np
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.light import Coordinates, Pairs
-from bouba.align.maps import Map
+from bouba.align.maps import Map, Narrowed, main_directions, pearson
 from bouba.errors import DataError, UsageError
 
 
@@ -21,7 +21,15 @@ class Pairwise(ClosedForm):
     Attributes: `maps_` view -> Map; `correlations_` (k,), of the embedded pairs; `kinds_`.
     """
 
-    def __init__(self, *, towers: Mapping[str, Any] | None = None, features: int = 200, random_state: int = 0):
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        towers: Mapping[str, Any] | None = None,
+        features: int = 200,
+        random_state: int = 0,
+    ):
+        self.n_components = n_components
         self.towers = towers
         self.features = features
         self.random_state = random_state
@@ -43,9 +51,17 @@ class Pairwise(ClosedForm):
             view: side.on_features(each) for view, side, each in zip(data, (first, second), found, strict=True)
         }
         a, b = (self.maps_[view](np.asarray(values[both], float)) for view, values in data.items())
-        a, b = a - a.mean(0), b - b.mean(0)
-        scale = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-        self.correlations_ = np.divide((a * b).sum(0), scale, out=np.zeros(a.shape[1]), where=scale > 1e-12)
+        if self.n_components is not None and self.n_components < 1:
+            raise UsageError(f"n_components is 1 or more, got {self.n_components}")
+        if self.n_components is not None and self.n_components < a.shape[1]:
+            projection = self._main(a, b, self.n_components)
+            self.maps_ = {view: Narrowed(found, projection) for view, found in self.maps_.items()}
+            a, b = a @ projection, b @ projection
+        self.correlations_ = pearson(a, b)
+
+    def _main(self, a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
+        """(d, k) the directions of the shared space that stay."""
+        return main_directions(a, b, k)
 
     def _project(self, name: str, values: np.ndarray) -> np.ndarray:
         return self.maps_[name](np.asarray(values, float)).astype(values.dtype)

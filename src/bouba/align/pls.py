@@ -20,6 +20,7 @@ class PLS(Pairwise):
     finds less where there are many.
 
     Args:
+        n_components: directions of the shared space, at most; None for all.
         power: p, what a direction weighs by its covariance; 0 weighs all alike.
         towers: view -> a frozen encoder that reads it. features: columns that pictures and texts without a tower are
             reduced to. random_state: of that reduction.
@@ -39,13 +40,14 @@ class PLS(Pairwise):
 
     def __init__(
         self,
+        n_components: int | None = None,
         *,
         power: float = 0.5,
         towers: Mapping[str, Any] | None = None,
         features: int = 200,
         random_state: int = 0,
     ):
-        super().__init__(towers=towers, features=features, random_state=random_state)
+        super().__init__(n_components, towers=towers, features=features, random_state=random_state)
         self.power = power
 
     def _solve(self, pairs: Pairs) -> tuple[Map, Map]:

@@ -20,6 +20,7 @@ class Procrustes(Pairwise):
     directions by how well they correlate, and finds more between pictures and words.
 
     Args:
+        n_components: directions of the shared space, at most; None for all.
         ridge: shrinkage of the covariances, from 0 to 1.
         towers: view -> a frozen encoder that reads it. features: columns that pictures and texts without a tower are
             reduced to. random_state: of that reduction.
@@ -41,13 +42,14 @@ class Procrustes(Pairwise):
 
     def __init__(
         self,
+        n_components: int | None = None,
         *,
         ridge: float = 0.5,
         towers: Mapping[str, Any] | None = None,
         features: int = 200,
         random_state: int = 0,
     ):
-        super().__init__(towers=towers, features=features, random_state=random_state)
+        super().__init__(n_components, towers=towers, features=features, random_state=random_state)
         self.ridge = ridge
 
     def _solve(self, pairs: Pairs) -> tuple[Map, Map]:

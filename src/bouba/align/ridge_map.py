@@ -19,6 +19,7 @@ class RidgeMap(Pairwise):
     into the space of another.
 
     Args:
+        n_components: directions of the shared space, at most; None for all.
         ridge: shrinkage of the covariance that is inverted, from 0 to 1.
         backward: predict the first view from the second.
         towers: view -> a frozen encoder that reads it. features: columns that pictures and texts without a tower are
@@ -39,6 +40,7 @@ class RidgeMap(Pairwise):
 
     def __init__(
         self,
+        n_components: int | None = None,
         *,
         ridge: float = 0.5,
         backward: bool = False,
@@ -46,7 +48,7 @@ class RidgeMap(Pairwise):
         features: int = 200,
         random_state: int = 0,
     ):
-        super().__init__(towers=towers, features=features, random_state=random_state)
+        super().__init__(n_components, towers=towers, features=features, random_state=random_state)
         self.ridge = ridge
         self.backward = backward
 

@@ -15,22 +15,27 @@ from bouba.metrics.hubs import csls_offsets
 
 RIDGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
 USUAL = 0.7  # where things are too few to choose by
-WIDTH = 256  # of the shared space, at most
 
 
 def joined_of_several(
-    features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray], things: np.ndarray, *, random_state: int
+    features: Mapping[str, np.ndarray],
+    present: Mapping[str, np.ndarray],
+    things: np.ndarray,
+    *,
+    width: int,
+    random_state: int,
 ) -> tuple[dict[str, Map], list[Candidate], list[np.ndarray]]:
     """view -> its map; the candidates; and the embeddings of every view's training cells.
 
     Args:
         features: view -> (n, d). present: view -> bool (n,). things: (n,) what each row shows.
+        width: of the shared space, at most.
     """
     trials = {ridge: Trial() for ridge in RIDGES}
     enough = len(np.unique(things)) >= FEWEST
     for training, judged in folds(things, random_state) if enough else ():
         for ridge, trial in trials.items():
-            maps = _solved(_rows(features, training), _rows(present, training), ridge)
+            maps = _solved(_rows(features, training), _rows(present, training), ridge, width)
             scores = _scores(maps, features, present, things, training, judged)
             trial.plain.append(scores[0])
             trial.corrected.append(scores[1])
@@ -40,7 +45,7 @@ def joined_of_several(
         for ridge, trial in trials.items()
         if enough or ridge == best
     ]
-    maps = _solved(features, present, best)
+    maps = _solved(features, present, best, width)
     embedded = [maps[view](values[present[view]]) for view, values in features.items()]
     return maps, sorted(candidates, key=lambda candidate: -candidate.best), embedded
 
@@ -53,9 +58,11 @@ def _rows(views: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.nda
     return {view: values[rows] for view, values in views.items()}
 
 
-def _solved(features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray], ridge: float) -> dict[str, Map]:
+def _solved(
+    features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray], ridge: float, width: int
+) -> dict[str, Map]:
     moments = Moments.of(dict(features), dict(present))
-    solution = solve(moments, min(WIDTH, *moments.widths), dict.fromkeys(features, ridge))
+    solution = solve(moments, min(width, *moments.widths), dict.fromkeys(features, ridge))
     return {
         view: Joined((Linear(side.mean, side.weights * side.emphasis),), (1.0,))
         for view, side in solution.sides.items()

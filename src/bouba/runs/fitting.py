@@ -256,7 +256,7 @@ def _refuse_unread(method: Method, fit_options: Mapping[str, Any], model: Any) -
 
 def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> None:
     """DataError or UsageError for a table that lacks what the method needs."""
-    if method.needs_views > len(views.columns):
+    if max(method.needs_views, 1 + method.unpaired) > len(views.columns):
         name, kind = next(iter(views.modalities.items()))
         others = [*views.meta, *views.y]
         raise DataError(

@@ -24,7 +24,8 @@ class Method:
         use_when: when to choose it.
         needs_label: whether it learns a label column; `several_labels`, whether it takes more than one.
         needs_target: whether it adapts to a domain without labels and has to know which.
-        needs_views: the fewest views that a row can teach it by.
+        needs_views: the fewest views that a row can teach it by. unpaired: whether it learns from two views without a
+            row that has both.
         takes_fusion: whether its views may become one vector a row.
         translates: whether it makes one view from another.
         solved: whether it has a closed form and is not trained.
@@ -44,6 +45,7 @@ class Method:
     several_labels: bool = False
     needs_target: bool = False
     needs_views: int = 1
+    unpaired: bool = False
     takes_fusion: bool = False
     translates: bool = False
     solved: bool = False
@@ -63,6 +65,7 @@ class Method:
     def needs(self) -> str:
         """What a table must have, in a few words."""
         views = "two views of which one can be made" if self.translates else "two views" if self.needs_views > 1 else ""
+        views = "two views, no pair" if self.unpaired else views
         label = ("labels" if self.several_labels else "a label") if self.needs_label else ""
         target = "a target domain" if self.needs_target else ""
         return ", ".join(filter(None, (views, label, target))) or "one view"
@@ -236,6 +239,7 @@ GROMOV_WASSERSTEIN = Method(
     "Gromov-Wasserstein",
     "lays the views' clouds over each other so that distances within them agree, without a single pair.",
     "no row has two views, and the views' clouds have shapes of their own",
+    unpaired=True,
     solved=True,
 )
 DEEP_CCA = Method(
