@@ -141,7 +141,9 @@ def test_what_is_joined_is_at_most_as_wide_as_said():
     every = np.arange(90)
     problem = Problem.of(x, y, every, every, every, 0)
     _, taken, _ = choose(problem, tuple(FAMILIES), 0)
-    a, b = joined(problem, taken)
+    (a, b), (cells_a, cells_b) = joined(problem, taken)
+    np.testing.assert_allclose(a(x), cells_a, atol=1e-9)
+    np.testing.assert_allclose(b(y), cells_b, atol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(a(x), axis=1), 1, atol=1e-9)
     assert a(x).shape == b(y).shape
 

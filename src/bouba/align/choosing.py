@@ -25,13 +25,11 @@ FAMILIES: dict[str, tuple[Alignment, ...]] = {
 MEANS = (
     ("kernel-cca", "cca", "ridge", "ridge back", "asif"),
     ("kernel-cca", "ridge", "asif"),
-    ("kernel-cca", "cca"),
-    ("cca", "ridge", "asif"),
 )
 """Families whose standardised scores are averaged, each by its best alignment."""
 FOLDS = ((300, 5), (800, 3))  # things below which so many folds are made; two above
-MANY, KEPT = 300, 2  # things from which only so many alignments of a family go on after the first fold
-JUDGED, KNOWN = 400, 500  # things that judge a fold, and cells that its hubness is measured by, at most
+MANY, KEPT = 300, 1  # things from which only so many alignments of a family go on after the first fold
+JUDGED, KNOWN = 300, 400  # things that judge a fold, and cells that its hubness is measured by, at most
 CORRECTED = 1.0  # of the offsets, where hubness is corrected
 FEWEST = 6  # things below which nothing is chosen, and DEFAULT is taken
 DEFAULT = ("cca", Correlated(0.9))
@@ -255,14 +253,16 @@ def _note(trial: Trial, scores: tuple[float, float, float]) -> None:
 
 def joined(
     problem: Problem, taken: Sequence[tuple[str, Alignment, float]], width: int = WIDTH
-) -> tuple[Joined, Joined]:
-    """Maps of features of what was taken, solved from all pairs, onto so many directions of training cells at most."""
+) -> tuple[tuple[Joined, Joined], tuple[np.ndarray, np.ndarray]]:
+    """Maps of features of what was taken, solved from all pairs, onto so many directions of training cells at most; and
+    the embeddings of the cells of both sides."""
     everything = np.arange(len(problem.things))
     weights = tuple(weight for _, _, weight in taken)
+    solved = problem.solved({family: [way] for family, way, _ in taken}, everything)
     parts: tuple[list[Map], list[Map]] = ([], [])
     vectors: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for family, way, weight in taken:
-        found = problem.solved({family: [way]}, everything)[family, way]
+        found = solved[family, way]
         for side, coordinates in enumerate(problem.coordinates(family)):
             parts[side].append(coordinates.on_features(found[side]))
             vectors[side].append(np.sqrt(weight) * unit(found[side](coordinates.values)))
@@ -270,4 +270,6 @@ def joined(
     projection = None
     if a.shape[1] > width:
         projection = main_directions(a, b, width)
-    return Joined(tuple(parts[0]), weights, projection), Joined(tuple(parts[1]), weights, projection)
+        a, b = unit(a @ projection), unit(b @ projection)
+    maps = Joined(tuple(parts[0]), weights, projection), Joined(tuple(parts[1]), weights, projection)
+    return maps, (a, b)

@@ -127,17 +127,17 @@ class FewPairs(ClosedForm):
             pairs = Paired.of(centred, blocks.present, self.sides_, things)
             problem = Problem.of(*pairs.cells, *pairs.rows, pairs.things, self.random_state)
             candidates, taken, self.corrects_ = choose(problem, families, self.random_state)
-            maps: tuple[Map, Map] = joined(problem, taken, self._width(WIDTH))
+            maps: tuple[Map, Map]
+            maps, cells_z = joined(problem, taken, self._width(WIDTH))
             if self.self_learning:
                 paired = {o: side[rows] for o, side, rows in zip(owners, pairs.cells, pairs.rows, strict=True)}
                 singles = cells_of(centred, blocks.present, self.sides_, paired, self.random_state)
                 maps = taught_by_singles(
                     maps, (singles[owners[0]], singles[owners[1]]), self.self_learning, self.random_state
                 )
+                cells_z = maps[0](pairs.cells[0]), maps[1](pairs.cells[1])
             self.maps_: dict[str, Map] = dict(zip(owners, maps, strict=True))
-            embedded = [
-                self.maps_[o](side)[rows] for o, side, rows in zip(owners, pairs.cells, pairs.rows, strict=True)
-            ]
+            embedded = [z[rows] for z, rows in zip(cells_z, pairs.rows, strict=True)]
         else:
             self.maps_, candidates, embedded = joined_of_several(
                 centred, blocks.present, things, width=self._width(256), random_state=self.random_state

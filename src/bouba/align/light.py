@@ -13,8 +13,8 @@ import numpy as np
 
 from bouba.align.maps import Gaussian, Linear, Map, Relative, unit
 
-WIDTH = 512  # coordinates, at most
-KERNEL_ROWS, KERNEL_WIDTH = 1500, 384  # cells that a Gaussian kernel is spanned by, and its coordinates, at most
+WIDTH = 448  # coordinates, at most
+KERNEL_ROWS, KERNEL_WIDTH = 1200, 384  # cells that a Gaussian kernel is spanned by, and its coordinates, at most
 SHARED = 256  # directions of the shared space, at most
 NOTHING = 1e-10  # of the largest variance: below it there is no direction
 ANCHORS = 1000  # pairs that relative representations refer to, at most

@@ -234,7 +234,7 @@ def single_candidates(training: Pairs, judged: Pairs, seed: int) -> Iterator[tup
     problem = Problem.of(*cells, rows, rows, rows, seed)
     for family, ways in FAMILIES.items():
         for way in ways:
-            maps = dict(zip(TOWERS, joined(problem, [(family, way, 1.0)]), strict=True))
+            maps = dict(zip(TOWERS, joined(problem, [(family, way, 1.0)])[0], strict=True))
             known = {view: unit_rows(maps[view](values)) for view, values in zip(TOWERS, cells, strict=True)}
             z = {view: unit_rows(maps[view](values)) for view, values in zip(TOWERS, arrays(judged), strict=True)}
             others = dict(zip(TOWERS, reversed(TOWERS), strict=True))
