@@ -102,8 +102,8 @@ class Fitting:
         for module, extra in EXTRAS:
             require(module, extra)  # before hours of training, not after
         seed = model.get_params(deep=False).get("random_state") or 0
-        training, held_out = _held_out(views, recipe["fit"].get("holdout", HOLDOUT), seed)
-        return cls(method, model, recipe, views, training, held_out, schema, [*choices, *remarks], say)
+        training, judged = held_out(views, recipe["fit"].get("holdout", HOLDOUT), seed)
+        return cls(method, model, recipe, views, training, judged, schema, [*choices, *remarks], say)
 
     @property
     def target(self) -> Target | None:
@@ -275,7 +275,7 @@ def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> No
         raise UsageError(f"{method.name} needs --target, the domain to adapt to; {there}")
 
 
-def _held_out(views: Views, share: float, random_state: int) -> tuple[Views, Views | None]:
+def held_out(views: Views, share: float, random_state: int) -> tuple[Views, Views | None]:
     """Training rows and judged rows. Below ten held-out rows there is nothing to measure: all rows train."""
     if len(views) < 2:
         raise DataError(f"the table has {len(views)} row that can be used; training needs two or more")

@@ -16,7 +16,7 @@ from bouba.errors import DataError, UsageError
 from bouba.metrics.retrieval import retrieval, summarise
 from bouba.runs import folder as run_folder
 from bouba.runs.lock import locked
-from bouba.runs.recipe import build
+from bouba.runs.recipe import HOLDOUT, build
 from bouba.runs.toml import to_toml
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Map = Callable[[np.ndarray], np.ndarray]
 ALPHAS = np.logspace(-4, 2, 13)  # ridges of the map that are tried
 K = 10  # of the recall that says what was lost
 FEWEST = 40  # rows below which nothing could be learnt and judged
+FEWEST_JUDGED = 20  # held-out rows below which others judge
 JUDGED = 0.25  # share of the sampled rows that says what was lost
 
 
@@ -36,7 +37,8 @@ class Migration:
     """What moving an index cost.
 
     Args:
-        rows: encoded by both. judged: of these, kept out of the map to measure it.
+        rows: encoded by both. judged: of these, kept out of the map to measure it; where the old run held enough rows
+            out, those.
         recall: "a->b" -> recall@10 of questions of view a, read by the new encoder, among judged cells of view b that
             were moved, and among the same cells encoded anew.
     """
@@ -82,7 +84,8 @@ def migrate(
     from bouba.runs.indexing import write_search
 
     views = _table_of(run, table)
-    sample = _sampled(views, run, rows, random_state)
+    unseen = _unseen(run, views)
+    sample = _sampled(views, run, rows, unseen, random_state)
     before = {section: run.recipe[section] for section in ("read",) if section in run.recipe}
     recipe, choices = settled({**before, "arguments": {}, "fit": {}}, sample, _with_others(towers, sample))
     for line in choices:
@@ -94,7 +97,7 @@ def migrate(
         run_folder.refuse_occupied(place, overwrite=False)
         part = run_folder.begin(place, lambda folder: durable.write_text(folder / "recipe.toml", to_toml(recipe)))
         say(f"{len(sample):,} rows are encoded anew")
-        migration = _judged(run, build(recipe), sample, random_state)
+        migration = _judged(run, build(recipe), sample, unseen, random_state)
         model = build(recipe).fit(sample)
         learnt = {view: _map(stored, new) for view, (stored, new, _) in _pairs(run, model, sample).items()}
         moved = _moved(run, learnt, views)
@@ -146,14 +149,27 @@ def _table_of(run: Run, table: Any) -> Views:
     return run.read(made_of)
 
 
-def _sampled(views: Views, run: Run, rows: int, random_state: int) -> Views:
-    """Rows that teach the map, drawn at random among those with two views."""
+def _unseen(run: Run, views: Views) -> set[int]:
+    """The rows that the old run held out of its training; none where they are too few to judge by."""
+    from bouba.runs.fitting import held_out
+
+    share = run.recipe.get("fit", {}).get("holdout", HOLDOUT)
+    seed = run.model.get_params(deep=False).get("random_state") or 0
+    _, judged = held_out(views, share, seed)
+    rows = set() if judged is None else {int(row) for row in judged.rows}
+    return rows if len(rows) >= FEWEST_JUDGED else set()
+
+
+def _sampled(views: Views, run: Run, rows: int, unseen: set[int], random_state: int) -> Views:
+    """Rows that teach and judge the map, drawn at random among those with two views; JUDGED of them unseen, if any."""
     views = views.select(*(name for name in views.columns if name in run.index.views))
     paired = np.flatnonzero(np.sum([views.present[name] for name in views.columns], axis=0) > 1)
     if len(paired) < FEWEST:
         raise DataError(f"{len(paired)} rows have two views of {run.path}; a map needs {FEWEST} or more")
-    drawn = np.random.default_rng(random_state).permutation(paired)[:rows]
-    return views[np.sort(drawn)]
+    drawn = np.random.default_rng(random_state).permutation(paired)
+    is_unseen = np.isin(views.rows[drawn], list(unseen))
+    judges = drawn[is_unseen][: max(FEWEST_JUDGED, round(JUDGED * min(rows, len(drawn))))]
+    return views[np.sort(np.concatenate([judges, drawn[~is_unseen][: max(rows - len(judges), FEWEST)]]))]
 
 
 def _with_others(towers: str | Sequence[str], views: Views) -> list[str]:
@@ -191,9 +207,12 @@ def _moved(run: Run, maps: Mapping[str, Map], views: Views) -> dict[str, np.ndar
     return out
 
 
-def _judged(run: Run, model: Any, sample: Views, random_state: int) -> Migration:
+def _judged(run: Run, model: Any, sample: Views, unseen: set[int], random_state: int) -> Migration:
     """What a map costs: model and map learn from some of the rows, and are judged on the others."""
     parts = split(sample, {"map": 1 - JUDGED, "judged": JUDGED}, random_state=random_state)
+    if unseen:
+        judges = np.isin(sample.rows, list(unseen))
+        parts = {"map": sample[~judges], "judged": sample[judges]}
     model.fit(parts["map"])
     learnt = {view: _map(stored, new) for view, (stored, new, _) in _pairs(run, model, parts["map"]).items()}
     cells = {
