@@ -187,3 +187,10 @@ def test_refusals():
     }
     with pytest.raises(DataError, match="aligning needs two or more"):
         FewPairs().fit(Views(apart))
+
+
+@pytest.mark.parametrize("options", [{"self_learning": 1}, {"candidates": ["asif"]}])
+def test_what_three_sides_cannot_have_is_refused(options):
+    x, y = pairs(20)
+    with pytest.raises(UsageError, match="is for two sides, and these views have 3"):
+        FewPairs(**options).fit([x, y, x[:, ::-1]])

@@ -139,6 +139,7 @@ class FewPairs(ClosedForm):
             self.maps_: dict[str, Map] = dict(zip(owners, maps, strict=True))
             embedded = [z[rows] for z, rows in zip(cells_z, pairs.rows, strict=True)]
         else:
+            self._refuse_for_several(len(owners), families)
             self.maps_, candidates, embedded = joined_of_several(
                 centred, blocks.present, things, width=self._width(256), random_state=self.random_state
             )
@@ -161,6 +162,12 @@ class FewPairs(ClosedForm):
             others = [known for owner, known in self.known_.items() if owner != self.sides_[view]]
             offsets[view] = np.mean([csls_offsets(cells, known) for known in others], axis=0)
         return offsets
+
+    def _refuse_for_several(self, sides: int, families: Sequence[str]) -> None:
+        """UsageError for what three sides or more cannot have."""
+        if self.self_learning or "cca" not in families:
+            wanted = "self_learning" if self.self_learning else f"candidates={list(families)}"
+            raise UsageError(f"{wanted} is for two sides, and these views have {sides}; choose two, or share a tower")
 
     def _width(self, usual: int) -> int:
         """Numbers of an embedding, at most. UsageError below 1."""
