@@ -194,3 +194,19 @@ def test_what_three_sides_cannot_have_is_refused(options):
     x, y = pairs(20)
     with pytest.raises(UsageError, match="is for two sides, and these views have 3"):
         FewPairs(**options).fit([x, y, x[:, ::-1]])
+
+
+def test_three_views_with_gaps():
+    """Each row lacks one view; partners are found all the same."""
+    random = np.random.default_rng(0)
+    z = random.normal(size=(240, 5))
+    there = np.arange(240) % 3
+    cells = {
+        name: Column.of(z @ to + 0.05 * random.normal(size=(240, to.shape[1])), "vector", there != lacking)
+        for lacking, (name, to) in enumerate({"a": TO_X, "b": TO_Y, "c": TO_W}.items())
+    }
+    model = FewPairs().fit(Views(cells))
+    new = random.normal(size=(40, 5))
+    embedded = model.embed({"a": new @ TO_X, "b": new @ TO_Y, "c": new @ TO_W})
+    assert min(found(embedded[i], embedded[j]) for i in "abc" for j in "abc") > 0.8
+    assert model.correlations_[0] > 0.9

@@ -138,14 +138,15 @@ class FewPairs(ClosedForm):
                 cells_z = maps[0](pairs.cells[0]), maps[1](pairs.cells[1])
             self.maps_: dict[str, Map] = dict(zip(owners, maps, strict=True))
             embedded = [z[rows] for z, rows in zip(cells_z, pairs.rows, strict=True)]
+            self.correlations_ = pearson(*embedded)
         else:
             self._refuse_for_several(len(owners), families)
             self.maps_, candidates, embedded = joined_of_several(
                 centred, blocks.present, things, width=self._width(256), random_state=self.random_state
             )
             self.corrects_ = True
+            self.correlations_ = self._correlations_of_several(centred, blocks.present)
         self.candidates_ = tuple(candidates)
-        self.correlations_ = pearson(*embedded[:2])
         self.known_ = {owner: _drawn(z, self.random_state) for owner, z in zip(owners, embedded, strict=True)}
 
     @property
@@ -162,6 +163,15 @@ class FewPairs(ClosedForm):
             others = [known for owner, known in self.known_.items() if owner != self.sides_[view]]
             offsets[view] = np.mean([csls_offsets(cells, known) for known in others], axis=0)
         return offsets
+
+    def _correlations_of_several(self, centred: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]):
+        """(k,), the mean over pairs of views of those of the rows that have both."""
+        found = []
+        for a, b in combinations(centred, 2):
+            both = present[a] & present[b]
+            if both.sum() > 1:
+                found.append(pearson(self.maps_[a](centred[a][both]), self.maps_[b](centred[b][both])))
+        return np.mean(found, axis=0)
 
     def _refuse_for_several(self, sides: int, families: Sequence[str]) -> None:
         """UsageError for what three sides or more cannot have."""
