@@ -60,7 +60,16 @@ def measure(views: Views, shares: list[float], seeds: range, rows: int | None = 
     Args:
         views: two views of the same things, one row each. rows: pairs to train on, all of four fifths when None.
     """
-    logging.getLogger("bouba").setLevel(logging.ERROR)  # that a loss stands still is what is measured
+    log = logging.getLogger("bouba")
+    level = log.level
+    log.setLevel(logging.ERROR)  # that a loss stands still is what is measured
+    try:
+        return _measured(views, shares, seeds, rows)
+    finally:
+        log.setLevel(level)
+
+
+def _measured(views: Views, shares: list[float], seeds: range, rows: int | None) -> dict[str, Any]:
     recall: dict[str, dict[str, list[float]]] = {name: {f"{s:g}": [] for s in shares} for name in OBJECTIVES}
     for seed in seeds:
         order = np.random.default_rng(seed).permutation(len(views))
