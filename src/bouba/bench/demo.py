@@ -30,7 +30,7 @@ from bouba.runs.methods import ADAPTED_CLIP, CLIP, FEW_PAIRS, LINEAR_CCA, wordin
 from bouba.runs.run import Run
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
-from bouba.towers import Packaged
+from bouba.towers import Joined, Packaged
 from bouba.train.progress import progress_bar
 
 TRAINED = (CLIP.name, ADAPTED_CLIP.name)
@@ -100,7 +100,7 @@ def _made(out: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> t
         result = result + emoji.judge(method, models[method], protocol, seed)
         clock("measure")
     say(f"{FEW_PAIRS.name} took {models[FEW_PAIRS.name].chosen_}")
-    model = FewPairs(emoji.FROZEN, random_state=seed).fit(protocol.views, target=emoji.TARGET)
+    model = FewPairs(emoji.SEARCHED, random_state=seed).fit(protocol.views, target=emoji.TARGET)
     clock("fit all captions")
     _write_run(part, protocol, model, models, result, seed=seed)
     clock("index")
@@ -115,17 +115,14 @@ def _made(out: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> t
 def _encode(protocol: emoji.Protocol, say: Callable[[str], None]) -> None:
     """Have the frozen encoders read every drawing and every caption that is trained or asked with; their features are
     kept on disk, and the second time there is nothing to do."""
-    for spec in emoji.FROZEN.values():
-        if isinstance(spec, Packaged):
-            say(spec.package.line)
-            spec.package.located()
     texts = [str(cell) for view in ("en", "zh") for cell in protocol.views[view]]
-    cells = {"image": list(protocol.views["image"]), "en": list(dict.fromkeys(texts))}
-    for view, values in cells.items():
-        spec = emoji.FROZEN[view]
-        assert isinstance(spec, Packaged), "the encoder of its kind"
+    looking, reading = emoji.SEARCHED["image"], emoji.SEARCHED["en"]
+    assert isinstance(looking, Joined), "two networks look at each drawing"
+    jobs = [("drawings", spec, list(protocol.views["image"])) for spec in looking.encoders]
+    for what, spec, values in [*jobs, ("captions", reading, list(dict.fromkeys(texts)))]:
+        assert isinstance(spec, Packaged), "encoders that pip installs"
+        say(spec.package.line)
         encoder = spec.build(spec.learn(values[:AT_ONCE]))
-        what = "drawings" if view == "image" else "captions"
         detail = lambda start: f"{len(values):,} {what} are read, once"  # noqa: B023, E731  shown at once
         for start in Stages(say).each("encode", range(0, len(values), AT_ONCE), detail):
             encoder.prepare(values[start : start + AT_ONCE])

@@ -20,7 +20,7 @@ from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.evaluation import Result, evaluate
 from bouba.runs import methods
-from bouba.towers import EncoderSpec, NGrams, Packaged, ResNet, SameAs
+from bouba.towers import EncoderSpec, Joined, NGrams, Packaged, ResNet, SameAs
 
 TARGET = "openmoji"
 CLIP_NAME, ADAPTED_CLIP_NAME, LINEAR_CCA_NAME = METHODS = tuple(
@@ -34,6 +34,11 @@ FROZEN: dict[str, EncoderSpec | SameAs] = {
     "zh": SameAs("en"),
 }
 """Encoders that know words and pictures from elsewhere."""
+SEARCHED: dict[str, EncoderSpec | SameAs] = {
+    **FROZEN,
+    "image": Joined((Packaged("efficientnet-lite0"), Packaged("efficientnet-lite2", size=128))),
+}
+"""Encoders of the demo's run: two networks look at each drawing."""
 SEPARATE = {view: FROZEN["en"] if view == "zh" else spec for view, spec in FROZEN.items()}
 """The same for methods whose heads are not shared."""
 

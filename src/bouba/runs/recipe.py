@@ -173,6 +173,8 @@ def _built(section: str, cls, values: Mapping[str, Any]):
     for name, value in values.items():
         if isinstance(value, Mapping):
             value = _nested(section, declared[name], value)
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) and "encoder" in v for v in value):
+            value = tuple(_encoder(inner) for inner in value)
         elif value != NONE:
             refuse_other_kind(f"{name} in {section}", value, declared[name].default)
             refuse_other_list(f"{name} in {section}", value, declared[name].default)
@@ -191,13 +193,20 @@ def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):
 
     default: Any = None if field.default_factory is dataclasses.MISSING else field.default_factory()
     if isinstance(default, towers.EncoderSpec) and "encoder" in values:
-        return _described(values, "encoder", towers, (towers.EncoderSpec,))
+        return _encoder(values)
     if "Mapping" in str(field.type):
         return values
     if not dataclasses.is_dataclass(default):
         raise RecipeError(f"{field.name!r} in {section} is no table")
     _refuse_unknown(f"{field.name} of {section}", values, (f.name for f in dataclasses.fields(default)))
     return dataclasses.replace(default, **{name: _tuples(value) for name, value in values.items()})  # type: ignore[type-var]
+
+
+def _encoder(values: Mapping[str, Any]):
+    """An encoder within a table, by its name."""
+    from bouba import towers
+
+    return _described(values, "encoder", towers, (towers.EncoderSpec,))
 
 
 def _tuples(value):

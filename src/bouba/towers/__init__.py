@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bouba.towers.image import VGG as VGG
     from bouba.towers.image import ConvNet as ConvNet
     from bouba.towers.image import ResNet as ResNet
+    from bouba.towers.joined import Joined as Joined
     from bouba.towers.onnx import Onnx as Onnx
     from bouba.towers.packaged import Packaged as Packaged
     from bouba.towers.pretrained import Pretrained as Pretrained

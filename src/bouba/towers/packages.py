@@ -204,6 +204,7 @@ PACKAGES = {
             25,
             "efficientnet-lite2-9656183e.pth",
             "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+            extra="knows",
         ),
     )
 }
