@@ -29,13 +29,13 @@ def test_each_way_is_what_it_says(rng):
     rows = known.placed({"picture": rng.normal(size=(9, 12))})
     offsets = known.offsets(rows)
     alike, near = known.letters["caption"].similarities(words), unit_rows(meanings) @ unit_rows(meaning[None])[0]
-    asked = {"direct": directions(z[None], known.means[1])[0]}
+    queries = {"direct": directions(z[None], known.means[1])[0]}
     for name, scaled in (("letters", alike / LETTERS_TAU), ("meaning", near / MEANING_TAU / known.spreads["caption"])):
         weights = [np.exp(s - max(scaled)) for s in scaled]
         total = sum(w * p for w, p in zip(weights, known.partners("caption"), strict=True))
-        asked[name] = total / np.linalg.norm(total)
+        queries[name] = total / np.linalg.norm(total)
     ways = known.ways("caption", z, words, meaning)
-    assert [way.name for way in ways] == list(asked)
+    assert [way.name for way in ways] == list(queries)
     for way in ways:
         column = "text" if way.name == "direct" else BRIDGE
         centre, spread = known.scales[column]
@@ -43,7 +43,7 @@ def test_each_way_is_what_it_says(rng):
         for row in range(9):
             nearest = sorted(float(cell @ rows[row]) for cell in known.columns[column])[-10:]
             assert offsets[row, place] == pytest.approx(np.mean(nearest), abs=1e-5)
-            expected = (2 * asked[way.name] @ rows[row] - np.mean(nearest) - centre) / spread
+            expected = (2 * queries[way.name] @ rows[row] - np.mean(nearest) - centre) / spread
             assert way.scores(rows, offsets)[row] == pytest.approx(expected, abs=1e-3)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import typer
 
 from bouba.align import FewPairs
+from bouba.bench.frozen_emoji import TOWERS
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
@@ -30,9 +31,7 @@ from bouba.evaluation.table import text_table
 from bouba.metrics import expected_calibration_error
 from bouba.metrics.similarity import similarities
 from bouba.search.certainty import LOOKED_AT, Direction
-from bouba.towers import Packaged
 
-TOWERS = {"image": Packaged("efficientnet-lite0"), "en": Packaged("multilingual-e5-small")}
 COLUMNS = ("coverage", "set", "false alarm", "alarm", "AUROC", "confidence")
 PERCENT = ("coverage", "false alarm", "alarm", "confidence")
 
@@ -78,16 +77,16 @@ def measure(scores: np.ndarray, sure: float, splits: int, seed: int) -> dict[str
         order = random.permutation(len(scores))
         known, new = order[: len(order) // 2], order[len(order) // 2 :]
         direction = Direction.of("question", "answer", [(scores[i], own[i]) for i in known])
-        cut, asked = direction.cut(sure), scores[new]
-        wrong = np.where(own[new], -np.inf, asked)
-        best = np.argsort(-asked, axis=1)[:, :LOOKED_AT]
-        sureness = np.interp(np.take_along_axis(asked, best, 1), *direction.curve).ravel()
+        cut, rest = direction.cut(sure), scores[new]
+        wrong = np.where(own[new], -np.inf, rest)
+        best = np.argsort(-rest, axis=1)[:, :LOOKED_AT]
+        sureness = np.interp(np.take_along_axis(rest, best, 1), *direction.curve).ravel()
         right = np.take_along_axis(own[new], best, 1).ravel()
         rows.append(
             {
                 "coverage": float((scores[new, new] >= cut).mean()),
-                "set": float(np.median((asked >= cut).sum(1))),
-                "false alarm": float((asked.max(1) < cut).mean()),
+                "set": float(np.median((rest >= cut).sum(1))),
+                "false alarm": float((rest.max(1) < cut).mean()),
                 "alarm": float((wrong.max(1) < cut).mean()),
                 "AUROC": direction.auroc,
                 "confidence": expected_calibration_error(right.astype(int), np.stack([1 - sureness, sureness], 1)),

@@ -32,6 +32,7 @@ import typer
 from bouba.align import CLIP, FewPairs
 from bouba.align.choosing import FAMILIES, Problem, joined
 from bouba.align.encoded import Encoded
+from bouba.bench.frozen_emoji import TOWERS
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
@@ -42,11 +43,10 @@ from bouba.metrics import retrieval
 from bouba.metrics.hubs import as_gallery, as_questions, csls_offsets
 from bouba.metrics.similarity import unit_rows
 from bouba.runs import methods
-from bouba.towers import MLP, Packaged
+from bouba.towers import MLP
 
 STYLE = "noto"
 SIZES = (50, 100, 200, 400, 800, 1200)
-TOWERS = {"image": Packaged("efficientnet-lite0"), "en": Packaged("multilingual-e5-small")}
 HEAD_EPOCHS = 5
 SHRINKAGE = 0.5
 FEW_PAIRS = methods.FEW_PAIRS.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from bouba.data.views import Views
 from bouba.metrics import retrieval, summarise
 from bouba.towers import Packaged
 
-TOWERS = {"image": Packaged("efficientnet-lite0"), "en": Packaged("multilingual-e5-small")}
+TOWERS: dict[str, Any] = {"image": Packaged("efficientnet-lite0"), "en": Packaged("multilingual-e5-small")}
 
 
 def frozen_emoji(style: str = "noto") -> Views:

@@ -23,13 +23,13 @@ import typer
 
 from bouba.align import CLIP, FewPairs
 from bouba.bench.adaptation import read_arrays, rows
+from bouba.bench.frozen_emoji import TOWERS
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.evaluation import evaluate
 from bouba.evaluation.table import text_table
 from bouba.fuse import FusionClassifier
-from bouba.towers import Packaged
 
 STYLE = "noto"
 SIZES = {
@@ -38,7 +38,6 @@ SIZES = {
     "digits": (100, 300, 1000, 3000, 10_000),
 }
 JUDGED = 2000  # test pictures of MNIST
-PICTURES, TEXTS = Packaged("efficientnet-lite0"), Packaged("multilingual-e5-small")
 Fit = Callable[[Views, int], Any]
 
 
@@ -93,13 +92,12 @@ def _rows(task: str, n: int, seed: int, data: Path | None) -> tuple[Views, Views
 
 def _ways(task: str) -> dict[str, Fit]:
     """scratch and frozen -> how a model is fitted."""
-    frozen: dict[str, Any] = {"image": PICTURES, "en": TEXTS}
     if task == "pairs":
         return {
             "scratch": lambda views, seed: CLIP(random_state=seed).fit(views),
-            "frozen": lambda views, seed: FewPairs(towers=frozen, random_state=seed).fit(views),
+            "frozen": lambda views, seed: FewPairs(towers=TOWERS, random_state=seed).fit(views),
         }
-    towers = {"image": PICTURES} if task == "digits" else frozen
+    towers = {"image": TOWERS["image"]} if task == "digits" else TOWERS
     label = _label(task)
     return {
         "scratch": lambda views, seed: FusionClassifier(label=label, random_state=seed).fit(views),

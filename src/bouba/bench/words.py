@@ -38,9 +38,7 @@ from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.runs.known import known_things, meanings_of
 from bouba.search import Known
-from bouba.towers import Packaged, SameAs
 
-TOWERS = {"image": Packaged("efficientnet-lite0"), "en": Packaged("multilingual-e5-small"), "zh": SameAs("en")}
 LANGUAGES = {"en": ": ", "zh": "："}  # and what stands between name and keywords
 WAYS = ("direct", "letters", "meaning", "fused")
 KEYWORDS = 200  # drawn a language
@@ -104,7 +102,7 @@ def command(
 
 def knowledge(training: Views, source: Views, seed: int) -> tuple[FewPairs, Known]:
     """The model of some training rows, and what is known of the captioned ones among them."""
-    model = FewPairs(TOWERS, random_state=seed).fit(training)
+    model = FewPairs(emoji.FROZEN, random_state=seed).fit(training)
     return model, known_things(model, source, model.embed(source), ["image"])
 
 
@@ -179,8 +177,8 @@ def keywords(caption: str, colon: str) -> set[str]:
 def scored(model: Any, known: Known, gallery: Views, questions: Questions, **taus: float) -> dict[str, np.ndarray]:
     """Way -> (q, n) scores, and those of their mean as "fused"; a way that says nothing scores 0."""
     z = known_rows(model, known, gallery)
-    asked = Views({questions.view: list(questions.words)}, kinds={questions.view: "text"})
-    embedded, meaning = model.embed(asked)[questions.view], meanings_of(model, asked, questions.view)
+    cells = Views({questions.view: list(questions.words)}, kinds={questions.view: "text"})
+    embedded, meaning = model.embed(cells)[questions.view], meanings_of(model, cells, questions.view)
     found = {way: np.zeros((len(questions.words), len(gallery))) for way in WAYS}
     for place, words in enumerate(questions.words):
         ways = known.ways(questions.view, embedded[place], words, meaning[place], **taus)

@@ -54,21 +54,21 @@ def measured(model: Any, index: Index, gallery: Views, held_out: Views, known: K
     return Certainty(tuple(directions))
 
 
-def judged(run: Any, asked: Views | None, search: Callable[[int], list[Hit]], k: int, sure: float | None) -> Hits:
+def judged(run: Any, question: Views | None, search: Callable[[int], list[Hit]], k: int, sure: float | None) -> Hits:
     """The hits of a search with their confidence, and what is to be said of them.
 
     Args:
-        run: a Run. asked: the question, None for one that held-out questions are unlike, as one with a minus.
+        run: a Run. question: None for one that held-out questions are unlike, as one with a minus.
         search: from how many to the best hits. sure: give the set that holds what was meant with this probability.
 
     Raises:
         UsageError: `sure` of a question whose scores nobody measured.
     """
-    alone = asked is not None and len(asked.columns) == 1
+    alone = question is not None and len(question.columns) == 1
     certainty = run.certainty if alone else None
-    view = next(iter(asked.columns)) if asked is not None else ""
+    view = next(iter(question.columns)) if question is not None else ""
     to = {} if certainty is None else {each.answer: each for each in certainty.directions if each.question == view}
-    strange = _strange_words(run, asked)
+    strange = _strange_words(run, question)
     if sure is None:
         hits = search(k)
         return Hits(_with_confidence(hits, to), [*strange, *_remarks(hits, to, SURE)])
@@ -84,11 +84,11 @@ def judged(run: Any, asked: Views | None, search: Callable[[int], list[Hit]], k:
     return Hits(_with_confidence(kept, to), [*strange, *(weak or _remarks(hits, to, sure))])
 
 
-def _strange_words(run: Any, asked: Views | None) -> list[str]:
+def _strange_words(run: Any, question: Views | None) -> list[str]:
     """A sentence on words of a question that training hardly met, where the model knows no others."""
-    if asked is None or run.words is None:
+    if question is None or run.words is None:
         return []
-    texts = {view: str(decode.text(column[0])) for view, column in asked.columns.items() if column.kind == "text"}
+    texts = {view: str(decode.text(column[0])) for view, column in question.columns.items() if column.kind == "text"}
     strange = [word for view, text in texts.items() for word in run.words.strange(view, text)]
     return [f"training hardly met {', '.join(map(repr, strange))}; say it in other words"] if strange else []
 
@@ -136,9 +136,9 @@ def _stored(index: Index, views: Views, view: str) -> np.ndarray:
 
 def _rows_of(questions: Views, view: str, gallery: Views, there: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Each question that has the view and whose partner is among the cells that are there, and which those are."""
-    things, asked = gallery.things[there], questions.things
+    things, wanted = gallery.things[there], questions.things
     for row in np.flatnonzero(questions[view].present).tolist():
-        right = things == asked[row]
+        right = things == wanted[row]
         if right.any() and not right.all():
             yield row, right
 

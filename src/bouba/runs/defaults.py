@@ -17,7 +17,6 @@ FEW_ROWS = 10_000
 ENCODERS = {"text": "multilingual-e5-small", "image": "efficientnet-lite0"}
 """Kind -> the packaged encoder that reads it."""
 SCRATCH, PACKAGED = "scratch", "packaged"
-INSTALL = "pip install 'bouba[knows]'"
 
 
 def settled(
@@ -165,5 +164,5 @@ def _advice(method: Method, views: Views, decided: bool) -> list[str]:
     return [
         f"{method.name} learns from these {len(views):,} rows alone: {' and '.join(absent)} "
         f"{'is' if len(absent) == 1 else 'are'} not installed, with which about twice as many searches find their "
-        f"answer on small tables: {INSTALL}"
+        f"answer on small tables: {PACKAGES[absent[0]].command}"
     ]

@@ -14,6 +14,7 @@ from bouba import durable
 from bouba.data.split import split
 from bouba.errors import DataError, UsageError
 from bouba.metrics.retrieval import retrieval, summarise
+from bouba.metrics.similarity import unit_rows
 from bouba.runs import folder as run_folder
 from bouba.runs.lock import locked
 from bouba.runs.recipe import HOLDOUT, build
@@ -120,10 +121,16 @@ def refine(run: Run, *, table: Any = None, rows: int, say: Callable[[str], None]
     Raises:
         UsageError: a run that was not migrated.
     """
-    from bouba.runs.indexing import write_search
-
     if "migration" not in run.facts:
         raise UsageError(f"{run.path} was not migrated, so every row was encoded by its own encoders")
+    with locked(run.path.resolve(), say):
+        return _refined(run, table, rows, say)
+
+
+def _refined(run: Run, table: Any, rows: int, say: Callable[[str], None]) -> int:
+    """The same, while no other process writes the run."""
+    from bouba.runs.indexing import write_search
+
     facts, views = dict(run.facts), _table_of(run, table)
     done = set(facts["migration"]["encoded"])
     left = [place for place, row in enumerate(views.rows) if int(row) not in done]
@@ -241,8 +248,4 @@ def _map(old: np.ndarray, new: np.ndarray) -> Map:
     """Ridge regression between embeddings of the same cells, its ridge chosen by leaving one out."""
     from sklearn.linear_model import RidgeCV
 
-    return RidgeCV(ALPHAS).fit(old, _unit(new)).predict
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return RidgeCV(ALPHAS).fit(old, unit_rows(new)).predict

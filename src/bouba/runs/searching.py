@@ -65,15 +65,15 @@ def find(
         return judged(run, None, lambda most: _best_cells(index, query, views, narrowed.to(most)), k, sure)
     row = question(model, query if cells is None else cells, domain=domain)
     away = [question(model, each, domain=domain) for each in negatives(minus)]
-    asked = None if away else row
+    measurable = None if away else row
     if WHOLE in index.views and run.known is not None:
         view = _like(row, away, index) if view is None else view
         if view == WHOLE:
             ways = _fused_ways(model, run.known, row, away)
-            return judged(run, asked, lambda most: _whole_rows(index, ways, narrowed.to(most)), k, sure)
+            return judged(run, measurable, lambda most: _whole_rows(index, ways, narrowed.to(most)), k, sure)
     views = places(model, list(row.columns), view, [name for name in index.views if name != WHOLE])
     vector = vector_of(model, row, away)
-    return judged(run, asked, lambda most: _best_cells(index, vector, views, narrowed.to(most)), k, sure)
+    return judged(run, measurable, lambda most: _best_cells(index, vector, views, narrowed.to(most)), k, sure)
 
 
 def _like(row: Views, away: Sequence[Views], index: Index) -> str:

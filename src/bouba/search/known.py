@@ -135,12 +135,12 @@ class Known:
         alike = np.max([letters.similarities(words) for letters in self.letters.values()], axis=0)
         if alike[there].any():
             ways.append(self.way("letters", BRIDGE, bridge(alike[there], letters_tau, partners[there])))
-        asked = direct if meaning is None else unit_rows(meaning[None])[0]
+        query = direct if meaning is None else unit_rows(meaning[None])[0]
         known = self._meanings_of(view)
         there &= known.any(axis=1)
-        if asked.any() and there.any():
+        if query.any() and there.any():
             tau = meaning_tau * self.spreads[view]
-            ways.append(self.way("meaning", BRIDGE, bridge(known[there] @ asked, tau, partners[there])))
+            ways.append(self.way("meaning", BRIDGE, bridge(known[there] @ query, tau, partners[there])))
         return ways
 
     def partners(self, view: str) -> np.ndarray:

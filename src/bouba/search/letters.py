@@ -69,9 +69,9 @@ class Letters:
         counts = _counter().transform([words])
         weights = (1 + np.log(counts.data)) * self.rarity[counts.indices]
         length = float(np.linalg.norm(weights)) or 1.0
-        asked = np.zeros(COLUMNS, np.float32)
-        asked[counts.indices] = weights / length
-        return np.clip(self.table @ asked, 0, 1)
+        query = np.zeros(COLUMNS, np.float32)
+        query[counts.indices] = weights / length
+        return np.clip(self.table @ query, 0, 1)
 
     def save(self, path: Path) -> None:
         """Write one file of arrays."""
