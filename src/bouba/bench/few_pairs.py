@@ -33,7 +33,7 @@ from bouba.align.choosing import FAMILIES, Problem, joined
 from bouba.align.encoded import Encoded
 from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
 from bouba.bench.kept import Keeper, print_tables
-from bouba.bench.paired import SECONDS, SURE, Runs, gain, mean, means, runs_of, seeds_note
+from bouba.bench.paired import SECONDS, Runs, gain, mean, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
@@ -273,7 +273,7 @@ def tables(result: Result) -> dict[str, Table]:
     first = next(iter(result))
     note = (
         f"{seeds_note(result)} Mean of both directions among {first.n} new drawings; by chance "
-        f"{100 * (first.chance or 0):.1f}. {SURE} Best family and {BEST} are those that did best on these very rows. "
+        f"{100 * (first.chance or 0):.1f}. Best family and {BEST} are those that did best on these very rows. "
         f"The {BEST}: {'; '.join(f'{split} {best[split].removeprefix(SINGLE)}' for split in splits)}."
     )
     return {

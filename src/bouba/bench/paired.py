@@ -15,14 +15,22 @@ Runs = Mapping[Any, float]
 """Seed -> value."""
 SECONDS = "CPU-s"
 """Metric of records that say what a fit cost."""
-SURE = "Bold: ahead of the next best by a paired difference over seeds whose 95% interval leaves out 0."
-"""What bold means, for notes of tables."""
 
 
-def seeds_note(result: Result) -> str:
-    """What the numbers of a table are, for its note: "Means of 3 seeds with 95% intervals (Student t)."."""
+def seeds_note(result: Result, *, bold: bool = True) -> str:
+    """What the numbers of a table are, for its note.
+
+    Args:
+        bold: whether some stand out, as `means` and `gain` have it.
+    """
     seeds = len({record.seed for record in result})
-    return f"Means of {seeds} seeds with 95% intervals (Student t)." if seeds > 1 else "One seed."
+    if seeds < 2:
+        return "One seed."
+    text = f"Means of {seeds} seeds with 95% intervals (Student t)."
+    sure = (
+        "Bold: ahead of the next best, or other than 0, by paired differences whose interval over seeds leaves out 0."
+    )
+    return f"{text} {sure}" if bold else text
 
 
 def runs_of(result: Result, *, scale: float = 1.0, **labels: Any) -> Runs:

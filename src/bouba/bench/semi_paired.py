@@ -24,7 +24,7 @@ import typer
 from bouba.align import CCA, FewPairs, GromovWasserstein
 from bouba.bench.frozen_emoji import captioned_drawings, frozen_emoji
 from bouba.bench.kept import Keeper, print_tables
-from bouba.bench.paired import SURE, gain, means, runs_of, seeds_note
+from bouba.bench.paired import gain, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import DataError, require
@@ -173,7 +173,7 @@ def tables(result: Result) -> dict[str, Table]:
         lines = [[m, cells[m], "" if m == TOGETHER else gain(runs[TOGETHER], runs[m])] for m in METHODS]
         note = (
             f"{seeds_note(recall)} {first.split} of drawings and captions, the rest unpaired; mean of both directions "
-            f"among {first.n} new drawings, by chance {first.chance or 0:.1f}. {SURE} Settings were chosen on another "
+            f"among {first.n} new drawings, by chance {first.chance or 0:.1f}. Settings were chosen on another "
             "style and language."
         )
         found["pairs"] = Table(["recall@10, percent", "of held-out pairs", "single cells add"], lines, note=note)
@@ -181,7 +181,7 @@ def tables(result: Result) -> dict[str, Table]:
     first = next(iter(far))
     runs = {name: runs_of(far, method=name) for name in dict.fromkeys(record.method for record in far)}
     cells = means(runs, 3, lowest=True)
-    note = f"{seeds_note(far)} {first.n} points of each view, no pair is known; lower is better, by chance 0.5. {SURE}"
+    note = f"{seeds_note(far)} {first.n} points of each view, no pair is known; lower is better, by chance 0.5."
     header = [f"FOSCTTM, {first.domain}", "mean", "lowest seed", "highest seed"]
     lines = [[m, cells[m], *(f"{end(of.values()):.3f}" for end in (min, max))] for m, of in runs.items()]
     return found | {"no pair": Table(header, lines, note=note)}

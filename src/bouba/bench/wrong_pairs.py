@@ -24,7 +24,7 @@ import typer
 
 from bouba.bench.frozen_emoji import captioned_drawings, frozen_emoji, recall_at_10
 from bouba.bench.kept import Keeper, print_tables
-from bouba.bench.paired import SURE, Runs, mean, means, runs_of, seeds_note
+from bouba.bench.paired import Runs, mean, means, runs_of, seeds_note
 from bouba.bench.wrong_pairs_list import found_in_the_worst, with_wrong_pairs
 from bouba.data.split import split
 from bouba.data.views import Views
@@ -123,7 +123,7 @@ def tables(result: Result) -> dict[str, Table]:
     worst = f"{100 * shares[splits[-1]]:g}% wrong"
     note = (
         f"{seeds_note(recall)} Held-out pairs, which are right; mean of both directions among {first.n} new drawings, "
-        f"by chance {first.chance or 0:.1f}. Kept: with {worst}, percent of what there is with none. {SURE} "
+        f"by chance {first.chance or 0:.1f}. Kept: with {worst}, percent of what there is with none. "
         "Settings were chosen on rows of the training part."
     )
     header = ["recall@10, percent", *(f"{100 * share:g}% wrong" for share in shares.values()), f"kept at {worst}"]
@@ -132,7 +132,7 @@ def tables(result: Result) -> dict[str, Table]:
     for part in dict.fromkeys(record.split for record in found):
         share = f"{100 * shares[part]:g}"
         lines.append([f"{share}%", mean(runs_of(found, split=part), 0), share])
-    note = f"{seeds_note(found)} Found: among the worst of the list, as many as are wrong."
+    note = f"{seeds_note(found, bold=False)} Found: among the worst of the list, as many as are wrong."
     return {"recall": whole, "list": Table(["pairs made wrong", "found, percent", "by chance"], lines, note=note)}
 
 
