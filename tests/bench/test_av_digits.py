@@ -1,16 +1,13 @@
 """The bench pairs digits by class, spoils each cell once, and compares on the same rows."""
 
-import json
-
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bouba import CRNN, ConvNet
 from bouba.bench import av_digits
 from bouba.errors import DataError, UsageError
 from bouba.evaluation import Record, Result
+from bouba.evaluation.fingerprint import fingerprint
 
 
 @pytest.fixture
@@ -87,7 +84,7 @@ def test_cells_are_spoilt_once_and_as_much_as_is_said(files):
     assert ((pixels - mean) @ more.T).var(0).sum() / pixels.var(0).sum() > av_digits.ENERGY
 
 
-def test_definition_of_gain_and_of_what_a_missing_view_costs():
+def test_definition_of_gain_and_of_what_a_missing_view_costs(again):
     """Two seeds; the better view is the one with the higher mean, and differences are seed by seed."""
 
     def record(method, views, value, seed):
@@ -96,13 +93,16 @@ def test_definition_of_gain_and_of_what_a_missing_view_costs():
     values = {("picture alone", "picture"): (0.6, 0.7), ("sound alone", "sound"): (0.4, 0.4)}
     values |= {("sum", "picture + sound"): (0.75, 0.8), ("sum", "picture"): (0.6, 0.68), ("sum", "sound"): (0.3, 0.5)}
     result = Result([record(*where, v, seed) for where, pair in values.items() for seed, v in enumerate(pair)])
-    [line] = [line for line in av_digits.page(result, ["sum"], 2).splitlines() if line.startswith("sum")]
-    means = [float(cell.split(" [")[0]) for cell in line.removeprefix("sum").split("]") if cell.strip()]
-    assert means == [77.5, 12.5, 64.0, -1.0, 40.0, 0.0]
-    assert "never heard" not in av_digits.page(result, ["sum"], 2)
+    tables = av_digits.tables(result)
+    assert list(tables) == ["fusions"], "no voice was left out, nothing was imputed"
+    assert tables == av_digits.tables(again(result))
+    [line] = [line for line in tables["fusions"].lines if line[0] == "sum"]
+    assert [float(cell.strip("*").partition(" ")[0]) for cell in line[1:]] == [77.5, 12.5, 64.0, -1.0, 40.0, 0.0]
+    [line] = [line for line in tables["fusions"].lines if line[0] == "trained on that view"]
+    assert [cell.partition(" ")[0] for cell in line[1:]] == ["-", "-", "65.0", "-", "40.0", "-"]
 
 
-def test_the_command_end_to_end(files, tmp_path, monkeypatch):
+def test_the_command_end_to_end(files, monkeypatch, kept_by):
     small = {
         "picture": ConvNet(size=12, channels=2, augment=None),
         "sound": CRNN(rate=8000, seconds=0.2, mels=16, channels=2, width=4),
@@ -111,24 +111,30 @@ def test_the_command_end_to_end(files, tmp_path, monkeypatch):
     seen = []
     fit = av_digits.FusionClassifier.fit
     monkeypatch.setattr(av_digits.FusionClassifier, "fit", lambda self, X: seen.append(X) or fit(self, X))
-    app = typer.Typer()
-    app.command()(av_digits.command)
-    asked = ["--data", str(files[0]), "--sounds", str(files[1]), "--seeds", "2", "--epochs", "1", "--rows", "48"]
-    asked += ["--test-rows", "40"]
-    said = CliRunner().invoke(app, [*asked, "--fusion", "gated", "-o", str(tmp_path / "r.json")])
-    assert said.exit_code == 0, said.output
-    assert "Sound alone, a voice never heard:" in said.output
-    records = json.loads((tmp_path / "r.json").read_text())
-    where = [(r["method"], r["direction"], r["seed"]) for r in records]
+    arguments = ["--data", files[0], "--sounds", files[1], "--seeds", 2, "--epochs", 1, "--rows", 48]
+    arguments += ["--test-rows", 40, "--fusion", "gated"]
+    kept = kept_by(av_digits, *arguments)
+    records = list(kept.measured)
+    where = [(r.method, r.direction, r.seed) for r in records]
     assert len(set(where)) == len(where) == 2 * 5 + 2
-    assert {r["n"] for r in records if not r["method"].startswith("without")} == {40}
-    assert {r["n"] for r in records if r["method"].startswith("without")} == {20}
+    assert {r.n for r in records if not r.method.startswith("without")} == {40}
+    assert {r.n for r in records if r.method.startswith("without")} == {20}
+    assert kept.environment["data"] == fingerprint(*files)
+    assert str(files[0]) not in kept.command
+    voices = av_digits.tables(kept.measured)["voices"]
+    assert voices.header == ["sound alone, percent right", "ann", "bob", "mean"]
+    each = [100 * r.value for r in records if r.method.startswith("without")]
+    assert voices.lines[0][1:3] == [f"{x:.1f}" for x in each]
+    assert voices.lines[0][3].startswith(f"{np.mean(each):.1f} [")
     train, _ = av_digits.digits(*files, rows=48, test_rows=40)
     left_out = [views for views in seen if len(views) < 48]
     assert len(left_out) == 2
     assert all(views.domain is None for views in seen)
     for speaker, views in zip(("ann", "bob"), left_out):
         np.testing.assert_array_equal(views.key, train.key[train.domain != speaker])
+    count = len(seen)
+    assert kept_by(av_digits, *arguments).measured == kept.measured
+    assert len(seen) == count, "nothing is trained again"
 
 
 def test_definition_of_left_out_and_imputed(files, monkeypatch):
@@ -157,7 +163,7 @@ def test_definition_of_left_out_and_imputed(files, monkeypatch):
     assert found["complete rows", "picture + sound"] == 1.0
 
 
-def test_definition_of_the_gain_by_imputing():
+def test_definition_of_the_gain_by_imputing(again):
     def record(method, views, value, seed):
         return Record(method, "test", "all", views, "accuracy", value, None, None, 0.1, 10, seed)
 
@@ -167,13 +173,11 @@ def test_definition_of_the_gain_by_imputing():
         for view in ("picture", "sound"):
             values[mode, view], values[f"{mode}, imputed", view] = 0.4, 0.45 + 0.1 * place
     result = Result([record(*where, v + 0.01 * s, s) for where, v in values.items() for s in range(2)])
-    lines = av_digits.page(result, [], 2).splitlines()
-    gains = [
-        [float(part.split(" [")[0]) for part in line.split("gain ")[1:]]
-        for line in lines
-        if line.lstrip().startswith("gain ")
-    ]
-    assert gains[-2:] == [[5.0, 5.0], [15.0, 15.0]]
+    table = av_digits.tables(result)["imputed"]
+    assert table == av_digits.tables(again(result))["imputed"]
+    gains = [[float(line[place].strip("*").partition(" ")[0]) for place in (4, 7)] for line in table.lines]
+    assert [table.header[place] for place in (4, 7)] == ["gain", "gain"]
+    assert gains == [[5.0, 5.0], [15.0, 15.0]]
 
 
 def test_refusals(files, tmp_path):

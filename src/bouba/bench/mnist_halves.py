@@ -155,6 +155,6 @@ def tables(result: Result) -> dict[str, Table]:
     note = (
         f"Sums of correlations, {first.split}, {first.n:,} held-out images. {seeds_note(result)} By chance "
         f"{chance:.2f}: linear CCA fitted to halves that do not belong together. Paper: Andrew et al. 2013, table 1. "
-        "were chosen on the last 10,000 training images."
+        "Settings were chosen on the last 10,000 training images."
     )
     return {"correlations": Table(["method", "held out", "training", "paper", "CPU-s"], lines, note=note)}
