@@ -26,7 +26,7 @@ def write_images(path, n=600):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("images") / "small.npz")
+    return write_images(tmp_path_factory.mktemp("images") / "mnist.npz")
 
 
 def run(*said):
@@ -62,7 +62,7 @@ def test_correlations_are_those_of_the_columns(data):
 def test_command_writes_every_method(data, kept_by, monkeypatch):
     monkeypatch.setattr(bench, "KERNEL", {**bench.KERNEL, "n_features": 60})
     monkeypatch.setattr(bench, "HIDDEN", (32,))
-    kept = kept_by(bench, "--data", data, "--components", 3, "--epochs", 2, "--seeds", 1)
+    kept = kept_by(bench, "--data", data.parent, "--components", 3, "--epochs", 2, "--seeds", 1)
     result = kept.measured
     assert kept.environment["data"] == fingerprint(data)
     assert {record.method for record in result} == {"linear", "kernel", "deep"}
@@ -77,7 +77,7 @@ def test_command_writes_every_method(data, kept_by, monkeypatch):
 
 
 def test_refusals(data, tmp_path):
-    assert isinstance(run("--data", data, "--method", "kernal").exception, UsageError)
+    assert isinstance(run("--data", data.parent, "--method", "kernal").exception, UsageError)
     with pytest.raises(DataError, match=r"none.npz is no .npz file with train_x and test_x"):
         bench.halves(tmp_path / "none.npz")
     np.savez(tmp_path / "other.npz", x=np.eye(2))

@@ -30,14 +30,14 @@ def spoken(folder, rows=60):
     label = np.arange(rows) % 2
     waves = [np.sin(np.arange(n) * (0.3 + 0.9 * y)) * 9000 for n, y in zip(lengths, label)]
     np.savez(
-        folder / "digits.npz",
+        folder / "fsdd_8khz.npz",
         wave=np.concatenate(waves).astype(np.int16),
         offset=np.concatenate([[0], np.cumsum(lengths)]),
         label=label.astype(np.uint8),
         speaker=np.array(["ann"] * rows),
         index=(np.arange(rows) // 2).astype(np.uint8),
     )
-    return folder / "digits.npz"
+    return folder / "fsdd_8khz.npz"
 
 
 def test_drawings_are_cut_by_concept_and_all_judged():
@@ -95,7 +95,7 @@ def test_digits_from_a_file_through_the_command(tmp_path, monkeypatch, kept_by):
     train, test = simclr.digits(path).cut(0)
     assert (len(train), len(test)) == (50, 10)
     monkeypatch.setattr(simclr, "CRNN", lambda **given: CRNN(rate=8000, seconds=0.2, mels=16, channels=2, width=4))
-    kept = kept_by(simclr, "--data", path, "--seeds", 2, "--epochs", 1)
+    kept = kept_by(simclr, "--data", tmp_path, "--seeds", 2, "--epochs", 1)
     assert kept.environment["data"] == fingerprint(path)
     result = kept.measured
     assert {r.method for r in result} == {"simclr", "projected", "untrained", "log-mel"}

@@ -43,6 +43,7 @@ from bouba.nn.fusion import AttentionFusion, ConcatFusion, Fusion, GatedFusion, 
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec
 from bouba.transfer.imputation import impute
 
+FILES = ("mnist.npz", "fsdd_8khz.npz")
 PICTURE, SOUND = "picture", "sound"
 BOTH = f"{PICTURE} + {SOUND}"
 OTHER = {PICTURE: SOUND, SOUND: PICTURE}
@@ -70,9 +71,12 @@ TOWERS: dict[str, EncoderSpec] = {
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="mnist.npz with train_x, train_y, test_x and test_y.")],
-    sounds: Annotated[
-        Path, typer.Option(help="An .npz of spoken digits: wave, offset, label, speaker, index at 8 kHz.")
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of mnist.npz (train_x, train_y, test_x, test_y) and fsdd_8khz.npz (spoken digits: wave, "
+            "offset, label, speaker, index)."
+        ),
     ],
     fusion: Annotated[list[str] | None, typer.Option(help=f"{', '.join(FUSIONS)}, and again; sum and late.")] = None,
     seeds: Annotated[int, typer.Option(help="Training runs, each with its own initial weights and order.")] = 5,
@@ -89,8 +93,8 @@ def command(
     for name in chosen:
         if name not in FUSIONS:
             raise UsageError(f"no fusion {name!r}{nearest(name, FUSIONS)}")
-    train, test = digits(data, sounds, rows=rows, test_rows=test_rows)
-    keeper = Keeper(out, lambda: fingerprint(data, sounds))
+    train, test = digits(data, rows=rows, test_rows=test_rows)
+    keeper = Keeper(out, lambda: fingerprint(*(data / name for name in FILES)))
     result = keeper.records
     for seed in range(seeds):
         if result.where(method=[*ALONE.values()], seed=seed):
@@ -105,7 +109,7 @@ def command(
     print_tables(tables(result))
 
 
-def digits(data: Path, sounds: Path, *, rows: int = ROWS, test_rows: int = TEST_ROWS) -> tuple[Views, Views]:
+def digits(data: Path, *, rows: int = ROWS, test_rows: int = TEST_ROWS) -> tuple[Views, Views]:
     """Training and test rows: view "picture", view "sound", label "digit", domain the speaker, key the recording.
 
     Recordings 0 to 4 of each speaker and digit are the test, as their data set says, and so are MNIST's test images.
@@ -113,8 +117,8 @@ def digits(data: Path, sounds: Path, *, rows: int = ROWS, test_rows: int = TEST_
     Raises:
         DataError: a file that lacks what is needed.
     """
-    images = _read_arrays(data, "handwritten digits", ("train_x", "train_y", "test_x", "test_y"))
-    spoken = _read_arrays(sounds, "spoken digits", ("wave", "offset", "label", "speaker", "index"))
+    images = _read_arrays(data / FILES[0], "handwritten digits", ("train_x", "train_y", "test_x", "test_y"))
+    spoken = _read_arrays(data / FILES[1], "spoken digits", ("wave", "offset", "label", "speaker", "index"))
     draw = np.random.default_rng(0)
     is_test = spoken["index"] < 5
     of_train = _rows(images["train_x"], images["train_y"], spoken, ~is_test, rows, draw)

@@ -27,7 +27,7 @@ from bouba.evaluation.environment import environment
 from bouba.evaluation.table import Table
 from bouba.files import read_json
 
-FILES = ("--out", "-o", "--data", "--sounds", "--judge", "--grid")  # options that tell where files are
+FILES = ("--out", "-o", "--data", "--judge", "--grid")  # options that tell where files are
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ class Judge(StrEnum):
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="mnist.npz with train_x and test_x, (n, height, width), 0 to 255.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder of mnist.npz with train_x and test_x, (n, height, width), 0 to 255.")
+    ],
     components: Annotated[int, typer.Option(help="How many correlations are added up.")] = 50,
     epochs: Annotated[int, typer.Option(help="Passes of Deep CCA over the training images.")] = 20,
     method: Annotated[
@@ -67,9 +69,10 @@ def command(
     for name in methods:
         if name not in PAPER:
             raise UsageError(f"no method {name!r}{nearest(name, PAPER)}")
-    keeper = Keeper(out, lambda: fingerprint(data))
+    file = data / "mnist.npz"
+    training, held_out = halves(file, judge)
+    keeper = Keeper(out, lambda: fingerprint(file))
     result = keeper.records
-    training, held_out = halves(data, judge)
     for seed, name in product(range(seeds), methods):
         if not result.where(method=name, seed=seed):
             result = result + measured(name, training, held_out, components, epochs, seed)

@@ -55,15 +55,17 @@ def command(
     seeds: Annotated[int, typer.Option(help="Training runs, each with its own cut and initial weights.")] = 3,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = EPOCHS,
     data: Annotated[
-        Path | None, typer.Option(help="An .npz of spoken digits: wave, offset, label, speaker, index at 8 kHz.")
+        Path | None,
+        typer.Option(help="Instead of drawings: folder of fsdd_8khz.npz (wave, offset, label, speaker, index)."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
     ] = None,
 ) -> None:
     """Linear probe and kNN accuracy on features of SimCLR, of the same network untrained, and of plain numbers."""
-    task = drawings() if data is None else digits(data)
-    keeper = Keeper(out, lambda: fingerprint(data or samples.emoji()))
+    file = None if data is None else data / "fsdd_8khz.npz"
+    task = drawings() if file is None else digits(file)
+    keeper = Keeper(out, lambda: fingerprint(file or samples.emoji()))
     result = keeper.records
     for seed in range(seeds):
         if not result.where(seed=seed):

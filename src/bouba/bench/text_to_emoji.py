@@ -149,7 +149,8 @@ def pairs(source: str | None, to: str) -> Views:
 def cut(views: Views, seed: int) -> tuple[Views, Views]:
     """Four fifths to train on and a fifth that is held out, WORDS and their variants always being there."""
     held_out = set(split(views, {"train": 0.8, "test": 0.2}, random_state=seed)["test"].rows.tolist())
-    of_grid = np.isin(views.group, views.group[np.isin(views.meta["name"].astype(str), WORDS)])
+    group = np.asarray(views.group)
+    of_grid = np.isin(group, group[np.isin(views.meta["name"].astype(str), WORDS)])
     test = of_grid | np.isin(views.rows, list(held_out))
     return views[~test], views[test]
 
