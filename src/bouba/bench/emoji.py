@@ -119,10 +119,8 @@ def _record(
 
 
 def tables(result: Result) -> dict[str, Table]:
-    """ "short": measures by SHOWN methods of the first style. Of each style, by its name: all methods by measures, with
-    what they gain."""
-    styles = list(dict.fromkeys(record.domain for record in result))
-    return {"short": short(result, styles[0]), **{style: of_style(result, style) for style in styles}}
+    """ "short": measures by SHOWN methods of the first style. "all": all methods by measures, with what they gain."""
+    return {"short": short(result, result.records[0].domain), "all": whole(result)}
 
 
 def short(result: Result, style: str) -> Table:
@@ -145,20 +143,25 @@ def short(result: Result, style: str) -> Table:
     return Table([f"{style}, percent", CHANCE, *methods, "ahead of the next best"], lines, note=note)
 
 
-def of_style(result: Result, style: str) -> Table:
-    """One line a method: means with intervals over seeds, and what it gains, seed by seed paired."""
-    header = [f"{style}, percent", *(f"{measure}, {split}" for measure, split in (*MEASURES, DOMAIN_ACCURACY))]
-    header += ["gain in recall@10, known", "new"]
+def whole(result: Result) -> Table:
+    """One line a style and method: means with intervals over seeds, and what it gains, seed by seed paired."""
+    measures = (f"{measure}, {split}" for measure, split in (*MEASURES, DOMAIN_ACCURACY))
+    header = ["style", "percent", *measures, "gain in recall@10, known", "new"]
     lines = []
-    for name in dict.fromkeys(record.method for record in result.where(domain=style)):
+    for style, name in dict.fromkeys((record.domain, record.method) for record in result):
         runs = (_runs(result, style, name, at) for at in (*MEASURES, DOMAIN_ACCURACY))
         gains = (_gain(result, style, name, at) for at in MEASURES[:2])
-        lines.append([name, *(with_interval(list(values.values())) for values in runs), *gains])
+        lines.append([style, name, *(with_interval(list(values.values())) for values in runs), *gains])
     note = (
         f"Means [95% intervals], {_seeds(result)} seeds; each cuts the concepts anew. Gain: over {ways.CLIP}, of "
         f"what stands on frozen features over {FROZEN_CLIP}, by seed, with its share of that and p of a paired t-test."
     )
-    return Table(header, lines, note=note)
+    return Table(header, sorted(lines, key=_place), labels=2, note=note)
+
+
+def _place(line: list[str]) -> tuple[int, int]:
+    """Where a line stands: by style, then by method."""
+    return samples.STYLES.index(line[0]), [*ways.METHODS].index(line[1].partition(":")[0])
 
 
 def _seeds(result: Result) -> int:

@@ -134,7 +134,7 @@ METHODS: dict[str, Trained | Solved] = {
     "not cropped": Trained(_plain, image=replace(TOWER, crop=False)),
     "colour": Trained(_plain, image=replace(TOWER, augment=Augment(color=0.6, grey=0.3))),
     "statistics": Trained(_dann, 0.0),
-    ADAPTED_CLIP: Trained(_dann, 0.1, FEW),
+    ADAPTED_CLIP: Trained(_dann, 0.3, FEW),
     "CLIP + MMD": Trained(_mmd, 1.0, (0.3, 1.0, 3.0)),
     "CLIP + CORAL": Trained(_coral, 1.0, (0.3, 1.0, 3.0)),
     "CLIP + CDAN": Trained(_cdan, 0.1, FEW),

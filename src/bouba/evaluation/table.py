@@ -1,7 +1,7 @@
 """Tables as plain text for the terminal, as Markdown for a page, and as HTML for a notebook."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -50,7 +50,8 @@ class Table:
     def markdown(self) -> str:
         """For a page."""
         rule = "|" + "---|" * len(self.header)
-        rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in self.lines]
+        lines = _blanked(self.lines, self.labels)
+        rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
         return "\n".join([f"| {' | '.join(self.header)} |", rule, *rows, "", self.note]).rstrip()
 
 
@@ -69,13 +70,7 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
     mine    0.310
     yours     0.2
     """
-    lines = [[one_line(cell) for cell in line] for line in lines]
-    rows = [list(header)]
-    for above, line in zip([None, *lines], lines):
-        blank = 0
-        while above is not None and blank < labels - 1 and line[blank] == above[blank]:
-            blank += 1
-        rows.append([""] * blank + list(line[blank:]))
+    rows = [list(header), *_blanked([[one_line(cell) for cell in line] for line in lines], labels)]
     widths = [max(len(line[column]) for line in rows) for column in range(len(header))]
     padded = (
         "  ".join(
@@ -85,6 +80,15 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
         for line in rows
     )
     return "\n".join(line.rstrip() for line in padded)
+
+
+def _blanked(lines: Sequence[Sequence[str]], labels: int) -> Iterator[list[str]]:
+    """Lines without labels that are equal to those above."""
+    for above, line in zip([None, *lines], lines):
+        blank = 0
+        while above is not None and blank < labels - 1 and line[blank] == above[blank]:
+            blank += 1
+        yield [""] * blank + list(line[blank:])
 
 
 def html_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
