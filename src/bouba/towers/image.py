@@ -147,7 +147,7 @@ class ImageSpec(EncoderSpec):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
-            raise UsageError(f"no norm {self.norm!r}{nearest(str(self.norm), ('batch', 'group'))}, or None")
+            raise UsageError(f"no norm {self.norm!r}{nearest(str(self.norm), map(str, NORMS))}")
         if self.components is not None and self.components < 1:
             raise UsageError(f"components are 1 or more, or None for pixels, got {self.components}")
         if self.thumbnail < 1:
