@@ -1,6 +1,8 @@
-"""Tables as plain text for the terminal, and as HTML for a notebook."""
+"""Tables as plain text for the terminal, as Markdown for a page, and as HTML for a notebook."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -8,6 +10,53 @@ from numpy.typing import ArrayLike
 
 from bouba.data.characters import one_line
 from bouba.evaluation.intervals import seeds_interval
+
+BOLD = re.compile(r"\*\*(.*?)\*\*")
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a bench prints and a page shows.
+
+    Args:
+        header: of the columns. lines: cells as text; `bold` ones stand out where that can be shown.
+        labels: columns that name a line.
+        note: sentences below.
+
+    >>> table = Table(["method", "r@1"], [["mine", bold("0.31")]], note="One run.")
+    >>> print(table.text())
+    method   r@1
+    mine    0.31
+    <BLANKLINE>
+    One run.
+    >>> print(table.markdown())
+    | method | r@1 |
+    |---|---|
+    | mine | **0.31** |
+    <BLANKLINE>
+    One run.
+    """
+
+    header: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    labels: int = 1
+    note: str = ""
+
+    def text(self) -> str:
+        """For the terminal."""
+        plain = [[BOLD.sub(r"\1", cell) for cell in line] for line in self.lines]
+        return f"{text_table(self.header, plain, labels=self.labels)}\n\n{self.note}".rstrip()
+
+    def markdown(self) -> str:
+        """For a page."""
+        rule = "|" + "---|" * len(self.header)
+        rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in self.lines]
+        return "\n".join([f"| {' | '.join(self.header)} |", rule, *rows, "", self.note]).rstrip()
+
+
+def bold(cell: str) -> str:
+    """A cell that stands out."""
+    return f"**{cell}**"
 
 
 def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels: int) -> str:
