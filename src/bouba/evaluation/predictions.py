@@ -11,6 +11,7 @@ import numpy as np
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, nearest
 from bouba.evaluation.environment import environment
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.intervals import bootstrap, bootstrap_weighted
 from bouba.evaluation.model import PredictsLabels, as_model
 from bouba.evaluation.result import Record, Result
@@ -80,7 +81,7 @@ def evaluate_predictions(
                 else:
                     scores = _class_scores(y, guess, prior, part.things[mask], classes)
                 records += _records(scores, label, fields, int(mask.sum()))
-    return Result(records, environment(seed))
+    return Result(records, environment(seed, fingerprint(views)))
 
 
 def view_subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
