@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from bouba.bench import all as every
-from bouba.bench.kept import Kept, Keeper
+from bouba.bench.kept import Keeper, Kept
 from bouba.evaluation import Record, Result
 from scripts import tables
 

@@ -9,6 +9,7 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 
 from bouba.bench import features
+from bouba.bench.kept import Kept
 from bouba.errors import DataError
 
 
@@ -81,7 +82,9 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(features, "kinds", lambda folder: [features.Kind("made", [(domain(0), domain(1))])])
     app = typer.Typer()
     app.command()(features.command)
+    for name in features.FILES:
+        (tmp_path / name).write_bytes(b"0")
     ran = CliRunner().invoke(app, ["--data", str(tmp_path), "--out", str(tmp_path / "f.json")])
     assert ran.exit_code == 0, ran.output
-    held = json.loads((tmp_path / "f.json").read_text())
-    assert ran.output.rstrip() == features.tables(held["figures"])["features"].text()
+    held = Kept.read(tmp_path / "f.json")
+    assert ran.output.rstrip() == features.tables(held.measured)["features"].text()

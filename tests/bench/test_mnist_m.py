@@ -13,6 +13,7 @@ from bouba import ConvNet
 from bouba.bench import adaptation, mnist_m
 from bouba.bench import adaptation_tables as shown
 from bouba.bench.adaptation import ON_TARGET, SOURCE_ONLY, Run
+from bouba.bench.kept import Keeper, Kept
 from bouba.errors import DataError, UsageError
 
 SMALL = ConvNet(size=8, channels=2, augment=None)
@@ -155,14 +156,14 @@ def test_the_command_end_to_end_and_continued(folder, tmp_path, monkeypatch):
     options = ["--data", str(folder), "--epochs", "4", "-o", str(tmp_path / "r.json")]
     first = CliRunner().invoke(app, [*options, "--seeds", "1"])
     assert first.exit_code == 0, first.output
-    held = json.loads((tmp_path / "r.json").read_text())
-    runs = adaptation.runs_in(held)
+    figures = Kept.read(tmp_path / "r.json").measured
+    runs = adaptation.runs_in(figures)
     assert {run.epochs for run in runs if run.seed == 0} == {1}
     assert {run.epochs for run in runs if run.seed == 1} == {4}
     picks = shown.Picks.of([run for run in runs if run.seed == 0])
     assert {run.method for run in runs if run.seed == 1} == {*picks.names, ON_TARGET}
     assert [len(run.correct) for run in runs if run.method == ON_TARGET] == [8]
-    text = "\n\n".join(table.text() for table in mnist_m.tables(held).values())
+    text = "\n\n".join(table.text() for table in mnist_m.tables(figures).values())
     assert text in first.stdout
     monkeypatch.setattr(adaptation, "fitted", lambda *args: pytest.fail("trained again"))
     again = CliRunner().invoke(app, [*options, "--seeds", "1"])
@@ -175,6 +176,6 @@ def test_the_command_end_to_end_and_continued(folder, tmp_path, monkeypatch):
 def test_refusals(folder, tmp_path):
     with pytest.raises(DataError, match=r"none/mnist_m.npz does not hold what this bench reads .* give --data FOLDER"):
         mnist_m.task(tmp_path / "none")
-    (tmp_path / "r.json").write_text("{}")
-    with pytest.raises(DataError, match=r"r.json is no file of this bench \('meta'\); name another with --out"):
-        adaptation.Trainer(tmp_path / "r.json")
+    Keeper(tmp_path / "r.json", lambda: "").write({"rows": 3})
+    with pytest.raises(DataError, match=r"r.json is no file of this bench \('runs'\); name another with --out"):
+        adaptation.Trainer(tmp_path / "r.json", [])

@@ -157,7 +157,7 @@ def select(
 ) -> str:
     """The name of the model that one criterion of `rank` chooses for a target domain without labels.
 
-    Information is the default for what it forbids: entropy is best also for a model that calls everything one class, and
+    Information is the default for what it forbids: entropy is also best for a model that calls all one class, and
     source accuracy hardly differs between models. `bouba bench usps` and `bouba bench mnist-m` measure what the choice
     by each criterion costs; docs/adapt.md has the tables.
 

@@ -13,22 +13,20 @@ which see source test rows and unlabelled target rows: what each criterion would
 from __future__ import annotations
 
 import base64
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from bouba import durable
 from bouba.adapt import rank
+from bouba.bench.kept import Keeper
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
-from bouba.evaluation.environment import environment
-from bouba.files import read_json
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.learner import Learner
 from bouba.terms import CORAL, MMD, DomainAdversarial, Entropy, Objective, Prediction, SelfTraining, Term
 from bouba.towers import EncoderSpec
@@ -156,24 +154,24 @@ class Trainer:
 
     Args:
         out: the file, continued where it exists; None writes nothing.
+        data: files that are measured on.
 
     Raises:
-        DataError: the file is not of this bench.
+        DataError: the file is not of this bench. UsageError: it is of another command.
     """
 
-    def __init__(self, out: Path | None = None):
+    def __init__(self, out: Path | None, data: Iterable[Path]):
         self.out = out
-        self.meta = environment(0)
+        self.keeper = Keeper(out, lambda: fingerprint(*data))
         self.runs: list[Run] = []
-        if out is not None and out.exists():
-            held = read_json(out, dict)
+        if self.keeper.earlier is not None:
             try:
-                self.meta, self.runs = held["meta"], runs_in(held)
+                self.runs = runs_in(cast(Figures, self.keeper.earlier.measured))
             except (KeyError, TypeError, ValueError) as error:
                 raise DataError(f"{out} is no file of this bench ({error}); name another with --out") from error
 
     @property
-    def figures(self) -> Figures:
+    def figures(self) -> dict[str, Any]:
         """All runs as plain JSON."""
         return {"runs": [run.to_dict() for run in self.runs]}
 
@@ -194,9 +192,7 @@ class Trainer:
             run = judged(task, name, methods[name], seed, epochs)
             sys.stderr.write(f"{task.name}, seed {seed}, {name}: {run.minutes:.1f} CPU-minutes\n")
             self.runs.append(run)
-            if self.out is not None:
-                self.out.parent.mkdir(parents=True, exist_ok=True)
-                durable.write_text(self.out, json.dumps({"meta": self.meta, **self.figures}, indent=1) + "\n")
+            self.keeper.write(self.figures)
 
 
 def rows(view: str, kind: str, cells: Sequence | np.ndarray, y: np.ndarray | None, domain: str | np.ndarray) -> Views:

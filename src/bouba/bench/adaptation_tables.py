@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import typer
 from scipy.special import ndtri, stdtrit
 
 from bouba.adapt.selection import Ranking
@@ -223,8 +222,3 @@ def _counted(names: Sequence[str]) -> str:
     """Each name once, the most frequent first; how often, where there are several."""
     distinct = sorted(set(names), key=names.count, reverse=True)
     return names[0] if len(names) == 1 else ", ".join(f"{name} ({names.count(name)})" for name in distinct)
-
-
-def print_tables(tables: Mapping[str, Table]) -> None:
-    """Tables one below the other."""
-    typer.echo("\n\n".join(table.text() for table in tables.values()))

@@ -12,7 +12,6 @@ afterwards. Five kinds of features, and a sixth where somebody has it:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
@@ -27,13 +26,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from bouba import durable
 from bouba.adapt import TCA, CORALAligner, SubspaceAligner
 from bouba.bench.adaptation import read_arrays
+from bouba.bench.kept import Keeper, print_tables
+from bouba.data import samples
 from bouba.errors import DataError
-from bouba.evaluation.environment import environment
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.table import Table
 
+FILES = ("mnist.npz", "usps.npz", "mnist_m.npz", "fsdd_8khz.npz")
 ROWS = 2_000
 STYLES = (("noto", "openmoji"), ("openmoji", "noto"), ("twemoji", "fluent"), ("fluent", "twemoji"))
 BANDS, TIMES = 32, 8
@@ -77,10 +78,10 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
 ) -> None:
     """Accuracy of two classifiers behind each aligner, and without any."""
+    keeper = Keeper(out, lambda: fingerprint(*(data / name for name in FILES), samples.emoji()))
     figures = measure(kinds(data))
-    if out is not None:
-        durable.write_text(out, json.dumps({"meta": environment(0), "figures": figures}, indent=1) + "\n")
-    typer.echo(tables(figures)["features"].text())
+    keeper.write(figures)
+    print_tables(tables(figures))
 
 
 def measure(kinds: Iterable[Kind]) -> Figures:
@@ -197,7 +198,6 @@ def shrunk(pictures: np.ndarray, side: int) -> np.ndarray:
 def drawings() -> dict[str, Domain]:
     """style -> frozen features of its drawings, whose group is the class; row i is the same concept in each."""
     from bouba.align.encoded import Encoded
-    from bouba.data import samples
     from bouba.towers import Packaged
 
     towers = {"image": Packaged("efficientnet-lite0")}

@@ -22,12 +22,14 @@ import typer
 
 from bouba.bench import adaptation
 from bouba.bench.adaptation import Figures, Task, Trainer, joined, read_arrays, rows, runs_in
-from bouba.bench.adaptation_tables import choose_and_measure, print_tables, task_tables
+from bouba.bench.adaptation_tables import choose_and_measure, task_tables
+from bouba.bench.kept import print_tables
 from bouba.data.augment import Augment
 from bouba.data.views import Views
 from bouba.evaluation.table import Table
 from bouba.towers import ConvNet
 
+FILES = ("mnist_m.npz",)
 EPOCHS = 8
 FOLDS = 5
 RECOLOURED = Augment((1.0, 1.0), 0.0, 0.0, 0.0, flip=0.0, color=0.0, recolor=0.5, border="edge")
@@ -50,8 +52,9 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file, continued where it exists.")] = None,
 ) -> None:
     """Accuracy on coloured digits, of every way to adapt."""
-    trainer = Trainer(out)
+    trainer = Trainer(out, [data / name for name in FILES])
     choose_and_measure(trainer, task(data), METHODS, seeds, epochs)
+    trainer.keeper.write(trainer.figures)
     print_tables(tables(trainer.figures))
 
 

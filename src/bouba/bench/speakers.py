@@ -19,11 +19,13 @@ import typer
 
 from bouba.bench import adaptation
 from bouba.bench.adaptation import Figures, Task, Trainer, joined, read_arrays, rows, runs_in
-from bouba.bench.adaptation_tables import print_tables, several_tables
+from bouba.bench.adaptation_tables import several_tables
+from bouba.bench.kept import print_tables
 from bouba.data.views import Views
 from bouba.evaluation.table import Table
 from bouba.towers import CRNN
 
+FILES = ("fsdd_8khz.npz",)
 EPOCHS = 10
 PLAIN = CRNN(rate=8000, seconds=1.0, mels=32, channels=8, width=32, augment=None)
 LOOKS: dict[str, Any] = {"masked": CRNN(rate=8000, seconds=1.0, mels=32, channels=8, width=32)}
@@ -38,10 +40,11 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file, continued where it exists.")] = None,
 ) -> None:
     """Accuracy on each speaker's digits, of every way to adapt to a voice without labels."""
-    trainer = Trainer(out)
+    trainer = Trainer(out, [data / name for name in FILES])
     for seed in range(seeds):
         for task in tasks(data):
             trainer.train(task, METHODS, METHODS, seed, epochs)
+    trainer.keeper.write(trainer.figures)
     print_tables(tables(trainer.figures))
 
 

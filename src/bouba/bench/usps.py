@@ -22,13 +22,15 @@ import typer
 
 from bouba.bench import adaptation
 from bouba.bench.adaptation import Figures, Method, Task, Trainer, joined, mix, read_arrays, rows, runs_in
-from bouba.bench.adaptation_tables import choose_and_measure, choosing_tables, print_tables, task_tables
+from bouba.bench.adaptation_tables import choose_and_measure, choosing_tables, task_tables
+from bouba.bench.kept import print_tables
 from bouba.data.augment import Augment
 from bouba.data.views import Views
 from bouba.evaluation.table import Table
 from bouba.terms import CORAL, MMD, DomainAdversarial
 from bouba.towers import ConvNet
 
+FILES = ("mnist.npz", "usps.npz")
 EPOCHS = 8
 REHEARSED, REHEARSAL_TEST = 3_000, 5_000
 MOVED = Augment(flip=0.0, color=0.0)
@@ -65,10 +67,11 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file, continued where it exists.")] = None,
 ) -> None:
     """Accuracy on the other collection's digits, of every way to adapt."""
-    trainer = Trainer(out)
+    trainer = Trainer(out, [data / name for name in FILES])
     rehearsed = rehearsed_methods()
     trainer.train(rehearsal(data), rehearsed, rehearsed, 0, max(1, epochs // 2))
     choose_and_measure(trainer, task(data), METHODS, seeds, epochs)
+    trainer.keeper.write(trainer.figures)
     print_tables(tables(trainer.figures))
 
 
