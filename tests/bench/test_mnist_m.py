@@ -103,7 +103,9 @@ def test_what_one_run_takes_and_what_labels_of_the_target_would_have():
     runs = [run(SOURCE_ONLY, 5, information=-1), run("cut", 12, information=0.1), run("cut, BatchNorm", 13)]
     runs += [run("DANN", 15, adapts=True, information=0.2), run("mix", 14, adapts=True, information=0.3)]
     picks = shown.Picks.of(runs)
-    assert picks == shown.Picks(chosen="mix", preparation="cut, BatchNorm")
+    assert picks == shown.Picks(chosen="mix", source_only=SOURCE_ONLY, preparation="cut, BatchNorm")
+    stronger = [*runs, run(f"{SOURCE_ONLY}, BatchNorm", 6)]
+    assert shown.Picks.of(stronger).source_only == f"{SOURCE_ONLY}, BatchNorm"
     assert picks.names == [SOURCE_ONLY, "cut, BatchNorm", "mix"]
     lines = {line[0]: line[1:] for line in shown.criteria_table(runs).lines}
     assert lines["information"] == ["0.80", "mix", "70.0", "5.0"]  # ranks 1 2 3 5 4 and 1 3 2 4 5

@@ -101,8 +101,8 @@ class Run:
     Args:
         task, method, seed, epochs: what was trained. adapts: whether it read target rows, without their labels.
         correct: bool (n,), which of the target's test rows were right.
-        source: accuracy on source test rows. scores: criterion -> score; higher is better. None where the model was
-            trained on the target.
+        source: accuracy on source test rows; None where the model was trained on the target. scores: criterion ->
+            score, higher is better; None where the run chooses nothing.
         minutes: of CPU time, for training.
     """
 
@@ -175,8 +175,17 @@ class Trainer:
         """All runs as plain JSON."""
         return {"runs": [run.to_dict() for run in self.runs]}
 
-    def train(self, task: Task, methods: Mapping[str, Method], names: Iterable[str], seed: int, epochs: int) -> None:
-        """Train what is not there yet.
+    def train(
+        self,
+        task: Task,
+        methods: Mapping[str, Method],
+        names: Iterable[str],
+        seed: int,
+        epochs: int,
+        *,
+        scored: bool = True,
+    ) -> None:
+        """Train what is not there yet; `scored`, and score it by what can be known without labels of the target.
 
         Raises:
             UsageError: what is there was trained for another number of epochs.
@@ -189,7 +198,7 @@ class Trainer:
                 )
             if before:
                 continue
-            run = judged(task, name, methods[name], seed, epochs)
+            run = judged(task, name, methods[name], seed, epochs, scored=scored)
             sys.stderr.write(f"{task.name}, seed {seed}, {name}: {run.minutes:.1f} CPU-minutes\n")
             self.runs.append(run)
             self.keeper.write(self.figures)
@@ -249,7 +258,7 @@ def _with_both_norms(name: str, tower: Any) -> dict[str, Method]:
     return {name: by_group, name + BATCH_NORM: Method(PREDICT, replace(tower, norm="batch"))}
 
 
-def judged(task: Task, name: str, method: Method, seed: int, epochs: int) -> Run:
+def judged(task: Task, name: str, method: Method, seed: int, epochs: int, *, scored: bool = True) -> Run:
     """Train a method and keep what is known of it."""
     started = time.process_time()
     train, test = task.on_target(seed) if method.on_target else (task.training, task.target_test)
@@ -259,7 +268,8 @@ def judged(task: Task, name: str, method: Method, seed: int, epochs: int) -> Run
     if method.on_target:
         return Run(task.name, name, seed, epochs, False, right, None, None, minutes)
     source = float(correct(model, task.source_test).mean())
-    return Run(task.name, name, seed, epochs, method.adapts, right, source, criteria(model, task), minutes)
+    scores = criteria(model, task) if scored else None
+    return Run(task.name, name, seed, epochs, method.adapts, right, source, scores, minutes)
 
 
 def fitted(method: Method, train: Views, target: str | None, seed: int, epochs: int) -> Learner:

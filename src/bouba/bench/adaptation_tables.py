@@ -27,20 +27,23 @@ class Picks:
     """What one run of every method takes for the runs that are reported.
 
     Args:
-        chosen: by CRITERION, without labels of the target. preparation: the best that learns from the source alone, by
-            the target's test labels, so that a gain over it is rather too small. source_only: SOURCE_ONLY.
+        chosen: by CRITERION, without labels of the target. source_only, preparation: the best that learns from the
+            source alone, without a look and with one, by the target's test labels: a gain over them is rather too small.
     """
 
     chosen: str
+    source_only: str
     preparation: str
-    source_only: str = SOURCE_ONLY
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> Picks:
         """From runs of one task and seed."""
         candidates = [run for run in runs if run.scores is not None]
+        best = lambda some: max(some, key=lambda run: run.accuracy).method  # noqa: E731
         alone = [run for run in candidates if not run.adapts]
-        return cls(ranking(candidates).best(CRITERION), max(alone, key=lambda run: run.accuracy).method)
+        plain = [run for run in alone if run.method.startswith(SOURCE_ONLY)]
+        prepared = [run for run in alone if not run.method.startswith(SOURCE_ONLY)]
+        return cls(ranking(candidates).best(CRITERION), best(plain), best(prepared or plain))
 
     @property
     def names(self) -> list[str]:
@@ -53,7 +56,7 @@ def choose_and_measure(trainer: Trainer, task: Task, methods: Mapping[str, Metho
     trainer.train(task, methods, [name for name in methods if name != ON_TARGET], 0, max(1, epochs // 4))
     picks = Picks.of(select(trainer.runs, task=task.name, seed=0))
     for seed in range(1, seeds + 1):
-        trainer.train(task, methods, picks.names, seed, epochs)
+        trainer.train(task, methods, picks.names, seed, epochs, scored=False)
     if seeds:
         trainer.train(task, methods, [ON_TARGET], 1, epochs)
 

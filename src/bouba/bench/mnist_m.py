@@ -34,7 +34,7 @@ EPOCHS = 8
 FOLDS = 5
 RECOLOURED = Augment((1.0, 1.0), 0.0, 0.0, 0.0, flip=0.0, color=0.0, recolor=0.5, border="edge")
 BLENDED = replace(RECOLOURED, blend=0.45)
-PLAIN = ConvNet(size=28, channels=16, augment=None)
+PLAIN = ConvNet(size=28, channels=12, augment=None)
 LOOKS: dict[str, Any] = {
     "recoloured": replace(PLAIN, augment=RECOLOURED),
     "recoloured, blended": replace(PLAIN, augment=BLENDED),
