@@ -28,7 +28,7 @@ class Picks:
 
     Args:
         chosen: by CRITERION, without labels of the target. source_only, preparation: the best that learns from the
-            source alone, without a look and with one, by the target's test labels: a gain over them is rather too small.
+            source alone, without a look and with one, by the target's test labels: a hard baseline.
     """
 
     chosen: str
