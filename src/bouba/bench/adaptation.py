@@ -25,7 +25,7 @@ import numpy as np
 from bouba.adapt import rank
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation import Record, Result, bootstrap
+from bouba.evaluation import Record, Result, interval
 from bouba.evaluation.environment import environment
 from bouba.evaluation.table import text_table, with_interval
 from bouba.learner import Learner
@@ -175,7 +175,7 @@ def fitted(method: Method, train: Views, target: str | None, seed: int, epochs: 
 def record(name: str, task: Task, split: str, model: Learner, test: Views, seed: int) -> Record:
     """Accuracy on test rows, and its interval over rows."""
     right = (model.predict(test)[LABEL] == test.y[LABEL]).astype(float)  # type: ignore[index]
-    low, high = bootstrap(right)
+    low, high = interval(right)
     chance = 1 / len(model.classes(LABEL))
     return Record(name, split, "all", task.name, "accuracy", float(right.mean()), low, high, chance, len(test), seed)
 

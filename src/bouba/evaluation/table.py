@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bouba.data.characters import one_line
-from bouba.evaluation.intervals import seeds_interval
+from bouba.evaluation.seeds import seeds_interval
 
 
 def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels: int) -> str:
