@@ -89,7 +89,7 @@ def poisson(events: float, level: float = 0.95) -> Bounds:
     """Limits of an expected count of which `events` > 0, not necessarily whole, were seen: `binomial` of many trials.
 
     >>> [round(limit, 2) for limit in poisson(10.0)]
-    [4.89, 18.03]
+    [4.95, 18.07]
     """
     from scipy.special import gammainc, gammaincc
 
