@@ -10,8 +10,6 @@ demo's run.
     recall@10   a caption or a bare name finds its own drawing
     success@5   one of the first five has the keyword in its caption, belongs to the group, or is an answer that was
                 written down for the everyday question before any search was tried (bouba/bench/everyday.py)
-
-A cut by concepts lets near-duplicates cross it (man, woman construction worker): "new, apart" leaves them out.
 """
 
 from __future__ import annotations
@@ -44,7 +42,6 @@ WAYS = ("direct", "letters", "meaning", "fused")
 KEYWORDS = 200  # drawn a language
 TAUS = {"letters_tau": (0.02, 0.05, 0.1), "meaning_tau": (0.3, 0.5, 0.7)}
 WEIGHTS = ((1, 1, 1), (1, 0.5, 1), (2, 1, 1), (1, 1, 2), (1, 0, 1), (0, 1, 1))  # of direct, letters, meaning
-_WHO = re.compile(r"\b(man|woman|men|women|person|people|mx|mrs|boy|girl|older|old|facing right)\b|[:.]")
 
 
 @dataclass(frozen=True)
@@ -107,15 +104,10 @@ def knowledge(training: Views, source: Views, seed: int) -> tuple[FewPairs, Know
 
 
 def _records(protocol: emoji.Protocol, model: Any, known: Known, seed: int, missed: list[str]) -> Iterator[Record]:
-    captioned = {_without_who(name) for name in protocol.source.meta["name_en"]}
-    apart = np.array([_without_who(name) not in captioned for name in protocol.new.meta["name_en"]])
     for split_name, gallery in (("known", protocol.known), ("new", protocol.new)):
         for questions in of_rows(gallery, seed):
             for way, scores in scored(model, known, gallery, questions).items():
-                right = questions.right(scores)
-                yield _record(way, split_name, questions, right, seed)
-                if split_name == "new" and len(right) == len(apart):
-                    yield _record(way, "new, apart", questions, right[apart], seed)
+                yield _record(way, split_name, questions, questions.right(scores), seed)
     yield from _everyday(protocol, model, known, "all", seed, missed)
 
 
@@ -228,11 +220,6 @@ def page(result: Result) -> str:
         runs = {w: [100 * r.value for r in result.where(split=part, direction=direction, method=w)] for w in WAYS}
         lines.append([direction.partition("->")[0], part, metric, *(with_interval(runs[way]) for way in WAYS)])
     return text_table(["percent", "drawings", "metric", *WAYS], lines, labels=3)
-
-
-def _without_who(name: str) -> str:
-    """A name without the person that it shows."""
-    return " ".join(_WHO.sub(" ", name.lower()).split())
 
 
 def _counted(words: Sequence[str]) -> str:

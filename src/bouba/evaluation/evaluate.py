@@ -13,6 +13,7 @@ from bouba.data.views import Column, Views, is_missing
 from bouba.errors import DataError
 from bouba.evaluation.class_names import class_embeddings
 from bouba.evaluation.environment import environment
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.intervals import Statistic, interval
 from bouba.evaluation.model import Embeds, Fuses, Model, PredictsLabels, Reconstructs, as_model
 from bouba.evaluation.predictions import domains, evaluate_predictions
@@ -76,14 +77,14 @@ def evaluate(
     abilities = as_model(model)
     labels = list(views.y if labels is None else labels)
     fields: dict[str, Any] = {"method": method, "split": split, "by_domain": by_domain, "seed": seed}
-    result = Result([], environment(seed))
+    result = Result([])
     if isinstance(model, Embeds):
         result += _embeddings(abilities, views.observed(), probe, labels, templates, **fields)
     if abilities.predicts:
         result += evaluate_predictions(cast(PredictsLabels, model), views, labels=labels, **fields)
     if abilities.reconstructs:
         result += evaluate_reconstructions(cast(Reconstructs, model), views.observed(), **fields)
-    return result
+    return Result(result.records, environment(seed, fingerprint(views)))
 
 
 def _embeddings(

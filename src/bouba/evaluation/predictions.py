@@ -12,6 +12,7 @@ from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, nearest
 from bouba.evaluation.calibration import calibration_interval
 from bouba.evaluation.environment import environment
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.intervals import bootstrap_weighted, interval
 from bouba.evaluation.model import PredictsLabels, as_model
 from bouba.evaluation.result import Record, Result
@@ -81,7 +82,7 @@ def evaluate_predictions(
                 else:
                     scores = _class_scores(y, guess, prior, part.things[mask], classes)
                 records += _records(scores, label, fields, int(mask.sum()))
-    return Result(records, environment(seed))
+    return Result(records, environment(seed, fingerprint(views)))
 
 
 def view_subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:

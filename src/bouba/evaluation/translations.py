@@ -9,6 +9,7 @@ import numpy as np
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError
 from bouba.evaluation.environment import environment
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.intervals import interval
 from bouba.evaluation.model import Embeds, Translates, as_model
 from bouba.evaluation.predictions import Interval, Scores, domains
@@ -77,7 +78,7 @@ def evaluate_translations(
             records.append(Record(**fields, metric=metric, value=value, low=low, high=high, chance=chance))
     if not records:
         raise DataError("no domain has two rows with source and target; judge them together: by_domain=False")
-    return Result(records, environment(seed) | {"judge": type(judge).__name__})
+    return Result(records, environment(seed, fingerprint(views)) | {"judge": type(judge).__name__})
 
 
 def _paired(model: Translates, views: Views, made: np.ndarray | None) -> tuple[Views, np.ndarray | None]:
