@@ -151,7 +151,7 @@ def measured_table(runs: Sequence[Run], task: str) -> Table:
     seeds = len(next(iter(rows.values()), ()))
     note = (
         f"{seeds} runs with other seeds than the one that chose. Intervals of 95% carry both how training went and "
-        "which rows were drawn; p of the paired bootstrap over rows."
+        "which rows were drawn; p is paired over rows."
     )
     return Table(header, lines, note=note)
 
@@ -213,7 +213,7 @@ def difference(correct: np.ndarray, rival: np.ndarray) -> str:
     seeds = min(len(correct), len(rival))
     a, b = correct[:seeds].astype(float), rival[:seeds].astype(float)
     mean, low, high = (100 * value for value in interval(a - b))
-    p = paired_difference(a.mean(0), b.mean(0), n_resamples=2_000)[3]
+    p = paired_difference(a.mean(0), b.mean(0))[3]
     return f"{mean:+.1f} [{low:.1f}, {high:.1f}], {'p < .001' if p < 0.001 else f'p = {p:.3f}'.replace('0.', '.')}"
 
 

@@ -161,7 +161,7 @@ def whole(result: Result) -> Table:
     return Table(header, sorted(lines, key=_place), labels=2, note=note)
 
 
-def _place(line: list[str]) -> tuple[int, int]:
+def _place(line: Sequence[str]) -> tuple[int, int]:
     """Where a line stands: by style, then by method."""
     return samples.STYLES.index(line[0]), [*ways.ALL].index(line[1].partition(":")[0])
 

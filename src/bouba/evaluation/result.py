@@ -12,7 +12,7 @@ from typing import Any
 
 from bouba.declared import refuse_misfits
 from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation.intervals import seeds_interval
+from bouba.evaluation.seeds import seeds_interval
 from bouba.evaluation.table import html_table, text_table
 from bouba.files import read_json
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bouba.data.characters import one_line
-from bouba.evaluation.intervals import seeds_interval
+from bouba.evaluation.seeds import seeds_interval
 
 BOLD = re.compile(r"\*\*(.*?)\*\*")
 
