@@ -21,7 +21,7 @@ import typer
 from scipy import linalg
 
 from bouba.align import CCA
-from bouba.bench.fresh import peak_mb
+from bouba.bench.fresh import cost_text, peak_mb
 from bouba.bench.kept import Keeper, print_tables
 from bouba.evaluation.table import Table
 
@@ -96,7 +96,7 @@ def command(
 def tables(figures: dict[str, Any]) -> dict[str, Table]:
     """ "libraries": what a fit costs in each."""
     lines = [
-        [name, f"{row['cpu_s']:.2f}", f"{row['ratio']:.2f}", f"{row['extra_mb']:,.0f}", f"{row['differs_by']:.0e}"]
+        [name, *(cost_text(row[cost]) for cost in ("cpu_s", "ratio", "extra_mb")), f"{row['differs_by']:.0e}"]
         for name, row in figures["libraries"].items()
     ]
     left_out = "".join(f" {name} was left out: {why}." for name, why in figures["left_out"].items())

@@ -20,7 +20,7 @@ import torch
 import typer
 from torch.nn import functional as F
 
-from bouba.bench.fresh import peak_mb
+from bouba.bench.fresh import cost_text, peak_mb
 from bouba.bench.kept import Keeper, print_tables
 from bouba.evaluation.table import Table
 from bouba.terms.info_nce import info_nce
@@ -67,7 +67,7 @@ def command(
 def tables(figures: dict[str, Any]) -> dict[str, Table]:
     """ "variants": what a step costs."""
     header = ["variant", "extra MB", "random: CPU-s", "ratio to naive", "solved: CPU-s", "ratio to random"]
-    lines = [[name, *(_text(figure) for figure in row.values())] for name, row in figures["variants"].items()]
+    lines = [[name, *map(cost_text, row.values())] for name, row in figures["variants"].items()]
     note = (
         f"Batches of {figures['batch']:,}, {figures['dim']} numbers a row, threads: {figures['threads']}; medians of "
         f"{figures['repeats']} steps by turns, forward and backward. Naive: CLIP's formula, with all logits at once."
@@ -135,7 +135,3 @@ def _seconds(names: list[str], batch: int, dim: int, repeats: int, kind: str) ->
             if repeat:  # the first one warms up
                 spent[name].append(time.process_time() - start)
     return spent
-
-
-def _text(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}"

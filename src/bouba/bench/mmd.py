@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from bouba.bench.fresh import peak_mb
+from bouba.bench.fresh import cost_text, peak_mb
 from bouba.bench.kept import Keeper, print_tables
 from bouba.errors import UsageError, nearest
 from bouba.evaluation.table import Table
@@ -91,7 +91,7 @@ def command(
 def tables(figures: dict[str, Any]) -> dict[str, Table]:
     """ "variants": what a step costs."""
     header = ["variant", "extra MB", "CPU-s", "ratio to whole matrix", "off the double loop"]
-    lines = [[name, *map(_text, row.values())] for name, row in figures["variants"].items()]
+    lines = [[name, *map(cost_text, row.values())] for name, row in figures["variants"].items()]
     note = (
         f"Two samples of {figures['rows']:,} rows of {figures['dim']} numbers, kernel {figures['kernel']}, threads: "
         f"{figures['threads']}; medians of {figures['repeats']} steps by turns, forward and backward."
@@ -165,9 +165,3 @@ def _seconds(names: list[str], rows: int, dim: int, kernel: str, repeats: int) -
             if repeat:  # the first one warms up
                 spent[name].append(time.process_time() - start)
     return spent
-
-
-def _text(figure: float | None) -> str:
-    if figure is None:
-        return "-"
-    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}" if figure >= 0.1 else f"{figure:.2g}"
