@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import ttest_rel
 
-from bouba.evaluation import seeds_interval
+from bouba.evaluation import paired_over_seeds
 from bouba.evaluation.table import with_interval
 
 Runs = Mapping[Any, float]
@@ -23,7 +22,7 @@ def paired(runs: Runs, rival: Runs) -> str:
     text = f"{with_interval(ours - theirs)}, {100 * (ours.mean() / theirs.mean() - 1):+.0f}%"
     if len(seeds) < 2 or (ours == theirs).all():
         return text
-    return f"{text}, p = {ttest_rel(ours, theirs).pvalue:.1g}"
+    return f"{text}, p = {paired_over_seeds(ours, theirs)[3]:.1g}"
 
 
 def ahead_of_next(runs: Mapping[str, Runs]) -> tuple[str | None, str]:
@@ -35,6 +34,7 @@ def ahead_of_next(runs: Mapping[str, Runs]) -> tuple[str | None, str]:
     if len(ranked) < 2:
         return None, ""
     best, following = (runs[name] for name in ranked[:2])
-    difference = [best[seed] - following[seed] for seed in best if seed in following]
-    sure = len(difference) > 1 and seeds_interval(difference)[1] > 0
-    return ranked[0] if sure else None, with_interval(difference)
+    seeds = [seed for seed in best if seed in following]
+    ours, theirs = (np.array([values[seed] for seed in seeds]) for values in (best, following))
+    sure = len(seeds) > 1 and paired_over_seeds(ours, theirs)[1] > 0
+    return ranked[0] if sure else None, with_interval(ours - theirs)
