@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from bouba.evaluation.environment import environment
 from bouba.evaluation.table import Table
 from bouba.files import read_json
 
-FILES = ("--out", "-o", "--data")  # options that tell where files are
+FILES = ("--out", "-o", "--data", "--judge", "--grid")  # options that tell where files are
 
 
 @dataclass(frozen=True)
@@ -95,19 +96,30 @@ class Keeper:
 
     @property
     def records(self) -> Result:
-        """What is in the file already."""
+        """What is in the file already.
+
+        Raises:
+            UsageError: it was measured on other data.
+        """
         if self.earlier is None:
             return Result([])
         assert isinstance(self.earlier.measured, Result), "a bench that is continued measures records"
+        if self.earlier.environment["data"] != self.data:
+            raise UsageError(f"{self.out} holds what was measured on other data; name another file")
         return self.earlier.measured
+
+    @cached_property
+    def data(self) -> str:
+        """Fingerprint of what is measured on."""
+        return "simulated" if self._data is None else self._data()
 
     def write(self, measured: Result | dict[str, Any]) -> None:
         """Replace the file."""
         if self.out is None:
             return
         if self._environment is None:
-            self._environment = environment(None, "simulated" if self._data is None else self._data())
-        earlier = self.earlier
+            self._environment = environment(None, self.data)
+        earlier = self.earlier if isinstance(measured, Result) else None  # figures are measured anew
         kept = Kept(
             self.command,
             self._environment | {"date": datetime.now(UTC).isoformat(timespec="seconds")},
