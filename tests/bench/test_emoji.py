@@ -90,7 +90,7 @@ def small(monkeypatch):
         return emoji.Protocol(p.views, p.source[::40], p.training[::40], p.known[::20], p.new[::10], choosing)
 
     monkeypatch.setattr(emoji, "cut", part)
-    monkeypatch.setattr(ways, "METHODS", {n: _small(way) for n, way in ways.METHODS.items() if not way.frozen})
+    monkeypatch.setattr(ways, "ALL", {name: _small(way) for name, way in ways.ALL.items() if not way.frozen})
 
 
 def _small(way):
@@ -121,7 +121,7 @@ def test_a_run_is_continued_not_repeated(small, tmp_path, monkeypatch):
 def test_settings_are_tried_on_the_concepts_for_choosing(small, tmp_path, monkeypatch):
     app = group_of("emoji", monkeypatch)
     page = CliRunner().invoke(app, ["emoji", "--choose", "--seeds", "1", "--method", "mix"], catch_exceptions=False)
-    for weight in ways.METHODS["mix"].weights:
+    for weight in ways.ALL["mix"].weights:
         assert f"mix: 1 epochs, weight {weight}" in page.stdout
 
 
@@ -132,7 +132,7 @@ def group_of(bench_name, monkeypatch):
 
 def test_refusals_name_what_there_is(monkeypatch):
     with pytest.raises(UsageError, match="no 'CLIP \\+ DAN'; did you mean 'CLIP \\+ DANN'"):
-        bench._named(["CLIP + DAN"], ways.METHODS)
+        bench._named(["CLIP + DAN"], ways.ALL)
 
 
 def test_gain_is_paired_by_seed_and_bold_is_sure():

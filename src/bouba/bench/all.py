@@ -30,6 +30,7 @@ PUBLISHED = {
     "mnist-m": "mnist-m",
     "usps": "usps",
     "speakers": "speakers",
+    "features": "features",
     "mfeat": "mfeat",
     "av-digits": "av-digits",
     "cache": "cache",
@@ -42,7 +43,7 @@ PUBLISHED = {
     "text-to-emoji": "text-to-emoji",
 }
 """File -> the bench and its options."""
-ON_DATA = ("towers", "mnist-m", "usps", "speakers", "av-digits", "mnist-halves")
+ON_DATA = ("towers", "mnist-m", "usps", "speakers", "features", "av-digits", "mnist-halves")
 """Benches that read files which bouba does not carry."""
 
 

@@ -35,7 +35,7 @@ from bouba.bench.paired import gain, mean, means, runs_of, seeds_note
 from bouba.data.augment import Augment
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation import Record, Result, bootstrap
+from bouba.evaluation import Record, Result, interval
 from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.table import Table, with_interval
 from bouba.fuse import FusionClassifier, MultimodalAutoencoder
@@ -237,7 +237,7 @@ def _fitted(train: Views, fusion: Fusion | None, seed: int, epochs: int) -> Fusi
 
 def _record(method: str, views: str, predicted: np.ndarray, test: Views, seed: int) -> Record:
     right = (predicted == test.y["digit"]).astype(float)
-    low, high = bootstrap(right, groups=test.key)
+    low, high = interval(right, groups=test.key)
     return Record(method, "test", "all", views, "accuracy", float(right.mean()), low, high, 0.1, len(test), seed)
 
 

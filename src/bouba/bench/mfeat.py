@@ -31,7 +31,7 @@ from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import means, runs_of, seeds_note
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
-from bouba.evaluation import Record, Result, bootstrap
+from bouba.evaluation import Record, Result, interval
 from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.table import Table
 from bouba.fuse import FusionClassifier
@@ -147,7 +147,7 @@ def cross_validate(
     chance = 100 * float(np.bincount(y).max()) / len(y)
     records = []
     for way, hits in right.items():
-        low, high = bootstrap(hits)
+        low, high = interval(hits)
         values = (100 * float(hits.mean()), 100 * low, 100 * high, chance)
         records.append(Record(name, f"{folds} folds", "mfeat", way, "accuracy", *values, len(y), seed))
     return Result(records)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import ttest_rel
 
-from bouba.evaluation import Record, Result, seeds_interval
+from bouba.evaluation import Record, Result, paired_over_seeds, seeds_interval
 from bouba.evaluation.table import bold, with_interval
 
 Runs = Mapping[Any, float]
@@ -82,7 +81,7 @@ def paired(runs: Runs, rival: Runs) -> str:
     text = f"{with_interval(ours - theirs)}, {100 * (ours.mean() / theirs.mean() - 1):+.0f}%"
     if len(seeds) < 2 or (ours == theirs).all():
         return text
-    return f"{text}, p = {ttest_rel(ours, theirs).pvalue:.1g}"
+    return f"{text}, p = {paired_over_seeds(ours, theirs)[3]:.1g}"
 
 
 def ahead_of_next(runs: Mapping[str, Runs]) -> tuple[str | None, str]:

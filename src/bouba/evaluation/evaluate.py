@@ -14,7 +14,7 @@ from bouba.errors import DataError
 from bouba.evaluation.class_names import class_embeddings
 from bouba.evaluation.environment import environment
 from bouba.evaluation.fingerprint import fingerprint
-from bouba.evaluation.intervals import bootstrap
+from bouba.evaluation.intervals import Statistic, interval
 from bouba.evaluation.model import Embeds, Fuses, Model, PredictsLabels, Reconstructs, as_model
 from bouba.evaluation.predictions import domains, evaluate_predictions
 from bouba.evaluation.reconstructions import evaluate_reconstructions
@@ -64,8 +64,8 @@ def evaluate(
         Records: recall@1/5/10, precision@10, median rank, mAP, MRR for each direction "a->b"; "modality_gap";
         "<label>_accuracy" (probe) and "<label>_zero_shot" (class names through the text tower) for each view.
         Of a model that fuses views without aligning or predicting, the probe also reads the fused vector, "all".
-        Then the records of `evaluate_predictions` and `evaluate_reconstructions`. Intervals are 95% bootstraps over
-        keys.
+        Then the records of `evaluate_predictions` and `evaluate_reconstructions`. Intervals are of 95%, with
+        all rows of a key drawn together, see `interval`.
 
     Raises:
         DataError: fewer than two rows.
@@ -172,9 +172,13 @@ def _probed(truth: _Truth, z: np.ndarray, probe: Views, probe_z: np.ndarray, of_
     return [truth.record(of_domain, "accuracy", guess, majority_chance(train_y, truth.y))]
 
 
-def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[float | None, float | None]:
-    """A bootstrap over keys; none where there is one key only."""
-    return bootstrap(values, statistic, groups=keys) if len(set(keys)) > 1 else (None, None)  # type: ignore[arg-type]
+def _interval(
+    values: np.ndarray, statistic: str, keys: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)
+) -> tuple[float | None, float | None]:
+    """Over keys; none where there is one key only."""
+    if len(set(keys)) < 2:
+        return None, None
+    return interval(values, cast(Statistic, statistic), groups=keys, bounds=bounds)
 
 
 def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any]) -> list[Record]:
@@ -194,7 +198,8 @@ def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domai
         chance = chance_level(key, key)
         of_pair = {**of_domain, "direction": f"{a}->{b}", "n": int(both.sum())}
         for metric, (column, statistic) in RETRIEVAL_METRICS.items():
-            low, high = _interval(per_query[column], statistic, key)
+            bounds = (1.0, float(both.sum())) if statistic == "median" else (0.0, 1.0)
+            low, high = _interval(per_query[column], statistic, key, bounds)
             value = float(getattr(np, statistic)(per_query[column]))
             records.append(Record(**of_pair, metric=metric, value=value, low=low, high=high, chance=chance[metric]))
         if a < b:
