@@ -70,8 +70,9 @@ def ranking(runs: Sequence[Run]) -> Ranking:
 
 
 def task_tables(runs: Sequence[Run], task: str) -> dict[str, Table]:
-    """ "methods": one run of each. "criteria": what each takes of them. "measured": the chosen one, over seeds."""
-    return choosing_tables(runs, task) | {"measured": measured_table(runs, task)}
+    """ "methods": one run of each. "criteria": what each takes of them. "measured": the chosen one, where it was run."""
+    is_measured = any(run.seed for run in select(runs, task=task))
+    return choosing_tables(runs, task) | ({"measured": measured_table(runs, task)} if is_measured else {})
 
 
 def choosing_tables(runs: Sequence[Run], task: str) -> dict[str, Table]:
