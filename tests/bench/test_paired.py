@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from bouba.bench.fresh import cost_text
-from bouba.bench.paired import gain, gain_of_rows, mean, mean_of_rows, means, means_of_rows, runs_of, seeds_note
+from bouba.bench.paired import (
+    gain,
+    gain_of_rows,
+    mean,
+    mean_cost,
+    mean_of_rows,
+    means,
+    means_of_rows,
+    runs_of,
+    seeds_note,
+)
 from bouba.evaluation import Record, Result, interval, seeds_interval
 
 
@@ -47,7 +57,8 @@ def test_a_note_says_how_many_seeds():
 
 def test_costs_have_two_digits_or_more():
     assert [cost_text(x) for x in (1234.5, 99.123, 0.5, 0.00123, None)] == ["1,234", "99.12", "0.50", "0.0012", "-"]
-    assert cost_text(np.float64(3)) == "3.00"
+    assert mean_cost({0: 2.0, 1: 4.0}) == "3.00"
+    assert mean_cost({}) == "-"
 
 
 def test_rows_that_could_have_been_others_widen_the_interval():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bouba.bench.fresh import cost_text
 from bouba.evaluation import Record, Result, interval, paired_over_seeds, seeds_interval
 from bouba.evaluation.table import bold, with_interval
 
@@ -51,6 +52,11 @@ def runs_of(result: Result, *, scale: float = 1.0, **labels: Any) -> Runs:
 def mean(runs: Runs, digits: int = 1) -> str:
     """Over seeds, with its interval; "-" where there is none."""
     return with_interval(list(runs.values()), digits) if runs else "-"
+
+
+def mean_cost(runs: Runs) -> str:
+    """Over seeds, without an interval: seconds differ by machine more than by seed."""
+    return cost_text(float(np.mean(list(runs.values()))) if runs else None)
 
 
 def means(runs: Mapping[str, Runs], digits: int = 1, *, lowest: bool = False) -> dict[str, str]:
