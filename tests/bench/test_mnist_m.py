@@ -77,16 +77,6 @@ def test_a_run_is_the_same_after_json():
     assert {**vars(after), "correct": 0} == {**vars(before), "correct": 0}
 
 
-def test_law_the_interval_covers_where_runs_and_rows_are_both_drawn():
-    """Rows of unequal difficulty, runs of unequal luck: 300 simulations, the truth inside 93% of them or more."""
-    random, inside = np.random.default_rng(0), 0
-    for _ in range(300):
-        rows, runs = random.normal(size=(1, 200)), 0.1 * random.normal(size=(3, 1))
-        _, low, high = shown.interval(rows + runs + random.normal(size=(3, 200)))
-        inside += low <= 0 <= high
-    assert inside >= 0.93 * 300
-
-
 def test_what_one_run_takes_and_what_labels_of_the_target_would_have():
     runs = [run(SOURCE_ONLY, 5, information=-1), run("cut", 12, information=0.1), run("cut, BatchNorm", 13)]
     runs += [run("DANN", 15, adapts=True, information=0.2), run("mix", 14, adapts=True, information=0.3)]
