@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 
 from bouba.bench.fresh import cost_text
-from bouba.bench.paired import gain, mean, means, runs_of, seeds_note
-from bouba.evaluation import Record, Result, seeds_interval
+from bouba.bench.paired import (
+    gain,
+    gain_of_rows,
+    mean,
+    mean_cost,
+    mean_of_rows,
+    means,
+    means_of_rows,
+    runs_of,
+    seeds_note,
+)
+from bouba.evaluation import Record, Result, interval, seeds_interval
 
 
 def record(value, seed, method="clip", n=100, direction="en->image"):
@@ -47,4 +57,20 @@ def test_a_note_says_how_many_seeds():
 
 def test_costs_have_two_digits_or_more():
     assert [cost_text(x) for x in (1234.5, 99.123, 0.5, 0.00123, None)] == ["1,234", "99.12", "0.50", "0.0012", "-"]
-    assert cost_text(np.float64(3)) == "3.00"
+    assert mean_cost({0: 2.0, 1: 4.0}) == "3.00"
+    assert mean_cost({}) == "-"
+
+
+def test_rows_that_could_have_been_others_widen_the_interval():
+    random = np.random.default_rng(0)
+    hits = (random.random(300) < 0.8).astype(float)
+    low, high = interval(hits)
+    assert mean_of_rows(np.stack([hits, hits])) == mean_of_rows(hits[None])
+    assert mean_of_rows(hits[None]) == f"{100 * hits.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    worse = hits * (random.random(300) < 0.5)
+    cells = means_of_rows({"worse": worse[None], "mine": hits[None]})
+    assert [cell.startswith("**") for cell in cells.values()] == [False, True]
+    assert gain_of_rows(worse[None], hits[None]).startswith(f"**{100 * (worse.mean() - hits.mean()):.1f} [")
+    assert not any("**" in cell for cell in means_of_rows({"mine": hits[None], "same": hits[None]}).values())
+    together = [str(row // 100) for row in range(300)]
+    assert not gain_of_rows(worse[None], hits[None], together).startswith("**"), "three groups are few"
