@@ -151,8 +151,8 @@ def measured_table(runs: Sequence[Run], task: str) -> Table:
     ]
     seeds = len(next(iter(rows.values()), ()))
     note = (
-        f"{seeds} runs with other seeds than the one that chose. Intervals of 95% carry both how training went and "
-        "which rows were drawn; p is paired over rows."
+        f"Runs: {seeds}, none of them with the seed that chose. Intervals of 95% carry which rows were drawn and, from two "
+        "runs on, how training went; p is paired over rows."
     )
     return Table(header, lines, note=note)
 
