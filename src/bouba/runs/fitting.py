@@ -213,7 +213,8 @@ class Fitting:
     ) -> tuple[Result | None, list[str]]:
         """The numbers, None where there is no judge; and sentences on how they were taken."""
         if not self.method.translates:
-            return measure(self.method, self.model, training, held_out, rivals, self.stages), []
+            baseline = self.facts.get("baseline", True)
+            return measure(self.method, self.model, training, held_out, rivals, self.stages, baseline=baseline)
         translators = {self.method.name: self.model, **rivals}
         result, judged_by = translation.judged(translators, training, held_out, part, self.say)
         return result, [judged_by]
