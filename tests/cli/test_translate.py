@@ -41,11 +41,11 @@ def run(tmp_path_factory):
 def test_fit_measures_beside_regression_and_shows_what_was_made(run, capsys):
     _, out = run
     records = json.loads((out / "metrics.json").read_text())
-    assert {record["method"] for record in records} == {"gan", "regression"}
+    assert {record["method"] for record in records} == {"gan", "regression", "nearest"}
     assert {record["direction"] for record in records} == {"caption->photo"}
     assert {"frechet_distance", "diversity"} <= {record["metric"] for record in records}
     spread = [(record["method"], record["value"] > 0) for record in records if record["metric"] == "diversity"]
-    assert set(spread) == {("gan", True), ("regression", False)}  # the mean is always the same
+    assert set(spread) == {("gan", True), ("nearest", True), ("regression", False)}  # the mean is always the same
     meta = json.loads((out / "metrics_meta.json").read_text())
     assert {part["judge"] for part in meta.get("parts", [meta])} == {"LinearBaseline"}
     page = (out / "report.html").read_text()
