@@ -23,7 +23,7 @@ class Method:
         solved: whether it has a closed form and is not trained.
         judges_epochs: whether a loss on held-out rows says which epoch was best.
         rivals: names of RIVALS and METHODS that are measured beside it on the same rows.
-        no_rival: why nothing is, for those without.
+        no_rival: why nothing is, for those without. instead: what to do where it stands beside a model and is no worse.
         frozen_by_default: whether frozen encoders read its views where rows are few and nobody names towers.
         centres_domains: whether it takes a target, solved as it is, and removes the mean of each domain.
         shares_encoders: whether views that one frozen encoder reads share what is learnt of them.
@@ -45,6 +45,7 @@ class Method:
     judges_epochs: bool = True
     rivals: tuple[str, ...] = ()
     no_rival: str = ""
+    instead: str = ""
     frozen_by_default: bool = False
     centres_domains: bool = False
     shares_encoders: bool = False

@@ -109,6 +109,7 @@ FEW_PAIRS = Method(
     frozen_by_default=True,
     centres_domains=True,
     shares_encoders=True,
+    instead="Take it instead: --method few-pairs.",
     **_CLOSED | {"rivals": (LINEAR_CCA.name, FROZEN_CCA.name)},
 )
 KERNEL_CCA = Method(
@@ -283,6 +284,12 @@ def method_of(model: object) -> Method | None:
     if room != "bouba":  # somebody's own class of that name
         return None
     return next((m for m in METHODS.values() if m.estimator.rpartition(".")[2] == name), None)
+
+
+def instead_of(names: Iterable[str]) -> dict[str, str]:
+    """Name -> what to do where it is no worse than the model, of the methods among these names, as a sentence."""
+    rows = {**RIVALS, **METHODS}
+    return {name: rows[name].instead for name in names if name in rows and rows[name].instead}
 
 
 def wording(names: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -12,6 +12,7 @@ from bouba.align import FewPairs, LinearBaseline
 from bouba.data.views import Views
 from bouba.errors import BoubaError
 from bouba.evaluation import Result, evaluate, evaluate_predictions
+from bouba.evaluation.differences import RowValues
 from bouba.runs.defaults import ENCODERS, FEW_ROWS
 from bouba.runs.method import Method
 from bouba.runs.simple import SimplePredictor
@@ -37,9 +38,9 @@ class Solved:
     model: Any
     reads: tuple[str, ...]
 
-    def judged(self, held_out: Views, probe: Views | None, seed: int | None) -> Result:
+    def judged(self, held_out: Views, probe: Views | None, seed: int | None, row_values: RowValues) -> Result:
         """Its records, but those of views that it does not read; `seed` is that of the run."""
-        fields: dict[str, Any] = {"method": self.name, "split": "test", "seed": seed}
+        fields: dict[str, Any] = {"method": self.name, "split": "test", "seed": seed, "row_values": row_values}
         if not getattr(self.model, "predicts", False):
             return evaluate(self.model, held_out.select(*self.reads), probe=probe, **fields)
         result = evaluate_predictions(self.model, held_out, **fields)
