@@ -2,11 +2,13 @@
 
 import json
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
 from made import write_things
 
+from bouba import Run
 from bouba.cli import main
 
 
@@ -48,6 +50,18 @@ def test_fit_writes_the_whole_run_folder(run):
             assert 0 <= record["low"] <= record["value"] <= record["high"] <= 1
     assert len((out / "history.jsonl").read_text().splitlines()) == 8
     assert "data:image" in (out / "report.html").read_text()
+
+
+def test_fit_prints_what_the_report_opens_with(run):
+    _, out = run
+    opened = Run.open(out)
+    assert opened.summary() in unescape((out / "report.html").read_text())
+    assert "There were " in opened.summary()
+    assert {difference.rival for difference in opened.differences} == {"linear-cca", "few-pairs"}
+    (out / "differences.json").rename(out / "moved.json")  # as in a run of before
+    assert Run.open(out).differences == []
+    assert Run.open(out).summary()
+    (out / "moved.json").rename(out / "differences.json")
 
 
 def test_the_recipe_of_a_run_repeats_it(run, tmp_path):
