@@ -5,7 +5,7 @@ FLOORS := .venv-floors
 BARE := .venv-bare
 FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test reliability install format wheel test-floors clean
+.PHONY: demo test tables reliability install format wheel test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -21,6 +21,10 @@ test: install
 # At most 25 minutes on two cores; docs/reliability.md is made by it.
 reliability: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.reliability --write docs/reliability.md
+
+# Fills the tables of README and docs from benchmarks/results, which `bouba bench all` writes.
+tables: install
+	$(BIN)/python scripts/tables.py
 
 format: install
 	$(BIN)/ruff format .

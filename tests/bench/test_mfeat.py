@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bouba.bench import mfeat as bench
 from bouba.errors import DataError
+from bouba.evaluation.fingerprint import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +47,21 @@ def test_missing_views_are_left_out_of_late_fusion_and_zero_in_the_other(folder)
     np.testing.assert_array_equal(late(x, there), alone)
 
 
-def test_the_command_prints_every_method(folder):
-    app = typer.Typer()
-    app.command()(bench.command)
-    said = CliRunner().invoke(app, ["--data", str(folder), "--seeds", "1", "--folds", "2", "--epochs", "3"])
-    assert said.exit_code == 0, said.output
-    for method in (*bench.fits(1), "all six views"):
-        assert method in said.output
+def test_the_command_measures_every_method(folder, kept_by):
+    kept = kept_by(bench, "--data", folder, "--seeds", 1, "--folds", 2, "--epochs", 3)
+    assert kept.environment["data"] == fingerprint(*(folder / f"mfeat-{view}.csv" for view in bench.VIEWS))
+    table = bench.tables(kept.measured)["accuracy"]
+    assert [line[0] for line in table.lines] == list(bench.fits(1))
+    assert all(record.low <= record.value <= record.high for record in kept.measured)
+    assert all(record.chance == pytest.approx(100 / 3) for record in kept.measured)
+
+
+def test_every_row_is_judged_once_and_gaps_are_averaged(folder):
+    x, y = bench.numerals(folder)
+
+    def fit(x, y, seed):
+        return lambda x, present: np.zeros(len(present), int)
+
+    whole, with_gaps = bench.cross_validate("always 0", fit, x, y, folds=3, seed=0)
+    assert (whole.value, with_gaps.value, whole.n) == (pytest.approx(100 / 3), pytest.approx(100 / 3), 120)
+    assert 20 < whole.low < whole.value < whole.high < 45

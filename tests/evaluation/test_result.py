@@ -171,3 +171,13 @@ def test_refusals_name_what_there_is(tmp_path):
     (tmp_path / "x.json").write_text('[{"nom": 1}]')
     with pytest.raises(DataError, match=r"x\.json is no list of records"):
         Result.from_json(tmp_path / "x.json")
+
+
+def test_what_is_evaluated_tells_its_data():
+    import bouba
+    from bouba.evaluation.fingerprint import fingerprint
+
+    random = np.random.default_rng(0)
+    views = bouba.Views({"x": random.normal(size=(40, 3)), "y": random.normal(size=(40, 3))})
+    result = bouba.evaluate(bouba.CCA(2).fit(views[:20]), views[20:])
+    assert result.meta["data"] == fingerprint(views[20:])

@@ -155,3 +155,27 @@ def test_components_stand_for_the_thumbnail_in_raw_and_restore():
         spec.learn(cells[:1] * 2)
     with pytest.raises(UsageError, match="components are 1 or more, or None for pixels, got 0"):
         ConvNet(components=0)
+
+
+@pytest.mark.parametrize("spec", [ConvNet, ResNet, VGG])
+@pytest.mark.parametrize("norm", ["group", None])
+def test_without_batchnorm_a_picture_does_not_depend_on_the_batch_it_is_trained_in(spec, norm):
+    torch.manual_seed(0)
+    encoder = spec(size=12, channels=4, norm=norm).build({}).train()
+    assert not [m for m in encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    pixels = torch.rand(5, 3, 12, 12)
+    torch.testing.assert_close(encoder(pixels)[:2], encoder(pixels[:2]), rtol=1e-4, atol=1e-5)
+    by_batch = spec(size=12, channels=4).build({}).train()
+    assert not torch.allclose(by_batch(pixels)[:2], by_batch(pixels[:2]), atol=1e-3)
+
+
+def test_definition_of_groupnorm_in_a_tower():
+    """12 channels in 4 groups, the largest divisor of 8 and 12: each has mean 0 and variance 1 in each picture."""
+    encoder = ConvNet(size=8, channels=12, norm="group").build({})
+    convolution, norm, _ = encoder.layers[0]
+    assert norm.num_groups == 4
+    maps = norm(convolution(torch.rand(2, 3, 8, 8))).reshape(2, 4, -1)
+    torch.testing.assert_close(maps.mean(2), torch.zeros(2, 4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(maps.var(2, unbiased=False), torch.ones(2, 4), atol=1e-2, rtol=0)
+    with pytest.raises(UsageError, match="no norm 'grup'; did you mean 'group'"):
+        ConvNet(norm="grup")

@@ -1,58 +1,64 @@
-"""What benches of adaptation share: the methods, how each is fitted and judged, and the table.
+"""What benches of adaptation share: tasks, methods, how each is fitted and judged, and what is kept of a run.
 
-Every task has labelled rows of a source, rows of a target that nobody labelled, and labelled test rows of both. Methods
-are one objective each over the same tower; `looks` are towers that change or prepare their inputs in another way. Each
-look is also shown by itself, without any adaptation, since data preparation can beat the method.
+Every task has labelled rows of a source, rows of a target that nobody labelled, and labelled test rows of both. A
+method is an objective over a tower. Towers with GroupNorm learn from the source alone best, since BatchNorm keeps
+statistics of the source that no longer hold; methods that read the target have BatchNorm, which then has statistics of
+each domain. `looks` are towers that change or prepare their inputs in another way, each also shown without any
+adaptation, since data preparation can beat the method.
 
-A method's settings are the same for all seeds and tasks, the learning rate is the library default. The adversary's
-weight, the threshold, colours, width and epochs were settled on seeds 0 and 1 of MNIST-M with its target accuracy in
-sight, epochs and moves of USPS on its seed 0; MMD and CORAL have the weights they were first given. Which method would
-have been taken without a label of the target is asked of `bouba.adapt.rank`, and stands below the table beside what
-target labels would have chosen.
+A run keeps which test rows were right, so that methods are compared row by row, and the scores of `bouba.adapt.rank`,
+which see source test rows and unlabelled target rows: what each criterion would have chosen follows from them.
 """
 
 from __future__ import annotations
 
+import base64
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from bouba.adapt import rank
+from bouba.bench.kept import Keeper
 from bouba.data.views import Column, Views
-from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation import Record, Result, bootstrap
-from bouba.evaluation.environment import environment
-from bouba.evaluation.table import text_table, with_interval
+from bouba.errors import DataError, UsageError
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.learner import Learner
-from bouba.runs import methods
 from bouba.terms import CORAL, MMD, DomainAdversarial, Entropy, Objective, Prediction, SelfTraining, Term
 from bouba.towers import EncoderSpec
 
-SOURCE_ONLY = methods.SOURCE_ONLY.name
+SOURCE_ONLY = "source only"
 ON_TARGET = "trained on the target"
+BATCH_NORM = ", BatchNorm"
 LABEL = "digit"
 PREDICT = Prediction((LABEL,))
+TRAINING: dict[str, Any] = {"dim": 64, "batch_size": 64}
+MOST_SCORED = 3_000  # target rows that criteria are computed on
+
+
+def mix(adversary: float) -> Objective:
+    """Prediction with self-training, entropy, and domain-adversarial training of this weight; without it where 0."""
+    objective = PREDICT + SelfTraining(threshold=0.9) + 0.1 * Entropy()
+    return objective + adversary * DomainAdversarial() if adversary else objective
+
+
+def cdan(weight: float) -> Objective:
+    """Prediction with domain-adversarial training class by class."""
+    return PREDICT + weight * DomainAdversarial(condition=LABEL, entropy_weight=True)
+
+
 OBJECTIVES: dict[str, Term | Objective] = {
-    SOURCE_ONLY: PREDICT,
     "own statistics": PREDICT + 0.0 * CORAL(),  # BatchNorm by domain, and nothing else of the target
     "DANN": PREDICT + 0.3 * DomainAdversarial(),
-    "MMD": PREDICT + MMD(),
+    "MMD": PREDICT + 3.0 * MMD(),
     "CORAL": PREDICT + 10.0 * CORAL(),
-    "CDAN": PREDICT + 0.3 * DomainAdversarial(condition=LABEL, entropy_weight=True),
+    "CDAN": cdan(0.3),
 }
-MIX = PREDICT + 0.3 * DomainAdversarial() + SelfTraining(threshold=0.9) + 0.1 * Entropy()
-SETTLED = (
-    "Weights and epochs of DANN, CDAN and the mix were settled on MNIST-M, seeds 0 and 1, with its target accuracy in "
-    "sight;\nMMD and CORAL have the weights they were first given, so that their order says little."
-)
-CHOSEN_BY = ("source", "entropy", "information")
-ORACLE = "target labels"
-TRAINING: dict[str, Any] = {"dim": 64, "batch_size": 64}
+MIX = mix(0.0)
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,123 @@ class Method:
     """An objective over a tower; one that is trained on the target sees nothing else."""
 
     objective: Term | Objective
-    tower: EncoderSpec
+    tower: Any
     on_target: bool = False
+
+    @property
+    def adapts(self) -> bool:
+        """Whether target rows are read, without their labels."""
+        return self.objective != PREDICT
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model.
+
+    Args:
+        task, method, seed, epochs: what was trained. adapts: whether it read target rows, without their labels.
+        correct: bool (n,), which of the target's test rows were right.
+        source: accuracy on source test rows; None where the model was trained on the target. scores: criterion ->
+            score, higher is better; None where the run chooses nothing.
+        minutes: of CPU time, for training.
+    """
+
+    task: str
+    method: str
+    seed: int
+    epochs: int
+    adapts: bool
+    correct: np.ndarray
+    source: float | None
+    scores: dict[str, float] | None
+    minutes: float
+
+    @property
+    def accuracy(self) -> float:
+        """Percent of the target's test rows."""
+        return 100 * float(self.correct.mean())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON; rows as bits in base64."""
+        bits = base64.b64encode(np.packbits(self.correct).tobytes()).decode()
+        return {**vars(self), "correct": bits, "rows": len(self.correct), "accuracy": self.accuracy}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Run:
+        """What `to_dict` wrote."""
+        facts = {name: value for name, value in facts.items() if name != "accuracy"}
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(facts["correct"]), np.uint8))
+        rows = facts.pop("rows")
+        return cls(**{**facts, "correct": bits[:rows].astype(bool)})
+
+
+Figures = Mapping[str, Sequence[Mapping[str, Any]]]
+"""{"runs": what `Run.to_dict` gives of each}: what a file keeps, and tables are made of."""
+
+
+def runs_in(figures: Figures) -> list[Run]:
+    """The runs of a file."""
+    return [Run.from_dict(facts) for facts in figures["runs"]]
+
+
+def select(runs: Iterable[Run], *, task: str, method: str | None = None, seed: int | None = None) -> list[Run]:
+    """Those of a task, and of one method or seed where it is given."""
+    return [run for run in runs if run.task == task and method in (None, run.method) and seed in (None, run.seed)]
+
+
+class Trainer:
+    """Trains what a file does not hold yet, and writes it after each run.
+
+    Args:
+        out: the file, continued where it exists; None writes nothing.
+        data: files that are measured on.
+
+    Raises:
+        DataError: the file is not of this bench. UsageError: it is of another command.
+    """
+
+    def __init__(self, out: Path | None, data: Iterable[Path]):
+        self.out = out
+        self.keeper = Keeper(out, lambda: fingerprint(*data))
+        self.runs: list[Run] = []
+        if self.keeper.earlier is not None:
+            try:
+                self.runs = runs_in(cast(Figures, self.keeper.earlier.measured))
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataError(f"{out} is no file of this bench ({error}); name another with --out") from error
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """All runs as plain JSON."""
+        return {"runs": [run.to_dict() for run in self.runs]}
+
+    def train(
+        self,
+        task: Task,
+        methods: Mapping[str, Method],
+        names: Iterable[str],
+        seed: int,
+        epochs: int,
+        *,
+        scored: bool = True,
+    ) -> None:
+        """Train what is not there yet; `scored`, and score it by what can be known without labels of the target.
+
+        Raises:
+            UsageError: what is there was trained for another number of epochs.
+        """
+        for name in names:
+            before = select(self.runs, task=task.name, method=name, seed=seed)
+            if before and before[0].epochs != epochs:
+                raise UsageError(
+                    f"{self.out} holds {name!r} after {before[0].epochs} epochs, not {epochs}; name another with --out"
+                )
+            if before:
+                continue
+            run = judged(task, name, methods[name], seed, epochs, scored=scored)
+            sys.stderr.write(f"{task.name}, seed {seed}, {name}: {run.minutes:.1f} CPU-minutes\n")
+            self.runs.append(run)
+            self.keeper.write(self.figures)
 
 
 def rows(view: str, kind: str, cells: Sequence | np.ndarray, y: np.ndarray | None, domain: str | np.ndarray) -> Views:
@@ -112,134 +233,62 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
         raise DataError(f"{path} does not hold what this bench reads ({error}); give --data FOLDER") from error
 
 
-def compared_methods(plain: EncoderSpec, looks: Mapping[str, EncoderSpec]) -> dict[str, Method]:
-    """Name -> method: every objective on the plain tower; each look alone and with the mix; training on the target."""
-    by_name = {name: Method(objective, plain) for name, objective in OBJECTIVES.items()}
+def compared_methods(
+    plain: Any, looks: Mapping[str, Any], objectives: Iterable[str] = tuple(OBJECTIVES)
+) -> dict[str, Method]:
+    """Name -> method. Source only and objectives on the plain tower; each look alone, and with the mix; what labels of
+    the target give.
+
+    Args:
+        plain, looks: towers, whose norm is set here.
+        objectives: which of OBJECTIVES.
+    """
+    by_name = _with_both_norms(SOURCE_ONLY, plain)
+    by_name |= {name: Method(OBJECTIVES[name], plain) for name in objectives}
     for look, tower in looks.items():
-        by_name |= {look: Method(PREDICT, tower), f"{look} + mix": Method(MIX, tower)}
+        by_name |= _with_both_norms(look, tower) | {f"{look} + mix": Method(MIX, tower)}
     return by_name | {ON_TARGET: Method(PREDICT, plain, on_target=True)}
 
 
-def chosen(methods: Mapping[str, Method], names: Sequence[str] | None) -> dict[str, Method]:
-    """The methods asked for, in the order of the table, source only always among them; all when None.
-
-    Raises:
-        UsageError: no such method.
-    """
-    for name in names or ():
-        if name not in methods:
-            raise UsageError(f"no method {name!r}{nearest(name, methods)}")
-    return {name: method for name, method in methods.items() if not names or name in (*names, SOURCE_ONLY)}
+def _with_both_norms(name: str, tower: Any) -> dict[str, Method]:
+    """Learning from the source alone, by GroupNorm and by BatchNorm; as it is where a tower has no choice."""
+    if not hasattr(tower, "norm"):
+        return {name: Method(PREDICT, tower)}
+    by_group = Method(PREDICT, replace(tower, norm="group"))
+    return {name: by_group, name + BATCH_NORM: Method(PREDICT, replace(tower, norm="batch"))}
 
 
-def run(
-    tasks: Sequence[Task], methods: Mapping[str, Method], *, seeds: int, epochs: int, out: Path | None = None
-) -> Result:
-    """Every method on every task over several seeds; `out` is written after each task."""
-    result = Result([], environment(0))
-    for seed in range(seeds):
-        for task in tasks:
-            result = result + judged(task, methods, seed, epochs=epochs)
-            if out is not None:
-                result.to_json(out)
-    return result
-
-
-def judged(task: Task, methods: Mapping[str, Method], seed: int, *, epochs: int) -> Result:
-    """Accuracy on target and source test rows, CPU-minutes, and what would have been chosen, for one seed."""
-    records, models = [], {}
-    for name, method in methods.items():
-        started = time.process_time()
-        train, test = task.on_target(seed) if method.on_target else (task.training, task.target_test)
-        model = fitted(method, train, None if method.on_target else task.target, seed, epochs)
-        spent = (time.process_time() - started) / 60
-        records.append(record(name, task, "target", model, test, seed))
-        summary = f"{100 * records[-1].value:.1f}% of the target, {spent:.1f} CPU-minutes"
-        sys.stderr.write(f"seed {seed}, {task.name}, {name}: {summary}\n")
-        if not method.on_target:
-            records.append(record(name, task, "source", model, task.source_test, seed))
-            models[name] = model
-        records.append(
-            Record(name, "train", "all", task.name, "CPU-minutes", spent, None, None, None, len(train), seed)
-        )
-    return Result([*records, *choices(task, models, records, seed)], environment(seed))
+def judged(task: Task, name: str, method: Method, seed: int, epochs: int, *, scored: bool = True) -> Run:
+    """Train a method and keep what is known of it."""
+    started = time.process_time()
+    train, test = task.on_target(seed) if method.on_target else (task.training, task.target_test)
+    model = fitted(method, train, None if method.on_target else task.target, seed, epochs)
+    minutes = (time.process_time() - started) / 60
+    right = correct(model, test)
+    if method.on_target:
+        return Run(task.name, name, seed, epochs, False, right, None, None, minutes)
+    source = float(correct(model, task.source_test).mean())
+    scores = criteria(model, task) if scored else None
+    return Run(task.name, name, seed, epochs, method.adapts, right, source, scores, minutes)
 
 
 def fitted(method: Method, train: Views, target: str | None, seed: int, epochs: int) -> Learner:
     """The method's tower, trained for its objective."""
     [view] = train.columns
-    model = Learner({view: method.tower}, method.objective, epochs=epochs, random_state=seed, **TRAINING)
+    towers: dict[str, EncoderSpec] = {view: method.tower}
+    model = Learner(towers, method.objective, epochs=epochs, random_state=seed, **TRAINING)
     return model.fit(train, target=target)
 
 
-def record(name: str, task: Task, split: str, model: Learner, test: Views, seed: int) -> Record:
-    """Accuracy on test rows, and its interval over rows."""
-    right = (model.predict(test)[LABEL] == test.y[LABEL]).astype(float)  # type: ignore[index]
-    low, high = bootstrap(right)
-    chance = 1 / len(model.classes(LABEL))
-    return Record(name, split, "all", task.name, "accuracy", float(right.mean()), low, high, chance, len(test), seed)
+def correct(model: Learner, test: Views) -> np.ndarray:
+    """Which rows are predicted rightly, bool (n,)."""
+    return np.asarray(model.predict(test)[LABEL] == test.y[LABEL])
 
 
-def choices(task: Task, models: Mapping[str, Learner], records: Sequence[Record], seed: int) -> list[Record]:
-    """The target accuracy of the method that each criterion takes; it sees source test rows and unlabelled target."""
-    if len(models) < 2:
-        return []
-    unlabelled = task.training[task.training.domain == task.target]
-    scores = rank(models, joined(task.source_test, unlabelled), target=task.target, label=LABEL)
-    on_target = {r.method: r for r in records if r.split == "target" and r.method in models}
-    takes = {criterion: scores.best(criterion) for criterion in CHOSEN_BY}
-    takes[ORACLE] = max(on_target, key=lambda name: on_target[name].value)
-    return [replace(on_target[name], method=f"{by}: {name}", split="chosen") for by, name in takes.items()]
-
-
-def page(result: Result, methods: Iterable[str], tasks: Sequence[str], seeds: int, note: str) -> str:
-    """Three tables: accuracy by task with the gain over source only, and what would have been chosen."""
-    parts = [_accuracies(result, list(methods), tasks, seeds)]
-    if list(result.where(split="chosen")):
-        parts.append(_choices(result, tasks, seeds))
-    parts.append(f"{note} {SETTLED}\nMean [95% interval over seeds, Student t]; gain: over source only, seed by seed.")
-    return "\n\n".join(parts)
-
-
-def percent(result: Result, task: str, seeds: int, **fields: str) -> np.ndarray:
-    """Accuracy of each seed, (seeds,)."""
-    record_fields = {"direction": task, "metric": "accuracy", **fields}
-    return np.array([100 * result.value(seed=seed, **record_fields).value for seed in range(seeds)])
-
-
-def _accuracies(result: Result, methods: list[str], tasks: Sequence[str], seeds: int) -> str:
-    several = len(tasks) > 2
-    header = ["target accuracy, percent"]
-    for task in ["all"] if several else tasks:
-        header += [task, "gain"]
-    header += [*(tasks if several else ()), "source", "CPU-minutes"]
-    lines = []
-    for name in methods:
-        by_task = {task: percent(result, task, seeds, method=name, split="target") for task in tasks}
-        base = {task: percent(result, task, seeds, method=SOURCE_ONLY, split="target") for task in tasks}
-        pairs = [(by_task[task], base[task]) for task in tasks]
-        if several:
-            pairs = [(np.mean([a for a, _ in pairs], 0), np.mean([b for _, b in pairs], 0))]
-        cells = [name]
-        for values, baseline in pairs:
-            cells += [
-                with_interval(values),
-                "-" if name in (SOURCE_ONLY, ON_TARGET) else with_interval(values - baseline),
-            ]
-        cells += [f"{by_task[task].mean():.1f}" for task in tasks] if several else []
-        source = [r.value for r in result.where(method=name, split="source")]
-        spent = [r.value for r in result.where(method=name, metric="CPU-minutes")]
-        lines.append([*cells, f"{100 * np.mean(source):.1f}" if source else "-", f"{np.mean(spent):.2f}"])
-    return text_table(header, lines, labels=1)
-
-
-def _choices(result: Result, tasks: Sequence[str], seeds: int) -> str:
-    lines = []
-    for by in (*CHOSEN_BY, ORACLE):
-        records = [r for r in result.where(split="chosen") if r.method.startswith(f"{by}: ")]
-        over_tasks = [100 * np.mean([r.value for r in records if r.seed == seed]) for seed in range(seeds)]
-        names = [r.method.removeprefix(f"{by}: ") for r in records]
-        taken = ", ".join(f"{name} ({names.count(name)})" for name in sorted(set(names), key=names.count, reverse=True))
-        lines.append([by, with_interval(over_tasks), taken])
-    header = ["method chosen by", "target accuracy" if len(tasks) == 1 else "target accuracy, mean", "taken"]
-    return text_table(header, lines, labels=1)
+def criteria(model: Learner, task: Task) -> dict[str, float]:
+    """criterion -> score, from source test rows and unlabelled target rows."""
+    unlabelled = np.flatnonzero(task.training.domain == task.target)  # type: ignore[arg-type]
+    step = -(-len(unlabelled) // MOST_SCORED)
+    seen = joined(task.source_test, task.training[unlabelled[::step]])
+    scores = rank({"model": model}, seen, target=task.target, label=LABEL).scores
+    return {criterion: float(by_model["model"]) for criterion, by_model in scores.items()}

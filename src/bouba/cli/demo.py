@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from bouba.bench.demo import make_demo
-from bouba.bench.emoji_protocol import EPOCHS
 from bouba.cli.printing import to_stderr
 
 
@@ -18,8 +17,8 @@ def command(
     ),
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the cut and of the training.")] = 0,
     epochs: Annotated[
-        int, typer.Option(min=1, help="Passes of CLIP and CLIP + DANN over the captioned drawings.")
-    ] = EPOCHS,
+        int | None, typer.Option(min=1, help="Passes of CLIP and CLIP + DANN over the captioned drawings.")
+    ] = None,
 ) -> None:
     """Align pictures and words of the built-in emoji, measure it, and write runs/demo: an index and a report."""
     result, clock = make_demo(out, seed=seed, epochs=epochs, say=to_stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib import resources
 
@@ -17,7 +18,9 @@ def emoji(*, styles: str | Sequence[str] = STYLES) -> Views:
     """1,594 emoji in four drawing styles, named in English and Chinese: 6,376 rows, one a drawing.
 
     Views: `image` (64 x 64 RGB, WebP), `en` and `zh` (name and keywords). Labels: `group` (9) and `subgroup`.
-    Domain: the style. Key: the concept, the same for all styles. Meta: `emoji` and `name_en`, `name_zh`.
+    Domain: the style. Key: the concept, the same for all styles. Group: concepts that are variants of one another (man
+    and woman astronaut, red and green apple, all clock faces: `scripts/emoji_variants.py`), by the name of the first,
+    so that `split` keeps them together. Meta: `emoji` and `name_en`, `name_zh`.
 
     Sources and licences: bouba/data/emoji/LICENSES.md (Noto, Twemoji, OpenMoji, Fluent; names from emojibase).
 
@@ -31,14 +34,17 @@ def emoji(*, styles: str | Sequence[str] = STYLES) -> Views:
     for style in styles:
         if style not in STYLES:
             raise DataError(f"no style {style!r}{nearest(style, STYLES)}")
-    path = resources.files("bouba") / "data" / "emoji" / "emoji.parquet"
-    with resources.as_file(path) as file:
+    folder = resources.files("bouba") / "data" / "emoji"
+    with resources.as_file(folder / "emoji.parquet") as file:
         table = pq.read_table(file, filters=[("style", "in", list(styles))])
     column = {name: np.asarray(table[name].to_pylist(), dtype=object) for name in table.column_names}
     described = lambda lang, comma: np.array(  # noqa: E731
         [f"{n}{comma}{k}" if k else n for n, k in zip(column[f"name_{lang}"], column[f"keywords_{lang}"])],
         dtype=object,
     )
+    variants = json.loads((folder / "variants.json").read_text(encoding="utf-8"))
+    first = {key: name for name, keys in variants.items() for key in keys}
+    group = [first.get(key, name) for key, name in zip(column["key"], column["name_en"], strict=True)]
     return Views(
         {
             "image": Column.of(column["image"], "image"),
@@ -48,5 +54,6 @@ def emoji(*, styles: str | Sequence[str] = STYLES) -> Views:
         y={"group": column["group"], "subgroup": column["subgroup"]},
         domain=column["style"],
         key=column["key"],
+        group=np.array(group, dtype=object),
         meta={name: column[name] for name in ("emoji", "name_en", "name_zh")},
     )

@@ -62,7 +62,8 @@ class RowValues:
                 _, ours, theirs = np.intersect1d(rows, rival_rows, return_indices=True)
                 if rival == method or len(set(keys[ours].tolist())) < 2:
                     continue
-                of_both = paired_difference(values[ours], rival_values[theirs], groups=keys[ours])
+                bounds = None if metric.endswith("_mae") else (0.0, 1.0)
+                of_both = paired_difference(values[ours], rival_values[theirs], groups=keys[ours], bounds=bounds)
                 found.append(Difference(method, rival, domain, direction, metric, *of_both, len(ours)))
         return found
 

@@ -8,8 +8,8 @@ from typing import Any
 PACKAGES = ("bouba", "numpy", "scipy", "scikit-learn", "torch")
 
 
-def environment(seed: int | None, data_fingerprint: str | None = None) -> dict[str, Any]:
-    """Versions, platform, date (UTC), seed and fingerprint of the data, ready for JSON.
+def environment(seed: int | None, data: str | None = None) -> dict[str, Any]:
+    """Versions, platform, date (UTC), seed and fingerprint of the data, ready for JSON; see `evaluation.fingerprint`.
 
     Versions are read from what is installed without importing it; None where it is not.
 
@@ -18,7 +18,7 @@ def environment(seed: int | None, data_fingerprint: str | None = None) -> dict[s
     """
     return {
         "seed": seed,
-        "data": data_fingerprint,
+        "data": data,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -14,7 +14,8 @@ from bouba.errors import DataError
 from bouba.evaluation.class_names import class_embeddings
 from bouba.evaluation.differences import RowValues
 from bouba.evaluation.environment import environment
-from bouba.evaluation.intervals import bootstrap, bootstrap_weighted
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.intervals import Statistic, bootstrap_weighted, interval
 from bouba.evaluation.model import Embeds, Fuses, Model, PredictsLabels, Reconstructs, as_model
 from bouba.evaluation.predictions import domains, evaluate_predictions
 from bouba.evaluation.reconstructions import evaluate_reconstructions
@@ -70,8 +71,8 @@ def evaluate(
         it would be among so many things, see `bouba.metrics.GalleryRecall`; "modality_gap";
         "<label>_accuracy" (probe) and "<label>_zero_shot" (class names through the text tower) for each view.
         Of a model that fuses views without aligning or predicting, the probe also reads the fused vector, "all".
-        Then the records of `evaluate_predictions` and `evaluate_reconstructions`. Intervals are 95% bootstraps over
-        keys.
+        Then the records of `evaluate_predictions` and `evaluate_reconstructions`. Intervals are of 95%, with
+        all rows of a key drawn together, see `interval`.
 
     Raises:
         DataError: fewer than two rows.
@@ -84,14 +85,14 @@ def evaluate(
     labels = list(views.y if labels is None else labels)
     fields: dict[str, Any] = {"method": method, "split": split, "by_domain": by_domain, "seed": seed}
     kept = RowValues() if row_values is None else row_values
-    result = Result([], environment(seed))
+    result = Result([])
     if isinstance(model, Embeds):
         result += _embeddings(abilities, views.observed(), probe, labels, templates, kept, **fields)
     if abilities.predicts:
         result += evaluate_predictions(cast(PredictsLabels, model), views, labels=labels, row_values=kept, **fields)
     if abilities.reconstructs:
         result += evaluate_reconstructions(cast(Reconstructs, model), views.observed(), **fields)
-    return result
+    return Result(result.records, environment(seed, fingerprint(views)))
 
 
 def _embeddings(
@@ -185,9 +186,13 @@ def _probed(
     return [record]
 
 
-def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[float | None, float | None]:
-    """A bootstrap over keys; none where there is one key only."""
-    return bootstrap(values, statistic, groups=keys) if len(set(keys)) > 1 else (None, None)  # type: ignore[arg-type]
+def _interval(
+    values: np.ndarray, statistic: str, keys: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)
+) -> tuple[float | None, float | None]:
+    """Over keys; none where there is one key only."""
+    if len(set(keys)) < 2:
+        return None, None
+    return interval(values, cast(Statistic, statistic), groups=keys, bounds=bounds)
 
 
 def _directions(
@@ -210,7 +215,8 @@ def _directions(
         of_pair = {**of_domain, "direction": f"{a}->{b}", "n": int(both.sum())}
         kept.add(of_pair, "recall@10", part.rows[both], key, per_query["recall@10"])
         for metric, (column, statistic) in RETRIEVAL_METRICS.items():
-            low, high = _interval(per_query[column], statistic, key)
+            bounds = (1.0, float(both.sum())) if statistic == "median" else (0.0, 1.0)
+            low, high = _interval(per_query[column], statistic, key, bounds)
             value = float(getattr(np, statistic)(per_query[column]))
             records.append(Record(**of_pair, metric=metric, value=value, low=low, high=high, chance=chance[metric]))
         records += _among(per_query["rank"], key, of_pair)
@@ -227,7 +233,7 @@ def _among(rank: np.ndarray, key: np.ndarray, of_pair: dict[str, Any]) -> list[R
     estimate = gallery_recall(rank, key, size=GALLERY, k=10)
     if not estimate.known:
         return []
-    low, high = bootstrap_weighted(estimate, key)
+    low, high = bootstrap_weighted(estimate, key, bounds=(0.0, 1.0))
     metric = f"recall@10_of_{GALLERY}"
     return [Record(**of_pair, metric=metric, value=estimate(), low=low, high=high, chance=estimate.chance)]
 

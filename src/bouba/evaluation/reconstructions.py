@@ -6,6 +6,7 @@ import numpy as np
 
 from bouba.data.views import Views
 from bouba.evaluation.environment import environment
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.model import Reconstructs
 from bouba.evaluation.predictions import domains
 from bouba.evaluation.result import Record, Result
@@ -49,7 +50,7 @@ def evaluate_reconstructions(
                             seed=seed,
                         )
                     )
-    return Result(records, environment(seed))
+    return Result(records, environment(seed, fingerprint(views)))
 
 
 def _rows_with(views: Views, name: str, inputs: list[str]) -> Views:

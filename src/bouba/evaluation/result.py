@@ -12,7 +12,7 @@ from typing import Any
 
 from bouba.declared import refuse_misfits
 from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation.intervals import seeds_interval
+from bouba.evaluation.seeds import seeds_interval
 from bouba.evaluation.table import html_table, text_table
 from bouba.files import read_json
 
@@ -186,8 +186,7 @@ class Result:
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [{name: _plain(value) for name, value in asdict(record).items()} for record in self.records]
-        path.write_text(json.dumps(rows, indent=1, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+        path.write_text(json.dumps(self.to_rows(), indent=1, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
         _meta_path(path).write_text(
             json.dumps(self.meta, indent=1, default=_plain_meta, ensure_ascii=False) + "\n", "utf-8"
         )
@@ -202,16 +201,29 @@ class Result:
         """
         path = Path(path)
         try:
-            rows = [{**row, "value": _number(row["value"])} for row in read_json(path, list)]
-            for row in rows:
-                refuse_misfits(Record, row)
-            records = [Record(**row) for row in rows]
+            result = cls.from_rows(read_json(path, list))
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(
                 f"{path} is no list of records ({error}); expected JSON as written by Result.to_json"
             ) from error
         meta = _meta_path(path)
-        return cls(records, read_json(meta) if meta.exists() else {})
+        return replace(result, meta=read_json(meta)) if meta.exists() else result
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """The records as dictionaries that JSON can hold; what it has no number for (NaN, infinity) is None."""
+        return [{name: _plain(value) for name, value in asdict(record).items()} for record in self.records]
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[dict[str, Any]]) -> Result:
+        """What `to_rows` gave.
+
+        Raises:
+            ValueError, TypeError, KeyError: a row that is no record.
+        """
+        rows = [{**row, "value": _number(row["value"])} for row in rows]
+        for row in rows:
+            refuse_misfits(Record, row)
+        return cls([Record(**row) for row in rows])
 
     def _distinct(self, name: str) -> list[Any]:
         return list(dict.fromkeys(getattr(record, name) for record in self.records))

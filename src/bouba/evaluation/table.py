@@ -1,13 +1,63 @@
-"""Tables as plain text for the terminal, and as HTML for a notebook."""
+"""Tables as plain text for the terminal, as Markdown for a page, and as HTML for a notebook."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bouba.data.characters import one_line
-from bouba.evaluation.intervals import seeds_interval
+from bouba.evaluation.seeds import seeds_interval
+
+BOLD = re.compile(r"\*\*(.*?)\*\*")
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a bench prints and a page shows.
+
+    Args:
+        header: of the columns. lines: cells as text; `bold` ones stand out where that can be shown.
+        labels: columns that name a line.
+        note: sentences below.
+
+    >>> table = Table(["method", "r@1"], [["mine", bold("0.31")]], note="One run.")
+    >>> print(table.text())
+    method   r@1
+    mine    0.31
+    <BLANKLINE>
+    One run.
+    >>> print(table.markdown())
+    | method | r@1 |
+    |---|---|
+    | mine | **0.31** |
+    <BLANKLINE>
+    One run.
+    """
+
+    header: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    labels: int = 1
+    note: str = ""
+
+    def text(self) -> str:
+        """For the terminal."""
+        plain = [[BOLD.sub(r"\1", cell) for cell in line] for line in self.lines]
+        return f"{text_table(self.header, plain, labels=self.labels)}\n\n{self.note}".rstrip()
+
+    def markdown(self) -> str:
+        """For a page."""
+        rule = "|" + "---|" * len(self.header)
+        lines = _blanked(self.lines, self.labels)
+        rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+        return "\n".join([f"| {' | '.join(self.header)} |", rule, *rows, "", self.note]).rstrip()
+
+
+def bold(cell: str) -> str:
+    """A cell that stands out."""
+    return f"**{cell}**"
 
 
 def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels: int) -> str:
@@ -20,13 +70,7 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
     mine    0.310
     yours     0.2
     """
-    lines = [[one_line(cell) for cell in line] for line in lines]
-    rows = [list(header)]
-    for above, line in zip([None, *lines], lines):
-        blank = 0
-        while above is not None and blank < labels - 1 and line[blank] == above[blank]:
-            blank += 1
-        rows.append([""] * blank + list(line[blank:]))
+    rows = [list(header), *_blanked([[one_line(cell) for cell in line] for line in lines], labels)]
     widths = [max(len(line[column]) for line in rows) for column in range(len(header))]
     padded = (
         "  ".join(
@@ -36,6 +80,15 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
         for line in rows
     )
     return "\n".join(line.rstrip() for line in padded)
+
+
+def _blanked(lines: Sequence[Sequence[str]], labels: int) -> Iterator[list[str]]:
+    """Lines without labels that are equal to those above."""
+    for above, line in zip([None, *lines], lines):
+        blank = 0
+        while above is not None and blank < labels - 1 and line[blank] == above[blank]:
+            blank += 1
+        yield [""] * blank + list(line[blank:])
 
 
 def html_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import Augment
-from bouba.errors import UsageError
+from bouba.errors import UsageError, nearest
 from bouba.nn.components import Components, measure
 from bouba.towers.tower import Encoder, EncoderSpec, Learned
 
+NORMS = ("batch", "group", None)
+GROUPS = 8  # of channels, each normalised by itself (Wu and He 2018)
 MEASURED = 4096  # pictures that components are measured on
 
 
@@ -89,22 +92,26 @@ def crop_to_content(picture, tolerance: int = 12):
     return picture.crop(box) if box else picture
 
 
-def _conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
-    )
+def _normalised(inside: int, outside: int, norm: str | None, stride: int = 1) -> list[nn.Module]:
+    """A 3 x 3 convolution and what normalises its maps."""
+    layers: dict[str | None, list[nn.Module]] = {
+        "batch": [nn.BatchNorm2d(outside)],
+        "group": [nn.GroupNorm(math.gcd(GROUPS, outside), outside)],
+        None: [],
+    }
+    return [nn.Conv2d(inside, outside, 3, stride, 1, bias=norm is None), *layers[norm]]
+
+
+def _conv(inside: int, outside: int, norm: str | None, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(*_normalised(inside, outside, norm, stride), nn.ReLU(inplace=True))
 
 
 class _Residual(nn.Module):
     """x + F(x), He et al. 2016, with F two 3 x 3 convolutions."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, norm: str | None):
         super().__init__()
-        self.path = nn.Sequential(
-            _conv(channels, channels),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        self.path = nn.Sequential(_conv(channels, channels, norm), *_normalised(channels, channels, norm))
 
     def forward(self, x):
         return torch.relu(x + self.path(x))
@@ -123,6 +130,9 @@ class ImageSpec(EncoderSpec):
         components: let a decoder give back so many principal components of thumbnails instead of their pixels, fewer
             where the training pictures have no more (see nn/components.py). What is drawn is smooth and cheap, 128 of
             them show an emoji at 32 pixels; None for pixels.
+        norm: what follows a convolution: "batch" (BatchNorm) learns fastest, and each domain gets its own statistics;
+            "group" (GroupNorm, up to 8 groups) and None do not depend on other pictures, so that a model of one domain
+            does not fail on another for its statistics alone.
     """
 
     kind: ClassVar[str] = "image"
@@ -133,8 +143,11 @@ class ImageSpec(EncoderSpec):
     crop: bool = False
     thumbnail: int = 16
     components: int | None = None
+    norm: str | None = "batch"
 
     def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise UsageError(f"no norm {self.norm!r}{nearest(str(self.norm), map(str, NORMS))}")
         if self.components is not None and self.components < 1:
             raise UsageError(f"components are 1 or more, or None for pixels, got {self.components}")
         if self.thumbnail < 1:
@@ -148,7 +161,7 @@ class ImageSpec(EncoderSpec):
         return measure(thumbnails(pixels, self.thumbnail).numpy(), self.components, random_state=random_state)
 
     def build(self, learned: Learned) -> ImageEncoder:
-        stages: list[nn.Module] = [_conv(3, self.channels)]
+        stages: list[nn.Module] = [_conv(3, self.channels, self.norm)]
         width = self.channels
         for _ in range(3):
             stages += self._stage(width, 2 * width)
@@ -169,7 +182,7 @@ class ConvNet(ImageSpec):
     """
 
     def _stage(self, inside: int, outside: int) -> list[nn.Module]:
-        return [_conv(inside, outside, stride=2), _conv(outside, outside)]
+        return [_conv(inside, outside, self.norm, stride=2), _conv(outside, outside, self.norm)]
 
 
 @dataclass(frozen=True)
@@ -180,7 +193,7 @@ class ResNet(ImageSpec):
     """
 
     def _stage(self, inside: int, outside: int) -> list[nn.Module]:
-        return [_conv(inside, outside, stride=2), _Residual(outside)]
+        return [_conv(inside, outside, self.norm, stride=2), _Residual(outside, self.norm)]
 
 
 @dataclass(frozen=True)
@@ -196,4 +209,8 @@ class VGG(ImageSpec):
     """
 
     def _stage(self, inside: int, outside: int) -> list[nn.Module]:
-        return [_conv(inside, outside), _conv(outside, outside), nn.MaxPool2d(2, ceil_mode=True)]
+        return [
+            _conv(inside, outside, self.norm),
+            _conv(outside, outside, self.norm),
+            nn.MaxPool2d(2, ceil_mode=True),
+        ]

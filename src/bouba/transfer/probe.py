@@ -16,6 +16,7 @@ from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.evaluation import Record, Result, environment, seeds_interval
 from bouba.evaluation.abilities import HasTowers
 from bouba.evaluation.features import raw_features
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.learner import Learner
 from bouba.metrics import linear_probe as fitted_probe
 from bouba.terms import Prediction
@@ -90,7 +91,7 @@ def linear_probe(
             predictions = [fitted_probe(z_train[rows], y_train[rows], z_test) for rows in drawn]
             value, low, high = seeds_interval([float((predicted == truth).mean()) for predicted in predictions])
             records.append(Record(method, metric=f"{label}_accuracy@{k}", value=value, low=low, high=high, **fields))
-    return Result(records, environment(random_state))
+    return Result(records, environment(random_state, fingerprint(train, held_out)))
 
 
 def fine_tune(
