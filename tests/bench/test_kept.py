@@ -58,6 +58,19 @@ def test_figures_measured_anew_cost_what_they_cost(tmp_path, typed, monkeypatch)
         assert kept.Kept.read(tmp_path / "a.json").cpu_seconds == 3.0
 
 
+def test_figures_are_gone_on_from_where_a_bench_asks_for_them(tmp_path, typed, monkeypatch):
+    typed("bench", "mfeat")
+    monkeypatch.setattr(kept, "cpu_seconds", lambda: 3.0)
+    assert kept.Keeper(None).figures == {}
+    kept.Keeper(tmp_path / "a.json").write({"runs": [1]})
+    keeper = kept.Keeper(tmp_path / "a.json")
+    keeper.write({"runs": [*keeper.figures["runs"], 2]})
+    same = kept.Kept.read(tmp_path / "a.json")
+    assert (same.measured, same.cpu_seconds) == ({"runs": [1, 2]}, 6.0)
+    with pytest.raises(DataError, match="holds no records; name another file"):
+        _ = kept.Keeper(tmp_path / "a.json").records
+
+
 def test_going_on_adds_the_cost_and_more_seeds(tmp_path, typed):
     typed("bench", "emoji", "--seeds", "1")
     kept.Keeper(tmp_path / "a.json", lambda: "abc").write(Result([record(1.0)]))

@@ -23,10 +23,9 @@ def test_definition_a_bench_is_a_file_with_a_command():
 
 
 MEASURE_NOTHING = {"all", "compare"}
-NOT_YET = {"mnist-m", "speakers", "usps"}
 
 
-@pytest.mark.parametrize("name", sorted(descriptions().keys() - MEASURE_NOTHING - NOT_YET))
+@pytest.mark.parametrize("name", sorted(descriptions().keys() - MEASURE_NOTHING))
 def test_every_bench_keeps_what_it_measured_and_makes_tables_of_it(name):
     bench = importlib.import_module(f"bouba.bench.{name.replace('-', '_')}")
     app = typer.Typer()

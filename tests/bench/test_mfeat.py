@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from bouba.bench import mfeat as bench
+from bouba.bench.bits import packed, unpacked
 from bouba.errors import DataError
+from bouba.evaluation import interval
 from bouba.evaluation.fingerprint import fingerprint
 
 
@@ -47,21 +49,41 @@ def test_missing_views_are_left_out_of_late_fusion_and_zero_in_the_other(folder)
     np.testing.assert_array_equal(late(x, there), alone)
 
 
-def test_the_command_measures_every_method(folder, kept_by):
-    kept = kept_by(bench, "--data", folder, "--seeds", 1, "--folds", 2, "--epochs", 3)
+def test_the_command_measures_every_method(folder, kept_by, monkeypatch):
+    arguments = ("--data", folder, "--seeds", 1, "--folds", 2, "--epochs", 3)
+    kept = kept_by(bench, *arguments)
     assert kept.environment["data"] == fingerprint(*(folder / f"mfeat-{view}.csv" for view in bench.VIEWS))
-    table = bench.tables(kept.measured)["accuracy"]
-    assert [line[0] for line in table.lines] == list(bench.fits(1))
-    assert all(record.low <= record.value <= record.high for record in kept.measured)
-    assert all(record.chance == pytest.approx(100 / 3) for record in kept.measured)
+    assert [line[0] for line in bench.tables(kept.measured)["accuracy"].lines] == list(bench.fits(1))
+    monkeypatch.setattr(bench, "cross_validate", None)  # nothing is measured again
+    assert kept_by(bench, *arguments).measured == kept.measured
 
 
-def test_every_row_is_judged_once_and_gaps_are_averaged(folder):
+def test_every_row_is_judged_once_and_gaps_once_a_draw(folder):
     x, y = bench.numerals(folder)
+    right = bench.cross_validate(
+        lambda x, y, seed: lambda x, present: np.zeros(len(present), int), x, y, folds=3, seed=0
+    )
+    np.testing.assert_array_equal(right[bench.ALL], [y == 0])
+    np.testing.assert_array_equal(right[bench.GAPS], [y == 0] * bench.DRAWS)
 
-    def fit(x, y, seed):
-        return lambda x, present: np.zeros(len(present), int)
 
-    whole, with_gaps = bench.cross_validate("always 0", fit, x, y, folds=3, seed=0)
-    assert (whole.value, with_gaps.value, whole.n) == (pytest.approx(100 / 3), pytest.approx(100 / 3), 120)
-    assert 20 < whole.low < whole.value < whole.high < 45
+def test_intervals_are_over_seeds_and_rows(again):
+    """Seeds that agree are no proof of more than their rows."""
+
+    def run(method, seed, share):
+        random = np.random.default_rng(seed)
+        hits = random.random((bench.DRAWS, 2000)) < share
+        right = {bench.ALL: packed(hits[:1]), bench.GAPS: packed(hits)}
+        return {"method": method, "seed": seed, "right": right, "draws": bench.DRAWS, "rows": 2000}
+
+    figures = {
+        "runs": [run(method, 0, share) | {"seed": s} for method, share in (("a", 0.9), ("b", 0.7)) for s in (0, 1)]
+    }
+    table = bench.tables(figures)["accuracy"]
+    assert table == bench.tables(again(figures))["accuracy"]
+    assert [cell.startswith("**") for cell in table.lines[0]] == [False, True, True]
+    low, high = map(float, table.lines[0][1].strip("*]").partition(" [")[2].split(", "))
+    expected = interval(unpacked(figures["runs"][0]["right"][bench.ALL], 2000).astype(float))
+    assert [low, high] == pytest.approx([100 * end for end in expected], abs=0.06)
+    mean = 100 * unpacked(figures["runs"][0]["right"][bench.GAPS], bench.DRAWS, 2000).mean()
+    assert table.lines[0][2].startswith(f"**{mean:.1f} [")

@@ -15,6 +15,7 @@ from bouba.bench import adaptation_tables as shown
 from bouba.bench.adaptation import ON_TARGET, SOURCE_ONLY, Run
 from bouba.bench.kept import Keeper, Kept
 from bouba.errors import DataError, UsageError
+from bouba.evaluation.fingerprint import fingerprint
 
 SMALL = ConvNet(size=8, channels=2, augment=None)
 
@@ -178,6 +179,6 @@ def test_the_command_end_to_end_and_continued(folder, tmp_path, monkeypatch):
 def test_refusals(folder, tmp_path):
     with pytest.raises(DataError, match=r"none/mnist_m.npz does not hold what this bench reads .* give --data FOLDER"):
         mnist_m.task(tmp_path / "none")
-    Keeper(tmp_path / "r.json", lambda: "").write({"rows": 3})
+    Keeper(tmp_path / "r.json", fingerprint).write({"rows": 3})
     with pytest.raises(DataError, match=r"r.json is no file of this bench \('runs'\); name another with --out"):
         adaptation.Trainer(tmp_path / "r.json", [])

@@ -70,8 +70,9 @@ def ranking(runs: Sequence[Run]) -> Ranking:
 
 
 def task_tables(runs: Sequence[Run], task: str) -> dict[str, Table]:
-    """ "methods": one run of each. "criteria": what each takes of them. "measured": the chosen one, over seeds."""
-    return choosing_tables(runs, task) | {"measured": measured_table(runs, task)}
+    """ "methods": one run of each. "criteria": what each takes of them. "measured": the chosen one, where it was run."""
+    is_measured = any(run.seed for run in select(runs, task=task))
+    return choosing_tables(runs, task) | ({"measured": measured_table(runs, task)} if is_measured else {})
 
 
 def choosing_tables(runs: Sequence[Run], task: str) -> dict[str, Table]:
@@ -150,8 +151,8 @@ def measured_table(runs: Sequence[Run], task: str) -> Table:
     ]
     seeds = len(next(iter(rows.values()), ()))
     note = (
-        f"{seeds} runs with other seeds than the one that chose. Intervals of 95% carry both how training went and "
-        "which rows were drawn; p is paired over rows."
+        f"Runs: {seeds}, none of them with the seed that chose. Intervals of 95% carry which rows were drawn and, from two "
+        "runs on, how training went; p is paired over rows."
     )
     return Table(header, lines, note=note)
 

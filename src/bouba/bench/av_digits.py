@@ -30,7 +30,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import gain, mean, means, runs_of, seeds_note
 from bouba.data.augment import Augment
 from bouba.data.views import Column, Views
@@ -84,9 +84,7 @@ def command(
     rows: Annotated[int, typer.Option(help="Training rows.")] = ROWS,
     test_rows: Annotated[int, typer.Option(help="Test rows.")] = TEST_ROWS,
     speakers: Annotated[bool, typer.Option(help="Leave each speaker out once, for sound alone.")] = True,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Accuracy of fusions, of single views, with a view removed, and on voices never heard."""
     chosen = fusion or ["sum", "late"]

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import typer
 
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.data.views import Column, Views
 from bouba.errors import require
 from bouba.evaluation.table import Table
@@ -40,7 +40,7 @@ def command(
     batch: Annotated[int, typer.Option(help="Rows of a training step.")] = 512,
     epochs: Annotated[int, typer.Option(help="Epochs timed on cached features.")] = 20,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds of an epoch with and without cached features."""
     torch.set_num_threads(threads)

@@ -14,7 +14,6 @@ again: one part gives the cut and the curve of confidence, as the held-out rows 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ import typer
 
 from bouba.align import FewPairs
 from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.evaluation.fingerprint import fingerprint
@@ -39,7 +38,7 @@ def command(
     sure: Annotated[float, typer.Option(help="What sets promise.")] = 0.9,
     splits: Annotated[int, typer.Option(help="Cuts of the questions, a seed.")] = 200,
     seeds: Annotated[int, typer.Option(help="Models, each of concepts of its own.")] = 3,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """Coverage of sets, false alarms and the calibration of confidence on questions that gave no cut."""
     views = captioned_drawings()

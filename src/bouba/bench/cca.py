@@ -13,7 +13,6 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from scipy import linalg
 
 from bouba.align import CCA
 from bouba.bench.fresh import cost_text, peak_mb
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.evaluation.table import Table
 
 PLANTED = 20
@@ -84,7 +83,7 @@ def command(
     columns: Annotated[int, typer.Option(help="Columns of each view.")] = 500,
     components: Annotated[int, typer.Option("-k", help="Components asked for.")] = 20,
     repeats: Annotated[int, typer.Option(help="Fits of each library, taking turns.")] = 3,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds, memory and agreement of one fit."""
     keeper = Keeper(out)

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import permutations
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from bouba.align import CLIP, FewPairs
 from bouba.align.choosing import FAMILIES, Problem, joined
 from bouba.align.encoded import Encoded
 from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import SECONDS, Runs, gain, mean, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
@@ -79,9 +78,7 @@ def command(
         list[int] | None, typer.Option(help=f"A number of pairs, and again; {', '.join(map(str, SIZES))}.")
     ] = None,
     method: Annotated[list[str] | None, typer.Option(help=f"{FEW_PAIRS}, cca, {SCRATCH}, ..., and again; all.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """recall@10 and CPU-seconds over the number of pairs."""
     fits = chosen_fits(method)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -21,7 +20,7 @@ import typer
 from torch.nn import functional as F
 
 from bouba.bench.fresh import cost_text, peak_mb
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.evaluation.table import Table
 from bouba.terms.info_nce import info_nce
 
@@ -54,7 +53,7 @@ def command(
     dim: Annotated[int, typer.Option(help="Width of the embeddings.")] = 512,
     repeats: Annotated[int, typer.Option(help="Paired runs of each variant.")] = 3,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds and memory of one step, forward and backward."""
     torch.set_num_threads(threads)

@@ -13,14 +13,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
 from bouba.bench.fresh import cost_text, peak_mb
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.errors import UsageError, nearest
 from bouba.evaluation.table import Table
 from bouba.terms.mmd import SHARES, median_squared_distance, mmd
@@ -76,7 +75,7 @@ def command(
     kernel: Annotated[str, typer.Option(help="rbf (one Gaussian kernel) or multi (five).")] = "rbf",
     repeats: Annotated[int, typer.Option(help="Paired runs of each variant.")] = 3,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds and memory of one step, forward and backward."""
     if kernel not in WIDTHS:

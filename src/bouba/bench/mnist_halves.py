@@ -23,7 +23,7 @@ import typer
 from bouba.align.cca import CCA
 from bouba.align.deep_cca import DeepCCA
 from bouba.align.kernel_cca import KernelCCA
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import SECONDS, mean, means, runs_of, seeds_note
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
@@ -60,9 +60,7 @@ def command(
     ] = None,
     judge: Annotated[Judge, typer.Option(help="Test images, or the last 10,000 training images.")] = Judge.test,
     seeds: Annotated[int, typer.Option(help="Of random features, initial weights and order: 0, 1, ...")] = 3,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Sum of held-out correlations of linear, kernel and Deep CCA, and what each costs."""
     methods = method or list(PAPER)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import ttest_rel
+from numpy.typing import NDArray
 
-from bouba.evaluation import Record, Result, seeds_interval
+from bouba.evaluation import Record, Result, interval, paired_over_seeds, seeds_interval
 from bouba.evaluation.table import bold, with_interval
 
 Runs = Mapping[Any, float]
@@ -82,7 +82,7 @@ def paired(runs: Runs, rival: Runs) -> str:
     text = f"{with_interval(ours - theirs)}, {100 * (ours.mean() / theirs.mean() - 1):+.0f}%"
     if len(seeds) < 2 or (ours == theirs).all():
         return text
-    return f"{text}, p = {ttest_rel(ours, theirs).pvalue:.1g}"
+    return f"{text}, p = {paired_over_seeds(ours, theirs)[3]:.1g}"
 
 
 def ahead_of_next(runs: Mapping[str, Runs]) -> tuple[str | None, str]:
@@ -97,3 +97,22 @@ def ahead_of_next(runs: Mapping[str, Runs]) -> tuple[str | None, str]:
     difference = [best[seed] - following[seed] for seed in best if seed in following]
     sure = len(difference) > 1 and seeds_interval(difference)[1] > 0
     return ranked[0] if sure else None, with_interval(difference)
+
+
+Rows = NDArray[np.float64]
+"""(seeds, n): one number a seed and a row, the same rows in every seed."""
+
+
+def means_of_rows(rows: Mapping[str, Rows], digits: int = 1) -> dict[str, str]:
+    """Method -> percent right with its interval over seeds and rows; the best stands out where it is ahead for sure, by
+    the paired difference over seeds and rows."""
+    cells = {name: f"{100 * of.mean():.{digits}f} [{_ends(of, digits)}]" for name, of in rows.items()}
+    best, *others = sorted(rows, key=lambda name: -rows[name].mean())
+    if others and paired_over_seeds(rows[best], rows[others[0]])[1] > 0:
+        cells[best] = bold(cells[best])
+    return cells
+
+
+def _ends(of: Rows, digits: int) -> str:
+    low, high = seeds_interval(of)[1:] if len(of) > 1 else interval(of[0])
+    return f"{100 * low:.{digits}f}, {100 * high:.{digits}f}"

@@ -23,7 +23,7 @@ import typer
 
 from bouba.align import CCA, FewPairs, GromovWasserstein
 from bouba.bench.frozen_emoji import captioned_drawings, frozen_emoji
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import gain, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
@@ -51,9 +51,7 @@ def command(
     seeds: Annotated[int, typer.Option(help="Cuts, and drawn trees.")] = 3,
     rows: Annotated[int, typer.Option(help="Points of each tree, or rows of --data.")] = 200,
     data: Annotated[Path | None, typer.Option(help="An .npz file of two arrays (n, d), row by row the same.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Recall@10 with a few pairs and many single cells, and FOSCTTM without a pair."""
     keeper = Keeper(out, lambda: fingerprint(data or captioned_drawings()))

@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from bouba.align.simclr import STRONG, SimCLR
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import gain, means, runs_of, seeds_note
 from bouba.data import samples
 from bouba.data.split import split
@@ -58,9 +58,7 @@ def command(
         Path | None,
         typer.Option(help="Instead of drawings: folder of fsdd_8khz.npz (wave, offset, label, speaker, index)."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Linear probe and kNN accuracy on features of SimCLR, of the same network untrained, and of plain numbers."""
     file = None if data is None else data / "fsdd_8khz.npz"

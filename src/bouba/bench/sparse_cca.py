@@ -41,7 +41,7 @@ from threadpoolctl import threadpool_limits
 from bouba.align import CCA, MatrixFreeCCA
 from bouba.align.lobpcg import ShrunkCovariance
 from bouba.bench.fresh import high_water_mb, peak_mb
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import SECONDS, mean, means, runs_of, seeds_note
 from bouba.evaluation import Record, Result
 from bouba.evaluation.table import Table
@@ -61,9 +61,7 @@ def command(
     ridge: Annotated[float, typer.Option(help="Of MatrixFreeCCA and the alternation.")] = 0.3,
     seeds: Annotated[int, typer.Option(help="Data sets, made from seeds 0, 1, ...")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of dense products; sparse ones have one.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Sum of held-out correlations, CPU-seconds and memory."""
     keeper = Keeper(out)

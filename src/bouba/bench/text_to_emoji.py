@@ -29,7 +29,7 @@ import numpy as np
 import typer
 
 from bouba.align import CLIP
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import SECONDS, mean, means, runs_of, seeds_note
 from bouba.data import samples
 from bouba.data.split import split
@@ -90,9 +90,7 @@ def command(
     grid: Annotated[
         Path | None, typer.Option(help="Draw common words into this PNG, by all methods that are trained on seed 0.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """R-precision, Frechet distance, diversity and novelty of every translator on held-out concepts."""
     chosen = method or list(METHODS)

@@ -25,7 +25,7 @@ import typer
 from bouba.align import CLIP, FewPairs
 from bouba.bench.adaptation import read_arrays, rows
 from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import SECONDS, gain, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
@@ -57,9 +57,7 @@ def command(
     tasks: Annotated[list[str] | None, typer.Option("--task", help=f"{', '.join(SIZES)}, and again; all.")] = None,
     seeds: Annotated[int, typer.Option(help="Draws of the rows, each with weights of its own.")] = 3,
     most: Annotated[int, typer.Option(help="Leave larger tables out.")] = 10_000,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Scores over the number of rows, and where the lines cross."""
     chosen = tasks or [name for name in SIZES if name != "digits" or data is not None]

@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from scipy.stats import hypergeom
 from bouba.align import FewPairs
 from bouba.bench import emoji_protocol as emoji
 from bouba.bench.everyday import ANSWERS
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import gain, means, runs_of, seeds_note
 from bouba.data import samples
 from bouba.data.split import split
@@ -98,9 +97,7 @@ def command(
     settle: Annotated[
         bool, typer.Option("--settle", help="Instead: how temperatures and weights fare on questions of training rows.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Recall@10 and success@5 of every way, means over seeds with 95% intervals."""
     keeper = Keeper(out, lambda: fingerprint(samples.emoji()))

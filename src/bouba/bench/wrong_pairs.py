@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ import torch
 import typer
 
 from bouba.bench.frozen_emoji import captioned_drawings, frozen_emoji, recall_at_10
-from bouba.bench.kept import Keeper, print_tables
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import Runs, mean, means, runs_of, seeds_note
 from bouba.bench.wrong_pairs_list import found_in_the_worst, with_wrong_pairs
 from bouba.data.split import split
@@ -45,9 +44,7 @@ def command(
     share: Annotated[list[float] | None, typer.Option(help="Share of wrong pairs, and again; 0 comes first.")] = None,
     seeds: Annotated[int, typer.Option(help="Cuts and shuffles.")] = 3,
     rows: Annotated[int | None, typer.Option(help="Training pairs; all if left out.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file, or go on from it.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Recall@10 after training with wrong pairs by InfoNCE and RobustInfoNCE, and how many of these the list finds."""
     shares = sorted({0.0, *(share or (0.2, 0.4))})

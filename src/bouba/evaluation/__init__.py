@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bouba.evaluation.reconstructions import evaluate_reconstructions as evaluate_reconstructions
     from bouba.evaluation.result import Record as Record
     from bouba.evaluation.result import Result as Result
+    from bouba.evaluation.seeds import over_seeds as over_seeds
+    from bouba.evaluation.seeds import paired_over_seeds as paired_over_seeds
     from bouba.evaluation.seeds import seeds_interval as seeds_interval
     from bouba.evaluation.translations import evaluate_translations as evaluate_translations
 else:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bouba.data.characters import one_line
-from bouba.evaluation.seeds import seeds_interval
+from bouba.evaluation.seeds import over_seeds, seeds_interval
 
 BOLD = re.compile(r"\*\*(.*?)\*\*")
 
@@ -108,10 +108,19 @@ def _html_row(tag: str, cells: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def with_interval(values: ArrayLike, digits: int = 1) -> str:
-    """The mean over seeds and its 95% interval, as text; the number alone for one seed."""
+def with_interval(values: ArrayLike, digits: int = 1, *, ends: ArrayLike | None = None) -> str:
+    """The mean over seeds and its 95% interval, as text; the number alone for one seed without `ends`.
+
+    Args:
+        values: (S,) a seed's number.
+        ends: (S, 2) its interval over rows; the interval then covers rows as well as seeds.
+    """
     runs = np.asarray(values, dtype=float)
-    if len(runs) < 2:
+    if ends is None and len(runs) < 2:
         return f"{runs[0]:.{digits}f}"
-    mean, low, high = seeds_interval(runs)
+    if ends is None:
+        mean, low, high = seeds_interval(runs)
+    else:
+        lows, highs = np.asarray(ends, dtype=float).T
+        mean, low, high = over_seeds(runs, lows, highs) if len(runs) > 1 else (runs[0], lows[0], highs[0])
     return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
