@@ -27,6 +27,8 @@ PUBLISHED = {
     "wrong-pairs": "wrong-pairs",
     "calibration": "calibration",
     "towers": "towers",
+    "intervals": "intervals",
+    "features": "features",
     "mnist-m": "mnist-m",
     "usps": "usps",
     "speakers": "speakers",
@@ -44,7 +46,7 @@ PUBLISHED = {
     "intervals": "intervals",
 }
 """File -> the bench and its options."""
-ON_DATA = ("towers", "mnist-m", "usps", "speakers", "features", "av-digits", "mnist-halves")
+ON_DATA = ("towers", "features", "mnist-m", "usps", "speakers", "features", "av-digits", "mnist-halves")
 """Benches that read files which bouba does not carry."""
 
 
