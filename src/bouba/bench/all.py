@@ -27,8 +27,6 @@ PUBLISHED = {
     "wrong-pairs": "wrong-pairs",
     "calibration": "calibration",
     "towers": "towers",
-    "intervals": "intervals",
-    "features": "features",
     "mnist-m": "mnist-m",
     "usps": "usps",
     "speakers": "speakers",
