@@ -70,7 +70,7 @@ def ranking(runs: Sequence[Run]) -> Ranking:
 
 
 def task_tables(runs: Sequence[Run], task: str) -> dict[str, Table]:
-    """ "methods": one run of each. "criteria": what each takes of them. "measured": the chosen one, where it was run."""
+    """ "methods": one run of each. "criteria": what each takes. "measured": the chosen one, once it was run."""
     is_measured = any(run.seed for run in select(runs, task=task))
     return choosing_tables(runs, task) | ({"measured": measured_table(runs, task)} if is_measured else {})
 
@@ -151,8 +151,8 @@ def measured_table(runs: Sequence[Run], task: str) -> Table:
     ]
     seeds = len(next(iter(rows.values()), ()))
     note = (
-        f"Runs: {seeds}, none of them with the seed that chose. Intervals of 95% carry which rows were drawn and, from two "
-        "runs on, how training went; p of the paired bootstrap over rows."
+        f"Runs: {seeds}, none of them with the seed that chose. Intervals of 95% carry which rows were drawn and, from "
+        "two runs on, how training went; p of the paired bootstrap over rows."
     )
     return Table(header, lines, note=note)
 
