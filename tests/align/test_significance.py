@@ -122,6 +122,84 @@ def test_recovery_groups_keep_what_rows_of_one_group_share():
     assert within.null_quantiles(0.5)[0] > 0.5
 
 
+def copies(rho, things=30, most=4, d=2, seed=0):
+    """Views of things with these correlations, several near-copies of each, and which thing each row shows."""
+    random = np.random.default_rng(seed)
+    thing = np.repeat(np.arange(things), random.integers(2, most + 1, things) if most % 2 else most)
+    x, y = (view[thing] for view in planted(rho, n=things, d=d, seed=seed))
+    return [view + 0.01 * random.normal(size=view.shape) for view in (x, y)], thing
+
+
+@pytest.mark.parametrize("most", [4, 5])
+def test_near_copies_change_places_as_blocks(most):
+    """Unrelated things are found to correlate in 5% of studies, and nearly always where copies are exchanged apart."""
+    apart, whole = 0, 0
+    for seed in range(100):
+        views, thing = copies([], most=most, seed=seed)
+        apart += permutation_test(views, permutations=39, n_components=1, random_state=seed).p_values[0] <= 0.05
+        named = [f"thing {t}" for t in thing]
+        found = permutation_test(views, permutations=39, n_components=1, blocks=named, random_state=seed)
+        whole += found.p_values[0] <= 0.05
+    assert apart > 40
+    assert within_bounds(whole, 100, 0.05)
+
+
+def test_definition_of_exchanged_blocks():
+    """By a loop: each block's rows take the rows of another block of as many, in their order, within its site."""
+    x, y = planted([0.6], n=18)
+    thing = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6, 6, 7, 7, 7, 8])
+    site = np.array([0] * 6 + [1] * 12)
+    random = np.random.default_rng(4).random((7, 1, 9))
+    kinds = [(0, [0, 1, 2]), (1, [3, 4]), (1, [5, 8]), (1, [6, 7])]  # site, blocks of one size
+    found = permutation_test([x, y], permutations=7, n_components=1, groups=site, blocks=thing, random_state=4)
+    for draw, null in zip(random, found.null):
+        order = np.arange(18)
+        for _, blocks in kinds:
+            for to, take in zip(blocks, np.array(blocks)[np.argsort(draw[0][blocks])]):
+                order[thing == to] = np.flatnonzero(thing == take)
+        np.testing.assert_allclose(null[0], CCA(1).fit([x, y[order]]).correlations_[0], atol=1e-9)
+
+
+def test_keys_of_views_are_blocks_and_groups():
+    views, thing = copies([0.8], seed=3)
+    keyed, thing = Views(dict(zip("xy", views)), key=thing), thing.astype(str)
+    np.testing.assert_allclose(
+        permutation_test(keyed, permutations=9).null,
+        permutation_test(views, permutations=9, blocks=thing).null,
+        atol=1e-5,
+    )
+    for of_views, of_arrays in zip(
+        vars(bootstrap_correlations(keyed, resamples=9)).values(),
+        vars(bootstrap_correlations(views, resamples=9, groups=thing)).values(),
+    ):
+        np.testing.assert_allclose(of_views, of_arrays, atol=1e-4)
+
+
+def test_near_copies_are_drawn_as_groups():
+    """As many rows more, and not more things: intervals by rows cover little, by things what they say."""
+    covered = {"rows": 0, "groups": 0}
+    for seed in range(40):
+        views, thing = copies([0.5], things=50, seed=seed)
+        for name, groups in (("rows", None), ("groups", thing)):
+            found = bootstrap_correlations(views, n_components=1, groups=groups, resamples=40, random_state=seed)
+            covered[name] += found.low[0] <= 0.5 <= found.high[0]
+    assert covered["rows"] < 32
+    assert within_bounds(covered["groups"], 40, 0.95)
+
+
+def test_definition_bootstrap_by_copying_groups():
+    x, y = planted([0.7, 0.4], n=60)
+    group = np.random.default_rng(1).integers(0, 25, 60)
+    found = bootstrap_correlations([x, y], groups=group, resamples=20, n_components=2, random_state=5)
+    random = np.random.default_rng(5)
+    z, drawn = np.arctanh(CCA(2).fit([x, y]).correlations_), []
+    names = np.unique(group)
+    for _ in range(20):
+        rows = np.concatenate([np.flatnonzero(group == names[g]) for g in random.integers(len(names), size=len(names))])
+        drawn.append(np.arctanh(CCA(2).fit([x[rows], y[rows]]).correlations_))
+    np.testing.assert_allclose(found.corrected, np.tanh(2 * z - np.mean(drawn, axis=0)), atol=1e-9)
+
+
 def test_views_with_missing_cells_are_judged_by_complete_rows():
     x, y = planted([0.6], n=40)
     cells = {"x": list(x), "y": [None if i % 4 == 0 else row for i, row in enumerate(y)]}
@@ -217,6 +295,10 @@ def test_refusals():
         permutation_test([x, y], groups=[1, 2, 3])
     with pytest.raises(DataError, match="all 20 groups have one row"):
         permutation_test([x, y], groups=np.arange(20))
+    with pytest.raises(DataError, match="no two of 5 blocks have equally many rows"):
+        permutation_test([x, y], blocks=np.repeat(np.arange(5), [1, 2, 4, 5, 8]))
+    with pytest.raises(DataError, match="5 rows are too few for 6 columns"):
+        bootstrap_correlations([x, y], groups=np.arange(20) // 4)
     with pytest.raises(DataError, match="view 'view1' does not vary; leave it out"):
         permutation_test([x, np.ones((20, 2))])
     with pytest.raises(DataError, match="20 rows are too few for 15 columns of 'view0' and 'view1'"):

@@ -1,16 +1,14 @@
 """The bench pairs digits by class, spoils each cell once, and compares on the same rows."""
 
-import json
-
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bouba import CRNN, ConvNet
 from bouba.bench import av_digits
+from bouba.bench.bits import packed
 from bouba.errors import DataError, UsageError
-from bouba.evaluation import Record, Result
+from bouba.evaluation import paired_over_seeds
+from bouba.evaluation.fingerprint import fingerprint
 
 
 @pytest.fixture
@@ -27,37 +25,37 @@ def files(tmp_path):
         return {"x": x, "y": y.astype(np.uint8)}
 
     train, test = images(200), images(60)
-    np.savez(tmp_path / "m.npz", train_x=train["x"], train_y=train["y"], test_x=test["x"], test_y=test["y"])
+    np.savez(tmp_path / "mnist.npz", train_x=train["x"], train_y=train["y"], test_x=test["x"], test_y=test["y"])
     speaker, label, index = (a.ravel() for a in np.meshgrid(["ann", "bob"], [0, 1], np.arange(8), indexing="ij"))
     lengths = random.integers(900, 1500, len(label))
     waves = [np.sin(np.arange(n) * (0.3 + 0.9 * y)) * 9000 for n, y in zip(lengths, label)]
     np.savez(
-        tmp_path / "s.npz",
+        tmp_path / "fsdd_8khz.npz",
         wave=np.concatenate(waves).astype(np.int16),
         offset=np.concatenate([[0], np.cumsum(lengths)]),
         label=label.astype(np.uint8),
         speaker=speaker,
         index=index.astype(np.uint8),
     )
-    return tmp_path / "m.npz", tmp_path / "s.npz"
+    return tmp_path
 
 
 def test_rows_are_pairs_of_one_digit_and_no_recording_or_image_is_in_both_parts(files, monkeypatch):
     monkeypatch.setattr(av_digits, "_leading", lambda pixels: (np.zeros(144), np.eye(144)))  # everything is kept
     monkeypatch.setattr(av_digits, "NOISE", 0.0)
-    train, test = av_digits.digits(*files, rows=60, test_rows=40)
+    train, test = av_digits.digits(files, rows=60, test_rows=40)
     assert (len(train), len(test)) == (60, 40)
     assert train.modalities == {"picture": "image", "sound": "audio"}
     assert not set(train.key) & set(test.key)
     assert len(set(test.key)) == 20, "recordings 0 to 4 of two speakers and two digits"
-    spoken = np.load(files[1])
+    spoken = np.load(files / "fsdd_8khz.npz")
     for views, is_test in ((train, False), (test, True)):
         assert all((spoken["index"][views.key] < 5) == is_test)
         np.testing.assert_array_equal(views.y["digit"], spoken["label"][views.key].astype(str))
         np.testing.assert_array_equal(views.domain, spoken["speaker"][views.key])
         shown = 255.0 - np.stack(list(views["picture"]))
         part = "test" if is_test else "train"
-        images = np.load(files[0])
+        images = np.load(files / "mnist.npz")
         far = np.abs(shown[:, None] - images[f"{part}_x"]).max((2, 3))  # (rows, images)
         assert not far.min(1).any()
         np.testing.assert_array_equal(images[f"{part}_y"][far.argmin(1)].astype(str), views.y["digit"])
@@ -66,8 +64,8 @@ def test_rows_are_pairs_of_one_digit_and_no_recording_or_image_is_in_both_parts(
 
 def test_cells_are_spoilt_once_and_as_much_as_is_said(files):
     first, again = (
-        av_digits.digits(*files, rows=60, test_rows=20)[0],
-        av_digits.digits(*files, rows=60, test_rows=20)[0],
+        av_digits.digits(files, rows=60, test_rows=20)[0],
+        av_digits.digits(files, rows=60, test_rows=20)[0],
     )
     np.testing.assert_array_equal(np.stack(list(first["picture"])), np.stack(list(again["picture"])))
     a, b = (np.flatnonzero(first.key == first.key[0])[:2]).tolist()
@@ -87,22 +85,38 @@ def test_cells_are_spoilt_once_and_as_much_as_is_said(files):
     assert ((pixels - mean) @ more.T).var(0).sum() / pixels.var(0).sum() > av_digits.ENERGY
 
 
-def test_definition_of_gain_and_of_what_a_missing_view_costs():
-    """Two seeds; the better view is the one with the higher mean, and differences are seed by seed."""
+def figures_of(shares, rows=200):
+    """(method, views) -> share of right rows by seed; the same rows are right first in all of them."""
+    runs = [
+        {"method": method, "views": views, "seed": seed, "percent": 100 * share, "rows": rows}
+        | {"right": packed(np.arange(rows) < round(share * rows))}
+        for (method, views), by_seed in shares.items()
+        for seed, share in enumerate(by_seed)
+    ]
+    return {"recordings": [str(row // 2) for row in range(rows)], "runs": runs}
 
-    def record(method, views, value, seed):
-        return Record(method, "test", "all", views, "accuracy", value, None, None, 0.1, 10, seed)
 
+def test_definition_of_gain_and_of_what_a_missing_view_costs(again):
+    """Two seeds; the better view is the one with the higher mean, and differences are paired by seed and row."""
     values = {("picture alone", "picture"): (0.6, 0.7), ("sound alone", "sound"): (0.4, 0.4)}
     values |= {("sum", "picture + sound"): (0.75, 0.8), ("sum", "picture"): (0.6, 0.68), ("sum", "sound"): (0.3, 0.5)}
-    result = Result([record(*where, v, seed) for where, pair in values.items() for seed, v in enumerate(pair)])
-    [line] = [line for line in av_digits.page(result, ["sum"], 2).splitlines() if line.startswith("sum")]
-    means = [float(cell.split(" [")[0]) for cell in line.removeprefix("sum").split("]") if cell.strip()]
-    assert means == [77.5, 12.5, 64.0, -1.0, 40.0, 0.0]
-    assert "never heard" not in av_digits.page(result, ["sum"], 2)
+    figures = figures_of(values)
+    tables = av_digits.tables(figures)
+    assert list(tables) == ["fusions"], "no voice was left out, nothing was imputed"
+    assert tables == av_digits.tables(again(figures))
+    [line] = [line for line in tables["fusions"].lines if line[0] == "sum"]
+    assert [float(cell.strip("*").partition(" ")[0]) for cell in line[1:]] == [77.5, 12.5, 64.0, -1.0, 40.0, 0.0]
+    both, better = (
+        av_digits._right(figures["runs"], *of) for of in (("sum", "picture + sound"), ("picture alone", "picture"))
+    )
+    _, low, high, _ = paired_over_seeds(both, better, groups=figures["recordings"])
+    assert line[2].strip("*").endswith(f"[{100 * low:.1f}, {100 * high:.1f}]")
+    assert line[2].startswith("**") == (low > 0)
+    [line] = [line for line in tables["fusions"].lines if line[0] == "trained on that view"]
+    assert [cell.partition(" ")[0] for cell in line[1:]] == ["-", "-", "65.0", "-", "40.0", "-"]
 
 
-def test_the_command_end_to_end(files, tmp_path, monkeypatch):
+def test_the_command_end_to_end(files, monkeypatch, kept_by):
     small = {
         "picture": ConvNet(size=12, channels=2, augment=None),
         "sound": CRNN(rate=8000, seconds=0.2, mels=16, channels=2, width=4),
@@ -111,24 +125,31 @@ def test_the_command_end_to_end(files, tmp_path, monkeypatch):
     seen = []
     fit = av_digits.FusionClassifier.fit
     monkeypatch.setattr(av_digits.FusionClassifier, "fit", lambda self, X: seen.append(X) or fit(self, X))
-    app = typer.Typer()
-    app.command()(av_digits.command)
-    asked = ["--data", str(files[0]), "--sounds", str(files[1]), "--seeds", "2", "--epochs", "1", "--rows", "48"]
-    asked += ["--test-rows", "40"]
-    said = CliRunner().invoke(app, [*asked, "--fusion", "gated", "-o", str(tmp_path / "r.json")])
-    assert said.exit_code == 0, said.output
-    assert "Sound alone, a voice never heard:" in said.output
-    records = json.loads((tmp_path / "r.json").read_text())
-    where = [(r["method"], r["direction"], r["seed"]) for r in records]
+    arguments = ["--data", files, "--seeds", 2, "--epochs", 1, "--rows", 48]
+    arguments += ["--test-rows", 40, "--fusion", "gated"]
+    kept = kept_by(av_digits, *arguments)
+    runs = kept.measured["runs"]
+    where = [(run["method"], run["views"], run["seed"]) for run in runs]
     assert len(set(where)) == len(where) == 2 * 5 + 2
-    assert {r["n"] for r in records if not r["method"].startswith("without")} == {40}
-    assert {r["n"] for r in records if r["method"].startswith("without")} == {20}
-    train, _ = av_digits.digits(*files, rows=48, test_rows=40)
+    assert {run["rows"] for run in runs if not run["method"].startswith("without")} == {40}
+    assert {run["rows"] for run in runs if run["method"].startswith("without")} == {20}
+    assert len(set(kept.measured["recordings"])) == 20, "recordings 0 to 4 of two speakers and two digits"
+    assert kept.environment["data"] == fingerprint(*(files / name for name in av_digits.FILES))
+    assert str(files) not in kept.command
+    voices = av_digits.tables(kept.measured)["voices"]
+    assert voices.header == ["sound alone, percent right", "ann", "bob", "mean"]
+    each = [run["percent"] for run in runs if run["method"].startswith("without")]
+    assert voices.lines[0][1:3] == [f"{x:.1f}" for x in each]
+    assert voices.lines[0][3].startswith(f"{np.mean(each):.1f} [")
+    train, _ = av_digits.digits(files, rows=48, test_rows=40)
     left_out = [views for views in seen if len(views) < 48]
     assert len(left_out) == 2
     assert all(views.domain is None for views in seen)
     for speaker, views in zip(("ann", "bob"), left_out):
         np.testing.assert_array_equal(views.key, train.key[train.domain != speaker])
+    count = len(seen)
+    assert kept_by(av_digits, *arguments).measured == kept.measured
+    assert len(seen) == count, "nothing is trained again"
 
 
 def test_definition_of_left_out_and_imputed(files, monkeypatch):
@@ -141,7 +162,7 @@ def test_definition_of_left_out_and_imputed(files, monkeypatch):
     y = np.arange(40) % 2
     columns = {name: np.eye(2)[y] @ random.normal(size=(2, 6)) for name in ("picture", "sound")}
     views = av_digits.Views(columns, y={"digit": y.astype(str)}, key=np.arange(40), domain=["ann"] * 40)
-    found = {(r.method, r.direction): r.value for r in av_digits.filled(views, views, 0, epochs=5)}
+    found = {(r["method"], r["views"]): r["percent"] for r in av_digits.filled(views, views, 0, epochs=5)}
     modes = ("rows with gaps", "complete rows")
     assert set(found) == {
         *((mode, v) for mode in modes for v in ("picture", "sound", "picture + sound")),
@@ -154,34 +175,30 @@ def test_definition_of_left_out_and_imputed(files, monkeypatch):
         assert X.imputed[other].all()
         assert not X.imputed[view].any()
         np.testing.assert_allclose(np.stack(list(X[other])), model.reconstruct(before)[other], rtol=1e-5)
-    assert found["complete rows", "picture + sound"] == 1.0
+    assert found["complete rows", "picture + sound"] == 100
 
 
-def test_definition_of_the_gain_by_imputing():
-    def record(method, views, value, seed):
-        return Record(method, "test", "all", views, "accuracy", value, None, None, 0.1, 10, seed)
-
+def test_definition_of_the_gain_by_imputing(again):
     values = {("picture alone", "picture"): 0.5, ("sound alone", "sound"): 0.5}
     values |= {(mode, "picture + sound"): 0.9 for mode in av_digits.GAPS}
     for place, mode in enumerate(av_digits.GAPS):
         for view in ("picture", "sound"):
             values[mode, view], values[f"{mode}, imputed", view] = 0.4, 0.45 + 0.1 * place
-    result = Result([record(*where, v + 0.01 * s, s) for where, v in values.items() for s in range(2)])
-    lines = av_digits.page(result, [], 2).splitlines()
-    gains = [
-        [float(part.split(" [")[0]) for part in line.split("gain ")[1:]]
-        for line in lines
-        if line.lstrip().startswith("gain ")
-    ]
-    assert gains[-2:] == [[5.0, 5.0], [15.0, 15.0]]
+    figures = figures_of({where: [v + 0.01 * s for s in range(2)] for where, v in values.items()})
+    table = av_digits.tables(figures)["imputed"]
+    assert table == av_digits.tables(again(figures))["imputed"]
+    gains = [[float(line[place].strip("*").partition(" ")[0]) for place in (4, 7)] for line in table.lines]
+    assert [table.header[place] for place in (4, 7)] == ["gain", "gain"]
+    assert gains == [[5.0, 5.0], [15.0, 15.0]]
 
 
 def test_refusals(files, tmp_path):
     with pytest.raises(UsageError, match="no fusion 'gate'; did you mean 'gated'"):
-        av_digits.command(*files, fusion=["gate"])
-    with pytest.raises(DataError, match=r"holds no spoken digits .* give an .npz with wave, offset"):
-        av_digits.digits(files[0], files[0])
+        av_digits.command(files, fusion=["gate"])
     with pytest.raises(DataError, match="holds no handwritten digits"):
-        av_digits.digits(tmp_path / "none.npz", files[1])
+        av_digits.digits(tmp_path / "none")
     with pytest.raises(DataError, match="pictures of digit 0 are needed, there are 100; take fewer rows"):
-        av_digits.digits(*files, rows=900)
+        av_digits.digits(files, rows=900)
+    np.savez(files / "fsdd_8khz.npz", wave=np.zeros(3))
+    with pytest.raises(DataError, match=r"holds no spoken digits .* give an .npz with wave, offset"):
+        av_digits.digits(files)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from bouba.bench.calibration import measure, page, scored
+from bouba.bench import calibration as bench
+from bouba.bench.calibration import measure, scored
 from bouba.data import Views
 
 
@@ -15,7 +16,7 @@ def scores_of(strength, n=240):
 def test_sets_hold_the_partner_as_often_as_promised_however_good_the_model(sure, strength):
     figures = measure(scores_of(strength), sure, splits=60, seed=0)
     assert figures["coverage"] == pytest.approx(sure, abs=0.03)
-    assert len(figures["coverages"]) == 60
+    assert figures["splits"] == 60
     assert figures["false alarm"] <= 1 - sure + 0.03
     if strength == 9:
         assert figures["AUROC"] > 0.99
@@ -27,11 +28,15 @@ def test_sets_hold_the_partner_as_often_as_promised_however_good_the_model(sure,
         assert figures["set"] > 0.7 * sure * 240
 
 
-def test_a_line_a_direction():
-    figures = {"a->b": [measure(scores_of(3.0), 0.9, splits=4, seed=seed) for seed in range(2)]}
-    text = page(figures, 0.9, 4)
-    assert "a->b" in text
-    assert "Sets of 90% among 240 cells, 4 splits a seed." in text
+def test_a_line_a_direction(monkeypatch, kept_by):
+    monkeypatch.setattr(bench, "scored", lambda training, test: {"a->b": scores_of(3.0), "b->a": scores_of(2.0)})
+    kept = kept_by(bench, "--sure", 0.8, "--splits", 4, "--seeds", 2)
+    [(name, table)] = bench.tables(kept.measured).items()
+    assert name == "calibration"
+    assert [line[0] for line in table.lines] == ["a->b", "b->a"]
+    coverage = np.mean([100 * seed["coverage"] for seed in kept.measured["directions"]["a->b"]])
+    assert table.lines[0][1].startswith(f"{coverage:.1f} [")
+    assert table.note.startswith("Sets of 80% among 240 cells. Means of 2 models")
 
 
 def test_a_partner_stands_on_the_diagonal(monkeypatch):

@@ -1,15 +1,12 @@
 """The bench of few pairs: its directions, offsets, oracle and refusals are what they are called, in small."""
 
-import json
-
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bouba.bench import few_pairs as bench
 from bouba.data.views import Views
 from bouba.errors import UsageError
+from bouba.evaluation import Result
 
 JUDGED = 40
 
@@ -39,18 +36,19 @@ def test_definition_recall_counts_partners_among_the_ten_best():
 
 
 def test_means_are_over_directions_for_each_seed():
-    figures = bench.Figures()
-    for recall in ({"a->b": 0.2, "b->a": 0.4}, {"a->b": 0.6, "b->a": 0.6}):
-        figures.add(recall)
-    assert figures.means.tolist() == pytest.approx([30, 60])
+    values = {0: {"a->b": 0.2, "b->a": 0.4}, 1: {"a->b": 0.6, "b->a": 0.6}}
+    result = Result([])
+    for seed, of in values.items():
+        result = result + bench._records("cca-zoo", [(way, bench.RECALL, x) for way, x in of.items()], 9, JUDGED, seed)
+    assert bench.recall(result, "cca-zoo", "9 pairs") == pytest.approx({0: 30, 1: 60})
 
 
 def test_every_fixed_setting_stands_twice_and_finds_what_is_there():
-    found = dict(bench.single_candidates(pairs(120), pairs(JUDGED, seed=1), 0))
-    assert len(found) == 2 * sum(map(len, bench.FAMILIES.values()))
-    chance = 10 / JUDGED
-    for name, recall in found.items():
-        assert min(recall.values()) > 2 * chance, name
+    found = bench.single_candidates(pairs(120), pairs(JUDGED, seed=1), 0)
+    assert len({record.method for record in found}) == 2 * sum(map(len, bench.FAMILIES.values())) == len(found)
+    for record in found:
+        assert record.chance == 10 / JUDGED
+        assert record.value > 2 * record.chance, record.method
 
 
 @pytest.mark.parametrize("name", [bench.FEW_PAIRS, "cca alone", "asif alone", "linear heads"])
@@ -60,28 +58,35 @@ def test_recovery_pairs_teach_and_shuffled_ones_do_not(name):
     mixed = Views({"image": training.features["image"], "en": training.features["en"].take(np.roll(np.arange(120), 1))})
     recalls = []
     for rows in (training, bench.Pairs(mixed, mixed)):
-        figures = bench.Figures()
-        bench.measure(figures, fit, rows, judged, 0)
-        recalls.append(float(figures.means[0]))
-        assert figures.seconds[0] > 0
+        result = bench.measured(name, fit, rows, judged, 0)
+        recalls.append(bench.recall(result, name, "120 pairs")[0])
+        assert result.value(metric=bench.SECONDS).value > 0
     assert recalls[0] > 80 > recalls[1] + 20
 
 
-def test_the_command_prints_both_tables_and_writes_every_seed(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "drawn", lambda seed: (pairs(60, seed), pairs(JUDGED, seed + 10)))
-    app = typer.Typer()
-    app.command()(bench.command)
-    out = tmp_path / "figures.json"
+def test_the_command_prints_both_tables_and_keeps_every_seed(monkeypatch, kept_by):
+    monkeypatch.setattr(bench, "drawn", lambda seed: (pairs(60, seed, 2.0), pairs(JUDGED, seed + 10, 2.0)))
     options = ["--seeds", "2", "--pairs", "20", "--pairs", "60", "--method", bench.FEW_PAIRS, "--method", "pls alone"]
-    run = CliRunner().invoke(app, [*options, "-o", str(out)])
-    assert run.exit_code == 0, run.output
-    for line in (bench.FEW_PAIRS, "pls alone", bench.BEST, f"{bench.FEW_PAIRS} less that", "CPU-s of a fit"):
-        assert line in run.output
-    written = json.loads(out.read_text())
-    assert [len(values) for values in written["pairs"]["60"]["pls alone"]["recall"].values()] == [2, 2]
-    best = written["best_single_candidate"]["20"]
-    means = {name: np.mean(list(of.values())) for name, of in written["single_candidates"]["20"].items()}
-    assert means[best] == max(means.values())
+    result = kept_by(bench, *options).measured
+    assert len(result.where(method="pls alone", split="60 pairs", metric=bench.RECALL)) == 4, "seeds and directions"
+    tables = bench.tables(result)
+    labels = [line[0] for line in tables["recall"].lines]
+    assert labels == [
+        bench.FEW_PAIRS,
+        "pls alone",
+        bench.BEST,
+        f"{bench.FEW_PAIRS} less best family alone",
+        f"{bench.FEW_PAIRS} less {bench.BEST}",
+    ]
+    assert [line[0] for line in tables["seconds"].lines] == labels[:2]
+    singles = {r.method for r in result if r.method.startswith(bench.SINGLE)}
+    means = {name: np.mean(list(bench.recall(result, name, "20 pairs").values())) for name in singles}
+    best = bench.SINGLE + tables["recall"].note.partition("20 pairs ")[2].partition(";")[0]
+    assert means[best] == max(means.values()) > min(means.values())
+    assert tables["recall"].lines[2][1].startswith(f"{means[best]:.1f} [")
+    monkeypatch.setattr(bench, "single_candidates", None)  # nothing is measured again
+    monkeypatch.setattr(bench, "recall_of", None)
+    assert kept_by(bench, *options).measured == result
 
 
 def test_refusal_of_methods_and_numbers_of_pairs():

@@ -50,6 +50,27 @@ def test_figures_are_kept_as_they_are(tmp_path, typed):
     assert same.environment["data"] == "simulated"
 
 
+def test_figures_measured_anew_cost_what_they_cost(tmp_path, typed, monkeypatch):
+    typed("bench", "cca")
+    monkeypatch.setattr(kept, "cpu_seconds", lambda: 3.0)
+    for _ in range(2):
+        kept.Keeper(tmp_path / "a.json").write({"rows": 3})
+        assert kept.Kept.read(tmp_path / "a.json").cpu_seconds == 3.0
+
+
+def test_figures_are_gone_on_from_where_a_bench_asks_for_them(tmp_path, typed, monkeypatch):
+    typed("bench", "mfeat")
+    monkeypatch.setattr(kept, "cpu_seconds", lambda: 3.0)
+    assert kept.Keeper(None).figures == {}
+    kept.Keeper(tmp_path / "a.json").write({"runs": [1]})
+    keeper = kept.Keeper(tmp_path / "a.json")
+    keeper.write({"runs": [*keeper.figures["runs"], 2]})
+    same = kept.Kept.read(tmp_path / "a.json")
+    assert (same.measured, same.cpu_seconds) == ({"runs": [1, 2]}, 6.0)
+    with pytest.raises(DataError, match="holds no records; name another file"):
+        _ = kept.Keeper(tmp_path / "a.json").records
+
+
 def test_going_on_adds_the_cost_and_more_seeds(tmp_path, typed):
     typed("bench", "emoji", "--seeds", "1")
     kept.Keeper(tmp_path / "a.json", lambda: "abc").write(Result([record(1.0)]))
@@ -67,6 +88,9 @@ def test_refusals(tmp_path, typed):
     typed("bench", "emoji")
     with pytest.raises(UsageError, match="holds what `bouba bench emoji --choose` measured"):
         kept.Keeper(tmp_path / "a.json")
+    typed("bench", "emoji", "--choose", "--seeds", "9")
+    with pytest.raises(UsageError, match="holds what was measured on other data"):
+        _ = kept.Keeper(tmp_path / "a.json", lambda: "abc").records
     (tmp_path / "b.json").write_text('{"records": []}')
     with pytest.raises(DataError, match="is no measurement of a bench"):
         kept.Kept.read(tmp_path / "b.json")

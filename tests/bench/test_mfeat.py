@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bouba.bench import mfeat as bench
+from bouba.bench.bits import packed, unpacked
 from bouba.errors import DataError
+from bouba.evaluation import interval
+from bouba.evaluation.fingerprint import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,41 @@ def test_missing_views_are_left_out_of_late_fusion_and_zero_in_the_other(folder)
     np.testing.assert_array_equal(late(x, there), alone)
 
 
-def test_the_command_prints_every_method(folder):
-    app = typer.Typer()
-    app.command()(bench.command)
-    said = CliRunner().invoke(app, ["--data", str(folder), "--seeds", "1", "--folds", "2", "--epochs", "3"])
-    assert said.exit_code == 0, said.output
-    for method in (*bench.fits(1), "all six views"):
-        assert method in said.output
+def test_the_command_measures_every_method(folder, kept_by, monkeypatch):
+    arguments = ("--data", folder, "--seeds", 1, "--folds", 2, "--epochs", 3)
+    kept = kept_by(bench, *arguments)
+    assert kept.environment["data"] == fingerprint(*(folder / f"mfeat-{view}.csv" for view in bench.VIEWS))
+    assert [line[0] for line in bench.tables(kept.measured)["accuracy"].lines] == list(bench.fits(1))
+    monkeypatch.setattr(bench, "cross_validate", None)  # nothing is measured again
+    assert kept_by(bench, *arguments).measured == kept.measured
+
+
+def test_every_row_is_judged_once_and_gaps_once_a_draw(folder):
+    x, y = bench.numerals(folder)
+    right = bench.cross_validate(
+        lambda x, y, seed: lambda x, present: np.zeros(len(present), int), x, y, folds=3, seed=0
+    )
+    np.testing.assert_array_equal(right[bench.ALL], [y == 0])
+    np.testing.assert_array_equal(right[bench.GAPS], [y == 0] * bench.DRAWS)
+
+
+def test_intervals_are_over_seeds_and_rows(again):
+    """Seeds that agree are no proof of more than their rows."""
+
+    def run(method, seed, share):
+        random = np.random.default_rng(seed)
+        hits = random.random((bench.DRAWS, 2000)) < share
+        right = {bench.ALL: packed(hits[:1]), bench.GAPS: packed(hits)}
+        return {"method": method, "seed": seed, "right": right, "draws": bench.DRAWS, "rows": 2000}
+
+    figures = {
+        "runs": [run(method, 0, share) | {"seed": s} for method, share in (("a", 0.9), ("b", 0.7)) for s in (0, 1)]
+    }
+    table = bench.tables(figures)["accuracy"]
+    assert table == bench.tables(again(figures))["accuracy"]
+    assert [cell.startswith("**") for cell in table.lines[0]] == [False, True, True]
+    low, high = map(float, table.lines[0][1].strip("*]").partition(" [")[2].split(", "))
+    expected = interval(unpacked(figures["runs"][0]["right"][bench.ALL], 2000).astype(float))
+    assert [low, high] == pytest.approx([100 * end for end in expected], abs=0.06)
+    mean = 100 * unpacked(figures["runs"][0]["right"][bench.GAPS], bench.DRAWS, 2000).mean()
+    assert table.lines[0][2].startswith(f"**{mean:.1f} [")

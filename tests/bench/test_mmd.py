@@ -1,11 +1,7 @@
 """The bench measures what it says, in small."""
 
-import json
-
 import pytest
 import torch
-import typer
-from typer.testing import CliRunner
 
 from bouba.bench import mmd as bench
 from bouba.bench.fresh import peak_mb
@@ -29,21 +25,17 @@ def test_whole_matrices_are_in_the_peak_and_tiles_are_not():
     assert whole - tiled > 2 * 4 * 2000**2 / 2**20  # three kernels are kept for the way back; three small tiles are not
 
 
-def test_command_writes_every_variant_that_fits(tmp_path, monkeypatch):
+def test_command_writes_every_variant_that_fits(kept_by, monkeypatch):
     monkeypatch.setitem(bench.MOST, ("double loop", "multi"), 10)
     monkeypatch.setattr(bench, "peak_mb", lambda *_, **__: 1.0)
-    app = typer.Typer()
-    app.command()(bench.command)
-    said = ["--rows", "40", "--dim", "8", "--kernel", "multi", "--repeats", "1", "--out", str(tmp_path / "found.json")]
     threads = torch.get_num_threads()
-    result = CliRunner().invoke(app, said)
+    figures = kept_by(bench, "--rows", 40, "--dim", 8, "--kernel", "multi", "--repeats", 1).measured
     torch.set_num_threads(threads)
-    assert result.exit_code == 0, result.output
-    assert "off the double loop" in result.output
-    found = json.loads((tmp_path / "found.json").read_text())["variants"]
-    assert set(found) == {"whole matrix", "bouba"}
-    assert found["whole matrix"]["ratio"] == 1
-    assert found["bouba"]["cpu_s"] > 0
+    variants = figures["variants"]
+    assert set(variants) == {"whole matrix", "bouba"}
+    assert variants["whole matrix"]["ratio"] == 1
+    assert variants["bouba"]["cpu_s"] > 0
+    assert bench.tables(figures)["variants"].header[-1] == "off the double loop"
 
 
 def test_refusal_of_a_kernel_without_bandwidth():

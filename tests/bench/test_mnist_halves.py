@@ -1,7 +1,5 @@
 """The bench of MNIST halves: its figures are what they are called, in small."""
 
-import json
-
 import numpy as np
 import pytest
 import typer
@@ -9,6 +7,7 @@ from typer.testing import CliRunner
 
 from bouba.bench import mnist_halves as bench
 from bouba.errors import DataError, UsageError
+from bouba.evaluation.fingerprint import fingerprint
 
 
 def write_images(path, n=600):
@@ -27,7 +26,7 @@ def write_images(path, n=600):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("images") / "small.npz")
+    return write_images(tmp_path_factory.mktemp("images") / "mnist.npz")
 
 
 def run(*said):
@@ -60,24 +59,25 @@ def test_correlations_are_those_of_the_columns(data):
     np.testing.assert_allclose(bench.correlations(model, test), each, atol=1e-5)
 
 
-def test_command_writes_every_method(data, tmp_path, monkeypatch):
+def test_command_writes_every_method(data, kept_by, monkeypatch):
     monkeypatch.setattr(bench, "KERNEL", {**bench.KERNEL, "n_features": 60})
     monkeypatch.setattr(bench, "HIDDEN", (32,))
-    out = tmp_path / "found.json"
-    result = run("--data", data, "--components", 3, "--epochs", 2, "--out", out)
-    assert result.exit_code == 0, result.output
-    found = json.loads(out.read_text())
-    assert set(found["methods"]) == {"linear", "kernel", "deep"}
-    for row in found["methods"].values():
-        assert {"held_out", "training", "paper", "cpu_s"} == set(row)
-        assert row["paper"] is None, "the paper's are of 50 components"
-        assert 0.5 < row["held_out"] < row["training"] + 0.5 < 3.5
-    assert abs(found["chance"]) < 0.5
-    assert "3 correlations" in result.output
+    kept = kept_by(bench, "--data", data.parent, "--components", 3, "--epochs", 2, "--seeds", 1)
+    result = kept.measured
+    assert kept.environment["data"] == fingerprint(data)
+    assert {record.method for record in result} == {"linear", "kernel", "deep"}
+    for method in bench.PAPER:
+        held_out = result.value(method=method, metric=bench.HELD_OUT_SUM)
+        assert 0.5 < held_out.value < result.value(method=method, metric=bench.TRAINING_SUM).value + 0.5 < 3.5
+        assert abs(held_out.chance) < 0.5
+        assert result.value(method=method, metric=bench.SECONDS).value > 0
+    table = bench.tables(result)["correlations"]
+    assert {line[3] for line in table.lines} == {"-"}, "the paper's are of 50 components"
+    assert table.note.startswith("Sums of correlations, 3 components, 200 held-out images. One seed.")
 
 
 def test_refusals(data, tmp_path):
-    assert isinstance(run("--data", data, "--method", "kernal").exception, UsageError)
+    assert isinstance(run("--data", data.parent, "--method", "kernal").exception, UsageError)
     with pytest.raises(DataError, match=r"none.npz is no .npz file with train_x and test_x"):
         bench.halves(tmp_path / "none.npz")
     np.savez(tmp_path / "other.npz", x=np.eye(2))

@@ -1,15 +1,13 @@
 """The bench measures what it says, in small."""
 
-import json
-
 import numpy as np
 import pytest
-import typer
 from made import twin_vectors
-from typer.testing import CliRunner
 
 from bouba.bench import semi_paired as bench
+from bouba.bench.paired import runs_of
 from bouba.errors import DataError
+from bouba.evaluation.fingerprint import fingerprint
 
 pytest.importorskip("ot")
 
@@ -26,18 +24,28 @@ def test_single_cells_have_no_partner_and_none_is_lost():
         assert np.array_equal(np.sort(cells, axis=0), np.sort(before, axis=0))
 
 
-def test_command_measures_both_halves(tmp_path, monkeypatch):
+def test_command_measures_both_halves(kept_by, monkeypatch):
     monkeypatch.setattr(bench, "frozen_emoji", lambda: twin_vectors(n=150, d=6))
-    app = typer.Typer()
-    app.command()(bench.command)
-    options = ["--pairs", "20", "--seeds", "1", "--rows", "40", "--out", str(tmp_path / "figures.json")]
-    result = CliRunner().invoke(app, options)
-    assert result.exit_code == 0, result.output
-    assert "20 pairs, the rest unpaired" in result.output
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["recall@10"].keys() == set(bench.METHODS)
-    assert figures["foscttm"].keys() == {"SCOT", "GromovWasserstein"}
-    assert all(0 <= values[0] <= 1 for values in figures["foscttm"].values())
+    result = kept_by(bench, "--pairs", 20, "--seeds", 2, "--rows", 40).measured
+    recall, far = result.where(metric=bench.RECALL), result.where(metric=bench.FAR)
+    assert {(r.method, r.split) for r in recall} == {(name, "20 pairs") for name in bench.METHODS}
+    assert {r.method for r in far} == {"SCOT", "GromovWasserstein"}
+    assert all(0 <= r.value <= 1 for r in far)
+    table = bench.tables(result)["pairs"]
+    added = [np.mean([together - r.value for r in recall.where(method="FewPairs", seed=seed)]) for seed, together in
+             runs_of(recall, method=bench.TOGETHER).items()]  # fmt: skip
+    line = next(line for line in table.lines if line[0] == "FewPairs")
+    assert line[2].strip("*").startswith(f"{np.mean(added):.1f} [")
+    assert "20 pairs of drawings and captions, the rest unpaired" in table.note
+
+
+def test_two_arrays_of_your_own_have_no_captions(kept_by, tmp_path):
+    a, b = bench.tree(60, seed=3)
+    np.savez(tmp_path / "two.npz", a=a, b=b)
+    kept = kept_by(bench, "--data", tmp_path / "two.npz", "--seeds", 1, "--rows", 40)
+    assert list(bench.tables(kept.measured)) == ["no pair"]
+    assert kept.environment["data"] == fingerprint(tmp_path / "two.npz")
+    assert {r.domain for r in kept.measured} == {"two"}
 
 
 def test_data_of_your_own(tmp_path):

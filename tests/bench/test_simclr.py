@@ -1,17 +1,15 @@
 """The bench gives every method the same rows, and the network none of the labels."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bouba import CRNN, ConvNet, Views, samples
 from bouba.align.simclr import SimCLR
 from bouba.bench import simclr
 from bouba.errors import DataError
+from bouba.evaluation.fingerprint import fingerprint
 from bouba.metrics import accuracy, knn
 
 
@@ -32,14 +30,14 @@ def spoken(folder, rows=60):
     label = np.arange(rows) % 2
     waves = [np.sin(np.arange(n) * (0.3 + 0.9 * y)) * 9000 for n, y in zip(lengths, label)]
     np.savez(
-        folder / "digits.npz",
+        folder / "fsdd_8khz.npz",
         wave=np.concatenate(waves).astype(np.int16),
         offset=np.concatenate([[0], np.cumsum(lengths)]),
         label=label.astype(np.uint8),
         speaker=np.array(["ann"] * rows),
         index=(np.arange(rows) // 2).astype(np.uint8),
     )
-    return folder / "digits.npz"
+    return folder / "fsdd_8khz.npz"
 
 
 def test_drawings_are_cut_by_concept_and_all_judged():
@@ -92,24 +90,22 @@ def test_pixels_are_reduced_by_training_rows_only():
     np.testing.assert_allclose(others["32 x 32 PCA"][0], found["32 x 32 PCA"][0], atol=1e-5)
 
 
-def test_digits_from_a_file_through_the_command(tmp_path, monkeypatch):
+def test_digits_from_a_file_through_the_command(tmp_path, monkeypatch, kept_by):
     path = spoken(tmp_path)
     train, test = simclr.digits(path).cut(0)
     assert (len(train), len(test)) == (50, 10)
     monkeypatch.setattr(simclr, "CRNN", lambda **given: CRNN(rate=8000, seconds=0.2, mels=16, channels=2, width=4))
-    app = typer.Typer()
-    app.command()(simclr.command)
-    said = CliRunner().invoke(
-        app, ["--data", str(path), "--seeds", "2", "--epochs", "1", "--out", str(tmp_path / "r.json")]
-    )
-    assert said.exit_code == 0, said.output
-    assert "digit, linear probe" in said.output
-    assert "simclr - best rival" in said.output
-    records = json.loads((tmp_path / "r.json").read_text())
-    assert {r["method"] for r in records} == {"simclr", "projected", "untrained", "log-mel"}
-    assert {r["seed"] for r in records} == {0, 1}
-    plain = [r["value"] for r in records if r["method"] == "log-mel"]
-    assert min(plain) == 1.0, "a low and a high tone are told apart by their spectrum"
+    kept = kept_by(simclr, "--data", tmp_path, "--seeds", 2, "--epochs", 1)
+    assert kept.environment["data"] == fingerprint(path)
+    result = kept.measured
+    assert {r.method for r in result} == {"simclr", "projected", "untrained", "log-mel"}
+    assert {r.seed for r in result} == {0, 1}
+    assert min(r.value for r in result.where(method="log-mel")) == 1.0, "a low and a high tone, told by their spectrum"
+    table = simclr.tables(result)["accuracy"]
+    assert table.header[-1] == "simclr less best rival"
+    assert [line[0] for line in table.lines] == ["digit, linear probe", "digit, kNN"]
+    gains = [r.value - 1 for r in result.where(method="simclr", metric="digit, kNN")]
+    assert table.lines[1][-1].strip("*").startswith(f"{100 * np.mean(gains):.1f} [")
 
 
 def test_refusal_of_another_file(tmp_path):

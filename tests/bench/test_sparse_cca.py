@@ -1,12 +1,9 @@
 """The bench plants what it says, and measures it."""
 
-import json
-
 import numpy as np
-from typer import Typer
-from typer.testing import CliRunner
 
 from bouba.bench import sparse_cca as bench
+from bouba.bench.paired import SECONDS
 
 
 def test_topics_are_shared_and_styles_half_so():
@@ -23,17 +20,19 @@ def test_correlations_are_pearson():
     np.testing.assert_allclose(bench.correlations(x, y), [np.corrcoef(x[:, i], y[:, i])[0, 1] for i in range(3)])
 
 
-def test_command_writes_every_method(tmp_path, monkeypatch):
+def test_command_writes_every_method(kept_by, monkeypatch):
     monkeypatch.setattr(bench, "peak_mb", lambda function, **arguments: bench.fit_alone(**arguments))  # no fresh ones
-    app = Typer()
-    app.command()(bench.command)
-    said = ["--rows", "1500", "--columns", "1000", "--out", str(tmp_path / "found.json")]
-    result = CliRunner().invoke(app, said)
-    assert result.exit_code == 0, result.output
-    run = json.loads((tmp_path / "found.json").read_text())["runs"][0]
-    assert run["bouba"]["held_out"] > run["covariance"]["held_out"] + 3
-    assert run["oracle"]["held_out"] < 29.5
+    kept = kept_by(bench, "--rows", 1500, "--columns", 1000)
+    result = kept.measured
+    sums = {record.method: record.value for record in result.where(metric=bench.SUM)}
+    assert sums["bouba"] > sums["covariance"] + 3
+    assert sums["oracle"] < 29.5
     for method in ("bouba", "alternating", "covariance"):
-        assert run[method]["cpu_s"] > 0
-        assert run[method]["peak_mb"] > 50
-    assert run["environment"]["versions"]["scipy"]
+        assert result.value(method=method, metric=SECONDS).value > 0
+        assert result.value(method=method, metric=bench.PEAK).value > 50
+    assert kept.environment["versions"]["scipy"]
+    assert kept.environment["data"] == "simulated"
+    table = bench.tables(result)["correlations"]
+    assert [line[1] for line in table.lines] == [f"{sums[method]:.2f}" for method in bench.METHODS]
+    assert table.lines[0][2:] == ["-", "-"], "the oracle is not timed"
+    assert " on 150 new rows, 29 were planted. 1,500 rows, 1,000 columns a view, 27 numbers" in table.note

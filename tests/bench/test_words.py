@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from bouba.bench import words
 from bouba.bench.everyday import ANSWERS
@@ -42,13 +43,61 @@ def test_questions_of_rows_are_their_own_words():
     assert words.keywords("red apple: apple | fruit, red", ": ") == {"apple", "fruit", "red"}
 
 
-def test_the_page_has_a_line_for_each_question_and_a_column_for_each_way():
-    records = [
-        Record(way, "known", "openmoji", "en name->image", "recall@10", 0.5 + seed / 10, None, None, None, 9, seed)
-        for way in words.WAYS
-        for seed in range(2)
+def test_chance_is_what_random_orders_give():
+    random = np.random.default_rng(0)
+    answers = random.random((30, 12)) < 0.2
+    questions = Questions("keyword", "en", "success@3", ["w"] * 30, answers)
+    drawn = [np.nanmean(questions.right(random.random((30, 12)))) for _ in range(2000)]
+    assert questions.chance == pytest.approx(np.mean(drawn), abs=0.01)
+
+
+def records(missed=()):
+    """Two seeds of every kind of question; letters and meaning give half of what direct and fused do."""
+    kinds = [("name", "known"), ("caption", "known"), ("name", "new"), ("caption", "new")]
+    questions = [(f"{view} {kind}->image", part, "recall@10") for kind, part in kinds for view in words.LANGUAGES]
+    questions += [
+        (f"{view} everyday->image", part, "success@5")
+        for part in (words.ALL, words.ALL_CAPTIONED)
+        for view in words.LANGUAGES
     ]
-    lines = words.page(Result(records)).splitlines()
-    assert lines[0].split() == ["percent", "drawings", "metric", *words.WAYS]
-    assert "en name" in lines[1]
-    assert lines[1].count("55.0") == len(words.WAYS)
+    value = {"direct": 0.4, "letters": 0.2, "meaning": 0.2, "fused": 0.6}
+    values = [
+        Record(way, part, "openmoji", direction, metric, value[way] + seed / 10, None, None, 0.1, 30, seed)
+        for seed in range(2)
+        for direction, part, metric in questions
+        for way in words.WAYS
+    ]
+    return Result(
+        [
+            *values,
+            *(Record("fused", part, "openmoji", w, "missed", 1.0, None, None, None, 1, s) for w, part, s in missed),
+        ]
+    )
+
+
+def test_tables_have_a_line_for_each_question_and_a_column_for_each_way(again):
+    missed = [("dog", words.ALL, 0), ("dog", words.ALL, 1), ("train", words.ALL_CAPTIONED, 0)]
+    tables = words.tables(records(missed))
+    assert tables == words.tables(again(records(missed)))
+    assert tables["questions"].header == ["percent", "drawings", "metric", "chance", *words.WAYS, "gain"]
+    assert len(tables["questions"].lines) == 12
+    [line] = [line for line in tables["questions"].lines if line[:2] == ["en name", "known"]]
+    assert [cell.strip("*").partition(" ")[0] for cell in line[3:]] == ["10.0", "45.0", "25.0", "25.0", "65.0", "20.0"]
+    assert [cell.startswith("**") for cell in line[4:]] == [False, False, False, True, True]
+    assert [line[0] for line in tables["short"].lines] == list(words.SHORT)
+    assert tables["missed"].lines == [["dog", "2", "0"], ["train", "0", "1"]]
+
+
+def test_settings_are_tables_of_figures(again):
+    figures = {"settings": [["0.02", "0.3", "(1, 1, 1)", 41.234], ["0.05", "0.3", "(1, 1, 1)", 40.0]]}
+    assert words.tables(again(figures)) == words.tables(figures)
+    assert words.tables(figures)["settings"].lines[0][-1] == "41.23"
+
+
+def test_command_keeps_each_cut_once(monkeypatch, kept_by):
+    cuts = []
+    monkeypatch.setattr(words, "measured", lambda seed: cuts.append(seed) or records().where(seed=seed))
+    first = kept_by(words, "--seeds", 1)
+    assert {record.seed for record in first.measured} == {0}
+    assert {record.seed for record in kept_by(words, "--seeds", 2).measured} == {0, 1}
+    assert cuts == [0, 1]

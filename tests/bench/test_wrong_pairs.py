@@ -1,32 +1,29 @@
 """The bench measures what it says, in small."""
 
-import json
-
+import numpy as np
 import pytest
-import typer
 from made import twin_vectors
-from typer.testing import CliRunner
 
 from bouba.bench import wrong_pairs as bench
+from bouba.bench.paired import runs_of
 from bouba.errors import UsageError
 
 
-def test_command_measures_both_losses(tmp_path, monkeypatch):
+def test_command_measures_both_losses(kept_by, monkeypatch):
     monkeypatch.setattr(bench, "frozen_emoji", lambda: twin_vectors(n=150, d=6))
     monkeypatch.setitem(bench.TRAINING, "epochs", 3)
-    app = typer.Typer()
-    app.command()(bench.command)
-    options = ["--share", "0.4", "--seeds", "2", "--out", str(tmp_path / "figures.json")]
-    result = CliRunner().invoke(app, options)
-    assert result.exit_code == 0, result.output
-    assert "40% wrong" in result.output
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    recall, found = figures["recall@10"], figures["found"]
-    assert found.keys() == {"0.4"}
-    assert min(found["0.4"]) > 0.5
-    assert recall.keys() == {"InfoNCE", "RobustInfoNCE"}
-    assert all(len(by_seed) == 2 for of in recall.values() for by_seed in of.values())
-    assert recall["InfoNCE"]["0"] > recall["InfoNCE"]["0.4"]
+    result = kept_by(bench, "--share", 0.4, "--seeds", 2).measured
+    recall, found = result.where(metric=bench.RECALL), result.where(metric=bench.FOUND)
+    assert {record.split for record in found} == {"0.4 wrong"}
+    assert min(record.value for record in found) > 50
+    assert {(r.method, r.split, r.seed) for r in recall} == {
+        (name, split, seed) for name in bench.OBJECTIVES for split in ("0 wrong", "0.4 wrong") for seed in range(2)
+    }
+    clean, worst = (runs_of(recall, method="InfoNCE", split=split) for split in ("0 wrong", "0.4 wrong"))
+    assert clean[0] > worst[0]
+    table = bench.tables(result)["recall"]
+    assert table.header == ["recall@10, percent", "0% wrong", "40% wrong", "kept at 40% wrong"]
+    assert table.lines[0][3].startswith(f"{np.mean([100 * worst[seed] / clean[seed] for seed in range(2)]):.0f} [")
 
 
 def test_refusal_of_more_than_everything():

@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score, log_loss, r2_score
 from bouba import FusionClassifier, InfoNCE, Learner, Prediction, Views, evaluate
 from bouba.data.views import Column
 from bouba.errors import DataError
-from bouba.evaluation import bootstrap, evaluate_predictions, predicts
+from bouba.evaluation import evaluate_predictions, interval, predicts
 from bouba.metrics import expected_calibration_error
 
 CLASSES = np.array(["ant", "bee", "cow"], object)
@@ -75,7 +75,7 @@ def test_definition_of_every_record():
         assert record("size_mae").chance == pytest.approx(np.mean(abs(size)))
         assert record("size_mae").n == rows.sum()
         assert (record("size_mae").low, record("size_mae").high) == pytest.approx(
-            bootstrap(abs(size - guess), groups=views.things[rows])
+            interval(abs(size - guess), groups=views.things[rows])
         )
 
 

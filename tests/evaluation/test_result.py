@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bouba.errors import DataError, UsageError
-from bouba.evaluation import Record, Result, environment, seeds_interval
+from bouba.evaluation import Record, Result, environment, over_seeds, seeds_interval
 
 BASE = Record("clip", "test", "noto", "text->image", "recall@10", 0.31, 0.29, 0.33, 0.01, 200)
 
@@ -44,6 +44,12 @@ def test_definition_of_mean_over_seeds():
     merged = grid().mean_over_seeds()
     assert len(merged) == 4
     record = merged.value(method="clip", metric="mrr")
+    ends = [(r.low, r.high) for r in grid().where(method="clip", metric="mrr")]
+    assert (record.value, record.low, record.high) == pytest.approx(over_seeds([0.3, 0.31, 0.32], *zip(*ends)))
+    bare = Result([replace(r, low=None) for r in grid()])
+    record = bare.mean_over_seeds().value(method="clip", metric="mrr")
+    assert (record.value, record.low, record.high) == pytest.approx(seeds_interval([0.3, 0.31, 0.32]))
+    record = grid().mean_over_seeds(share=0).value(method="clip", metric="mrr")
     assert (record.value, record.low, record.high) == pytest.approx(seeds_interval([0.3, 0.31, 0.32]))
     assert (record.seed, record.n, record.chance) == (None, 200, pytest.approx(0.01))
     assert Result([BASE]).mean_over_seeds().records == [BASE]

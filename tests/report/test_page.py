@@ -90,7 +90,7 @@ def test_every_part_has_its_section_and_its_place_in_the_contents(full):
         "Known concept, new style",
         "6,376",
         "Only one seed.",
-        "95% bootstrap",
+        "95% interval",
     ):
         assert words in page.text
 

@@ -200,7 +200,7 @@ def test_term_reads_the_rows_that_have_anchor_positive_and_a_negative(in_batch):
         batch.z["image"][rows], batch.z["text"][rows], negatives, 0.3, present, "cosine", in_batch, batch.key[rows]
     )
     assert value.item() == pytest.approx(expected.item(), abs=1e-6)
-    counts = [2 + 3, 1 + 3, 0 + 3, 1 + 3] if in_batch else [2, 1, 1]
+    counts = [2 + 2, 1 + 3, 0 + 2, 1 + 3] if in_batch else [2, 1, 1]
     chance = sum(math.log(1 + n) for n in counts) / len(counts)
     assert parts["of_chance"].item() == pytest.approx(expected.item() / chance, abs=1e-6)
     assert parts["temperature"].item() == pytest.approx(0.3)

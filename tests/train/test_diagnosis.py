@@ -44,6 +44,17 @@ def test_a_sentence_for_each_way_to_fail():
     assert few.startswith("70% of a batch's rows show what another")
 
 
+def test_few_keys_do_not_hide_that_nothing_is_learnt(caplog):
+    """Half of the rows are no negatives of each other, so all alike costs less than ln B; it is still all of chance."""
+    random = np.random.default_rng(0)
+    views = Views({"a": random.normal(size=(64, 4)), "b": np.ones((64, 3))}, key=np.arange(64) % 2)
+    with caplog.at_level(logging.WARNING, logger="bouba"):
+        model = CLIP({"a": MLP(dropout=0.0), "b": MLP(dropout=0.0)}, epochs=60, batch_size=64, lr=0.02).fit(views)
+    assert model.history_[-1]["InfoNCE"] < 0.9 * np.log(64)
+    assert model.history_[-1]["InfoNCE.of_chance"] == pytest.approx(1, abs=0.02)
+    assert any("nothing is learnt yet" in record.getMessage() for record in caplog.records)
+
+
 def test_training_on_what_cannot_be_told_apart_says_so(caplog):
     """All cells of one view are the same: the loss stays at ln B whatever the towers do."""
     random = np.random.default_rng(0)

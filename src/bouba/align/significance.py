@@ -14,13 +14,12 @@ from scipy import linalg
 
 from bouba.align.canonical import root, root_of_rows, solve
 from bouba.align.cca import CCA, ridges_of
+from bouba.align.exchange import Exchange
 from bouba.align.moments import Moments
 from bouba.data.pairing import row_values
 from bouba.errors import DataError, UsageError
 
 Ridge = float | Sequence[float] | Mapping[str, float]
-CELLS = 4_000_000
-"""Numbers permuted at once; bounds the memory of many permutations of many rows."""
 ROUNDING = 1e-10
 """A null correlation this close below the observed one counts as equal, as it does where every correlation is 1."""
 EPS = 1e-12
@@ -75,6 +74,7 @@ def permutation_test(
     n_components: int | None = None,
     ridge: Ridge = 0.0,
     groups: ArrayLike | None = None,
+    blocks: ArrayLike | None = None,
     permutations: int = 999,
     random_state: int | None = 0,
 ) -> PermutationResult:
@@ -100,16 +100,21 @@ def permutation_test(
             1, and smaller than its `correlations_`.
         groups: (n,) labels; rows are exchanged within a group only. Give sites, subjects or sessions when rows of one
             are more alike, or the test takes this likeness for correspondence.
+        blocks: (n,) labels; rows of one block are near-copies of one thing, and change places with those of another
+            block of as many rows, as a whole. None takes the keys of Views, and else each row for a thing of its own.
+            30 things of 4 near-copies each, exchanged apart, are found to correlate in 70% of studies of unrelated
+            views; as blocks, in 6%.
         permutations: 999 resolves p down to 0.001.
         random_state: seed.
 
     Raises:
-        DataError: as CCA; groups of one row each or of another length; more components than there are.
+        DataError: as CCA; groups of one row each or of another length, or in which no two blocks have as many rows;
+            more components than there are.
         UsageError: fewer than one permutation.
 
     Reference: Winkler, Renaud, Smith and Nichols 2020, Permutation inference for canonical correlation analysis,
-    algorithm 1, with the largest root as statistic and no nuisance variables but the mean. Departures: a ridge, and
-    three views or more.
+    algorithm 1, with the largest root as statistic and no nuisance variables but the mean; Winkler, Webster, Vidaurre,
+    Nichols and Smith 2015, Multi-level block permutation, for blocks. Departures: a ridge, and three views or more.
 
     >>> x = np.random.default_rng(0).normal(size=(60, 2))
     >>> noise = np.random.default_rng(1).normal(size=(60, 2))
@@ -120,14 +125,16 @@ def permutation_test(
     """
     if permutations < 1:
         raise UsageError(f"permutations must be 1 or more, got {permutations}; 999 is usual")
-    data, is_complete, row_names = _complete(X, y)
+    rows = _complete(X, y)
+    data = rows.data
     whitened = _whitened(data, ridges_of(ridge, list(data)))
     ranks = [z.shape[1] for z in whitened]
     most = min(ranks)
     k = most if n_components is None else n_components
     if not 1 <= k <= most:
         raise DataError(f"{k} components of {most}; take 1 to {most}")
-    orders = _orders(_group(groups, is_complete, row_names), (permutations, len(data) - 1), max(ranks), random_state)
+    exchanged = Exchange(rows.labels("groups", groups), rows.things(blocks, "blocks"))
+    orders = exchanged.orders((permutations, len(data) - 1), max(ranks), random_state)
     rho, null = _stepwise(whitened, k, orders) if len(whitened) == 2 else _jointly(whitened, k, orders)
     reached = (null >= rho - ROUNDING).sum(0)
     return PermutationResult(rho, np.maximum.accumulate((1 + reached) / (1 + len(null))), null)
@@ -139,13 +146,14 @@ def bootstrap_correlations(
     *,
     n_components: int | None = None,
     ridge: Ridge = 0.0,
+    groups: ArrayLike | None = None,
     resamples: int = 999,
     level: float = 0.95,
     random_state: int | None = 0,
 ) -> BootstrapResult:
     """Intervals for the canonical correlations of the population that the rows were drawn from.
 
-        resample   z = artanh rho;  z* of n rows drawn with replacement, B times
+        resample   z = artanh rho;  z* of n rows, or G groups, drawn with replacement, B times
         correct    b = mean z* - z,   s = standard deviation of z* times (1 + b (1 - rho^2) / rho)
         interval   tanh(z - b -+ q s), q the normal quantile; from 0 if `permutation_test` has p > 1 - level
 
@@ -170,10 +178,14 @@ def bootstrap_correlations(
         n_components: how many, the largest first; None takes all.
         ridge: shrinkage as in CCA; the interval is then for the correlation under the same shrinkage in the population.
             The coverage above is without.
+        groups: (n,) labels of what is drawn as a whole, such as the thing that rows are near-copies of. None takes the
+            keys of Views, and else draws rows. Rows of 60 things, 4 near-copies of
+            each, drawn apart, give intervals that cover 38 to 63%; drawn as groups, 94 to 97%.
         resamples: draws. level: nominal coverage, between 0 and 1. random_state: seed.
 
     Raises:
-        DataError: as CCA; without ridge, too few rows for the columns.
+        DataError: as CCA; without ridge, too few rows or groups for the columns; groups of which no two have as many
+            rows, as the test then has nothing to exchange.
         UsageError: fewer than two resamples, or a level outside (0, 1).
 
     Reference: Efron and Tibshirani 1993, chapters 10 and 13; Glynn and Muirhead 1978, Inference in canonical
@@ -191,12 +203,13 @@ def bootstrap_correlations(
         raise UsageError(f"resamples must be 2 or more, got {resamples}; 999 is usual")
     if not 0 < level < 1:
         raise UsageError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
-    data, _, _ = _complete(X, y)
+    rows = _complete(X, y)
+    data, group = rows.data, rows.things(groups, "groups")
     ridges = ridges_of(ridge, list(data))
-    _refuse_few(data, ridges)
-    tested = permutation_test(data, n_components=n_components, ridge=ridge, random_state=random_state)
+    _refuse_few(data, ridges, int(group.max()) + 1)
+    tested = permutation_test(data, n_components=n_components, ridge=ridge, blocks=group, random_state=random_state)
     k = len(tested.p_values)
-    resampled = _resampled(data, resamples, random_state)
+    resampled = _resampled(data, group, resamples, random_state)
     correlations = np.stack([solve(moments, k, ridges).correlations for moments in resampled])
     z, *drawn = _fisher(correlations)
     bias = np.mean(drawn, axis=0) - z
@@ -207,27 +220,45 @@ def bootstrap_correlations(
     return BootstrapResult(correlations[0], corrected, np.where(tested.p_values > 1 - level, 0.0, low), high, level)
 
 
-def _complete(X, y) -> tuple[dict[str, np.ndarray], np.ndarray, Any]:
-    """view -> (n, d) rows that have every view, a mask of them over all rows, and the names of all rows."""
+@dataclass(frozen=True)
+class _Complete:
+    """The rows that have every view.
+
+    Args:
+        data: view -> (n, d). is_complete: which of all rows these are. row_names: of all rows.
+        keys: of all rows, where they have some.
+    """
+
+    data: dict[str, np.ndarray]
+    is_complete: np.ndarray
+    row_names: Any
+    keys: np.ndarray | None
+
+    def labels(self, name: str, labels: ArrayLike | None) -> np.ndarray:
+        """(n,) number of each row's label; all 0 without."""
+        if labels is None:
+            return np.zeros(self.is_complete.sum(), int)
+        values = row_values(name, labels, self.row_names)
+        if values.shape != self.is_complete.shape:
+            raise DataError(
+                f"{name} must be one label for each of {len(self.is_complete)} rows, got shape {values.shape}"
+            )
+        return np.unique(values[self.is_complete], return_inverse=True)[1]
+
+    def things(self, labels: ArrayLike | None, name: str) -> np.ndarray:
+        """(n,) number of what each row shows: by its label, else by its key, else each row by itself."""
+        labels = self.keys if labels is None else labels
+        return np.arange(self.is_complete.sum()) if labels is None else self.labels(name, labels)
+
+
+def _complete(X, y) -> _Complete:
     blocks = CCA()._read(X, y, fit=True)
     is_complete = np.logical_and.reduce(list(blocks.present.values()))
     if is_complete.sum() < 3:
         raise DataError(f"{is_complete.sum()} rows have every view; three or more are needed")
     data = {name: np.asarray(values[is_complete], np.float64) for name, values in blocks.data.items()}
-    return data, is_complete, blocks.row_names
-
-
-def _group(groups: ArrayLike | None, is_complete: np.ndarray, row_names) -> np.ndarray:
-    """(n,) number of each row's group."""
-    if groups is None:
-        return np.zeros(is_complete.sum(), int)
-    labels = row_values("groups", groups, row_names)
-    if labels.shape != is_complete.shape:
-        raise DataError(f"groups must be one label for each of {len(is_complete)} rows, got shape {labels.shape}")
-    _, group, sizes = np.unique(labels[is_complete], return_inverse=True, return_counts=True)
-    if sizes.max() < 2:
-        raise DataError(f"all {len(sizes)} groups have one row; rows are exchanged within groups, so give larger ones")
-    return group
+    keys = None if blocks.views is None or blocks.views.key is None else blocks.views.things
+    return _Complete(data, is_complete, blocks.row_names, keys)
 
 
 def _whitened(data: Mapping[str, np.ndarray], ridges: Mapping[str, float]) -> list[np.ndarray]:
@@ -243,18 +274,6 @@ def _whitened(data: Mapping[str, np.ndarray], ridges: Mapping[str, float]) -> li
             raise DataError(f"view {name!r} does not vary; leave it out")
         out.append(centred @ whiten)
     return out
-
-
-def _orders(group: np.ndarray, shape: tuple[int, int], width: int, random_state: int | None) -> Iterator[np.ndarray]:
-    """Row orders (b, views, n) that stay within groups, for shape = (permutations, views), some at a time."""
-    random = np.random.default_rng(random_state)
-    (total, views), n = shape, len(group)
-    by_group = np.argsort(group, kind="stable")
-    block = max(1, CELLS // (views * n * width))
-    for start in range(0, total, block):
-        orders = np.empty((min(block, total - start), views, n), int)
-        orders[..., by_group] = np.argsort(group + random.random(orders.shape), axis=-1)
-        yield orders
 
 
 def _stepwise(whitened: list[np.ndarray], k: int, orders: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -290,25 +309,28 @@ def _agreement(whitened: list[np.ndarray], k: int) -> np.ndarray:
     return values[::-1] / (len(whitened) - 1)
 
 
-def _resampled(data: Mapping[str, np.ndarray], resamples: int, random_state: int | None) -> Iterator[Moments]:
-    """Moments of the rows, then of rows drawn with replacement: how often each was drawn is its weight."""
+def _resampled(
+    data: Mapping[str, np.ndarray], group: np.ndarray, resamples: int, random_state: int | None
+) -> Iterator[Moments]:
+    """Moments of the rows, then of groups drawn with replacement: how often each was drawn is its rows' weight."""
     random = np.random.default_rng(random_state)
     rows = np.hstack(list(data.values()))
-    shift, n = rows.mean(0), len(rows)
+    shift, n, drawn_from = rows.mean(0), len(rows), int(group.max()) + 1
     rows = rows - shift
     widths = tuple(values.shape[1] for values in data.values())
     for i in range(1 + resamples):
-        weight = np.ones(n) if i == 0 else np.bincount(random.integers(n, size=n), minlength=n)
+        times = np.bincount(random.integers(drawn_from, size=drawn_from), minlength=drawn_from)[group] if i else 1
+        weight = np.broadcast_to(times, n)
         share = np.sqrt(weight)[:, None]  # of a row in its presence and its numbers
         drawn = np.hstack([rows * share, np.tile(share, len(data))])
-        counts = np.full((len(data),) * 2, float(n))
+        counts = np.full((len(data),) * 2, float(weight.sum()))
         sums = np.repeat((rows * weight[:, None]).sum(0)[:, None], len(data), axis=1)  # (D, M)
         moments = Moments(tuple(data), widths, shift, counts, sums, None, drawn)
         yield moments if 2 * n < len(shift) else moments.summed()
 
 
-def _refuse_few(data: Mapping[str, np.ndarray], ridges: Mapping[str, float]) -> None:
-    n = len(next(iter(data.values())))
+def _refuse_few(data: Mapping[str, np.ndarray], ridges: Mapping[str, float], n: int) -> None:
+    """Refuse n rows, or groups, of which a resample has too few."""
     for a, b in combinations(data, 2):
         columns = data[a].shape[1] + data[b].shape[1]
         if ridges[a] == ridges[b] == 0 and 0.6 * n <= columns:

@@ -12,17 +12,17 @@ which see source test rows and unlabelled target rows: what each criterion would
 
 from __future__ import annotations
 
-import base64
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from bouba.adapt import rank
+from bouba.bench.bits import packed, unpacked
 from bouba.bench.kept import Keeper
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
@@ -123,16 +123,14 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; rows as bits in base64."""
-        bits = base64.b64encode(np.packbits(self.correct).tobytes()).decode()
-        return {**vars(self), "correct": bits, "rows": len(self.correct), "accuracy": self.accuracy}
+        return {**vars(self), "correct": packed(self.correct), "rows": len(self.correct), "accuracy": self.accuracy}
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Run:
         """What `to_dict` wrote."""
         facts = {name: value for name, value in facts.items() if name != "accuracy"}
-        bits = np.unpackbits(np.frombuffer(base64.b64decode(facts["correct"]), np.uint8))
         rows = facts.pop("rows")
-        return cls(**{**facts, "correct": bits[:rows].astype(bool)})
+        return cls(**{**facts, "correct": unpacked(facts["correct"], rows)})
 
 
 Figures = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -163,12 +161,11 @@ class Trainer:
     def __init__(self, out: Path | None, data: Iterable[Path]):
         self.out = out
         self.keeper = Keeper(out, lambda: fingerprint(*data))
-        self.runs: list[Run] = []
-        if self.keeper.earlier is not None:
-            try:
-                self.runs = runs_in(cast(Figures, self.keeper.earlier.measured))
-            except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{out} is no file of this bench ({error}); name another with --out") from error
+        figures = self.keeper.figures or {"runs": []}
+        try:
+            self.runs = runs_in(figures)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{out} is no file of this bench ({error}); name another with --out") from error
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ PUBLISHED = {
     "mnist-halves": "mnist-halves",
     "simclr": "simclr",
     "text-to-emoji": "text-to-emoji",
+    "intervals": "intervals",
 }
 """File -> the bench and its options."""
 ON_DATA = ("towers", "mnist-m", "usps", "speakers", "features", "av-digits", "mnist-halves")

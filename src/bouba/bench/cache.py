@@ -8,7 +8,6 @@ batch without any cache, and one epoch of training on ready features, timed insi
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import tempfile
@@ -21,15 +20,14 @@ import numpy as np
 import torch
 import typer
 
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.data.views import Column, Views
 from bouba.errors import require
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table
+from bouba.evaluation.table import Table
 from bouba.learner import Learner
 from bouba.terms import InfoNCE
 from bouba.towers import MLP, Pretrained
 
-BAR = 300  # times less CPU an epoch
 WORDS = 1000
 LETTERS = "abcdefghij"
 
@@ -42,21 +40,31 @@ def command(
     batch: Annotated[int, typer.Option(help="Rows of a training step.")] = 512,
     epochs: Annotated[int, typer.Option(help="Epochs timed on cached features.")] = 20,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds of an epoch with and without cached features."""
     torch.set_num_threads(threads)
+    keeper = Keeper(out)
     figures = measure(rows, words, layers, hidden, batch, epochs)
+    keeper.write(figures)
+    print_tables(tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> dict[str, Table]:
+    """ "epochs": what one costs."""
     named = {
         "first epoch, nothing cached": figures["first_epoch_cpu_s"],
         "first epoch, cached by an earlier run": figures["warm_first_epoch_cpu_s"],
         "each later epoch, on ready features": figures["cached_epoch_cpu_s"],
         "each epoch, if every text were read again": figures["encoding_epoch_cpu_s"],
     }
-    typer.echo(text_table(["an epoch", "CPU-s"], [[name, f"{spent:.3f}"] for name, spent in named.items()], labels=1))
-    typer.echo(f"\n{figures['ratio']:,.0f} times less CPU an epoch (bar: {BAR})")
-    if out is not None:
-        out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    note = (
+        f"{figures['ratio']:,.0f} times less CPU an epoch. {figures['rows']:,} texts of {figures['words']} words, an "
+        f"encoder of {figures['layers']} layers of width {figures['hidden']}, batches of {figures['batch']}, threads: "
+        f"{figures['threads']}. Later epochs: the median of {figures['epochs']} in each of two fits."
+    )
+    lines = [[name, f"{spent:.3f}"] for name, spent in named.items()]
+    return {"epochs": Table(["an epoch", "CPU-s"], lines, note=note)}
 
 
 def measure(rows: int, words: int, layers: int, hidden: int, batch: int, epochs: int) -> dict[str, Any]:
@@ -75,13 +83,13 @@ def measure(rows: int, words: int, layers: int, hidden: int, batch: int, epochs:
         "layers": layers,
         "hidden": hidden,
         "batch": batch,
+        "epochs": epochs,
         "threads": torch.get_num_threads(),
         "first_epoch_cpu_s": cold[0],
         "warm_first_epoch_cpu_s": warm[0],
         "cached_epoch_cpu_s": cached,
         "encoding_epoch_cpu_s": encoding + cached,
         "ratio": (encoding + cached) / cached,
-        "environment": environment(0),
     }
 
 

@@ -4,30 +4,28 @@ FewPairs is fitted on half of the emoji concepts in one style (Noto), by frozen 
 English captions asked for their drawing among all of that half and back. They are cut in two at random, again and
 again: one part gives the cut and the curve of confidence, as the held-out rows of a run do, the other part is judged.
 
-    coverage      share of questions whose partner is in its set; should be what --sure says
-    set           rows in a set, the median
-    false alarm   share of questions with an answer of which "nothing here fits" is said
-    alarm         the same where the answer was taken away
-    AUROC         of the best score, with the answer against without
-    confidence    expected calibration error of the confidence of the ten best hits, in points
+    coverage, %     share of questions whose partner is in its set; should be what --sure says
+    set             rows in a set, the median
+    false alarm, %  share of questions with an answer of which "nothing here fits" is said
+    alarm, %        the same where the answer was taken away
+    AUROC           of the best score, with the answer against without
+    confidence, %   expected calibration error of the confidence of the ten best hits
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from bouba.align import FewPairs
-from bouba.bench.frozen_emoji import TOWERS
-from bouba.data import samples
+from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.data.split import split
 from bouba.data.views import Views
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table, with_interval
 from bouba.metrics import expected_calibration_error
 from bouba.metrics.similarity import similarities
 from bouba.search.certainty import LOOKED_AT, Direction
@@ -40,19 +38,19 @@ def command(
     sure: Annotated[float, typer.Option(help="What sets promise.")] = 0.9,
     splits: Annotated[int, typer.Option(help="Cuts of the questions, a seed.")] = 200,
     seeds: Annotated[int, typer.Option(help="Models, each of concepts of its own.")] = 3,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """Coverage of sets, false alarms and the calibration of confidence on questions that gave no cut."""
-    views = samples.emoji(styles="noto").select(*TOWERS)
-    figures: dict[str, list[dict[str, Any]]] = {}
+    views = captioned_drawings()
+    keeper = Keeper(out, lambda: fingerprint(views))
+    directions: dict[str, list[dict[str, float]]] = {}
     for seed in range(seeds):
         parts = split(views, {"train": 0.5, "test": 0.5}, random_state=seed)
         for direction, scores in scored(parts["train"], parts["test"]).items():
-            figures.setdefault(direction, []).append(measure(scores, sure, splits, seed))
-    typer.echo(page(figures, sure, splits))
-    if out is not None:
-        facts = {"sure": sure, "splits": splits, "figures": figures, "environment": environment(0)}
-        out.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            directions.setdefault(direction, []).append(measure(scores, sure, splits, seed))
+    figures = {"sure": sure, "splits": splits, "directions": directions}
+    keeper.write(figures)
+    print_tables(tables(figures))
 
 
 def scored(training: Views, test: Views) -> dict[str, np.ndarray]:
@@ -64,8 +62,8 @@ def scored(training: Views, test: Views) -> dict[str, np.ndarray]:
     return {f"{a}->{b}": similarities(z[a], z[b]) - offsets.get(b, 0.0) / 2 for a in z for b in z if a != b}
 
 
-def measure(scores: np.ndarray, sure: float, splits: int, seed: int) -> dict[str, Any]:
-    """COLUMNS, means over splits of the questions; and the coverage of every split.
+def measure(scores: np.ndarray, sure: float, splits: int, seed: int) -> dict[str, float]:
+    """COLUMNS, means over splits of the questions; how many splits, and how many cells.
 
     Args:
         scores: (n, n), that of the partner on the diagonal. sure: what sets promise.
@@ -93,17 +91,21 @@ def measure(scores: np.ndarray, sure: float, splits: int, seed: int) -> dict[str
             }
         )
     means = {name: float(np.mean([row[name] for row in rows])) for name in COLUMNS}
-    return means | {"coverages": [row["coverage"] for row in rows], "cells": len(scores)}
+    return means | {"splits": len(rows), "cells": len(scores)}
 
 
-def page(figures: dict[str, list[dict[str, Any]]], sure: float, splits: int) -> str:
-    """A line a direction, means over seeds; and the lowest and highest coverage of a seed."""
+def tables(figures: dict[str, Any]) -> dict[str, Table]:
+    """ "calibration": a line a direction."""
     lines = []
-    for direction, seeds in figures.items():
-        means = {name: float(np.mean([seed[name] for seed in seeds])) for name in COLUMNS}
-        cells = [f"{100 * means[name]:.1f}" if name in PERCENT else f"{means[name]:.2f}" for name in COLUMNS]
-        lowest, highest = (100 * pick(seed["coverage"] for seed in seeds) for pick in (min, max))
-        lines.append([direction, *cells, f"{lowest:.1f} to {highest:.1f}"])
-    header = ["direction", *(f"{name}, %" if name in PERCENT else name for name in COLUMNS), "coverage of seeds, %"]
-    cells = next(iter(figures.values()))[0]["cells"]
-    return f"{text_table(header, lines, labels=1)}\n\nSets of {sure:.0%} among {cells:,} cells, {splits} splits a seed."
+    for direction, seeds in figures["directions"].items():
+        percent = {name: 100.0 if name in PERCENT else 1.0 for name in COLUMNS}
+        columns = {name: [percent[name] * seed[name] for seed in seeds] for name in COLUMNS}
+        lines.append([direction, *(with_interval(columns[name], 2 if name == "AUROC" else 1) for name in COLUMNS)])
+    header = ["question->answer", *(f"{name}, %" if name in PERCENT else name for name in COLUMNS)]
+    first = next(iter(figures["directions"].values()))
+    note = (
+        f"Sets of {figures['sure']:.0%} among {first[0]['cells']:,} cells. Means of {len(first)} models, each of "
+        f"concepts of its own, with 95% intervals (Student t); {figures['splits']} cuts of the questions each. Alarm: "
+        "what has no answer here is called so; false alarm: what has one."
+    )
+    return {"calibration": Table(header, lines, note=note)}

@@ -9,12 +9,10 @@ Agreement is the largest difference from the floor's correlations. Libraries tha
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,9 +20,9 @@ import typer
 from scipy import linalg
 
 from bouba.align import CCA
-from bouba.bench.fresh import peak_mb
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table
+from bouba.bench.fresh import cost_text, peak_mb
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.evaluation.table import Table
 
 PLANTED = 20
 MOST_CELLS = {"scikit-learn": 10**6}
@@ -85,20 +83,29 @@ def command(
     columns: Annotated[int, typer.Option(help="Columns of each view.")] = 500,
     components: Annotated[int, typer.Option("-k", help="Components asked for.")] = 20,
     repeats: Annotated[int, typer.Option(help="Fits of each library, taking turns.")] = 3,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds, memory and agreement of one fit."""
-    measured = measure(rows, columns, components, repeats)
-    header = ["library", "CPU-s", "ratio to floor", "MB above the data", "differs by"]
-    lines = []
-    for name, row in measured["libraries"].items():
-        figures = [f"{row['cpu_s']:.2f}", f"{row['ratio']:.2f}", f"{row['extra_mb']:,.0f}", f"{row['differs_by']:.0e}"]
-        lines.append([name, *figures])
-    typer.echo(text_table(header, lines, labels=1))
-    for name in measured["left_out"]:
-        typer.echo(f"{name}: left out, {measured['left_out'][name]}")
-    if out is not None:
-        out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    keeper = Keeper(out)
+    figures = measure(rows, columns, components, repeats)
+    keeper.write(figures)
+    print_tables(tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> dict[str, Table]:
+    """ "libraries": what a fit costs in each."""
+    lines = [
+        [name, *(cost_text(row[cost]) for cost in ("cpu_s", "ratio", "extra_mb")), f"{row['differs_by']:.0e}"]
+        for name, row in figures["libraries"].items()
+    ]
+    left_out = "".join(f" {name} was left out: {why}." for name, why in figures["left_out"].items())
+    note = (
+        f"{figures['rows']:,} rows, {figures['columns']} columns a view, {figures['components']} components; medians "
+        f"of {figures['repeats']} fits by turns. Differs: from the floor's correlations.{left_out}"
+    )
+    return {
+        "libraries": Table(["library", "CPU-s", "ratio to floor", "MB above the data", "differs by"], lines, note=note)
+    }
 
 
 def measure(rows: int, columns: int, components: int, repeats: int) -> dict[str, Any]:
@@ -130,7 +137,6 @@ def measure(rows: int, columns: int, components: int, repeats: int) -> dict[str,
         "repeats": repeats,
         "libraries": libraries,
         "left_out": left_out,
-        "environment": environment(0),
     }
 
 

@@ -46,7 +46,9 @@ def command(
         list[str] | None,
         typer.Option(help="The style without captions; may be repeated. openmoji where none is named."),
     ] = None,
-    method: Annotated[list[str] | None, typer.Option(help="This method only; may be repeated.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="This method only, one of those that are not in the table too; repeatable.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the captioned drawings; each method's own.")] = None,
     choose: Annotated[
         bool, typer.Option("--choose", help="Instead: the settings of each method on the concepts for choosing.")
@@ -57,7 +59,7 @@ def command(
 ) -> None:
     """Recall@10 and accuracy of groups, means over seeds with 95% intervals, and paired differences."""
     styles = _named(style or [emoji.TARGET], samples.STYLES)
-    methods = _named(method or list(ways.METHODS), ways.METHODS)
+    methods = _named(method or list(ways.METHODS), ways.ALL)
     keeper = Keeper(out, lambda: fingerprint(samples.emoji()))
     result = keeper.records
     for seed, target, name in itertools.product(range(seeds), styles, methods):
@@ -77,7 +79,7 @@ def _named(names: Sequence[str], allowed: Sequence[str] | dict) -> list[str]:
 
 def _settings(name: str, epochs: int | None, choose: bool) -> Iterator[tuple[str, dict]]:
     """How a method is called in the records, and its settings: its own, or each of those that are tried."""
-    way = ways.METHODS[name]
+    way = ways.ALL[name]
     if not choose or not isinstance(way, ways.Trained):
         yield name, {} if epochs is None else {"epochs": epochs}
         return
@@ -119,10 +121,8 @@ def _record(
 
 
 def tables(result: Result) -> dict[str, Table]:
-    """ "short": measures by SHOWN methods of the first style. Of each style, by its name: all methods by measures, with
-    what they gain."""
-    styles = list(dict.fromkeys(record.domain for record in result))
-    return {"short": short(result, styles[0]), **{style: of_style(result, style) for style in styles}}
+    """ "short": measures by SHOWN methods of the first style. "all": all methods by measures, with what they gain."""
+    return {"short": short(result, result.records[0].domain), "all": whole(result)}
 
 
 def short(result: Result, style: str) -> Table:
@@ -145,20 +145,25 @@ def short(result: Result, style: str) -> Table:
     return Table([f"{style}, percent", CHANCE, *methods, "ahead of the next best"], lines, note=note)
 
 
-def of_style(result: Result, style: str) -> Table:
-    """One line a method: means with intervals over seeds, and what it gains, seed by seed paired."""
-    header = [f"{style}, percent", *(f"{measure}, {split}" for measure, split in (*MEASURES, DOMAIN_ACCURACY))]
-    header += ["gain in recall@10, known", "new"]
+def whole(result: Result) -> Table:
+    """One line a style and method: means with intervals over seeds, and what it gains, seed by seed paired."""
+    measures = (f"{measure}, {split}" for measure, split in (*MEASURES, DOMAIN_ACCURACY))
+    header = ["style", "percent", *measures, "gain in recall@10, known", "new"]
     lines = []
-    for name in dict.fromkeys(record.method for record in result.where(domain=style)):
+    for style, name in dict.fromkeys((record.domain, record.method) for record in result):
         runs = (_runs(result, style, name, at) for at in (*MEASURES, DOMAIN_ACCURACY))
         gains = (_gain(result, style, name, at) for at in MEASURES[:2])
-        lines.append([name, *(with_interval(list(values.values())) for values in runs), *gains])
+        lines.append([style, name, *(with_interval(list(values.values())) for values in runs), *gains])
     note = (
         f"Means [95% intervals], {_seeds(result)} seeds; each cuts the concepts anew. Gain: over {ways.CLIP}, of "
         f"what stands on frozen features over {FROZEN_CLIP}, by seed, with its share of that and p of a paired t-test."
     )
-    return Table(header, lines, note=note)
+    return Table(header, sorted(lines, key=_place), labels=2, note=note)
+
+
+def _place(line: Sequence[str]) -> tuple[int, int]:
+    """Where a line stands: by style, then by method."""
+    return samples.STYLES.index(line[0]), [*ways.ALL].index(line[1].partition(":")[0])
 
 
 def _seeds(result: Result) -> int:
@@ -173,7 +178,7 @@ def _runs(result: Result, style: str, method: str, at: tuple[str, str]) -> dict[
 
 def _gain(result: Result, style: str, method: str, at: tuple[str, str]) -> str:
     """What a method is ahead of its plain rival, and its share of that."""
-    rival = FROZEN_CLIP if ways.METHODS[method.partition(":")[0]].frozen else ways.CLIP
+    rival = FROZEN_CLIP if ways.ALL[method.partition(":")[0]].frozen else ways.CLIP
     if method == rival:
         return ""
     runs, plain = (_runs(result, style, name, at) for name in (method, rival))

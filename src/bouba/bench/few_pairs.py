@@ -17,13 +17,11 @@ a SHRINKAGE of .1 and .99 cca-zoo differs there by half a point.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import permutations
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -32,13 +30,15 @@ import typer
 from bouba.align import CLIP, FewPairs
 from bouba.align.choosing import FAMILIES, Problem, joined
 from bouba.align.encoded import Encoded
-from bouba.bench.frozen_emoji import TOWERS
-from bouba.data import samples
+from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.bench.paired import SECONDS, Runs, gain, mean, mean_cost, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table, with_interval
+from bouba.evaluation import Record, Result
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table
 from bouba.metrics import retrieval
 from bouba.metrics.hubs import as_gallery, as_questions, csls_offsets
 from bouba.metrics.similarity import unit_rows
@@ -52,6 +52,9 @@ SHRINKAGE = 0.5
 FEW_PAIRS = methods.FEW_PAIRS.name
 SCRATCH = methods.CLIP.name
 BEST = "best single candidate"
+SINGLE = "single: "  # begins the name of a candidate at a fixed setting
+ALONE = " alone"  # ends that of a family
+RECALL = "recall@10"
 Embedded = Mapping[str, np.ndarray]
 
 
@@ -69,56 +72,38 @@ class Pairs:
         return len(self.cells)
 
 
-@dataclass
-class Figures:
-    """Of one method and one number of pairs, a value a seed: recall@10 by direction, and CPU-seconds of a fit."""
-
-    recall: dict[str, list[float]] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
-
-    @property
-    def means(self) -> np.ndarray:
-        """(seeds,) percent, over both directions."""
-        return 100 * np.mean(list(self.recall.values()), axis=0)
-
-    def add(self, recall: Mapping[str, float]) -> None:
-        for direction, value in recall.items():
-            self.recall.setdefault(direction, []).append(value)
-
-
 def command(
     seeds: Annotated[int, typer.Option(help="Draws of the pairs and of the rows that judge.")] = 3,
     pairs: Annotated[
         list[int] | None, typer.Option(help=f"A number of pairs, and again; {', '.join(map(str, SIZES))}.")
     ] = None,
     method: Annotated[list[str] | None, typer.Option(help=f"{FEW_PAIRS}, cca, {SCRATCH}, ..., and again; all.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """recall@10 and CPU-seconds over the number of pairs."""
     fits = chosen_fits(method)
     sizes = tuple(pairs or SIZES)
-    figures: dict[int, dict[str, Figures]] = {n: {} for n in sizes}
-    singles: dict[int, dict[str, Figures]] = {n: {} for n in sizes}
+    keeper = Keeper(out, lambda: fingerprint(captioned_drawings(STYLE)))
+    result = keeper.records
     for seed in range(seeds):
         training, judged = drawn(seed)
         refuse_sizes(sizes, len(training))
         for n in sizes:
+            present = {record.method for record in result.where(split=f"{n} pairs", seed=seed)}
             for name, fit in fits.items():
-                measure(figures[n].setdefault(name, Figures()), fit, training[:n], judged, seed)
-            for name, recall in single_candidates(training[:n], judged, seed):
-                singles[n].setdefault(name, Figures()).add(recall)
-            line = ", ".join(f"{name} {of.means[-1]:.1f}" for name, of in figures[n].items())
+                if name not in present:
+                    result = result + measured(name, fit, training[:n], judged, seed)
+            if not any(name.startswith(SINGLE) for name in present):
+                result = result + single_candidates(training[:n], judged, seed)
+            keeper.write(result)
+            line = ", ".join(f"{name} {recall(result, name, f'{n} pairs')[seed]:.1f}" for name in fits)
             typer.echo(f"seed {seed}, {n} pairs: {line}", err=True)
-    best = {n: max(of.items(), key=lambda item: item[1].means.mean()) for n, of in singles.items()}
-    typer.echo(page(figures, best))
-    if out is not None:
-        out.write_text(json.dumps(as_json(figures, singles, best), indent=1), encoding="utf-8")
+    print_tables(tables(result))
 
 
 def drawn(seed: int) -> tuple[Pairs, Pairs]:
     """Pairs to draw from, in random order, and those that judge. Encoders learn from the first what they learn."""
-    views = samples.emoji()
-    part = split(views[views.domain == STYLE].select(*TOWERS), {"train": 0.8, "test": 0.2}, random_state=seed)
+    part = split(captioned_drawings(STYLE), {"train": 0.8, "test": 0.2}, random_state=seed)
     train, test = part["train"], part["test"]
     features: tuple[dict[str, np.ndarray], ...] = ({}, {})
     for view, kind in train.modalities.items():
@@ -140,7 +125,7 @@ def chosen_fits(names: list[str] | None) -> dict[str, Fit]:
         UsageError: no such method.
     """
     fits: dict[str, Fit] = {FEW_PAIRS: few_pairs(None)}
-    fits |= {f"{family} alone": few_pairs(family) for family in FAMILIES}
+    fits |= {f"{family}{ALONE}": few_pairs(family) for family in FAMILIES}
     if find_spec("cca_zoo") is not None:
         fits["cca-zoo"] = cca_zoo
     fits |= {"linear heads": heads(()), "mlp heads": heads((512,)), SCRATCH: scratch}
@@ -207,12 +192,20 @@ def arrays(rows: Pairs) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def measure(figures: Figures, fit: Fit, training: Pairs, judged: Pairs, seed: int) -> None:
+def measured(name: str, fit: Fit, training: Pairs, judged: Pairs, seed: int) -> Result:
     """Fit once and judge."""
     started = time.process_time()
     embed = fit(training, seed)
-    figures.seconds.append(time.process_time() - started)
-    figures.add(recall_of(*embed(judged)))
+    spent = time.process_time() - started
+    values = [(direction, RECALL, value) for direction, value in recall_of(*embed(judged)).items()]
+    return _records(name, [*values, ("", SECONDS, spent)], len(training), len(judged), seed)
+
+
+def _records(name: str, values: Iterable[tuple[str, str, float]], pairs: int, n: int, seed: int) -> Result:
+    """Of directions, metrics and their values."""
+    split = f"{pairs} pairs"
+    chance = {RECALL: min(1.0, 10 / n)}
+    return Result([Record(name, split, STYLE, way, m, x, None, None, chance.get(m), n, seed) for way, m, x in values])
 
 
 def recall_of(z: Embedded, offsets: Embedded) -> dict[str, float]:
@@ -228,10 +221,11 @@ def recall_of(z: Embedded, offsets: Embedded) -> dict[str, float]:
     return found
 
 
-def single_candidates(training: Pairs, judged: Pairs, seed: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Name of each alignment at a fixed setting, without and with hubness corrected, and its recall@10."""
+def single_candidates(training: Pairs, judged: Pairs, seed: int) -> Result:
+    """recall@10 of each alignment at a fixed setting, without and with hubness corrected, mean of both directions."""
     rows, cells = np.arange(len(training)), arrays(training)
     problem = Problem.of(*cells, rows, rows, rows, seed)
+    result = Result([])
     for family, ways in FAMILIES.items():
         for way in ways:
             maps = dict(zip(TOWERS, joined(problem, [(family, way, 1.0)])[0], strict=True))
@@ -239,32 +233,55 @@ def single_candidates(training: Pairs, judged: Pairs, seed: int) -> Iterator[tup
             z = {view: unit_rows(maps[view](values)) for view, values in zip(TOWERS, arrays(judged), strict=True)}
             others = dict(zip(TOWERS, reversed(TOWERS), strict=True))
             offsets = {view: csls_offsets(z[view], known[others[view]]) for view in z}
-            yield f"{family}, {way}", recall_of(z, {})
-            yield f"{family}, {way}, corrected", recall_of(z, offsets)
+            for name, correction in (
+                (f"{SINGLE}{family}, {way}", {}),
+                (f"{SINGLE}{family}, {way}, corrected", offsets),
+            ):
+                value = ("both", RECALL, float(np.mean(list(recall_of(z, correction).values()))))
+                result = result + _records(name, [value], len(training), len(judged), seed)
+    return result
 
 
-def page(figures: Mapping[int, Mapping[str, Figures]], best: Mapping[int, tuple[str, Figures]]) -> str:
-    """Two tables, recall and seconds, and FewPairs less the best single candidate."""
-    sizes = list(figures)
-    names = list(figures[sizes[0]])
-    header = ["recall@10, percent", *(f"{n:,} pairs" for n in sizes)]
-    lines = [[name, *(with_interval(figures[n][name].means) for n in sizes)] for name in names]
-    lines.append([BEST, *(with_interval(best[n][1].means) for n in sizes)])
+def recall(result: Result, method: str, split: str) -> Runs:
+    """Seed -> percent, mean of both directions."""
+    return runs_of(result, scale=100, method=method, split=split, metric=RECALL)
+
+
+def tables(result: Result) -> dict[str, Table]:
+    """ "recall": methods by numbers of pairs, and what FewPairs gains, by seed paired. "seconds": CPU time of a fit."""
+    splits = list(dict.fromkeys(record.split for record in result))
+    header = [f"{int(split.split()[0]):,} pairs" for split in splits]
+    everything = list(dict.fromkeys(record.method for record in result))
+    names = [name for name in everything if not name.startswith(SINGLE)]
+    runs = {split: {name: recall(result, name, split) for name in everything} for split in splits}
+    best = {split: best_of(runs[split], [name for name in everything if name.startswith(SINGLE)]) for split in splits}
+    cells = [means({name: runs[split][name] for name in names}) for split in splits]
+    lines = [[name, *(column[name] for column in cells)] for name in names]
+    lines.append([BEST, *(mean(runs[split][best[split]]) for split in splits)])
     if FEW_PAIRS in names:
-        gains = [with_interval(figures[n][FEW_PAIRS].means - best[n][1].means) for n in sizes]
-        lines.append([f"{FEW_PAIRS} less that", *gains])
-    spent = [[name, *(f"{np.mean(figures[n][name].seconds):.2f}" for n in sizes)] for name in names]
-    seconds = text_table(["CPU-s of a fit", *header[1:]], spent, labels=1)
-    which = "\n".join(f"  {n:,} pairs: {best[n][0]}" for n in sizes)
-    note = f"Mean of both directions [95% interval over seeds, Student t]. The {BEST}, chosen by these very figures:"
-    return f"{text_table(header, lines, labels=1)}\n\n{seconds}\n\n{note}\n{which}"
-
-
-def as_json(figures, singles, best) -> dict[str, Any]:
-    """All figures, seed by seed."""
+        rivals = {BEST: best, **{name: dict.fromkeys(splits, name) for name in ("cca-zoo", SCRATCH) if name in names}}
+        families = [name for name in names if name.endswith(ALONE)]
+        if families:
+            rivals = {"best family alone": {split: best_of(runs[split], families) for split in splits}} | rivals
+        for rival, which in rivals.items():
+            gains = [gain(runs[split][FEW_PAIRS], runs[split][which[split]]) for split in splits]
+            lines.append([f"{FEW_PAIRS} less {rival}", *gains])
+    spent = [
+        [name, *(mean_cost(runs_of(result, method=name, split=split, metric=SECONDS)) for split in splits)]
+        for name in names
+    ]
+    first = next(iter(result))
+    note = (
+        f"{seeds_note(result)} Mean of both directions among {first.n} new drawings; by chance "
+        f"{100 * (first.chance or 0):.1f}. Best family and {BEST} are those that did best on these very rows. "
+        f"The {BEST}: {'; '.join(f'{split} {best[split].removeprefix(SINGLE)}' for split in splits)}."
+    )
     return {
-        "pairs": {n: {name: asdict(each) for name, each in of.items()} for n, of in figures.items()},
-        "single_candidates": {n: {name: each.recall for name, each in of.items()} for n, of in singles.items()},
-        "best_single_candidate": {n: name for n, (name, _) in best.items()},
-        "environment": environment(0),
+        "recall": Table(["recall@10, percent", *header], lines, note=note),
+        "seconds": Table(["CPU-s of a fit", *header], spent, note="Features at hand; means over seeds, one thread."),
     }
+
+
+def best_of(runs: Mapping[str, Runs], names: Iterable[str]) -> str:
+    """The one with the highest mean over seeds."""
+    return max(names, key=lambda name: float(np.mean(list(runs[name].values()))))

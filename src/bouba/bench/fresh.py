@@ -42,3 +42,14 @@ def high_water_mb() -> float:
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1024**2 if sys.platform == "darwin" else peak / 1024
+
+
+def cost_text(figure: float | None) -> str:
+    """Seconds, MB or a ratio for a table; "-" where there is none.
+
+    >>> cost_text(1234.5), cost_text(0.5), cost_text(0.00123), cost_text(None)
+    ('1,234', '0.50', '0.0012', '-')
+    """
+    if figure is None:
+        return "-"
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}" if figure >= 0.1 else f"{figure:.2g}"

@@ -11,19 +11,17 @@ second product instead would cost 1.5 times as much.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 from torch.nn import functional as F
 
-from bouba.bench.fresh import peak_mb
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table
+from bouba.bench.fresh import cost_text, peak_mb
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.evaluation.table import Table
 from bouba.terms.info_nce import info_nce
 
 TEMPERATURE = 0.01
@@ -55,16 +53,25 @@ def command(
     dim: Annotated[int, typer.Option(help="Width of the embeddings.")] = 512,
     repeats: Annotated[int, typer.Option(help="Paired runs of each variant.")] = 3,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds and memory of one step, forward and backward."""
     torch.set_num_threads(threads)
-    measured = measure(batch, dim, repeats, threads)
+    keeper = Keeper(out)
+    figures = measure(batch, dim, repeats, threads)
+    keeper.write(figures)
+    print_tables(tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> dict[str, Table]:
+    """ "variants": what a step costs."""
     header = ["variant", "extra MB", "random: CPU-s", "ratio to naive", "solved: CPU-s", "ratio to random"]
-    lines = [[name, *(_text(figure) for figure in row.values())] for name, row in measured["variants"].items()]
-    typer.echo(text_table(header, lines, labels=1))
-    if out is not None:
-        out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    lines = [[name, *map(cost_text, row.values())] for name, row in figures["variants"].items()]
+    note = (
+        f"Batches of {figures['batch']:,}, {figures['dim']} numbers a row, threads: {figures['threads']}; medians of "
+        f"{figures['repeats']} steps by turns, forward and backward. Naive: CLIP's formula, with all logits at once."
+    )
+    return {"variants": Table(header, lines, note=note)}
 
 
 def measure(batch: int, dim: int, repeats: int, threads: int) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def measure(batch: int, dim: int, repeats: int, threads: int) -> dict[str, Any]:
             "solved_cpu_s": statistics.median(solved[name]) if name in solved else None,
             "solved_to_random": statistics.median(harder) if harder else None,
         }
-    return {**size, "repeats": repeats, "variants": variants, "environment": environment(0)}
+    return {**size, "repeats": repeats, "variants": variants}
 
 
 def hold(variant: str | None, batch: int, dim: int, threads: int) -> None:
@@ -127,7 +134,3 @@ def _seconds(names: list[str], batch: int, dim: int, repeats: int, kind: str) ->
             if repeat:  # the first one warms up
                 spent[name].append(time.process_time() - start)
     return spent
-
-
-def _text(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}"

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +27,13 @@ from bouba.evaluation.environment import environment
 from bouba.evaluation.table import Table
 from bouba.files import read_json
 
-FILES = ("--out", "-o", "--data")  # options that tell where files are
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Write what is measured to this JSON file; more seeds are added to what it holds."
+    ),
+]
+FILES = ("--out", "-o", "--data", "--judge", "--grid")  # options that tell where files are
 
 
 @dataclass(frozen=True)
@@ -91,23 +98,53 @@ class Keeper:
         if self.earlier is not None and _without_seeds(self.earlier.command) != _without_seeds(self.command):
             raise UsageError(f"{out} holds what `{self.earlier.command}` measured; name another file")
         self._data = data
+        self._goes_on = False  # else all is measured anew
         self._environment: dict[str, Any] | None = None
 
     @property
     def records(self) -> Result:
-        """What is in the file already."""
+        """What is in the file already, to go on from.
+
+        Raises:
+            UsageError: it was measured on other data. DataError: there are no records in it.
+        """
+        records = self._go_on(Result([]))
+        if not isinstance(records, Result):
+            raise DataError(f"{self.out} holds no records; name another file")
+        return records
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What is in the file already, to go on from; empty where there is none.
+
+        Raises:
+            UsageError: it was measured on other data. DataError: there are no figures in it.
+        """
+        figures = self._go_on({})
+        if isinstance(figures, Result):
+            raise DataError(f"{self.out} holds no figures; name another file")
+        return figures
+
+    def _go_on(self, nothing: Result | dict[str, Any]) -> Result | dict[str, Any]:
         if self.earlier is None:
-            return Result([])
-        assert isinstance(self.earlier.measured, Result), "a bench that is continued measures records"
+            return nothing
+        if self.earlier.environment["data"] != self.data:
+            raise UsageError(f"{self.out} holds what was measured on other data; name another file")
+        self._goes_on = True
         return self.earlier.measured
+
+    @cached_property
+    def data(self) -> str:
+        """Fingerprint of what is measured on."""
+        return "simulated" if self._data is None else self._data()
 
     def write(self, measured: Result | dict[str, Any]) -> None:
         """Replace the file."""
         if self.out is None:
             return
         if self._environment is None:
-            self._environment = environment(None, "simulated" if self._data is None else self._data())
-        earlier = self.earlier
+            self._environment = environment(None, self.data)
+        earlier = self.earlier if self._goes_on else None
         kept = Kept(
             self.command,
             self._environment | {"date": datetime.now(UTC).isoformat(timespec="seconds")},

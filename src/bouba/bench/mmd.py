@@ -10,20 +10,18 @@ gradient relative to the largest one, on 12 rows a sample in float64.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
-from bouba.bench.fresh import peak_mb
+from bouba.bench.fresh import cost_text, peak_mb
+from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.errors import UsageError, nearest
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table
+from bouba.evaluation.table import Table
 from bouba.terms.mmd import SHARES, median_squared_distance, mmd
 
 WIDTHS = {"rbf": (1.0,), "multi": SHARES}
@@ -77,18 +75,27 @@ def command(
     kernel: Annotated[str, typer.Option(help="rbf (one Gaussian kernel) or multi (five).")] = "rbf",
     repeats: Annotated[int, typer.Option(help="Paired runs of each variant.")] = 3,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """CPU-seconds and memory of one step, forward and backward."""
     if kernel not in WIDTHS:
         raise UsageError(f"no kernel {kernel!r}{nearest(kernel, WIDTHS)}")
     torch.set_num_threads(threads)
-    measured = measure(rows, dim, kernel, repeats, threads)
+    keeper = Keeper(out)
+    figures = measure(rows, dim, kernel, repeats, threads)
+    keeper.write(figures)
+    print_tables(tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> dict[str, Table]:
+    """ "variants": what a step costs."""
     header = ["variant", "extra MB", "CPU-s", "ratio to whole matrix", "off the double loop"]
-    lines = [[name, *map(_text, figures.values())] for name, figures in measured["variants"].items()]
-    typer.echo(text_table(header, lines, labels=1))
-    if out is not None:
-        out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    lines = [[name, *map(cost_text, row.values())] for name, row in figures["variants"].items()]
+    note = (
+        f"Two samples of {figures['rows']:,} rows of {figures['dim']} numbers, kernel {figures['kernel']}, threads: "
+        f"{figures['threads']}; medians of {figures['repeats']} steps by turns, forward and backward."
+    )
+    return {"variants": Table(header, lines, note=note)}
 
 
 def measure(rows: int, dim: int, kernel: str, repeats: int, threads: int) -> dict[str, Any]:
@@ -108,7 +115,7 @@ def measure(rows: int, dim: int, kernel: str, repeats: int, threads: int) -> dic
             "ratio": statistics.median(ratio) if ratio else None,
             "differs_by": differs_by(name, dim, kernel),
         }
-    return {**size, "repeats": repeats, "variants": variants, "environment": environment(0)}
+    return {**size, "repeats": repeats, "variants": variants}
 
 
 def hold(variant: str | None, rows: int, dim: int, kernel: str, threads: int) -> None:
@@ -157,9 +164,3 @@ def _seconds(names: list[str], rows: int, dim: int, kernel: str, repeats: int) -
             if repeat:  # the first one warms up
                 spent[name].append(time.process_time() - start)
     return spent
-
-
-def _text(figure: float | None) -> str:
-    if figure is None:
-        return "-"
-    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}" if figure >= 0.1 else f"{figure:.2g}"

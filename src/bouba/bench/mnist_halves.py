@@ -10,10 +10,10 @@ Settings were chosen with --judge validation, which fits on the first 50,000 tra
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,13 +23,17 @@ import typer
 from bouba.align.cca import CCA
 from bouba.align.deep_cca import DeepCCA
 from bouba.align.kernel_cca import KernelCCA
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.bench.paired import SECONDS, mean, mean_cost, means, runs_of, seeds_note
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table
+from bouba.evaluation import Record, Result
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table
 from bouba.towers import MLP
 
 HELD_OUT = 10_000
+HELD_OUT_SUM, TRAINING_SUM = "held-out correlations", "training correlations"
 PAPER = {"linear": 28.0, "kernel": 33.0, "deep": 39.7}
 """Andrew et al. 2013, table 1, test."""
 RIDGE = 1e-4  # of 0 and 1e-4 to 0.2 the best on the last 10,000 training images
@@ -46,26 +50,32 @@ class Judge(StrEnum):
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="mnist.npz with train_x and test_x, (n, height, width), 0 to 255.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder of mnist.npz with train_x and test_x, (n, height, width), 0 to 255.")
+    ],
     components: Annotated[int, typer.Option(help="How many correlations are added up.")] = 50,
     epochs: Annotated[int, typer.Option(help="Passes of Deep CCA over the training images.")] = 20,
     method: Annotated[
         list[str] | None, typer.Option(help="linear, kernel or deep, and again; all if left out.")
     ] = None,
     judge: Annotated[Judge, typer.Option(help="Test images, or the last 10,000 training images.")] = Judge.test,
-    seed: Annotated[int, typer.Option(help="Of random features, initial weights and order.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    seeds: Annotated[int, typer.Option(help="Of random features, initial weights and order: 0, 1, ...")] = 3,
+    out: Out = None,
 ) -> None:
     """Sum of held-out correlations of linear, kernel and Deep CCA, and what each costs."""
     methods = method or list(PAPER)
     for name in methods:
         if name not in PAPER:
             raise UsageError(f"no method {name!r}{nearest(name, PAPER)}")
-    figures: dict[str, Any] = {"components": components, "judge": judge.value, "epochs": epochs}
-    figures |= measure(*halves(data, judge), methods, components, epochs=epochs, seed=seed)
-    typer.echo(page(figures))
-    if out is not None:
-        out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    file = data / "mnist.npz"
+    training, held_out = halves(file, judge)
+    keeper = Keeper(out, lambda: fingerprint(file))
+    result = keeper.records
+    for seed, name in product(range(seeds), methods):
+        if not result.where(method=name, seed=seed):
+            result = result + measured(name, training, held_out, components, epochs, seed)
+            keeper.write(result)
+    print_tables(tables(result))
 
 
 def halves(path: Path, judge: Judge = Judge.test) -> tuple[Views, Views]:
@@ -100,23 +110,25 @@ def fit(method: str, training: Views, components: int, *, epochs: int, seed: int
     return DeepCCA(towers, dim=components, epochs=epochs, random_state=seed, **DEEP).fit(training)
 
 
-def measure(training: Views, held_out: Views, methods: list[str], components: int, *, epochs: int, seed: int) -> dict:
-    """Every method's sums of correlations and CPU-seconds of fitting, and the sum by chance."""
-    by_method: dict[str, Any] = {}
-    for method in methods:
-        started = time.process_time()
-        model = fit(method, training, components, epochs=epochs, seed=seed)
-        by_method[method] = {
-            "held_out": float(correlations(model, held_out).sum()),
-            "training": float(model.correlations_.sum()),
-            "paper": PAPER[method] if components == 50 else None,
-            "cpu_s": time.process_time() - started,
-        }
-        sys.stderr.write(f"{method}: {by_method[method]['held_out']:.2f} in {by_method[method]['cpu_s']:.0f} CPU-s\n")
+def measured(name: str, training: Views, held_out: Views, components: int, epochs: int, seed: int) -> Result:
+    """Sums of correlations of held-out and of training images, and CPU-seconds of fitting. Chance is the sum of linear
+    CCA fitted to halves that do not belong together."""
+    started = time.process_time()
+    model = fit(name, training, components, epochs=epochs, seed=seed)
+    spent = time.process_time() - started
     strangers = np.random.default_rng(seed).permutation(len(training))
     mixed = training.replace(columns={"left": training["left"], "right": training["right"].take(strangers)})
-    by_chance = correlations(fit("linear", mixed, components, epochs=epochs, seed=seed), held_out)
-    return {"methods": by_method, "chance": float(by_chance.sum()), "environment": environment(seed)}
+    chance = float(correlations(fit("linear", mixed, components, epochs=epochs, seed=seed), held_out).sum())
+    values = {HELD_OUT_SUM: float(correlations(model, held_out).sum()), TRAINING_SUM: float(model.correlations_.sum())}
+    sys.stderr.write(f"seed {seed}, {name}: {values[HELD_OUT_SUM]:.2f} in {spent:.0f} CPU-s\n")
+    facts = {HELD_OUT_SUM: (chance, len(held_out)), TRAINING_SUM: (None, len(training)), SECONDS: (None, len(training))}
+    labels = (name, f"{components} components", "mnist", "left, right")
+    return Result(
+        [
+            Record(*labels, metric, x, None, None, *facts[metric], seed)
+            for metric, x in {**values, SECONDS: spent}.items()
+        ]
+    )
 
 
 def correlations(model: CCA | KernelCCA | DeepCCA, views: Views) -> np.ndarray:
@@ -126,16 +138,24 @@ def correlations(model: CCA | KernelCCA | DeepCCA, views: Views) -> np.ndarray:
     return np.divide((left * right).sum(0), scale, out=np.zeros_like(scale), where=scale > 0)
 
 
-def page(figures: dict[str, Any]) -> str:
-    """The figures as a table."""
-    header = ["method", figures["judge"], "training", "paper", "CPU-s"]
+def tables(result: Result) -> dict[str, Table]:
+    """ "correlations": sums by method."""
+    first = next(iter(result))
+    names = [name for name in PAPER if result.where(method=name)]
+    cells = {
+        metric: {name: runs_of(result, method=name, metric=metric) for name in names}
+        for metric in (HELD_OUT_SUM, TRAINING_SUM, SECONDS)
+    }
+    held_out = means(cells[HELD_OUT_SUM], 2)
+    published = {name: f"{PAPER[name]:.1f}" if first.split == "50 components" else "-" for name in names}
     lines = [
-        [name, f"{row['held_out']:.2f}", f"{row['training']:.2f}", _text(row["paper"]), f"{row['cpu_s']:.0f}"]
-        for name, row in figures["methods"].items()
+        [name, held_out[name], mean(cells[TRAINING_SUM][name], 2), published[name], mean_cost(cells[SECONDS][name])]
+        for name in names
     ]
-    chance = f"By chance {figures['chance']:.2f}: linear CCA fitted to halves that do not belong together."
-    return f"Sum of {figures['components']} correlations\n{text_table(header, lines, labels=1)}\n\n{chance}"
-
-
-def _text(published: float | None) -> str:
-    return "-" if published is None else f"{published:.1f}"
+    chance = np.mean([record.chance for record in result.where(metric=HELD_OUT_SUM) if record.chance is not None])
+    note = (
+        f"Sums of correlations, {first.split}, {first.n:,} held-out images. {seeds_note(result)} By chance "
+        f"{chance:.2f}: linear CCA fitted to halves that do not belong together. Paper: Andrew et al. 2013, table 1. "
+        "Settings were chosen on the last 10,000 training images."
+    )
+    return {"correlations": Table(["method", "held out", "training", "paper", "CPU-s"], lines, note=note)}

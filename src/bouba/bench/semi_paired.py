@@ -13,7 +13,6 @@ at the mean of those it goes to. FOSCTTM, lower is better; 0.5 is chance.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,15 +22,20 @@ import numpy as np
 import typer
 
 from bouba.align import CCA, FewPairs, GromovWasserstein
-from bouba.bench.frozen_emoji import frozen_emoji
+from bouba.bench.frozen_emoji import captioned_drawings, frozen_emoji
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.bench.paired import gain, means, runs_of, seeds_note
+from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import DataError, require
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table, with_interval
+from bouba.evaluation import Record, Result
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table
 from bouba.metrics import foscttm, retrieval, summarise
 from bouba.metrics.hubs import as_gallery, as_questions
 
 ROUNDS = 2
+RECALL, FAR = "recall@10", "foscttm"
 METHODS: dict[str, Callable[[], Any]] = {
     "CCA, ridge 0.5": lambda: CCA(ridge=0.5),
     "CCA, ridge 0.9": lambda: CCA(ridge=0.9),
@@ -47,30 +51,34 @@ def command(
     seeds: Annotated[int, typer.Option(help="Cuts, and drawn trees.")] = 3,
     rows: Annotated[int, typer.Option(help="Points of each tree, or rows of --data.")] = 200,
     data: Annotated[Path | None, typer.Option(help="An .npz file of two arrays (n, d), row by row the same.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """Recall@10 with a few pairs and many single cells, and FOSCTTM without a pair."""
-    measured: dict[str, Any] = {"pairs": pairs, "rows": rows, "environment": environment(0)}
-    measured["recall@10"] = None if data else with_pairs(frozen_emoji(), pairs, range(seeds))
-    measured["foscttm"] = without_pairs(
-        lambda seed: drawn(data, rows, seed) if data else tree(rows, seed), range(seeds)
-    )
-    typer.echo(page(measured))
-    if out is not None:
-        out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
-
-
-def with_pairs(views: Views, pairs: int, seeds: range) -> dict[str, list[float]]:
-    """Method -> recall@10 of held-out pairs in percent, hubness corrected where the method does, a number a seed."""
-    recall: dict[str, list[float]] = {name: [] for name in METHODS}
-    for seed in seeds:
-        order = np.random.default_rng(seed).permutation(len(views))
-        test, training = views[order[: len(order) // 5]], views[order[len(order) // 5 :]]
-        for name, make in METHODS.items():
-            taught = single_cells(training, pairs, seed) if name == TOGETHER else training[np.arange(pairs)]
-            recall[name].append(recall_at_10(make().fit(taught.replace(key=None)), test))
+    keeper = Keeper(out, lambda: fingerprint(data or captioned_drawings()))
+    result = keeper.records
+    for seed in range(seeds):
+        if not data and not result.where(metric=RECALL, seed=seed):
+            result = result + with_pairs(frozen_emoji(), pairs, seed)
+        if not result.where(metric=FAR, seed=seed):
+            a, b = drawn(data, rows, seed) if data else tree(rows, seed)
+            result = result + without_pairs(a, b, data.stem if data else "trees", seed)
+        keeper.write(result)
         sys.stderr.write(f"seed {seed} is done\n")
-    return recall
+    print_tables(tables(result))
+
+
+def with_pairs(views: Views, pairs: int, seed: int) -> Result:
+    """recall@10 of held-out pairs in percent by method, hubness corrected where the method does."""
+    parts = split(views, {"train": 0.8, "test": 0.2}, random_state=seed)
+    test, training = parts["test"], parts["train"]
+    training = training[np.random.default_rng(seed).permutation(len(training))].replace(key=None, group=None)
+    records = []
+    for name, make in METHODS.items():
+        taught = single_cells(training, pairs, seed) if name == TOGETHER else training[np.arange(pairs)]
+        value = recall_at_10(make().fit(taught), test)
+        chance, n = 1000 / len(test), len(test)
+        records.append(Record(name, f"{pairs} pairs", "noto", "both", RECALL, value, None, None, chance, n, seed))
+    return Result(records)
 
 
 def single_cells(views: Views, pairs: int, seed: int) -> Views:
@@ -95,18 +103,13 @@ def recall_at_10(model: Any, test: Views) -> float:
     return 100 * float(np.mean([summarise(each)["recall@10"] for each in found]))
 
 
-def without_pairs(draw: Callable[[int], tuple[np.ndarray, np.ndarray]], seeds: range) -> dict[str, list[float]]:
-    """Method -> FOSCTTM, a number a seed."""
-    far: dict[str, list[float]] = {"SCOT": [], "GromovWasserstein": []}
-    for seed in seeds:
-        a, b = draw(seed)
-        shuffled = np.random.default_rng(seed).permutation(len(b))
-        far["SCOT"].append(foscttm(*scot(a, b)))
-        model = GromovWasserstein(cells=len(a), random_state=seed).fit([a, b[shuffled]])
-        z = model.embed([a, b])
-        far["GromovWasserstein"].append(foscttm(z["view0"], z["view1"]))
-        sys.stderr.write(f"clouds {seed} are done\n")
-    return far
+def without_pairs(a: np.ndarray, b: np.ndarray, name: str, seed: int) -> Result:
+    """FOSCTTM by method on two clouds (n, d), row by row the same."""
+    shuffled = np.random.default_rng(seed).permutation(len(b))
+    model = GromovWasserstein(cells=len(a), random_state=seed).fit([a, b[shuffled]])
+    embedded = {"SCOT": scot(a, b), "GromovWasserstein": tuple(model.embed([a, b]).values())}
+    far = {method: foscttm(*z) for method, z in embedded.items()}
+    return Result([Record(m, "no pair", name, "both", FAR, x, None, None, 0.5, len(a), seed) for m, x in far.items()])
 
 
 def scot(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,18 +161,25 @@ def drawn(path: Path, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return a[chosen], b[chosen]
 
 
-def page(measured: dict[str, Any]) -> str:
-    """The figures as tables."""
-    parts = []
-    if recall := measured["recall@10"]:
-        best = recall[TOGETHER]
-        lines = [
-            [name, with_interval(by_seed), " ".join(f"{x - y:+.1f}" for x, y in zip(best, by_seed))]
-            for name, by_seed in recall.items()
-        ]
-        header = ["method", "recall@10", "single cells add, by seed"]
-        parts.append(f"{measured['pairs']} pairs, the rest unpaired\n{text_table(header, lines, labels=1)}")
-    lines = [[name, *(f"{x:.3f}" for x in by_seed)] for name, by_seed in measured["foscttm"].items()]
-    header = ["method", *(f"seed {seed}" for seed in range(len(lines[0]) - 1))]
-    parts.append(f"No pair at all, FOSCTTM\n{text_table(header, lines, labels=1)}")
-    return "\n\n".join(parts)
+def tables(result: Result) -> dict[str, Table]:
+    """ "pairs": recall@10 with some pairs, left out where it was not measured. "no pair": FOSCTTM without any."""
+    found = {}
+    if recall := result.where(metric=RECALL):
+        first = next(iter(recall))
+        runs = {name: runs_of(recall, method=name) for name in METHODS}
+        cells = means(runs)
+        lines = [[m, cells[m], "" if m == TOGETHER else gain(runs[TOGETHER], runs[m])] for m in METHODS]
+        note = (
+            f"{seeds_note(recall)} {first.split} of drawings and captions, the rest unpaired; mean of both directions "
+            f"among {first.n} new drawings, by chance {first.chance or 0:.1f}. Settings were chosen on another "
+            "style and language."
+        )
+        found["pairs"] = Table(["recall@10, percent", "of held-out pairs", "single cells add"], lines, note=note)
+    far = result.where(metric=FAR)
+    first = next(iter(far))
+    runs = {name: runs_of(far, method=name) for name in dict.fromkeys(record.method for record in far)}
+    cells = means(runs, 3, lowest=True)
+    note = f"{seeds_note(far)} {first.n} points of each view, no pair is known; lower is better, by chance 0.5."
+    header = [f"FOSCTTM, {first.domain}", "mean", "lowest seed", "highest seed"]
+    lines = [[m, cells[m], *(f"{end(of.values()):.3f}" for end in (min, max))] for m, of in runs.items()]
+    return found | {"no pair": Table(header, lines, note=note)}

@@ -14,13 +14,15 @@ import numpy as np
 import typer
 
 from bouba.align.simclr import STRONG, SimCLR
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.bench.paired import gain, means, runs_of, seeds_note
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Column, Views
 from bouba.errors import DataError
 from bouba.evaluation import Record, Result
-from bouba.evaluation.environment import environment
-from bouba.evaluation.table import text_table, with_interval
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table
 from bouba.metrics import accuracy, knn, linear_probe, majority_chance
 from bouba.runs import methods
 from bouba.towers import CRNN, ConvNet, EncoderSpec
@@ -53,20 +55,23 @@ def command(
     seeds: Annotated[int, typer.Option(help="Training runs, each with its own cut and initial weights.")] = 3,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = EPOCHS,
     data: Annotated[
-        Path | None, typer.Option(help="An .npz of spoken digits: wave, offset, label, speaker, index at 8 kHz.")
+        Path | None,
+        typer.Option(help="Instead of drawings: folder of fsdd_8khz.npz (wave, offset, label, speaker, index)."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """Linear probe and kNN accuracy on features of SimCLR, of the same network untrained, and of plain numbers."""
-    task = drawings() if data is None else digits(data)
-    result = Result([])
+    file = None if data is None else data / "fsdd_8khz.npz"
+    task = drawings() if file is None else digits(file)
+    keeper = Keeper(out, lambda: fingerprint(file or samples.emoji()))
+    result = keeper.records
     for seed in range(seeds):
-        started = time.process_time()
-        result = result + judge(task, seed, epochs=epochs)
-        sys.stderr.write(f"seed {seed}: {(time.process_time() - started) / 60:.1f} CPU-minutes\n")
-        if out is not None:
-            result.to_json(out)
-    typer.echo(_page(result, seeds))
+        if not result.where(seed=seed):
+            started = time.process_time()
+            result = result + judge(task, seed, epochs=epochs)
+            keeper.write(result)
+            sys.stderr.write(f"seed {seed}: {(time.process_time() - started) / 60:.1f} CPU-minutes\n")
+    print_tables(tables(result))
 
 
 def drawings() -> Task:
@@ -126,12 +131,9 @@ def judge(task: Task, seed: int, *, epochs: int) -> Result:
             chance = majority_chance(train_y, test_y)
             for name, judged_by in JUDGES.items():
                 value = accuracy(test_y, judged_by(train_x, train_y, test_x))
-                records.append(
-                    Record(
-                        method, "test", "all", task.view, f"{label}, {name}", value, None, None, chance, len(test), seed
-                    )
-                )
-    return Result(records, environment(seed))
+                labels = (method, "test", "all", task.view, f"{label}, {name}")
+                records.append(Record(*labels, value, None, None, chance, len(test), seed))
+    return Result(records)
 
 
 def _methods(task: Task, train: Views, test: Views, seed: int, epochs: int) -> Iterator[tuple[str, Pair]]:
@@ -147,20 +149,19 @@ def _methods(task: Task, train: Views, test: Views, seed: int, epochs: int) -> I
     yield from task.plain(training[task.view], held_out[task.view]).items()
 
 
-def _page(result: Result, seeds: int) -> str:
-    methods = list(dict.fromkeys(record.method for record in result))
-    rivals = [method for method in methods if method not in TRAINED]
+def tables(result: Result) -> dict[str, Table]:
+    """ "accuracy": a line for each label and way to judge, a column for each method, and what SimCLR gains."""
+    names = list(dict.fromkeys(record.method for record in result))
     lines = []
     for metric in dict.fromkeys(record.metric for record in result):
-        percents = {
-            m: [100 * result.value(method=m, metric=metric, seed=s).value for s in range(seeds)] for m in methods
-        }
-        gain = np.subtract(percents[SIMCLR], np.max([percents[m] for m in rivals], axis=0))
-        each = " ".join(f"{g:+.1f}" for g in gain)
-        chance = 100 * np.mean([record.chance for record in result.where(metric=metric, method=SIMCLR)])
-        lines.append(
-            [metric, *(with_interval(percents[m]) for m in methods), f"{chance:.1f}", each, with_interval(gain)]
-        )
-    header = ["percent", *methods, "chance", f"{SIMCLR} - best rival, per seed", "mean [95% interval]"]
-    note = f"{SIMCLR}: features before the projection; projected: after it. 95% intervals over seeds (Student t)."
-    return f"{text_table(header, lines, labels=1)}\n\n{note}"
+        of = result.where(metric=metric)
+        runs = {name: runs_of(of, scale=100, method=name) for name in names}
+        rivals = [runs[name] for name in names if name not in TRAINED]
+        strongest = {seed: max(rival[seed] for rival in rivals) for seed in runs[SIMCLR]}
+        chance = 100 * np.mean([record.chance for record in of.where(method=SIMCLR) if record.chance is not None])
+        lines.append([metric, f"{chance:.1f}", *means(runs).values(), gain(runs[SIMCLR], strongest)])
+    note = (
+        f"{seeds_note(result)} {SIMCLR}: features before the projection; projected: after it; untrained: the same "
+        "network with its initial weights. The best rival is chosen anew for every seed."
+    )
+    return {"accuracy": Table(["percent right", "chance", *names, f"{SIMCLR} less best rival"], lines, note=note)}

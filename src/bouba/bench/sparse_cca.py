@@ -30,7 +30,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -41,14 +41,18 @@ from threadpoolctl import threadpool_limits
 from bouba.align import CCA, MatrixFreeCCA
 from bouba.align.lobpcg import ShrunkCovariance
 from bouba.bench.fresh import high_water_mb, peak_mb
-from bouba.evaluation import environment
-from bouba.evaluation.table import text_table
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.bench.paired import SECONDS, mean, mean_cost, means, runs_of, seeds_note
+from bouba.evaluation import Record, Result
+from bouba.evaluation.table import Table
 
 TOPICS, STYLES, WORDS = 30, 40, 55
 TOPIC_SHARE, STYLE_SHARE, STYLE_AGREES = 0.3, 0.3, 0.5
 TOPIC_COLUMNS, STYLE_COLUMNS = 0.9, 0.01  # shares of the columns
 ROUNDS, STEPS = 6, 5  # of the alternation
-METHODS = ("oracle", "bouba", "alternating", "covariance")
+ORACLE = "oracle"
+METHODS = (ORACLE, "bouba", "alternating", "covariance")
+SUM, PEAK, STORED = "held-out correlations", "peak MB", "numbers a row"
 
 
 def command(
@@ -57,32 +61,43 @@ def command(
     ridge: Annotated[float, typer.Option(help="Of MatrixFreeCCA and the alternation.")] = 0.3,
     seeds: Annotated[int, typer.Option(help="Data sets, made from seeds 0, 1, ...")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of dense products; sparse ones have one.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """Sum of held-out correlations, CPU-seconds and memory."""
-    runs = []
+    keeper = Keeper(out)
+    result = keeper.records
     for seed in range(seeds):
-        runs.append(measure(rows, columns, ridge, seed, threads))
-        sys.stderr.write(f"seed {seed}: " + ", ".join(f"{m} {runs[-1][m]['held_out']:.2f}" for m in METHODS) + "\n")
-    header = ["method", f"held-out sum (of {TOPICS - 1})", "CPU-s", "peak MB"]
-    lines = [
-        [method, *(_mean(run[method].get(figure) for run in runs) for figure in ("held_out", "cpu_s", "peak_mb"))]
-        for method in METHODS
-    ]
-    typer.echo(text_table(header, lines, labels=1))
-    if out is not None:
-        out.write_text(json.dumps({"planted": TOPICS - 1, "runs": runs}, indent=1), encoding="utf-8")
+        if not result.where(seed=seed):
+            result = result + measured(rows, columns, ridge, seed, threads)
+            keeper.write(result)
+            of = result.where(seed=seed, metric=SUM)
+            sys.stderr.write(f"seed {seed}: {', '.join(f'{r.method} {r.value:.2f}' for r in of)}\n")
+    print_tables(tables(result))
 
 
-def measure(rows: int, columns: int, ridge: float, seed: int, threads: int) -> dict[str, Any]:
+def tables(result: Result) -> dict[str, Table]:
+    """ "correlations": sums on new rows by method, and what a fit costs."""
+    runs = {m: {metric: runs_of(result, method=m, metric=metric) for metric in (SUM, SECONDS, PEAK)} for m in METHODS}
+    compared = means({name: of[SUM] for name, of in runs.items() if name != ORACLE}, 2)
+    cells = {ORACLE: mean(runs[ORACLE][SUM], 2)} | compared
+    lines = [[name, cells[name], mean_cost(of[SECONDS]), mean_cost(of[PEAK])] for name, of in runs.items()]
+    first = next(iter(result))
+    stored = result.value(metric=STORED, seed=first.seed).value
+    note = (
+        f"Sums of correlations of {TOPICS} pairs of variates on {first.n:,} new rows, {TOPICS - 1} were planted. "
+        f"{first.split}, {stored:.0f} numbers a row. {seeds_note(result)} The oracle knows the columns of "
+        "each topic."
+    )
+    return {"correlations": Table(["method", "held-out sum", "CPU-s", "peak MB"], lines, note=note)}
+
+
+def measured(rows: int, columns: int, ridge: float, seed: int, threads: int) -> Result:
     """Every method on one data set."""
     views, owners = corpus(rows + rows // 10, columns, seed)
     fitted, held_out = zip(*(weighted(view, rows) for view in views))
     totals = [[view @ owner for view, owner in zip(part, owners)] for part in (fitted, held_out)]
     oracle = CCA(TOPICS, ridge=1e-6).fit([total.toarray() for total in totals[0]])
-    by_method: dict[str, Any] = {
-        "oracle": {"held_out": float(oracle.correlations([t.toarray() for t in totals[1]]).sum())}
-    }
+    values = [(ORACLE, SUM, float(oracle.correlations([t.toarray() for t in totals[1]]).sum()))]
     with tempfile.TemporaryDirectory() as folder:
         for i, view in enumerate(fitted):
             sparse.save_npz(Path(folder) / f"view{i}.npz", view, compressed=False)
@@ -91,10 +106,12 @@ def measure(rows: int, columns: int, ridge: float, seed: int, threads: int) -> d
             peak_mb(function, folder=folder, method=method, ridge=ridge, threads=threads)
             weights = np.load(Path(folder) / f"{method}.npz")
             variates = [view @ weights[name] for view, name in zip(held_out, ("view0", "view1"))]
-            figures = json.loads((Path(folder) / f"{method}.json").read_text(encoding="utf-8"))
-            by_method[method] = {"held_out": float(correlations(*variates).sum()), **figures}
-    size = {"rows": rows, "columns": columns, "stored_a_row": fitted[0].nnz / rows, "ridge": ridge, "threads": threads}
-    return {**size, **by_method, "environment": environment(seed)}
+            cost = json.loads((Path(folder) / f"{method}.json").read_text(encoding="utf-8"))
+            values += [(method, SUM, float(correlations(*variates).sum())), *((method, *each) for each in cost.items())]
+    values.append(("data", STORED, fitted[0].nnz / rows))
+    size = f"{rows:,} rows, {columns:,} columns a view"
+    n = held_out[0].shape[0]
+    return Result([Record(m, size, "topics", "", metric, x, None, None, None, n, seed) for m, metric, x in values])
 
 
 def corpus(rows: int, columns: int, seed: int) -> tuple[list[sparse.csr_matrix], list[sparse.csr_matrix]]:
@@ -136,8 +153,8 @@ def fit_alone(folder: str, method: str, ridge: float, threads: int) -> None:
         started = time.process_time()
         weights = FITS[method](views, ridge)
         spent = time.process_time() - started
-    figures = {"cpu_s": spent, "peak_mb": high_water_mb()}
-    (Path(folder) / f"{method}.json").write_text(json.dumps(figures), encoding="utf-8")
+    cost = {SECONDS: spent, PEAK: high_water_mb()}
+    (Path(folder) / f"{method}.json").write_text(json.dumps(cost), encoding="utf-8")
     np.savez(Path(folder) / f"{method}.npz", view0=weights[0], view1=weights[1])
 
 
@@ -185,8 +202,3 @@ def correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Of each column of `x` with the same column of `y`."""
     x, y = x - x.mean(0), y - y.mean(0)
     return (x * y).sum(0) / np.sqrt((x**2).sum(0) * (y**2).sum(0))
-
-
-def _mean(figures) -> str:
-    numbers = [figure for figure in figures if figure is not None]
-    return f"{np.mean(numbers):,.2f}" if numbers else "-"

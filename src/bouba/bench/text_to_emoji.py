@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,13 +29,15 @@ import numpy as np
 import typer
 
 from bouba.align import CLIP
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.bench.paired import SECONDS, mean, mean_cost, means, runs_of, seeds_note
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
 from bouba.evaluation import Result, evaluate_translations
-from bouba.evaluation.environment import environment
-from bouba.evaluation.table import text_table, with_interval
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table
 from bouba.persist import load
 from bouba.runs import methods
 from bouba.towers import ConvNet, EncoderSpec, NGrams, Pretrained, ResNet
@@ -84,31 +87,36 @@ def command(
     seeds: Annotated[int, typer.Option(help="Runs, each with its own held-out concepts.")] = 1,
     effort: Annotated[float, typer.Option(help="Epochs of every method, as a share of the usual.")] = 1.0,
     judge: Annotated[Path | None, typer.Option(help="Folder of the judge: written once, then read.")] = None,
-    grid: Annotated[Path | None, typer.Option(help="Draw common words by all methods into this PNG.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
+    grid: Annotated[
+        Path | None, typer.Option(help="Draw common words into this PNG, by all methods that are trained on seed 0.")
+    ] = None,
+    out: Out = None,
 ) -> None:
     """R-precision, Frechet distance, diversity and novelty of every translator on held-out concepts."""
     chosen = method or list(METHODS)
     for name in chosen:
         if name not in METHODS:
             raise UsageError(f"no method {name!r}{nearest(name, METHODS)}")
+    keeper = Keeper(out, lambda: fingerprint(samples.emoji()))
+    result = keeper.records
     judging = aligner(max(1, round(JUDGE_EPOCHS * effort)), judge)
-    result = Result([], environment(0))
     for seed in range(seeds):
         train, test = cut(pairs(source, to), seed)
         made: dict[str, np.ndarray] = {}
-        for name in chosen:
+        for name in (name for name in chosen if not result.where(method=name, seed=seed)):
             started = time.process_time()
             model = fitted(name, train, text, seed, effort)
             made[name] = model.translate(test.select(SOURCE), DRAWS, random_state=seed)
+            spent = time.process_time() - started
             options: dict[str, Any] = {"training": train, "made": made[name], "method": name, "by_domain": False}
-            result = result + evaluate_translations(model, test, judge=judging, seed=seed, **options)
-            sys.stderr.write(f"seed {seed} {name}: {time.process_time() - started:.0f} CPU-s\n")
-            if out is not None:
-                result.to_json(out)
+            records = list(evaluate_translations(model, test, judge=judging, seed=seed, **options))
+            cost = replace(records[0], metric=SECONDS, value=spent, low=None, high=None, chance=None)
+            result = result + Result([*records, cost])
+            keeper.write(result)
+            sys.stderr.write(f"seed {seed} {name}: {spent:.0f} CPU-s\n")
             if grid is not None and seed == 0:
                 save_grid(grid, test, model.truth(test), made)
-    typer.echo(page(result, chosen, seeds))
+    print_tables(tables(result))
 
 
 def aligner(epochs: int, folder: Path | None = None) -> CLIP:
@@ -132,13 +140,15 @@ def pairs(source: str | None, to: str) -> Views:
         other = samples.emoji(styles=source)
         place = {key: row for row, key in enumerate(other.things.tolist())}
         described = other["image"].take([place[key] for key in drawn.things.tolist()])
-    return Views({SOURCE: described, TARGET: drawn["image"]}, key=drawn.key, meta={"name": drawn.meta["name_en"]})
+    cells = {SOURCE: described, TARGET: drawn["image"]}
+    return Views(cells, key=drawn.key, group=drawn.group, meta={"name": drawn.meta["name_en"]})
 
 
 def cut(views: Views, seed: int) -> tuple[Views, Views]:
-    """Four fifths to train on and a fifth that is held out, WORDS always being there."""
+    """Four fifths to train on and a fifth that is held out, WORDS and their variants always being there."""
     held_out = set(split(views, {"train": 0.8, "test": 0.2}, random_state=seed)["test"].rows.tolist())
-    of_grid = np.isin(views.meta["name"].astype(str), WORDS)
+    group = np.asarray(views.group)
+    of_grid = np.isin(group, group[np.isin(views.meta["name"].astype(str), WORDS)])
     test = of_grid | np.isin(views.rows, list(held_out))
     return views[~test], views[test]
 
@@ -168,23 +178,40 @@ def save_grid(path: Path, test: Views, truth: np.ndarray, made: dict[str, np.nda
     picture.resize((larger * picture.width, larger * picture.height), Image.Resampling.NEAREST).save(path, "PNG")
 
 
-def page(result: Result, methods: list[str], seeds: int) -> str:
-    """The figures as a table."""
+def tables(result: Result) -> dict[str, Table]:
+    """ "methods": METRICS of each, the best standing out of those that have a best, and what it costs."""
+    names = list(dict.fromkeys(record.method for record in result))
+    columns = [_cells(result, names, metric) for metric in METRICS]
+    spent = {name: mean_cost(runs_of(result, method=name, metric=SECONDS)) for name in names}
+    lines = [[name, *(cells[name] for cells in columns), spent[name]] for name in names]
+    first = next(iter(result))
+    rows = "over concepts" if len({record.seed for record in result}) < 2 else "over seeds"
+    note = (
+        f"{seeds_note(result)} About {first.n} held-out concepts, {DRAWS} draws each; intervals are {rows}. By chance "
+        f"R-precision is {_chance(result, METRICS[0]):.1f}; real drawings of other concepts have a Frechet distance of "
+        f"{_chance(result, METRICS[1]):.1f}. Novelty 0 is a copy. Settings were chosen on seed 0."
+    )
+    header = ["method", "R-precision@10, percent", "Frechet x 1000", "diversity", "novelty", "CPU-s"]
+    return {"methods": Table(header, lines, note=note)}
 
-    def cells(name: str, metric: str) -> str:
-        records = [result.value(method=name, metric=metric, seed=seed) for seed in range(seeds)]
-        scale = SHOWN.get(metric, 1.0)
-        if seeds > 1:
-            return with_interval([scale * record.value for record in records], 1 if metric in SHOWN else 2)
-        low, high = records[0].low, records[0].high
-        interval = "" if low is None or high is None else f" [{scale * low:.2f}, {scale * high:.2f}]"
-        return f"{scale * records[0].value:.2f}{interval}"
 
-    def mean(metric: str) -> float:
-        return SHOWN[metric] * float(np.mean([r.chance for r in result.where(metric=metric, method=methods[0])]))
+def _cells(result: Result, names: list[str], metric: str) -> dict[str, str]:
+    """Method -> mean over seeds with its interval, or the one number with its own."""
+    scale, digits = SHOWN.get(metric, 1.0), 1 if metric in SHOWN else 2
+    runs = {name: runs_of(result, scale=scale, method=name, metric=metric) for name in names}
+    if any(len(of) > 1 for of in runs.values()):
+        ranked = metric in SHOWN
+        return (
+            means(runs, digits, lowest=metric == METRICS[1]) if ranked else {n: mean(of, 2) for n, of in runs.items()}
+        )
+    cells = {}
+    for name in names:
+        [record] = result.where(method=name, metric=metric) or [None]
+        cells[name] = "-" if record is None else f"{scale * record.value:.{digits}f}"
+        if record is not None and record.low is not None and record.high is not None:
+            cells[name] += f" [{scale * record.low:.{digits}f}, {scale * record.high:.{digits}f}]"
+    return cells
 
-    header = ["method", "R-precision@10, percent", "Frechet x 1000", "diversity", "novelty"]
-    lines = [[name, *(cells(name, metric) for metric in METRICS)] for name in methods]
-    note = f"By chance R-precision is {mean('r_precision@10'):.1f}; real drawings of other concepts have a Frechet "
-    note += f"distance of {mean('frechet_distance'):.1f}.\n95% intervals over concepts, or over seeds (Student t)."
-    return f"{text_table(header, lines, labels=1)}\n\n{note}"
+
+def _chance(result: Result, metric: str) -> float:
+    return SHOWN[metric] * float(np.mean([r.chance for r in result.where(metric=metric) if r.chance is not None]))

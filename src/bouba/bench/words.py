@@ -16,29 +16,44 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from scipy.stats import hypergeom
 
 from bouba.align import FewPairs
 from bouba.bench import emoji_protocol as emoji
 from bouba.bench.everyday import ANSWERS
+from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.bench.paired import gain, means, runs_of, seeds_note
+from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.target import hide
 from bouba.data.views import Views
 from bouba.evaluation import Record, Result
-from bouba.evaluation.environment import environment
-from bouba.evaluation.table import text_table, with_interval
+from bouba.evaluation.fingerprint import fingerprint
+from bouba.evaluation.table import Table
 from bouba.runs.known import known_things, meanings_of
 from bouba.search import Known
 
 LANGUAGES = {"en": ": ", "zh": "："}  # and what stands between name and keywords
-WAYS = ("direct", "letters", "meaning", "fused")
+DIRECT, FUSED = "direct", "fused"
+WAYS = (DIRECT, "letters", "meaning", FUSED)
+ALL, ALL_CAPTIONED = "all", "all, captioned"
+MISSED = "missed"  # a record for each everyday question without an answer among the first five
+SHORT = {
+    "bare names, known concepts": ("name", "known"),
+    "captions, known concepts": ("caption", "known"),
+    "bare names, new concepts": ("name", "new"),
+    "captions, new concepts": ("caption", "new"),
+    "everyday questions, half of the concepts captioned": ("everyday", ALL),
+    "the same, all captioned in the other styles": ("everyday", ALL_CAPTIONED),
+}
+"""Lines of the short table: kind of question and drawings."""
 KEYWORDS = 200  # drawn a language
 TAUS = {"letters_tau": (0.02, 0.05, 0.1), "meaning_tau": (0.3, 0.5, 0.7)}
 WEIGHTS = ((1, 1, 1), (1, 0.5, 1), (2, 1, 1), (1, 1, 2), (1, 0, 1), (0, 1, 1))  # of direct, letters, meaning
@@ -61,10 +76,20 @@ class Questions:
 
     def right(self, scores: np.ndarray) -> np.ndarray:
         """(q,) whether an answer is among the first k; NaN where there is none. Ties count against it."""
-        k = int(self.metric.partition("@")[2])
         best = np.where(self.answers, scores, -np.inf).max(axis=1)
         before = ((scores >= best[:, None]) & ~self.answers).sum(axis=1)
-        return np.where(self.answers.any(axis=1), before < k, np.nan)
+        return np.where(self.answers.any(axis=1), before < self.k, np.nan)
+
+    @property
+    def k(self) -> int:
+        """How many of the first are looked at."""
+        return int(self.metric.partition("@")[2])
+
+    @property
+    def chance(self) -> float:
+        """Of questions with an answer, the share that a random order answers."""
+        count = self.answers.sum(axis=1)
+        return float(hypergeom.sf(0, self.answers.shape[1], count[count > 0], self.k).mean())
 
 
 def command(
@@ -72,29 +97,34 @@ def command(
     settle: Annotated[
         bool, typer.Option("--settle", help="Instead: how temperatures and weights fare on questions of training rows.")
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the records to this JSON file.")] = None,
+    out: Out = None,
 ) -> None:
     """Recall@10 and success@5 of every way, means over seeds with 95% intervals."""
+    keeper = Keeper(out, lambda: fingerprint(samples.emoji()))
     if settle:
-        typer.echo(settling(range(seeds)))
+        settings = settled(range(seeds))
+        keeper.write(settings)
+        print_tables(tables(settings))
         return
-    result = Result([], environment(0))
-    missed: list[str] = []
-    missed_by_all: list[str] = []
+    result = keeper.records
     for seed in range(seeds):
-        started = time.process_time()
-        protocol = emoji.cut(seed)
-        model, known = knowledge(hide(protocol.training, emoji.TARGET)[0], protocol.source, seed)
-        result = result + Result(list(_records(protocol, model, known, seed, missed)))
-        captioned = protocol.views[protocol.views.domain != emoji.TARGET]
-        everything = knowledge(hide(protocol.views, emoji.TARGET)[0], captioned, seed)
-        result = result + Result(list(_everyday(protocol, *everything, "all, captioned", seed, missed_by_all)))
-        typer.echo(f"seed {seed}: {model.chosen_}; {time.process_time() - started:.0f} CPU-s", err=True)
-        if out is not None:
-            result.to_json(out)
-    typer.echo(page(result))
-    typer.echo(f"\neveryday questions without an answer in the first five, times of {seeds}: {_counted(missed)}")
-    typer.echo(f"of these where all concepts are captioned in the other styles: {_counted(missed_by_all)}")
+        if not result.where(seed=seed):
+            result = result + measured(seed)
+            keeper.write(result)
+    print_tables(tables(result))
+
+
+def measured(seed: int) -> Result:
+    """All questions of one cut in every way, and which everyday ones were missed."""
+    started = time.process_time()
+    protocol = emoji.cut(seed)
+    model, known = knowledge(hide(protocol.training, emoji.TARGET)[0], protocol.source, seed)
+    records = list(_records(protocol, model, known, seed))
+    captioned = protocol.views[protocol.views.domain != emoji.TARGET]
+    everything = knowledge(hide(protocol.views, emoji.TARGET)[0], captioned, seed)
+    records += _everyday(protocol, *everything, ALL_CAPTIONED, seed)
+    typer.echo(f"seed {seed}: {model.chosen_}; {time.process_time() - started:.0f} CPU-s", err=True)
+    return Result(records)
 
 
 def knowledge(training: Views, source: Views, seed: int) -> tuple[FewPairs, Known]:
@@ -103,30 +133,29 @@ def knowledge(training: Views, source: Views, seed: int) -> tuple[FewPairs, Know
     return model, known_things(model, source, model.embed(source), ["image"])
 
 
-def _records(protocol: emoji.Protocol, model: Any, known: Known, seed: int, missed: list[str]) -> Iterator[Record]:
+def _records(protocol: emoji.Protocol, model: Any, known: Known, seed: int) -> Iterator[Record]:
     for split_name, gallery in (("known", protocol.known), ("new", protocol.new)):
         for questions in of_rows(gallery, seed):
             for way, scores in scored(model, known, gallery, questions).items():
                 yield _record(way, split_name, questions, questions.right(scores), seed)
-    yield from _everyday(protocol, model, known, "all", seed, missed)
+    yield from _everyday(protocol, model, known, ALL, seed)
 
 
-def _everyday(
-    protocol: emoji.Protocol, model: Any, known: Known, split_name: str, seed: int, missed: list[str]
-) -> Iterator[Record]:
+def _everyday(protocol: emoji.Protocol, model: Any, known: Known, split_name: str, seed: int) -> Iterator[Record]:
     gallery = protocol.views[protocol.views.domain == emoji.TARGET]
     for questions in everyday(model, gallery):
         for way, scores in scored(model, known, gallery, questions).items():
             right = questions.right(scores)
             yield _record(way, split_name, questions, right, seed)
-            if way == "fused":
-                missed += [word for word, one in zip(questions.words, right, strict=True) if not one]
+            if way == FUSED:
+                for word in (word for word, one in zip(questions.words, right, strict=True) if not one):
+                    yield Record(way, split_name, emoji.TARGET, word, MISSED, 1.0, None, None, None, 1, seed)
 
 
 def _record(way: str, split_name: str, questions: Questions, right: np.ndarray, seed: int) -> Record:
     values = right[~np.isnan(right)]
     facts = (emoji.TARGET, f"{questions.view} {questions.name}->image", questions.metric)
-    return Record(way, split_name, *facts, float(values.mean()), None, None, None, len(values), seed)
+    return Record(way, split_name, *facts, float(values.mean()), None, None, questions.chance, len(values), seed)
 
 
 def of_rows(gallery: Views, seed: int) -> list[Questions]:
@@ -167,7 +196,7 @@ def keywords(caption: str, colon: str) -> set[str]:
 
 
 def scored(model: Any, known: Known, gallery: Views, questions: Questions, **taus: float) -> dict[str, np.ndarray]:
-    """Way -> (q, n) scores, and those of their mean as "fused"; a way that says nothing scores 0."""
+    """Way -> (q, n) scores, and those of their mean as FUSED; a way that says nothing scores 0."""
     z = known_rows(model, known, gallery)
     cells = Views({questions.view: list(questions.words)}, kinds={questions.view: "text"})
     embedded, meaning = model.embed(cells)[questions.view], meanings_of(model, cells, questions.view)
@@ -176,7 +205,7 @@ def scored(model: Any, known: Known, gallery: Views, questions: Questions, **tau
         ways = known.ways(questions.view, embedded[place], words, meaning[place], **taus)
         for way in ways:
             found[way.name][place] = way.scores(*z)
-            found["fused"][place] += found[way.name][place] / len(ways)
+            found[FUSED][place] += found[way.name][place] / len(ways)
     return found
 
 
@@ -186,9 +215,9 @@ def known_rows(model: Any, known: Known, gallery: Views) -> tuple[np.ndarray, np
     return rows, known.offsets(rows)
 
 
-def settling(seeds: Sequence[int]) -> str:
+def settled(seeds: Sequence[int]) -> dict[str, Any]:
     """Temperatures and weights on questions made of training rows: every source style in turn has no captions, a
-    quarter of the captioned concepts is new. Means over all kinds of questions."""
+    quarter of the captioned concepts is new. Percent right, means over all kinds of questions, best first."""
     scores: dict[tuple, list[float]] = {}
     for seed in seeds:
         source = emoji.cut(seed).source
@@ -201,8 +230,7 @@ def settling(seeds: Sequence[int]) -> str:
                     for setting, value in _settings(model, known, gallery, questions):
                         scores.setdefault(setting, []).append(value)
     best = sorted(scores, key=lambda setting: -float(np.mean(scores[setting])))
-    lines = [[*map(str, setting), f"{100 * np.mean(scores[setting]):.2f}"] for setting in best]
-    return text_table(["letters tau", "meaning tau", "direct, letters, meaning", "percent"], lines, labels=3)
+    return {"settings": [[*map(str, setting), 100 * float(np.mean(scores[setting]))] for setting in best]}
 
 
 def _settings(model: Any, known: Known, gallery: Views, questions: Questions) -> Iterator[tuple[tuple, float]]:
@@ -213,15 +241,51 @@ def _settings(model: Any, known: Known, gallery: Views, questions: Questions) ->
             yield (*taus, weights), float(np.nanmean(questions.right(np.asarray(total))))
 
 
-def page(result: Result) -> str:
-    """A line for each kind of question, a column for each way."""
+def tables(measured: Result | dict[str, Any]) -> dict[str, Table]:
+    """ "short": what is asked most, directly and in all ways. "questions": every kind in every way. "missed": everyday
+    questions without an answer. Of `--settle`: "settings"."""
+    if isinstance(measured, dict):
+        lines = [[*map(str, setting), f"{percent:.2f}"] for *setting, percent in measured["settings"]]
+        header = ["letters tau", "meaning tau", "direct, letters, meaning", "percent"]
+        return {"settings": Table(header, lines, labels=3, note="On questions of training rows only.")}
+    return {"short": _short(measured), "questions": _questions(measured), "missed": _missed(measured)}
+
+
+def _short(result: Result) -> Table:
+    """Both languages, weighted by their questions."""
     lines = []
-    for part, direction, metric in dict.fromkeys((r.split, r.direction, r.metric) for r in result):
-        runs = {w: [100 * r.value for r in result.where(split=part, direction=direction, method=w)] for w in WAYS}
-        lines.append([direction.partition("->")[0], part, metric, *(with_interval(runs[way]) for way in WAYS)])
-    return text_table(["percent", "drawings", "metric", *WAYS], lines, labels=3)
+    for name, (kind, part) in SHORT.items():
+        of = result.where(split=part, direction=[f"{view} {kind}->image" for view in LANGUAGES])
+        runs = {way: runs_of(of, scale=100, method=way) for way in (DIRECT, FUSED)}
+        cells, record = means(runs), next(iter(of))
+        lines.append([name, record.metric, _chance(of), *cells.values(), gain(runs[FUSED], runs[DIRECT])])
+    note = f"English and Chinese together. {seeds_note(result)} Each seed cuts the concepts anew."
+    return Table(["OpenMoji, percent", "metric", "chance", "directly", "all three ways", "gain"], lines, note=note)
 
 
-def _counted(words: Sequence[str]) -> str:
-    counts: Mapping[str, int] = {word: list(words).count(word) for word in dict.fromkeys(words)}
-    return ", ".join(f"{word} {count}" for word, count in sorted(counts.items(), key=lambda item: -item[1])) or "none"
+def _questions(result: Result) -> Table:
+    """A line for each kind of question and drawings, a column for each way."""
+    lines = []
+    measured = (record for record in result if record.metric != MISSED)
+    for part, direction, metric in dict.fromkeys((r.split, r.direction, r.metric) for r in measured):
+        of = result.where(split=part, direction=direction)
+        runs = {way: runs_of(of, scale=100, method=way) for way in WAYS}
+        labels = [direction.partition("->")[0], part, metric]
+        lines.append([*labels, _chance(of), *means(runs).values(), gain(runs[FUSED], runs[DIRECT])])
+    note = f"Gain: fused less direct. {seeds_note(result)} Each seed cuts the concepts anew."
+    return Table(["percent", "drawings", "metric", "chance", *WAYS, "gain"], lines, labels=3, note=note)
+
+
+def _chance(result: Result) -> str:
+    records = [record for record in result if record.chance is not None]
+    return f"{100 * np.average([r.chance or 0 for r in records], weights=[r.n for r in records]):.1f}"
+
+
+def _missed(result: Result) -> Table:
+    """How many seeds found no answer among the first five, most first."""
+    missed = result.where(metric=MISSED)
+    words = dict.fromkeys(record.direction for record in missed)
+    counts = {w: [len(missed.where(direction=w, split=part)) for part in (ALL, ALL_CAPTIONED)] for w in words}
+    lines = [[word, *map(str, counts[word])] for word in sorted(words, key=lambda word: [-n for n in counts[word]])]
+    note = f"How many of {len({record.seed for record in result})} seeds had no answer among the first five."
+    return Table(["everyday question", "half captioned", "all captioned"], lines, note=note)

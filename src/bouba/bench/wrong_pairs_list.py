@@ -10,19 +10,16 @@ from bouba.data.views import Views
 from bouba.runs.suspicion import suspicious
 
 
-def found_in_the_worst(views: Views, share: float, seeds: range) -> list[float]:
-    """Of the wrong pairs the share that stands in the worst part of the list, a part as large as they are, a seed each.
-    By chance it is `share`.
+def found_in_the_worst(views: Views, share: float, seed: int) -> float:
+    """Of the wrong pairs the share that stands in the worst part of the list, a part as large as they are. By chance it
+    is `share`.
 
     Args:
         views: two views, one row a thing. share: of pairs that are made wrong, above 0.
     """
-    found = []
-    for seed in seeds:
-        mixed, wrong = with_wrong_pairs(views, share, seed)
-        worst = {doubt.row for doubt in suspicious(mixed)[: len(wrong)]}
-        found.append(len(worst & wrong) / len(wrong))
-    return found
+    mixed, wrong = with_wrong_pairs(views, share, seed)
+    worst = {doubt.row for doubt in suspicious(mixed)[: len(wrong)]}
+    return len(worst & wrong) / len(wrong)
 
 
 def with_wrong_pairs(views: Views, share: float, seed: int) -> tuple[Views, set[int]]:

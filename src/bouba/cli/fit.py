@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -95,6 +96,8 @@ def command(
         typer.echo(json.dumps({"run": str(out), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}))
         return
     result = run.numbers()
+    if summary := run.summary():
+        typer.echo(f"{fill(summary, 120)}\n")
     if result is not None:
         typer.echo(result.format(rows=ROWS) + "\n")
     typer.echo("\n".join(run.commands()))

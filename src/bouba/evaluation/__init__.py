@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from bouba.evaluation.evaluate import evaluate as evaluate
     from bouba.evaluation.intervals import bootstrap as bootstrap
     from bouba.evaluation.intervals import bootstrap_weighted as bootstrap_weighted
+    from bouba.evaluation.intervals import interval as interval
     from bouba.evaluation.intervals import paired_difference as paired_difference
-    from bouba.evaluation.intervals import seeds_interval as seeds_interval
     from bouba.evaluation.model import Embeds as Embeds
     from bouba.evaluation.model import Model as Model
     from bouba.evaluation.model import PredictsLabels as PredictsLabels
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from bouba.evaluation.reconstructions import evaluate_reconstructions as evaluate_reconstructions
     from bouba.evaluation.result import Record as Record
     from bouba.evaluation.result import Result as Result
+    from bouba.evaluation.seeds import over_seeds as over_seeds
+    from bouba.evaluation.seeds import paired_over_seeds as paired_over_seeds
+    from bouba.evaluation.seeds import seeds_interval as seeds_interval
     from bouba.evaluation.translations import evaluate_translations as evaluate_translations
 else:
     __all__ = attach(__name__)

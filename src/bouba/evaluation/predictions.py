@@ -10,9 +10,11 @@ import numpy as np
 
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, nearest
+from bouba.evaluation.calibration import calibration_interval
+from bouba.evaluation.differences import RowValues
 from bouba.evaluation.environment import environment
 from bouba.evaluation.fingerprint import fingerprint
-from bouba.evaluation.intervals import bootstrap, bootstrap_weighted
+from bouba.evaluation.intervals import bootstrap_weighted, interval
 from bouba.evaluation.model import PredictsLabels, as_model
 from bouba.evaluation.result import Record, Result
 from bouba.metrics.calibration import bin_of, confidence_and_hits
@@ -36,6 +38,7 @@ def evaluate_predictions(
     labels: Sequence[str] | None = None,
     by_domain: bool = True,
     seed: int | None = None,
+    row_values: RowValues | None = None,
 ) -> Result:
     """Every label that `model` predicts and `views` know, by the views that were used.
 
@@ -44,6 +47,7 @@ def evaluate_predictions(
         views: held-out rows. Rows with equal keys count as the same thing.
         method, split, seed: names for the records.
         labels: which label columns; all by default. by_domain: judge each domain apart.
+        row_values: takes, for each row, whether its class was right, or how far off its number.
 
     Returns:
         Records. `direction` is "all" or, of three views or more, "without <view>", over the labelled rows that have a
@@ -51,7 +55,7 @@ def evaluate_predictions(
         "<label>_accuracy", "<label>_macro_f1", "<label>_log_loss" and "<label>_calibration_error"; of numbers
         "<label>_r2", "<label>_rmse" and "<label>_mae". `chance` is what the same rows get without any view: the shares
         of the classes in training, or the mean. A class that training did not have is always wrong, and left out of
-        the log loss. Intervals are 95% bootstraps over keys.
+        the log loss. Intervals are of 95%, with all rows of a key drawn together, see `interval`.
 
     Raises:
         DataError: `labels` names a column that the rows do not have.
@@ -76,6 +80,10 @@ def evaluate_predictions(
                 if mask.sum() < 2:
                     continue
                 y, guess, prior = part.y[label][mask], values[mask, place], values[mask, -1]
+                if row_values is not None:
+                    right = class_codes(y, classes) == guess.argmax(1) if classes is not None else abs(y - guess)
+                    metric = f"{label}_{'mae' if classes is None else 'accuracy'}"
+                    row_values.add(fields, metric, part.rows[mask], part.things[mask], right)
                 if classes is None:
                     scores = _number_scores(y, guess, prior, part.things[mask])
                 else:
@@ -119,23 +127,23 @@ def _class_scores(y: np.ndarray, log_p: np.ndarray, prior: np.ndarray, keys: np.
     yield "accuracy", correct.mean(), _mean_interval(correct, keys), float((prior_guess == codes).mean())
     score = partial(_macro_f1, codes, guess, len(classes) + 1)
     chance = _macro_f1(codes, prior_guess, len(classes) + 1, np.ones(len(y)))
-    yield "macro_f1", score(np.ones(len(y))), _interval(score, keys), chance
+    size = _independent_rows(codes, keys)
+    yield "macro_f1", score(np.ones(len(y))), _interval(score, keys, (0.0, 1.0), size), chance
     trained = codes >= 0
     if trained.any():
         loss = -log_p[trained, codes[trained]].astype(float)
         chance = -prior[trained, codes[trained]].mean()
         yield "log_loss", loss.mean(), _mean_interval(loss, keys[trained]), float(chance)
-    gap = partial(_calibration_error, *_binned(codes, np.exp(log_p.astype(float))))
-    value = gap(np.ones(len(y)))
-    low, high = _interval(gap, keys, centre=value)
-    yield "calibration_error", value, (None if low is None else max(low, 0.0), high), None
+    bins, excess = _binned(codes, np.exp(log_p.astype(float)))
+    ends: Interval = calibration_interval(bins, excess, keys) if len(set(keys)) > 1 else (None, None)
+    yield "calibration_error", float(abs(np.bincount(bins, excess)).sum() / len(y)), ends, None
 
 
 def _number_scores(y: np.ndarray, guess: np.ndarray, prior: np.ndarray, keys: np.ndarray) -> Scores:
     """Of numbers (n,); `prior` (n,) is what the model gives without any view."""
     y = y.astype(float)
     score = lambda w: r_squared(y, guess, weights=w)  # noqa: E731
-    yield "r2", score(np.ones(len(y))), _interval(score, keys), r_squared(y, prior)
+    yield "r2", score(np.ones(len(y))), _interval(score, keys, (-np.inf, 1.0)), r_squared(y, prior)
     error, prior_error = abs(y - guess), abs(y - prior)
     low, high = _mean_interval(error**2, keys)
     ends = (None if low is None else low**0.5, None if high is None else high**0.5)
@@ -163,15 +171,22 @@ def _binned(codes: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return bin_of(confidence, BINS), correct - confidence
 
 
-def _calibration_error(bins: np.ndarray, excess: np.ndarray, weights: np.ndarray) -> float:
-    return float(abs(np.bincount(bins, weights * excess, BINS)).sum() / weights.sum())
-
-
 def _mean_interval(values: np.ndarray, keys: np.ndarray) -> Interval:
-    """A bootstrap over keys; none where there is one key only."""
-    return bootstrap(values, groups=keys) if len(set(keys)) > 1 else (None, None)
+    """Over keys; none where there is one key only."""
+    return interval(values, groups=keys) if len(set(keys)) > 1 else (None, None)
 
 
-def _interval(statistic: Callable[[np.ndarray], float], keys: np.ndarray, centre: float | None = None) -> Interval:
-    low, high = bootstrap_weighted(statistic, keys, centre=centre) if len(set(keys)) > 1 else (np.nan, np.nan)
+def _interval(
+    statistic: Callable[[np.ndarray], float], keys: np.ndarray, bounds: tuple[float, float], size: float | None = None
+) -> Interval:
+    if len(set(keys)) < 2:
+        return None, None
+    low, high = bootstrap_weighted(statistic, keys, bounds=bounds, size=size)
     return (None, None) if np.isnan(low) else (low, high)
+
+
+def _independent_rows(codes: np.ndarray, keys: np.ndarray) -> float:
+    """Of a mean over classes: how many rows, the same number of each class, say as much; a group counts as one."""
+    _, counts = np.unique(codes, return_counts=True)
+    rows_a_key = len(keys) / len(np.unique(keys))
+    return max(len(counts) ** 2 / float((1 / counts).sum()) / rows_a_key, 2.0)

@@ -12,7 +12,7 @@ from typing import Any
 
 from bouba.declared import refuse_misfits
 from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation.intervals import seeds_interval
+from bouba.evaluation.seeds import over_seeds, seeds_interval
 from bouba.evaluation.table import html_table, text_table
 from bouba.files import read_json
 
@@ -113,11 +113,16 @@ class Result:
         advice = f"add one of {matches._choices(varying)}" if varying else "they are twins: same labels throughout"
         raise UsageError(f"{len(matches)} records have {query}; {advice}")
 
-    def mean_over_seeds(self) -> Result:
+    def mean_over_seeds(self, *, share: float = 1.0) -> Result:
         """One record for all seeds of the same method, split, domain, direction and metric.
 
-        value, low and high are the mean and Student interval over seeds (`seeds_interval`), chance is the
-        mean of the chances, n the smallest n. A record without siblings is kept as it is, with its seed.
+        value is the mean, low and high its interval over seeds and rows where each record has an interval over rows
+        (`over_seeds`), else Student's over seeds alone (`seeds_interval`). chance is the mean of the chances, n the
+        smallest n. A record without siblings is kept as it is, with its seed.
+
+        Args:
+            share: of all rows that there are, those that each seed was judged on, see `over_seeds`: 1 where all seeds
+                have the same test rows, 0 where each has new ones.
 
         Raises:
             UsageError: one seed measured the same thing twice.
@@ -126,7 +131,7 @@ class Result:
         for record in self.records:
             key = (record.method, record.split, record.domain, record.direction, record.metric)
             families.setdefault(key, []).append(record)
-        return Result([_mean_record(family) for family in families.values()], self.meta)
+        return Result([_mean_record(family, share) for family in families.values()], self.meta)
 
     def format(
         self,
@@ -232,7 +237,7 @@ class Result:
         return "; ".join(f"{name}: {', '.join(map(repr, self._distinct(name))) or 'none'}" for name in names)
 
 
-def _mean_record(family: list[Record]) -> Record:
+def _mean_record(family: list[Record], share: float) -> Record:
     if len(family) == 1:
         return family[0]
     seeds = [record.seed for record in family]
@@ -242,7 +247,11 @@ def _mean_record(family: list[Record]) -> Record:
             f"{r.method}, {r.split}, {r.domain}, {r.direction}, {r.metric} has several records of seed "
             f"{repeated[0]}; select one run with where() or give each run its seed"
         )
-    mean, low, high = seeds_interval([record.value for record in family])
+    values = [record.value for record in family]
+    lows = [record.low for record in family if record.low is not None]
+    highs = [record.high for record in family if record.high is not None]
+    has_rows = len(lows) == len(highs) == len(family)
+    mean, low, high = over_seeds(values, lows, highs, share=share) if has_rows else seeds_interval(values)
     chances = [record.chance for record in family if record.chance is not None]
     chance = sum(chances) / len(chances) if len(chances) == len(family) else None
     n = min(record.n for record in family)

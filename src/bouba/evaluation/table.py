@@ -1,7 +1,7 @@
 """Tables as plain text for the terminal, as Markdown for a page, and as HTML for a notebook."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bouba.data.characters import one_line
-from bouba.evaluation.intervals import seeds_interval
+from bouba.evaluation.seeds import over_seeds, seeds_interval
 
 BOLD = re.compile(r"\*\*(.*?)\*\*")
 
@@ -50,7 +50,8 @@ class Table:
     def markdown(self) -> str:
         """For a page."""
         rule = "|" + "---|" * len(self.header)
-        rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in self.lines]
+        lines = _blanked(self.lines, self.labels)
+        rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
         return "\n".join([f"| {' | '.join(self.header)} |", rule, *rows, "", self.note]).rstrip()
 
 
@@ -69,13 +70,7 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
     mine    0.310
     yours     0.2
     """
-    lines = [[one_line(cell) for cell in line] for line in lines]
-    rows = [list(header)]
-    for above, line in zip([None, *lines], lines):
-        blank = 0
-        while above is not None and blank < labels - 1 and line[blank] == above[blank]:
-            blank += 1
-        rows.append([""] * blank + list(line[blank:]))
+    rows = [list(header), *_blanked([[one_line(cell) for cell in line] for line in lines], labels)]
     widths = [max(len(line[column]) for line in rows) for column in range(len(header))]
     padded = (
         "  ".join(
@@ -85,6 +80,15 @@ def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], *, labels:
         for line in rows
     )
     return "\n".join(line.rstrip() for line in padded)
+
+
+def _blanked(lines: Sequence[Sequence[str]], labels: int) -> Iterator[list[str]]:
+    """Lines without labels that are equal to those above."""
+    for above, line in zip([None, *lines], lines):
+        blank = 0
+        while above is not None and blank < labels - 1 and line[blank] == above[blank]:
+            blank += 1
+        yield [""] * blank + list(line[blank:])
 
 
 def html_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -104,10 +108,19 @@ def _html_row(tag: str, cells: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def with_interval(values: ArrayLike, digits: int = 1) -> str:
-    """The mean over seeds and its 95% interval, as text; the number alone for one seed."""
+def with_interval(values: ArrayLike, digits: int = 1, *, ends: ArrayLike | None = None) -> str:
+    """The mean over seeds and its 95% interval, as text; the number alone for one seed without `ends`.
+
+    Args:
+        values: (S,) a seed's number.
+        ends: (S, 2) its interval over rows; the interval then covers rows as well as seeds.
+    """
     runs = np.asarray(values, dtype=float)
-    if len(runs) < 2:
+    if ends is None and len(runs) < 2:
         return f"{runs[0]:.{digits}f}"
-    mean, low, high = seeds_interval(runs)
+    if ends is None:
+        mean, low, high = seeds_interval(runs)
+    else:
+        lows, highs = np.asarray(ends, dtype=float).T
+        mean, low, high = over_seeds(runs, lows, highs) if len(runs) > 1 else (runs[0], lows[0], highs[0])
     return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

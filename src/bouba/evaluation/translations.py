@@ -10,7 +10,7 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError
 from bouba.evaluation.environment import environment
 from bouba.evaluation.fingerprint import fingerprint
-from bouba.evaluation.intervals import bootstrap
+from bouba.evaluation.intervals import interval
 from bouba.evaluation.model import Embeds, Translates, as_model
 from bouba.evaluation.predictions import Interval, Scores, domains
 from bouba.evaluation.result import Record, Result
@@ -49,11 +49,11 @@ def evaluate_translations(
         n: items a row, 2 or more.
 
     Returns:
-        Records of direction "source->target", with 95% bootstraps over keys: "r_precision@10" (chance 10 / rows), where
-        there are more than 10 rows; "frechet_distance" of the first item of each row, which has no interval, and as
-        chance what as many real training items of the domain give; "diversity" and "novelty" (from training items of
-        all domains), which are left out where they are not defined: real items that are all alike, or of which half
-        stand in the training. `meta` names the judge.
+        Records of direction "source->target", with 95% intervals over keys, see `interval`: "r_precision@10" (chance
+        10 / rows), where there are more than 10 rows; "frechet_distance" of the first item of each row, which has no
+        interval, and as chance what as many real training items of the domain give; "diversity" and "novelty" (from
+        training items of all domains), which are left out where they are not defined: real items that are all alike, or
+        of which half stand in the training. `meta` names the judge.
 
     Raises:
         DataError: no domain with two rows that have both views. ModalityError: rows without one of them.
@@ -145,5 +145,5 @@ def _scores(
 
 
 def _interval(values: np.ndarray, keys: np.ndarray) -> Interval:
-    """A bootstrap over keys; none where there is one key only."""
-    return bootstrap(values, groups=keys) if len(set(keys)) > 1 else (None, None)
+    """Over keys; none where there is one key only."""
+    return interval(values, groups=keys) if len(set(keys)) > 1 else (None, None)

@@ -13,7 +13,7 @@ from bouba.data.loader import encode
 from bouba.data.matching import views_for
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
-from bouba.evaluation.intervals import bootstrap
+from bouba.evaluation.intervals import interval
 from bouba.evaluation.model import as_model
 from bouba.evaluation.table import text_table
 from bouba.fuse.shapley import Game
@@ -85,7 +85,7 @@ class Explanation:
     def _share(self, place: int, view: str) -> Share:
         present = self.present[:, place]
         values, things = self.values[present, place], self.things[present]
-        low, high = bootstrap(np.abs(values), groups=things) if len(set(things)) > 1 else (None, None)
+        low, high = interval(np.abs(values), groups=things) if len(set(things)) > 1 else (None, None)
         return Share(view, float(np.abs(values).mean()), low, high, float(values.mean()), int(present.sum()))
 
     def format(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bouba.adapt import Diagnosis
 from bouba.errors import DataError
+from bouba.report.contest import Contest
 from bouba.search.certainty import Direction
 
 
@@ -55,11 +56,17 @@ class Query:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Queries answered by one method. Galleries with one title are compared query by query."""
+    """Queries answered by one method. Galleries with one title are compared query by query.
+
+    Args:
+        found: how many of how many questions were answered among the first that are shown, where the queries are drawn
+            in that proportion.
+    """
 
     title: str
     method: str
     queries: Sequence[Query]
+    found: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,7 @@ class Report:
         sets: what scores are worth, by pairs of views.
         doubtful: pairs that may be wrong, worst first. doubtful_by: a sentence on how they were judged.
         notes: sentences for the end of the page: caveats, licences, versions.
+        contest: the model among its rivals, compared row by row.
         methods: name in the records -> title and a sentence that goes on from it, "is a linear method."; names that are
             not listed are shown readable.
     """
@@ -241,3 +249,4 @@ class Report:
     doubtful_by: str = ""
     notes: Sequence[str] = ()
     methods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    contest: Contest = field(default_factory=Contest)

@@ -16,7 +16,7 @@ from bouba.data.split import split
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, require
-from bouba.evaluation import Result
+from bouba.evaluation.differences import write_differences
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
 from bouba.runs import texts, translation
@@ -25,7 +25,7 @@ from bouba.runs.certainty import FILE, known_of, measured
 from bouba.runs.defaults import settled
 from bouba.runs.indexing import write_search
 from bouba.runs.known import is_found_whole
-from bouba.runs.measuring import measure
+from bouba.runs.measuring import Measured, measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
 from bouba.runs.recipe import HOLDOUT, build
@@ -36,6 +36,7 @@ from bouba.runs.toml import to_toml
 from bouba.search import Certainty, Index
 
 FEWEST_HELD_OUT = 10  # rows below which nothing is measured
+DIFFERENCES = "differences.json"
 BASELINES = "baselines"  # the folder of their checkpoints, while a run is made
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
@@ -203,20 +204,21 @@ class Fitting:
         held_out = self.held_out.select(*own)
         # neither probe nor baseline sees the target
         training = self.training if self.target is None else source_only(self.training, self.target)
-        result, notes = self._result(part, training.select(*own), held_out, rivals)
-        if result is not None:
-            result.to_json(part / "metrics.json")
-        return replace(story, held_out=held_out, result=result, remarks=[*self.remarks, *notes])
+        found = self._result(part, training.select(*own), held_out, rivals)
+        if found.result is not None:
+            found.result.to_json(part / "metrics.json")
+            write_differences(found.differences, part / DIFFERENCES)
+        story = replace(story, held_out=held_out, result=found.result, differences=found.differences)
+        return replace(story, remarks=[*self.remarks, *found.remarks])
 
-    def _result(
-        self, part: Path, training: Views, held_out: Views, rivals: Mapping[str, Any]
-    ) -> tuple[Result | None, list[str]]:
-        """The numbers, None where there is no judge; and sentences on how they were taken."""
+    def _result(self, part: Path, training: Views, held_out: Views, rivals: Mapping[str, Any]) -> Measured:
+        """The numbers, and sentences on how they were taken."""
         if not self.method.translates:
-            return measure(self.method, self.model, training, held_out, rivals, self.stages), []
+            baseline = self.facts.get("baseline", True)
+            return measure(self.method, self.model, training, held_out, rivals, self.stages, baseline=baseline)
         translators = {self.method.name: self.model, **rivals}
         result, judged_by = translation.judged(translators, training, held_out, part, self.say)
-        return result, [judged_by]
+        return Measured(result, (), [judged_by])
 
 
 def _rows_of_method(

@@ -14,6 +14,7 @@ from bouba.runs.place import Place
 if TYPE_CHECKING:
     from bouba.data.schema import Schema
     from bouba.evaluation import Result
+    from bouba.evaluation.differences import Difference
     from bouba.search import Certainty, Index, Known
     from bouba.search.words import Words
 
@@ -75,6 +76,14 @@ class Kept:
 
         name = "metrics.json"
         return self._place.read(lambda at: Result.from_json(at / name) if (at / name).exists() else None)
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """Of the model and each rival, on the same held-out rows; empty where none was compared so."""
+        from bouba.evaluation.differences import read_differences
+
+        name = "differences.json"
+        return self._place.read(lambda at: read_differences(at / name) if (at / name).exists() else [])
 
     @cached_property
     def history(self) -> list[dict]:

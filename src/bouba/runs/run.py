@@ -312,6 +312,13 @@ class Run(Kept):
 
         return None if self.result is None else best_known(self.result)
 
+    def summary(self) -> str:
+        """What the report opens with, in a few sentences: whether a baseline is ahead of the model, and how often it is
+        right, of how many; "" where nothing was measured."""
+        from bouba.runs.showing import summary_of
+
+        return summary_of(self)
+
     def commands(self) -> list[str]:
         """What can be done with the run on the command line, a line each."""
         from bouba.runs.showing import commands_of

@@ -23,6 +23,7 @@ from bouba.terms.checks import (
     precise,
     side,
 )
+from bouba.terms.rows import negatives, of_chance
 from bouba.terms.term import Needs, Parts, Space, Term
 
 
@@ -140,8 +141,8 @@ class ExplicitNegatives(Term):
         in_batch: whether the positives of the other rows are negatives too; rows of equal key are not.
         tile: for `in_batch`, side of the tiles the logits are computed in; the result is the same.
 
-    Logs `temperature`, and `of_chance`: the loss as a share of the mean ln(1 + number of negatives), 1 where all look
-    alike, 0 where solved.
+    Logs `temperature`, and `of_chance`: the loss as a share of the mean ln(1 + number of a row's negatives), 1 where
+    all look alike, 0 where solved.
 
     Reference: Karpukhin et al. 2020, equation 2. Departures: masked missing negatives, masked false negatives.
 
@@ -178,7 +179,10 @@ class ExplicitNegatives(Term):
         parts: Parts = {"temperature": tau.detach()}
         present = torch.stack([batch.present[name] for name in self.negatives], 1)  # (B, J)
         rows = batch.present[self.anchor] & batch.present[self.positive] & (present.any(1) | self.in_batch)
-        rivals = present[rows].sum(1) + (int(rows.sum()) - 1 if self.in_batch else 0)
+        key = None if batch.key is None else batch.key[rows]
+        rivals = present[rows].sum(1)
+        if self.in_batch:
+            rivals = rivals + negatives(key, len(rivals), rivals.device)
         if not rivals.any():
             return None, parts
         value = explicit_negatives(
@@ -189,7 +193,7 @@ class ExplicitNegatives(Term):
             temperature=tau,
             similarity=self.similarity,
             in_batch=self.in_batch,
-            key=None if batch.key is None else batch.key[rows],
+            key=key,
             tile=self.tile,
         )
-        return value, parts | {"of_chance": value.detach() / rivals.float().log1p().mean()}
+        return value, parts | of_chance(value, [rivals[rivals > 0]])

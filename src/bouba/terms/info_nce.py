@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +22,7 @@ from bouba.terms.checks import (
     precise,
     side,
 )
-from bouba.terms.rows import averaged, paired, summed
+from bouba.terms.rows import averaged, negatives, of_chance, paired, summed
 from bouba.terms.term import Needs, Parts, Space, Term
 
 
@@ -119,7 +118,8 @@ class InfoNCE(Term):
         pairs: which pairs of views; every pair when None.
         tile: side of the tiles the logits are computed in; memory is O(tile^2), the result the same.
 
-    Logs `temperature`, and `of_chance`: the loss as a share of ln B, 1 where all rows look alike, 0 where solved.
+    Logs `temperature`, and `of_chance`: the loss as a share of the mean ln(1 + number of a row's negatives), which
+    is ln B without equal keys: 1 where all rows look alike, 0 where solved.
 
     Reference: van den Oord et al. 2018; Radford et al. 2021. Departures: any number of views, masked missing views,
     masked false negatives.
@@ -143,11 +143,11 @@ class InfoNCE(Term):
         return Temperature(self.temperature, trainable=self.learn)
 
     def loss(self, batch, state):
-        tau, costs, chance = state(), [], 0.0
+        tau, costs, rivals = state(), [], []
         for z_a, z_b, key in paired(batch, self.pairs, least=2):
             costs.append(info_nce(z_a, z_b, temperature=tau, similarity=self.similarity, key=key, tile=self.tile))
-            chance += math.log(len(z_a))  # the cost of rows that all look alike
+            rivals.append(negatives(key, len(z_a), z_a.device))
         parts: Parts = {"temperature": tau.detach()}
         if costs:
-            parts["of_chance"] = summed(costs).detach() / chance
+            parts |= of_chance(summed(costs), rivals)
         return averaged(costs), parts

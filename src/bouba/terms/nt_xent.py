@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +14,7 @@ from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise, side
-from bouba.terms.rows import averaged, summed
+from bouba.terms.rows import averaged, negatives, of_chance, summed
 from bouba.terms.term import Needs, Parts, Space, Term
 
 
@@ -66,9 +65,9 @@ def nt_xent(
     with torch.autocast(z.device.type, enabled=False):
         z, twin = unit_rows(z), unit_rows(twin)
         positive = scale * row_similarity(z, twin)  # (B,)
-        negatives = partial(off_diagonal_logsumexp, scale=scale, floor=positive, key=key, tile=side(tile, z))
-        across = negatives(z, twin)
-        within = negatives(z, z)[0], negatives(twin, twin)[0]
+        others = partial(off_diagonal_logsumexp, scale=scale, floor=positive, key=key, tile=side(tile, z))
+        across = others(z, twin)
+        within = others(z, z)[0], others(twin, twin)[0]
         costs = [log_one_plus(x - positive, y - positive) for x, y in zip(across, within)]
         return torch.cat(costs).mean()
 
@@ -87,7 +86,8 @@ class NTXent(Term):
         views: which views; all when None.
         tile: side of the tiles the logits are computed in; the result is the same.
 
-    Logs `temperature`, and `of_chance`: the loss as a share of ln(2B - 1), 1 where all rows look alike, 0 where solved.
+    Logs `temperature`, and `of_chance`: the loss as a share of the mean ln(1 + number of a copy's negatives), which
+    is ln(2B - 1) without equal keys: 1 where all rows look alike, 0 where solved.
 
     Reference: Chen et al. 2020, equation 1. Departures: masked missing cells, masked false negatives.
 
@@ -109,7 +109,7 @@ class NTXent(Term):
 
     def loss(self, batch, state):
         check_twins("NTXent", batch)
-        tau, costs, chance = state(), [], 0.0
+        tau, costs, rivals = state(), [], []
         for view in self.views or batch.z:
             present = batch.present[view]
             n = int(present.sum())
@@ -118,8 +118,8 @@ class NTXent(Term):
             key = None if batch.key is None else batch.key[present]
             z, twin = batch.z[view][present], batch.twin[view][present]
             costs.append(nt_xent(z, twin, temperature=tau, key=key, tile=self.tile))
-            chance += math.log(2 * n - 1)  # the cost of rows that all look alike
+            rivals.append(2 * negatives(key, n, z.device))  # in each of the two views of the other rows
         parts: Parts = {"temperature": tau.detach()}
         if costs:
-            parts["of_chance"] = summed(costs).detach() / chance
+            parts |= of_chance(summed(costs), rivals)
         return averaged(costs), parts

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite
+from bouba.terms.term import Parts
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -28,6 +30,26 @@ def paired(
         both = batch.present[a] & batch.present[b]
         if int(both.sum()) >= least:
             yield batch.z[a][both], batch.z[b][both], None if batch.key is None else batch.key[both]
+
+
+def negatives(key: Tensor | None, rows: int, device) -> Tensor:
+    """int64 (rows,), how many of the rows are negatives of each: all whose key is another, or unknown, but itself."""
+    codes, _ = pair_codes(rows, key, device)
+    _, place, count = codes.unique(return_inverse=True, return_counts=True)
+    return rows - count[place]
+
+
+def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
+    """{"of_chance": a sum of mean costs as a share of what they are where all rows look alike}.
+
+    Args:
+        cost: the sum. negatives: for each mean, (n,) how many negatives stand in each of its rows' denominators.
+
+    Returns:
+        Nothing where no row has a negative: there is nothing to tell apart.
+    """
+    alike = summed([count.float().log1p().mean() for count in negatives])
+    return {"of_chance": cost.detach() / alike} if alike > 0 else {}
 
 
 def by_domain(batch: Batch, view: str) -> list[Tensor]:

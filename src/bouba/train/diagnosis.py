@@ -12,7 +12,7 @@ from bouba.nn.unit import unit_rows
 from bouba.terms.term import Parts
 
 COLLAPSED = 0.95  # mean cosine of two cells of one view
-AT_CHANCE, SOLVED = 0.98, 0.01  # the loss as a share of ln B
+AT_CHANCE, SOLVED = 0.98, 0.01  # the loss as a share of what rows that all look alike cost
 REPEATED = 0.5
 
 
