@@ -38,7 +38,7 @@ class Story:
         result: the numbers, if rows were held out. rivals: what they are compared with, fitted.
         remarks: sentences for the end of the page.
         adaptation: of a model that adapts. watch: what followed a translator's training.
-        certainty: what its scores are worth, where that was measured.
+        certainty: what its scores are worth, where that was measured. caution: what to know before the numbers.
     """
 
     method: Method
@@ -51,6 +51,7 @@ class Story:
     adaptation: Adaptation = NOT_ADAPTED
     watch: Watch | None = None
     certainty: Certainty | None = None
+    caution: str = ""
 
     @property
     def shown(self) -> Views:
@@ -93,6 +94,7 @@ def write_report(story: Story, path: Path) -> Path:
     records = [] if story.result is None else [vars(record) for record in story.result]
     page = Report(
         title=f"bouba: {name}",
+        caution=story.caution,
         facts=build.facts(story.views, len(story.views.bad_rows)),
         samples=_samples(story),
         curves=build.curves({name: history_of(model)}),

@@ -33,6 +33,7 @@ class Run(Kept):
         method: the row of its method in the table of methods. recipe: what it was made by, section by section.
         model: fitted. result: the measured numbers; None where no row was held out.
         history: a row an epoch. bad_rows: cells and rows that could not be read.
+        caution: what to know before its numbers; "" for nothing.
         schema: which columns its views were read from. index: for search.
     """
 
@@ -51,7 +52,7 @@ class Run(Kept):
         return cls(refuse_unfinished(Path(path)))
 
     @classmethod
-    def fit(
+    def fit(  # noqa: PLR0913 - an option a parameter, as on the command line
         cls,
         table: Any,
         *,
@@ -62,6 +63,7 @@ class Run(Kept):
         target: Any = None,
         validation: float | None = None,
         holdout: float | None = None,
+        allow_duplicates: bool | None = None,
         translate: tuple[str | None, str | None] = (None, None),
         fusion: Any = None,
         baseline: bool = True,
@@ -85,6 +87,8 @@ class Run(Kept):
             target: the domain whose labels, captions and pairings stay hidden.
             validation: share of the training rows that chooses the best epoch. holdout: share of all things that is
                 kept out and judged at the end, a tenth when None. 0: none are.
+            allow_duplicates: near-duplicates (`bouba.duplicates`) may stand on both sides of a cut, which the report
+                then says; when None as the recipe says, and else each group of them on one side.
             translate: the view that a translator is given and the one it makes; chosen by kind where None.
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
                 GatedFusion(drop=0.2).
@@ -107,7 +111,7 @@ class Run(Kept):
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
-        fit = {"target": target, "validation": validation, "holdout": holdout}
+        fit = {"target": target, "validation": validation, "holdout": holdout, "allow_duplicates": allow_duplicates}
         arguments, towers = apart(arguments)
         model = make(
             table,

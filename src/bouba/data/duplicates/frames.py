@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class Frames:
         return len(self.luminance)
 
     @classmethod
-    def of(cls, cells: Sequence[Any], present: np.ndarray, shown: Callable[[Any], list[Image]]) -> Frames:
+    def of(cls, cells: Iterable[Any], present: np.ndarray, shown: Callable[[Any], list[Image]]) -> Frames:
         """Of cells, equal pixels once, in an order that is that of their digests.
 
         Args:
@@ -72,7 +72,10 @@ class Frames:
         )
         of_cell = np.array([-1 if digest is None else order[digest] for digest in digests], int)
         if not frames:
-            luminance, colour = np.zeros((0, 2, 1, FINE, FINE), np.uint8), np.zeros((0, 2, 1, TONES, TONES, 2), np.int16)
+            luminance, colour = (
+                np.zeros((0, 2, 1, FINE, FINE), np.uint8),
+                np.zeros((0, 2, 1, TONES, TONES, 2), np.int16),
+            )
             shape, plain = np.zeros((0, 2)), np.zeros(0, bool)
         return cls(luminance, colour, shape, plain, side, of_cell)
 
@@ -117,7 +120,9 @@ def _shrunk(picture: Image) -> Image:
     scale = LARGEST / max(picture.size)
     if scale >= 1:
         return picture
-    return picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), pil.Resampling.BOX)
+    return picture.resize(
+        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), pil.Resampling.BOX
+    )
 
 
 def _resized(picture: Image, box: tuple[float, float, float, float]) -> Image:

@@ -28,7 +28,13 @@ SHAPE = 0.2  # logarithm of the ratio of width by height
 LEVEL, GAIN = 0.15, 0.45  # of the mean luminance, and the logarithm of the ratio of contrasts
 SAME_LEVEL, SAME_GAIN = 0.04, 0.1  # where one of them has lost its colour
 CONTRAST, GREY, TONE, HUE = 0.02, 0.015, 0.02, 0.2  # least contrast; colour that is none, and that may differ
-WIDE, CROPPED, APART, ALIGNED, STANDS = 1.2, 0.6, 0.7, 0.2, 0.25  # of photographs of which one is a part: see `_cropped`
+WIDE, CROPPED, APART, ALIGNED, STANDS = (
+    1.2,
+    0.6,
+    0.7,
+    0.2,
+    0.25,
+)  # of photographs of which one is a part: see `_cropped`
 CHUNK = 8192  # pairs at once
 
 

@@ -47,7 +47,9 @@ def _aligned(a: np.ndarray, b: np.ndarray, scale: float) -> np.ndarray:
     for _ in range(STEPS):
         seen, common, at = _sampled(a, warp, rows, columns)
         slope_down, slope_right = (_lookup(slope, *at) for slope in (down, right))
-        unknowns = np.stack([slope_down * rows, slope_down, slope_right * columns, slope_right, seen, np.ones_like(seen)], 2)
+        unknowns = np.stack(
+            [slope_down * rows, slope_down, slope_right * columns, slope_right, seen, np.ones_like(seen)], 2
+        )
         weighted = unknowns * common[..., None]
         normal = np.swapaxes(weighted, 1, 2) @ unknowns
         normal += 1e-4 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(6) / 6

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """The texts, some at a time."""
     ends = np.cumsum([min(len(text), LONGEST) for text in texts]) // BLOCK
     starts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(texts)]
-    yield from (texts[start:stop] for start, stop in zip(starts, starts[1:]))
+    yield from (texts[start:stop] for start, stop in pairwise(starts))
 
 
 def _padded(text: str) -> str:
