@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any, cast
 
@@ -176,10 +176,12 @@ def _interval(values: np.ndarray, statistic: str, keys: np.ndarray) -> tuple[flo
     return bootstrap(values, statistic, groups=keys) if len(set(keys)) > 1 else (None, None)  # type: ignore[arg-type]
 
 
-def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any]) -> list[Record]:
-    """Every ordered pair of views among one domain's rows; cells that are near to everything count less where the model
-    has offsets for them."""
-    records = []
+def query_scores(
+    part: Views, z: Mapping[str, np.ndarray], model: Model
+) -> Iterator[tuple[str, str, np.ndarray, dict[str, np.ndarray]]]:
+    """Of every ordered pair of views that two rows or more have: the views, the rows that have both (n,), and of each
+    of these as a query what `bouba.metrics.retrieval` gives. Cells that are near to everything count less where the
+    model has offsets for them."""
     offsets: Mapping[str, np.ndarray] = getattr(model, "hub_offsets", lambda z: {})(z)
     for a, b in permutations(z, 2):
         both = part[a].present & part[b].present
@@ -189,7 +191,14 @@ def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domai
         queries, gallery, similarity = z[a][both], z[b][both], model.compared_by
         if b in offsets:
             queries, gallery, similarity = as_questions(queries), as_gallery(gallery, offsets[b][both]), "dot"
-        per_query = retrieval(queries, gallery, key, key, similarity=similarity)
+        yield a, b, both, retrieval(queries, gallery, key, key, similarity=similarity)
+
+
+def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any]) -> list[Record]:
+    """Every ordered pair of views among one domain's rows."""
+    records = []
+    for a, b, both, per_query in query_scores(part, z, model):
+        key = part.things[both]
         chance = chance_level(key, key)
         of_pair = {**of_domain, "direction": f"{a}->{b}", "n": int(both.sum())}
         for metric, (column, statistic) in RETRIEVAL_METRICS.items():

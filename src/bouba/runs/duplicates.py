@@ -162,8 +162,8 @@ def caution(cut: Cut, judged: Views | None) -> str:
     )
 
 
-def summary(cut: Cut, judged: Views | None) -> dict[str, Any]:
-    """What run.json says of near-duplicates; nothing where nobody looked."""
+def summary(cut: Cut, judged: Views | None, caution: str) -> dict[str, Any]:
+    """What run.json says of near-duplicates, with what to know before the numbers; nothing where nobody looked."""
     if cut.found is None:
         return {}
     return {
@@ -172,7 +172,7 @@ def summary(cut: Cut, judged: Views | None) -> dict[str, Any]:
             "views": cut.found.counts,
             "kept together": sorted({view for view, _ in cut.kept}),
             "across": {} if judged is None else {view: int(rows.sum()) for view, rows in cut.twins(judged).items()},
-            "caution": caution(cut, judged),
+            "caution": caution,
         }
     }
 

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bouba import durable
 from bouba.data.duplicates import duplicates
 from bouba.data.schema import Schema
@@ -30,6 +32,7 @@ from bouba.runs.measuring import measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
 from bouba.runs.recipe import HOLDOUT, build
+from bouba.runs.remembered import compared
 from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.stages import Stages
@@ -55,6 +58,7 @@ class Fitting:
         schema: of the table. remarks: sentences for the report. cut: how rows were held out.
         say: takes each sentence on what happens.
         facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
+        remembered: a sentence with the numbers on rows that have no near-duplicate in training, once they are measured.
     """
 
     method: Method
@@ -68,6 +72,7 @@ class Fitting:
     say: Say
     cut: Cut
     facts: dict[str, Any] = field(default_factory=dict)
+    remembered: str = ""
 
     @classmethod
     def prepare(
@@ -113,10 +118,10 @@ class Fitting:
         """The domain whose labels and pairs stay hidden."""
         return self.recipe["fit"].get("target")
 
-    @cached_property
+    @property
     def caution(self) -> str:
-        """What stands across the cut; "" where nothing does."""
-        return caution(self.cut, self.held_out)
+        """What stands across the cut, and what the numbers are worth without it; "" where nothing does."""
+        return " ".join(filter(None, (caution(self.cut, self.held_out), self.remembered)))
 
     def write_start(self, folder: Path) -> None:
         """What a run folder holds from the start."""
@@ -124,7 +129,7 @@ class Fitting:
         durable.write_text(folder / "recipe.toml", to_toml(self.recipe))
         save(self.cut, folder)
         facts = {"rows": len(self.views), "schema": self.schema.to_dict(), **self.facts}
-        run_folder.write_facts(folder, **facts | summary(self.cut, self.held_out))
+        run_folder.write_facts(folder, **facts | summary(self.cut, self.held_out, self.caution))
 
     def train(self, part: Path, *, resume: bool, verbose: bool) -> None:
         """Fit the model, with checkpoints in `part`."""
@@ -217,6 +222,10 @@ class Fitting:
         result, notes = self._result(part, training.select(*own), held_out, rivals)
         if result is not None:
             result.to_json(part / "metrics.json")
+        if (twins := self.cut.twins(held_out)) and not self.method.translates:
+            self.remembered = compared(self.model, held_out, np.any(list(twins.values()), axis=0))
+            facts = {name: value for name, value in run_folder.read_facts(part).items() if name != "format"}
+            run_folder.write_facts(part, **facts | summary(self.cut, held_out, self.caution))
         return replace(story, held_out=held_out, result=result, remarks=[*self.remarks, *notes])
 
     def _result(
