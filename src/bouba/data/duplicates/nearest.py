@@ -9,7 +9,6 @@ import numpy as np
 BLOCK = 1024  # rows that are compared with all others at once
 EXACT = 16_000  # rows up to which all are compared with all
 CELLS_EACH = 3  # cells that a row stands in, of more rows
-UNRELATED = 2**0.5  # distance of unit vectors that have nothing in common
 
 
 def candidates(
@@ -73,40 +72,59 @@ def _nearest_cells(z: np.ndarray, middles: np.ndarray) -> np.ndarray:
 
 
 def standing_out(
-    n: int, first: np.ndarray, second: np.ndarray, distance: np.ndarray, *, near: float, far: float, ratio: float = 0.5
+    n: int,
+    first: np.ndarray,
+    second: np.ndarray,
+    distance: np.ndarray,
+    *,
+    near: float,
+    far: float,
+    k: int,
+    limit: float,
 ) -> np.ndarray:
     """Which of the pairs (m,) are duplicates: those at most `near`, and those at most `far` where, seen from both
-    sides, all rows up to there are at most `ratio` times as far as the next one.
+    sides, all rows up to there are at most half as far as the next one.
 
     The second rule finds copies that lost much, without joining pictures that merely lie close, as handwritten ones do:
     these have neighbours at any distance.
 
     Args:
-        n: number of rows. first, second, distance: (m,) of each pair, every row with its nearest.
+        n: number of rows. first, second, distance: (m,) of each pair. k, limit: of `candidates`, that gave them.
 
     Reference: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, 7.1: the ratio test; here
         the gap may lie behind several copies.
     """
-    reach, _ = reaches(n, first, second, distance, far=far, ratio=ratio)
+    reach, _ = reaches(n, first, second, distance, far=far, ratio=0.5, k=k, limit=limit)
     return (distance <= near) | (distance <= np.minimum(reach[first], reach[second]))
 
 
 def reaches(
-    n: int, first: np.ndarray, second: np.ndarray, distance: np.ndarray, *, far: float, ratio: float
+    n: int,
+    first: np.ndarray,
+    second: np.ndarray,
+    distance: np.ndarray,
+    *,
+    far: float,
+    ratio: float,
+    k: int,
+    limit: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How far the copies of each row lie (n,), 0 without any, and how far the next row behind them (n,)."""
-    reach, beyond = np.zeros(n), np.full(n, UNRELATED)
-    row, d = np.concatenate([first, second]), np.concatenate([distance, distance])
-    order = np.lexsort((d, row))
-    row, d = row[order], d[order]
-    following = np.full(len(d), UNRELATED)
+    """How far the copies of each row lie (n,), 0 without any, and which row is the next behind them (n,), -1 where it
+    is none of the pairs. Copies are at most `far`, and `ratio` times as far as that next row."""
+    reach, behind = np.zeros(n), np.full(n, -1)
+    row, other = np.concatenate([first, second]), np.concatenate([second, first])
+    d = np.concatenate([distance, distance])
+    order = np.lexsort((other, d, row))
+    row, other, d = row[order], other[order], d[order]
+    listed = np.bincount(row, minlength=n)
+    following = np.where(listed[row] < k, np.maximum(limit, d), d)  # behind the last of k there may be others
     same = row[1:] == row[:-1]
     following[:-1][same] = d[1:][same]
     gap = (d <= far) & (d <= ratio * following)
     np.maximum.at(reach, row[gap], d[gap])
-    behind = d > reach[row]
-    np.minimum.at(beyond, row[behind], d[behind])
-    return reach, beyond
+    left = np.flatnonzero(d > reach[row])[::-1]
+    behind[row[left]] = other[left]  # the nearest is written last
+    return reach, behind
 
 
 def linked(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:

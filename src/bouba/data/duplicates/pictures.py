@@ -63,7 +63,7 @@ def near_pictures(frames: Frames) -> Near:
     nearest = np.ones(len(order), bool)  # of each pair the way in which it is nearest
     nearest[1:] = (np.diff(first[order]) != 0) | (np.diff(second[order]) != 0)
     first, second, mirrored, agrees, distance = (v[order[nearest]] for v in (first, second, mirrored, agrees, distance))
-    kept = agrees & standing_out(len(frames), first, second, distance, near=NEAR, far=FAR)
+    kept = agrees & standing_out(len(frames), first, second, distance, near=NEAR, far=FAR, k=CANDIDATES, limit=LIMIT)
     first, second, mirrored = first[kept], second[kept], mirrored[kept]
     part, whole = _cropped(frames, linked(len(frames), first, second))
     return Near(
@@ -115,7 +115,7 @@ def _cropped(frames: Frames, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     z = _units(_reduced(frames.luminance[:, WHOLE], COARSE))
     first, second = candidates(z, CANDIDATES, WIDE, asking=photographs)
     apart = np.linalg.norm(z[first] - z[second], axis=1)
-    reach, beyond = reaches(len(frames), first, second, apart, far=CROPPED, ratio=APART)
+    reach, behind = reaches(len(frames), first, second, apart, far=CROPPED, ratio=APART, k=CANDIDATES, limit=WIDE)
     kept = (apart <= np.minimum(reach[first], reach[second])) & (group[first] != group[second])
     kept &= (frames.side[first] >= FINE) & (frames.side[second] >= FINE)
     first, second, apart = first[kept], second[kept], apart[kept]
@@ -123,11 +123,24 @@ def _cropped(frames: Frames, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     order = np.argsort(apart, kind="stable")
     once = order[np.unique(groups[order], axis=0, return_index=True)[1]]  # the nearest pair of two groups
     first, second = first[once], second[once]
-    one, other = frames.luminance[first, WHOLE], frames.luminance[second, WHOLE]
-    aligned = np.max([aligned_distance(one[:, t], other[:, t]) for t in range(one.shape[1])], axis=0)
-    agrees = aligned <= np.minimum(ALIGNED, STANDS * np.minimum(beyond[first], beyond[second]))
-    agrees &= _same_tones(one, other, frames.colour[first, WHOLE], frames.colour[second, WHOLE], hue=2 * HUE)
+    aligned = _aligned(frames, first, second)
+    agrees = (aligned <= ALIGNED) & _same_tones(
+        frames.luminance[first, WHOLE],
+        frames.luminance[second, WHOLE],
+        frames.colour[first, WHOLE],
+        frames.colour[second, WHOLE],
+        hue=2 * HUE,
+    )
+    for rows in (first, second):  # the row behind the copies must be much farther, moved and scaled as well
+        asked = np.flatnonzero(agrees & (behind[rows] >= 0))
+        agrees[asked] = aligned[asked] <= STANDS * _aligned(frames, rows[asked], behind[rows[asked]])
     return first[agrees], second[agrees]
+
+
+def _aligned(frames: Frames, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Distances of pairs once one is moved and scaled onto the other; of clips that of the picture that fits least."""
+    one, other = frames.luminance[first, WHOLE], frames.luminance[second, WHOLE]
+    return np.max([aligned_distance(one[:, t], other[:, t]) for t in range(one.shape[1])], axis=0)
 
 
 def _same_tones(
@@ -152,7 +165,7 @@ def _reduced(luminance: np.ndarray, side: int) -> np.ndarray:
     pixels = luminance.astype(np.float32)
     if factor > 1:
         pixels = pixels.reshape(m, t, side, factor, side, factor).mean((3, 5))
-    return pixels.reshape(m, -1)
+    return pixels.reshape(m, t * side * side)
 
 
 def _units(pixels: np.ndarray) -> np.ndarray:
