@@ -212,3 +212,15 @@ def test_twins_are_rows_linked_with_training_be_it_through_an_equal_one():
     assert cut.twins(views[[1, 3, 5]])["x"].tolist() == [True, True, False]
     assert cut.twins(views[[0, 1, 4]])["x"].tolist() == [True, True, False]
     assert cut.twins(views[[0, 1, 2, 3]]) == {}
+
+
+def test_inspect_counts_them_with_an_example(table, capsys):
+    shown = command(capsys, "inspect", str(table), "--key", "id")
+    assert "near-duplicates by" in shown
+    facts = json.loads(command(capsys, "inspect", str(table), "--key", "id", "--json"))["duplicates"]
+    assert {view: found["rows"] for view, found in facts.items()} == {"picture": 40, "caption": 40}
+    assert facts["caption"]["pairs"] == {"equal": 20}
+    first, second = facts["caption"]["example"]["rows"]
+    one, other = facts["caption"]["example"]["cells"]
+    assert second - first == 170
+    assert other == f"{one.upper()}!"[:60]
