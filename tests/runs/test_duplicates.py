@@ -13,7 +13,7 @@ from bouba import Run, Views
 from bouba.cli import main
 from bouba.data.duplicates import Duplicates
 from bouba.errors import RecipeError, UsageError
-from bouba.runs.duplicates import Cut, caution
+from bouba.runs.duplicates import Cut, caution, opened
 
 pytest.importorskip("lancedb")
 pytest.importorskip("plotly")
@@ -224,3 +224,13 @@ def test_inspect_counts_them_with_an_example(table, capsys):
     one, other = facts["caption"]["example"]["cells"]
     assert second - first == 170
     assert other == f"{one.upper()}!"[:60]
+
+
+def test_evaluate_warns_of_rows_that_were_in_training(table, tmp_path, caplog):
+    run, _ = fit(table, tmp_path / "run")
+    views = bouba.read(table, key="id")
+    _, judged = Cut.parts(opened(run.path, views, 0.1), 0)
+    run.evaluate(views[np.isin(views.rows, judged.rows)])
+    assert "were in training" not in caplog.text
+    run.evaluate(table)
+    assert f"{200 - len(judged)} of 200 rows were in training" in caplog.text

@@ -12,6 +12,7 @@ import numpy as np
 
 from bouba import durable
 from bouba.data.duplicates import Duplicates
+from bouba.data.duplicates.find import contents
 from bouba.data.kinds import KINDS
 from bouba.data.split import split, units_of
 from bouba.data.views import Views
@@ -177,12 +178,31 @@ def summary(cut: Cut, judged: Views | None, caution: str) -> dict[str, Any]:
     }
 
 
-def save(cut: Cut, folder: Path) -> None:
-    """Keep what was found, so that a run that goes on cuts its rows in the same way."""
+def save(cut: Cut, judged: Views | None, folder: Path) -> None:
+    """Keep what was found, so that a run that goes on cuts its rows in the same way, and rows of later are known."""
     if cut.found is not None:
         links = {view: {why: ends.tolist() for why, ends in whys.items()} for view, whys in cut.found.links.items()}
         facts = {"rows": cut.found.n, "links": links, "kept": cut.kept, "allowed": cut.allowed}
+        facts["contents"] = {view: cells.tolist() for view, cells in cut.found.contents.items()}
+        facts["judged"] = np.flatnonzero(np.isin(cut.views.rows, [] if judged is None else judged.rows)).tolist()
         durable.write_text(folder / FILE, json.dumps(facts))
+
+
+def seen_in_training(folder: Path, views: Views) -> str:
+    """A sentence on the rows of a later table of which a picture, text, sound or clip was in training; "" where none
+    was, or that is not known."""
+    if not (folder / FILE).exists():
+        return ""
+    facts, seen = read_json(folder / FILE), {}
+    for view, cells in contents(views).items():
+        trained = np.delete(np.array(facts["contents"].get(view, [0] * facts["rows"]), np.uint64), facts["judged"])
+        seen[view] = np.isin(cells, trained[trained > 0])
+    counts = {view: int(rows.sum()) for view, rows in seen.items() if rows.any()}
+    if not counts:
+        return ""
+    rows = int(np.any(list(seen.values()), axis=0).sum())
+    by_view = ", ".join(f"{count:,} by {view}" for view, count in counts.items())
+    return f"{rows:,} of {len(views):,} rows were in training ({by_view}): numbers on them are partly memory"
 
 
 def opened(folder: Path, views: Views, share: float) -> Cut | None:
@@ -197,4 +217,5 @@ def opened(folder: Path, views: Views, share: float) -> Cut | None:
         for view, whys in facts["links"].items()
     }
     kept = tuple((view, why) for view, why in facts["kept"])
-    return Cut(views, share, Duplicates(len(views), links), kept, allowed=facts["allowed"])
+    digests = {view: np.array(cells, np.uint64) for view, cells in facts["contents"].items()}
+    return Cut(views, share, Duplicates(len(views), links, digests), kept, allowed=facts["allowed"])

@@ -127,7 +127,7 @@ class Fitting:
         """What a run folder holds from the start."""
         run_folder.write_jsonl(folder / "bad_rows.jsonl", self.views.bad_rows)
         durable.write_text(folder / "recipe.toml", to_toml(self.recipe))
-        save(self.cut, folder)
+        save(self.cut, self.held_out, folder)
         facts = {"rows": len(self.views), "schema": self.schema.to_dict(), **self.facts}
         run_folder.write_facts(folder, **facts | summary(self.cut, self.held_out, self.caution))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from bouba.evaluation.doubts import Doubt
     from bouba.runs.predicting import Translation
     from bouba.search import Hits
+
+log = logging.getLogger("bouba")
 
 
 class Run(Kept):
@@ -199,6 +202,8 @@ class Run(Kept):
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
 
+        It warns of rows of which a picture, text, sound or clip was in training.
+
         Args:
             table, **named: as in `read`. templates: sentences for zero-shot classes, {} for the name.
 
@@ -206,9 +211,12 @@ class Run(Kept):
             DataError: no row has a label that the model predicts. UsageError: a translator without a judge.
         """
         from bouba.evaluation import evaluate
+        from bouba.runs.duplicates import seen_in_training
         from bouba.runs.translation import judged_again
 
         views = self.read(table, **named)
+        if known := seen_in_training(self.path, views):
+            log.warning("%s", known)
         if self.model.translates:
             return judged_again(self.model, self.name, self._place.folder, views)
         result = evaluate(self.model, views, method=self.name, split="test", templates=templates)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from bouba.data.duplicates.sounds import near_sounds, recordings
 from bouba.data.duplicates.texts import near_texts, normalised
 from bouba.data.video import video
 from bouba.data.views import Column, Views
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 EQUAL, ALIKE, MIRRORED = "equal", "alike", "mirrored"
 CLIP = 4  # pictures of a clip that are compared
@@ -44,10 +49,13 @@ class Duplicates:
 
     Args:
         n: number of rows. links: view -> why -> pairs of rows (m, 2); see Links.
+        contents: view -> uint64 (n,), a digest of what each cell shows, equal for equal pixels, words or samples, in
+            whatever table, 0 where there is none; not of numbers.
     """
 
     n: int
     links: Mapping[str, Links]
+    contents: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -109,34 +117,72 @@ def duplicates(views: Views) -> Duplicates:
     >>> duplicates(views).pairs
     [Pair(view='text', rows=(0, 2), why='equal')]
     """
-    seen = views.observed()
-    return Duplicates(len(views), {name: FINDERS[column.kind](column) for name, column in seen.columns.items()})
+    different = _different(views)
+    links = {name: _links(one.of_cell, one.near()) for name, one in different.items()}
+    return Duplicates(len(views), links, _contents(different))
 
 
-def _pictures(column: Column, shown) -> Links:
+def contents(views: Views) -> dict[str, np.ndarray]:
+    """view -> uint64 (n,), a digest of what each cell shows; see `Duplicates`."""
+    return _contents(_different(views))
+
+
+def _different(views: Views) -> dict[str, _Different]:
+    return {name: READERS[column.kind](column) for name, column in views.observed().columns.items()}
+
+
+def _contents(different: Mapping[str, _Different]) -> dict[str, np.ndarray]:
+    found = {}
+    for name, one in different.items():
+        if one.digests is not None:
+            numbers = [int.from_bytes(digest[:8], "little") or 1 for digest in one.digests]
+            found[name] = np.array([*numbers, 0], np.uint64)[one.of_cell]
+    return found
+
+
+@dataclass(frozen=True)
+class _Different:
+    """The different contents of a column's cells.
+
+    Args:
+        of_cell: (n,) which of them each cell holds; -1 where it is like nothing. near: gives why -> pairs of them.
+        digests: of each; None where equality says which row it is among these rows alone.
+    """
+
+    of_cell: np.ndarray
+    near: Callable[[], Mapping[str, tuple[np.ndarray, np.ndarray]]]
+    digests: list[bytes] | None = None
+
+
+def _pictures(column: Column, shown: Callable[[Any], list[Image]]) -> _Different:
     frames = Frames.of(column, column.present, shown)
-    near = near_pictures(frames)
-    by_why = {ALIKE: ~near.mirrored, MIRRORED: near.mirrored}
-    return _links(frames.of_cell, {why: (near.first[rows], near.second[rows]) for why, rows in by_why.items()})
+
+    def near() -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+        pairs = near_pictures(frames)
+        by_why = {ALIKE: ~pairs.mirrored, MIRRORED: pairs.mirrored}
+        return {why: (pairs.first[rows], pairs.second[rows]) for why, rows in by_why.items()}
+
+    return _Different(frames.of_cell, near, frames.digests)
 
 
-def _texts(column: Column) -> Links:
+def _texts(column: Column) -> _Different:
     forms = [normalised(decode.text(cell)) if there else "" for cell, there in zip(column, column.present)]
     different = sorted(set(forms) - {""})
     place = {"": -1} | {form: number for number, form in enumerate(different)}
-    return _links(np.array([place[form] for form in forms], int), {ALIKE: near_texts(different)})
+    digests = [blake2b(form.encode(), digest_size=16).digest() for form in different]
+    return _Different(np.array([place[form] for form in forms], int), lambda: {ALIKE: near_texts(different)}, digests)
 
 
-def _sounds(column: Column) -> Links:
-    of_cell, different = recordings(column, column.present)
-    return _links(of_cell, {ALIKE: near_sounds(different)})
+def _sounds(column: Column) -> _Different:
+    of_cell, different, digests = recordings(column, column.present)
+    return _Different(of_cell, lambda: {ALIKE: near_sounds(different)}, digests)
 
 
-def _numbers(column: Column, equal) -> Links:
+def _numbers(column: Column, equal: Callable[[list], np.ndarray]) -> _Different:
     of_cell, there = np.full(len(column), -1), np.flatnonzero(column.present)
     if len(there):
         of_cell[there] = equal([column[row] for row in there.tolist()])
-    return _links(of_cell, {})
+    return _Different(of_cell, dict)
 
 
 def _links(of_cell: np.ndarray, near: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -152,7 +198,7 @@ def _links(of_cell: np.ndarray, near: Mapping[str, tuple[np.ndarray, np.ndarray]
     return {why: pairs for why, pairs in ends.items() if len(pairs)}
 
 
-FINDERS: dict[str, Callable[[Column], Links]] = {
+READERS: dict[str, Callable[[Column], _Different]] = {
     "image": partial(_pictures, shown=lambda cell: [decode.image(cell)]),
     "video": partial(_pictures, shown=lambda cell: video(cell, CLIP)),
     "text": _texts,
@@ -160,4 +206,4 @@ FINDERS: dict[str, Callable[[Column], Links]] = {
     "vector": partial(_numbers, equal=equal_vectors),
     "table": partial(_numbers, equal=equal_records),
 }
-"""Kind of a view -> what links its cells."""
+"""Kind of a view -> what reads its cells."""

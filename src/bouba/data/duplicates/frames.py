@@ -31,6 +31,7 @@ class Frames:
         shape: (n, 2) logarithm of width by height. plain: bool (n,), whether the ground is plain; where it is not, both
             frames are the whole. side: (n,) pixels of the shorter side.
         of_cell: (cells,) which of the n a cell is; -1 where it is missing, or cannot be decoded.
+        digests: n digests of pixels, sorted.
     """
 
     luminance: np.ndarray
@@ -39,6 +40,7 @@ class Frames:
     plain: np.ndarray
     side: np.ndarray
     of_cell: np.ndarray
+    digests: list[bytes]
 
     def __len__(self) -> int:
         return len(self.luminance)
@@ -77,7 +79,7 @@ class Frames:
                 np.zeros((0, 2, 1, TONES, TONES, 2), np.int16),
             )
             shape, plain = np.zeros((0, 2)), np.zeros(0, bool)
-        return cls(luminance, colour, shape, plain, side, of_cell)
+        return cls(luminance, colour, shape, plain, side, of_cell, list(order))
 
 
 def _kept(cell: Any, shown: Callable[[Any], list[Image]], kept: dict[bytes, tuple]) -> bytes | None:

@@ -30,9 +30,9 @@ SAME = 0.95  # correlation of the waves
 DURATION = 0.5  # share by which durations may differ, what is nearly silent being cut off or not
 
 
-def recordings(cells: Iterable[Any], present: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Which recording each cell is (n,), -1 where it is missing or cannot be decoded; and the different ones without
-    the silence around them, float32 at RATE, in an order that is that of their digests."""
+def recordings(cells: Iterable[Any], present: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], list[bytes]]:
+    """Which recording each cell is (n,), -1 where it is missing or cannot be decoded; the different ones without the
+    silence around them, float32 at RATE; and their digests, sorted."""
     digests: list[bytes | None] = []
     kept: dict[bytes, np.ndarray] = {}
     for cell, there in zip(cells, present, strict=True):
@@ -46,7 +46,11 @@ def recordings(cells: Iterable[Any], present: np.ndarray) -> tuple[np.ndarray, l
             kept.setdefault(digest, _trimmed(samples))
         digests.append(digest)
     order = {digest: place for place, digest in enumerate(sorted(kept))}
-    return np.array([-1 if d is None else order[d] for d in digests], int), [kept[digest] for digest in order]
+    return (
+        np.array([-1 if d is None else order[d] for d in digests], int),
+        [kept[digest] for digest in order],
+        list(order),
+    )
 
 
 def near_sounds(sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
