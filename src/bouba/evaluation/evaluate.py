@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any, cast
 
@@ -195,12 +195,12 @@ def _interval(
     return interval(values, cast(Statistic, statistic), groups=keys, bounds=bounds)
 
 
-def _directions(
-    part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any], kept: RowValues
-) -> list[Record]:
-    """Every ordered pair of views among one domain's rows; cells that are near to everything count less where the model
-    has offsets for them."""
-    records = []
+def query_scores(
+    part: Views, z: Mapping[str, np.ndarray], model: Model
+) -> Iterator[tuple[str, str, np.ndarray, dict[str, np.ndarray]]]:
+    """Of every ordered pair of views that two rows or more have: the views, the rows that have both (n,), and of each
+    of these as a query what `bouba.metrics.retrieval` gives. Cells that are near to everything count less where the
+    model has offsets for them."""
     offsets: Mapping[str, np.ndarray] = getattr(model, "hub_offsets", lambda z: {})(z)
     for a, b in permutations(z, 2):
         both = part[a].present & part[b].present
@@ -210,7 +210,16 @@ def _directions(
         queries, gallery, similarity = z[a][both], z[b][both], model.compared_by
         if b in offsets:
             queries, gallery, similarity = as_questions(queries), as_gallery(gallery, offsets[b][both]), "dot"
-        per_query = retrieval(queries, gallery, key, key, similarity=similarity)
+        yield a, b, both, retrieval(queries, gallery, key, key, similarity=similarity)
+
+
+def _directions(
+    part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any], kept: RowValues
+) -> list[Record]:
+    """Every ordered pair of views among one domain's rows."""
+    records = []
+    for a, b, both, per_query in query_scores(part, z, model):
+        key = part.things[both]
         chance = chance_level(key, key)
         of_pair = {**of_domain, "direction": f"{a}->{b}", "n": int(both.sum())}
         kept.add(of_pair, "recall@10", part.rows[both], key, per_query["recall@10"])

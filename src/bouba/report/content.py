@@ -213,6 +213,7 @@ class Report:
     Args:
         title: the heading.
         summary: one or two plain sentences that open the page; None writes one from `records`.
+        caution: what a reader must know before the numbers, right under the summary; "" for nothing.
         facts: (name, value) pairs, shown as a strip under the summary.
         samples: a look at the data.
         curves: method -> history rows, `{"epoch": 1, "loss": 2.3, "validation": 0.1, ...}`.
@@ -234,6 +235,7 @@ class Report:
 
     title: str
     summary: str | None = None
+    caution: str = ""
     facts: Sequence[tuple[str, str]] = ()
     samples: Sequence[Picture] = ()
     curves: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)

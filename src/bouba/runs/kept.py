@@ -70,6 +70,11 @@ class Kept:
         return Schema.from_dict(self.facts["schema"]).select(self.model.kinds_)
 
     @cached_property
+    def caution(self) -> str:
+        """What to know before its numbers: how many rows held out have a near-duplicate in training; "" for nothing."""
+        return self.facts.get("duplicates", {}).get("caution", "")
+
+    @cached_property
     def result(self) -> Result | None:
         """The numbers measured when it was fitted."""
         from bouba.evaluation import Result

@@ -40,7 +40,7 @@ class Story:
         result: the numbers, if rows were held out. rivals: what they are compared with, fitted.
         remarks: sentences for the end of the page.
         adaptation: of a model that adapts. watch: what followed a translator's training.
-        certainty: what its scores are worth, where that was measured.
+        certainty: what its scores are worth, where that was measured. caution: what to know before the numbers.
         differences: of the model and each rival, on the same rows.
     """
 
@@ -55,6 +55,7 @@ class Story:
     watch: Watch | None = None
     certainty: Certainty | None = None
     differences: Sequence[Difference] = ()
+    caution: str = ""
 
     @property
     def shown(self) -> Views:
@@ -97,6 +98,7 @@ def write_report(story: Story, path: Path) -> Path:
     records = [] if story.result is None else [vars(record) for record in story.result]
     page = Report(
         title=f"bouba: {name}",
+        caution=story.caution,
         facts=build.facts(story.views, len(story.views.bad_rows)),
         samples=_samples(story),
         curves=build.curves({name: history_of(model)}),
