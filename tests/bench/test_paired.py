@@ -1,10 +1,12 @@
 """Seeds are paired, and only what is sure stands out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bouba.bench.fresh import cost_text
-from bouba.bench.paired import gain, mean, means, runs_of, seeds_note
+from bouba.bench.paired import gain, mean, mean_of_records, means, runs_of, seeds_note
 from bouba.evaluation import Record, Result, seeds_interval
 
 
@@ -37,6 +39,15 @@ def test_a_gain_is_the_interval_of_differences_by_seed():
     assert not gain(mine, {**rival, 1: 75.0}).startswith("**")
     assert gain({0: 5.0}, {0: 4.5}) == "0.5"
     assert gain({0: 5.0}, {1: 4.5}) == "-"
+
+
+def test_a_mean_of_records_with_intervals_carries_the_rows():
+    records = [replace(record(x, s), low=x - 0.1, high=x + 0.05) for s, x in enumerate((0.5, 0.5, 0.5))]
+    assert mean_of_records(Result(records), scale=100, method="clip") == "50.0 [40.0, 55.0]"
+    assert mean_of_records(Result([*records[:2], record(0.5, 2)]), scale=100) == "50.0 [50.0, 50.0]"
+    cells = means({"clip": {0: 5.0, 1: 6.0}, "far": {0: 1.0, 1: 1.9}}, cells={"clip": "five", "far": "one"})
+    assert cells == {"clip": "**five**", "far": "one"}
+    assert "over seeds and rows." in seeds_note(Result(records), rows=True)
 
 
 def test_a_note_says_how_many_seeds():

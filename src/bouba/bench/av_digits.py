@@ -31,7 +31,7 @@ import numpy as np
 import typer
 
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import gain, mean, means, runs_of, seeds_note
+from bouba.bench.paired import gain, mean, mean_of_records, means, runs_of, seeds_note
 from bouba.data.augment import Augment
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError, nearest
@@ -263,10 +263,14 @@ def _fusions(result: Result) -> Table:
     }
     alone = {view: runs_of(result, scale=100, method=name) for view, name in ALONE.items()}
     better = max(alone.values(), key=lambda of: float(np.mean(list(of.values()))))
-    cells = means(runs[BOTH])
-    lines = [["trained on that view", "-", "-", *(text for view in OTHER for text in (mean(alone[view]), "-"))]]
+    cells = means(
+        runs[BOTH], cells={name: mean_of_records(result, scale=100, method=name, direction=BOTH) for name in fusions}
+    )
+    own = [mean_of_records(result, scale=100, method=name) for name in ALONE.values()]
+    lines = [["trained on that view", "-", "-", *(text for cell in own for text in (cell, "-"))]]
     for name in fusions:
-        of_one = [text for view in OTHER for text in (mean(runs[view][name]), gain(runs[view][name], alone[view]))]
+        shown = {view: mean_of_records(result, scale=100, method=name, direction=view) for view in OTHER}
+        of_one = [text for view in OTHER for text in (shown[view], gain(runs[view][name], alone[view]))]
         lines.append([name, cells[name], gain(runs[BOTH][name], better), *of_one])
     header = [
         "percent right",
@@ -280,8 +284,8 @@ def _fusions(result: Result) -> Table:
     single = result.where(method=list(ALONE.values()))
     first = next(iter(single))
     note = (
-        f"{seeds_note(single)} By chance 10. {first.n:,} test rows, the same for every seed. Alone: a model trained on "
-        "that view. The noise was set on test rows of seed 0."
+        f"{seeds_note(single, rows=True)} By chance 10. {first.n:,} test rows, the same for every seed. Alone: a model "
+        "trained on that view. The noise was set on test rows of seed 0."
     )
     return Table(header, lines, note=note)
 

@@ -17,16 +17,17 @@ SECONDS = "CPU-s"
 """Metric of records that say what a fit cost."""
 
 
-def seeds_note(result: Result, *, bold: bool = True) -> str:
+def seeds_note(result: Result, *, bold: bool = True, rows: bool = False) -> str:
     """What the numbers of a table are, for its note.
 
     Args:
         bold: whether some stand out, as `means` and `gain` have it.
+        rows: whether intervals of means are over rows as well, as `mean_of_records` has it.
     """
     seeds = len({record.seed for record in result})
     if seeds < 2:
         return "One seed."
-    text = f"Means of {seeds} seeds with 95% intervals (Student t)."
+    text = f"Means of {seeds} seeds with 95% intervals {'over seeds and rows' if rows else '(Student t)'}."
     sure = (
         "Bold: ahead of the next best, or other than 0, by paired differences whose interval over seeds leaves out 0."
     )
@@ -53,15 +54,29 @@ def mean(runs: Runs, digits: int = 1) -> str:
     return with_interval(list(runs.values()), digits) if runs else "-"
 
 
-def means(runs: Mapping[str, Runs], digits: int = 1, *, lowest: bool = False) -> dict[str, str]:
+def mean_of_records(result: Result, digits: int = 1, *, scale: float = 1.0, **labels: Any) -> str:
+    """Over seeds that were judged on the same rows, times `scale`; the interval is over seeds and rows where each
+    record with these labels has one over rows."""
+    runs = sorted(result.where(**labels), key=lambda record: record.seed or 0)
+    ends = [(scale * r.low, scale * r.high) for r in runs if r.low is not None and r.high is not None]
+    return with_interval(
+        [scale * record.value for record in runs], digits, ends=ends if len(ends) == len(runs) else None
+    )
+
+
+def means(
+    runs: Mapping[str, Runs], digits: int = 1, *, lowest: bool = False, cells: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Method -> mean over seeds with its interval; the best stands out where it is ahead of the next for sure.
 
     Args:
         lowest: whether lower is better.
+        cells: what stands for each method, where that is not `mean`.
     """
     sign = -1 if lowest else 1
     best, _ = ahead_of_next({m: {seed: sign * x for seed, x in of.items()} for m, of in runs.items() if of})
-    return {name: bold(mean(of, digits)) if name == best else mean(of, digits) for name, of in runs.items()}
+    shown = {name: mean(of, digits) for name, of in runs.items()} if cells is None else cells
+    return {name: bold(text) if name == best else text for name, text in shown.items()}
 
 
 def gain(runs: Runs, rival: Runs, digits: int = 1) -> str:
