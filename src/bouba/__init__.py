@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from bouba.data import read as read
     from bouba.data import samples as samples
     from bouba.data import split as split
+    from bouba.data.duplicates import duplicates as duplicates
     from bouba.evaluation import evaluate as evaluate
     from bouba.fuse import FusionClassifier as FusionClassifier
     from bouba.fuse import FusionRegressor as FusionRegressor

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import twin_vectors
+from PIL import Image
 from scipy import linalg
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from bouba.align import CCA, LinearBaseline, cca
+from bouba.align.baseline import RIDGES
 from bouba.data import Views
 from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, UsageError
@@ -377,7 +379,69 @@ def test_the_baseline_is_judged_like_any_model():
 def test_the_baseline_is_cca_with_a_ridge_and_as_many_components_as_there_are():
     views = twin_vectors(200)
     by_hand = CCA(6, ridge=0.3).fit(views)
-    for name, z in LinearBaseline().fit(views).embed(views).items():
+    for name, z in LinearBaseline(ridge=0.3).fit(views).embed(views).items():
         np.testing.assert_array_equal(z, by_hand.embed(views)[name])
     wide = Views({"a": np.random.default_rng(0).normal(size=(300, 40)), "b": np.stack(list(twin_vectors(300)["left"]))})
     assert LinearBaseline(features=10).fit(wide).widths_ == {"a": 10, "b": 6}
+
+
+def test_the_baseline_takes_the_ridge_by_which_held_out_rows_find_each_other_best():
+    """Few rows and much faint noise want a large ridge; many rows, and noise louder than the signal, a small one."""
+    random = np.random.default_rng(0)
+
+    def noisy(n, width, loud):
+        latent = random.normal(size=(n, 4))
+        return Views({side: np.hstack([latent, loud * random.normal(size=(n, width))]) for side in "ab"})
+
+    for n, width, loud, expected in ((60, 40, 0.5, 0.9), (3000, 4, 6.0, 0.03)):
+        training, new = noisy(n, width, loud), noisy(200, width, loud)
+        chosen = LinearBaseline().fit(training)
+        assert chosen.ridge_ == expected
+        ranks = {
+            ridge: evaluate(LinearBaseline(ridge=ridge).fit(training), new).value(direction="a->b", metric="mrr").value
+            for ridge in RIDGES
+        }
+        assert max(ranks, key=ranks.get) == expected
+
+
+def test_the_ridge_of_the_baseline_is_not_chosen_between_rows_of_one_thing():
+    """Rows are copies of few things: known by heart without a ridge, so cutting rows apart would choose the least."""
+    random = np.random.default_rng(1)
+    latent = random.normal(size=(30, 3))
+    sides = [np.hstack([latent, random.normal(size=(30, 30))]) for _ in range(2)]
+    rows = np.repeat(np.arange(30), 4)
+    copies = [side[rows] + 0.01 * random.normal(size=(120, 33)) for side in sides]
+    known = LinearBaseline().fit(Views({"a": copies[0], "b": copies[1]}, key=rows))
+    unknown = LinearBaseline().fit(Views({"a": copies[0], "b": copies[1]}))
+    assert known.ridge_ > unknown.ridge_
+    alone = Views({"a": copies[0], "b": copies[1]}, key=np.zeros(120, int))
+    assert LinearBaseline().fit(alone).ridge_ == 0.3
+
+
+def test_the_baseline_reads_sounds_clips_and_tables():
+    random = np.random.default_rng(0)
+    pitch = random.permutation(60)
+    sounds = [(np.sin(np.arange(4000) * 0.02 * (2 + p)).astype(np.float32), 8000) for p in pitch]
+    clips = [np.full((3, 8, 8, 3), 4 * p, np.uint8) for p in pitch]
+    rows = [{"pitch": float(p), "high": "yes" if p > 30 else "no"} | ({} if p % 7 else {"gap": 1.0}) for p in pitch]
+    kinds = {"sound": "audio", "clip": "video", "row": "table"}
+    views = Views({"sound": sounds, "clip": clips, "row": rows}, kinds=kinds)
+    found = evaluate(LinearBaseline().fit(views[:40]), views[40:])
+    for direction in ("sound->row", "clip->row", "sound->clip"):
+        record = found.value(direction=direction, metric="recall@5")
+        assert record.value > 1.6 * record.chance, direction
+
+
+def test_the_baseline_crops_pictures_as_the_method_does():
+    random = np.random.default_rng(0)
+    picture = Image.new("RGB", (64, 64), "white")
+    pictures = []
+    for number in range(40):
+        drawn = picture.copy()
+        x, y = random.integers(0, 50, 2).tolist()
+        drawn.paste(((number % 5) * 50, (number // 5) * 30, 0), (x, y, x + 9, y + 9))
+        pictures.append(drawn)
+    colours = np.array([[n % 5, n // 5] for n in range(40)], float)
+    rows = Views({"picture": pictures, "colour": colours}, kinds={"picture": "image"})
+    cropped, whole = (LinearBaseline(crop=crop).fit(rows) for crop in (True, False))
+    assert cropped.correlations_[:2].mean() > whole.correlations_[:2].mean()

@@ -256,9 +256,9 @@ def test_refusals_of_cells():
     views = Views({"a": x, "b": Column.of(y, "vector", np.zeros(120, bool))})
     with pytest.raises(DataError, match="view 'b' has no cell in these rows; leave it out or choose other rows"):
         Latent().fit(views)
-    sound = Views({"a": x, "s": [{"array": np.zeros(80), "sampling_rate": 8000}] * 120}, kinds={"s": "audio"})
-    with pytest.raises(DataError, match="view 's': there are no simple features of audio; embed it first"):
-        Latent().fit(sound)
+    rows = Views({"a": x, "s": [{"size": 1.0}] * 120}, kinds={"s": "table"})
+    with pytest.raises(DataError, match="view 's': rows of a table may lack numbers; read them with vector="):
+        Latent().fit(rows)
 
 
 def test_a_fit_that_failed_is_no_model():

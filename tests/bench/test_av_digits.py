@@ -5,8 +5,9 @@ import pytest
 
 from bouba import CRNN, ConvNet
 from bouba.bench import av_digits
+from bouba.bench.bits import packed
 from bouba.errors import DataError, UsageError
-from bouba.evaluation import Record, Result
+from bouba.evaluation import paired_over_seeds
 from bouba.evaluation.fingerprint import fingerprint
 
 
@@ -84,20 +85,33 @@ def test_cells_are_spoilt_once_and_as_much_as_is_said(files):
     assert ((pixels - mean) @ more.T).var(0).sum() / pixels.var(0).sum() > av_digits.ENERGY
 
 
+def figures_of(shares, rows=200):
+    """(method, views) -> share of right rows by seed; the same rows are right first in all of them."""
+    runs = [
+        {"method": method, "views": views, "seed": seed, "percent": 100 * share, "rows": rows}
+        | {"right": packed(np.arange(rows) < round(share * rows))}
+        for (method, views), by_seed in shares.items()
+        for seed, share in enumerate(by_seed)
+    ]
+    return {"recordings": [str(row // 2) for row in range(rows)], "runs": runs}
+
+
 def test_definition_of_gain_and_of_what_a_missing_view_costs(again):
-    """Two seeds; the better view is the one with the higher mean, and differences are seed by seed."""
-
-    def record(method, views, value, seed):
-        return Record(method, "test", "all", views, "accuracy", value, None, None, 0.1, 10, seed)
-
+    """Two seeds; the better view is the one with the higher mean, and differences are paired by seed and row."""
     values = {("picture alone", "picture"): (0.6, 0.7), ("sound alone", "sound"): (0.4, 0.4)}
     values |= {("sum", "picture + sound"): (0.75, 0.8), ("sum", "picture"): (0.6, 0.68), ("sum", "sound"): (0.3, 0.5)}
-    result = Result([record(*where, v, seed) for where, pair in values.items() for seed, v in enumerate(pair)])
-    tables = av_digits.tables(result)
+    figures = figures_of(values)
+    tables = av_digits.tables(figures)
     assert list(tables) == ["fusions"], "no voice was left out, nothing was imputed"
-    assert tables == av_digits.tables(again(result))
+    assert tables == av_digits.tables(again(figures))
     [line] = [line for line in tables["fusions"].lines if line[0] == "sum"]
     assert [float(cell.strip("*").partition(" ")[0]) for cell in line[1:]] == [77.5, 12.5, 64.0, -1.0, 40.0, 0.0]
+    both, better = (
+        av_digits._right(figures["runs"], *of) for of in (("sum", "picture + sound"), ("picture alone", "picture"))
+    )
+    _, low, high, _ = paired_over_seeds(both, better, groups=figures["recordings"])
+    assert line[2].strip("*").endswith(f"[{100 * low:.1f}, {100 * high:.1f}]")
+    assert line[2].startswith("**") == (low > 0)
     [line] = [line for line in tables["fusions"].lines if line[0] == "trained on that view"]
     assert [cell.partition(" ")[0] for cell in line[1:]] == ["-", "-", "65.0", "-", "40.0", "-"]
 
@@ -114,16 +128,17 @@ def test_the_command_end_to_end(files, monkeypatch, kept_by):
     arguments = ["--data", files, "--seeds", 2, "--epochs", 1, "--rows", 48]
     arguments += ["--test-rows", 40, "--fusion", "gated"]
     kept = kept_by(av_digits, *arguments)
-    records = list(kept.measured)
-    where = [(r.method, r.direction, r.seed) for r in records]
+    runs = kept.measured["runs"]
+    where = [(run["method"], run["views"], run["seed"]) for run in runs]
     assert len(set(where)) == len(where) == 2 * 5 + 2
-    assert {r.n for r in records if not r.method.startswith("without")} == {40}
-    assert {r.n for r in records if r.method.startswith("without")} == {20}
+    assert {run["rows"] for run in runs if not run["method"].startswith("without")} == {40}
+    assert {run["rows"] for run in runs if run["method"].startswith("without")} == {20}
+    assert len(set(kept.measured["recordings"])) == 20, "recordings 0 to 4 of two speakers and two digits"
     assert kept.environment["data"] == fingerprint(*(files / name for name in av_digits.FILES))
     assert str(files) not in kept.command
     voices = av_digits.tables(kept.measured)["voices"]
     assert voices.header == ["sound alone, percent right", "ann", "bob", "mean"]
-    each = [100 * r.value for r in records if r.method.startswith("without")]
+    each = [run["percent"] for run in runs if run["method"].startswith("without")]
     assert voices.lines[0][1:3] == [f"{x:.1f}" for x in each]
     assert voices.lines[0][3].startswith(f"{np.mean(each):.1f} [")
     train, _ = av_digits.digits(files, rows=48, test_rows=40)
@@ -147,7 +162,7 @@ def test_definition_of_left_out_and_imputed(files, monkeypatch):
     y = np.arange(40) % 2
     columns = {name: np.eye(2)[y] @ random.normal(size=(2, 6)) for name in ("picture", "sound")}
     views = av_digits.Views(columns, y={"digit": y.astype(str)}, key=np.arange(40), domain=["ann"] * 40)
-    found = {(r.method, r.direction): r.value for r in av_digits.filled(views, views, 0, epochs=5)}
+    found = {(r["method"], r["views"]): r["percent"] for r in av_digits.filled(views, views, 0, epochs=5)}
     modes = ("rows with gaps", "complete rows")
     assert set(found) == {
         *((mode, v) for mode in modes for v in ("picture", "sound", "picture + sound")),
@@ -160,21 +175,18 @@ def test_definition_of_left_out_and_imputed(files, monkeypatch):
         assert X.imputed[other].all()
         assert not X.imputed[view].any()
         np.testing.assert_allclose(np.stack(list(X[other])), model.reconstruct(before)[other], rtol=1e-5)
-    assert found["complete rows", "picture + sound"] == 1.0
+    assert found["complete rows", "picture + sound"] == 100
 
 
 def test_definition_of_the_gain_by_imputing(again):
-    def record(method, views, value, seed):
-        return Record(method, "test", "all", views, "accuracy", value, None, None, 0.1, 10, seed)
-
     values = {("picture alone", "picture"): 0.5, ("sound alone", "sound"): 0.5}
     values |= {(mode, "picture + sound"): 0.9 for mode in av_digits.GAPS}
     for place, mode in enumerate(av_digits.GAPS):
         for view in ("picture", "sound"):
             values[mode, view], values[f"{mode}, imputed", view] = 0.4, 0.45 + 0.1 * place
-    result = Result([record(*where, v + 0.01 * s, s) for where, v in values.items() for s in range(2)])
-    table = av_digits.tables(result)["imputed"]
-    assert table == av_digits.tables(again(result))["imputed"]
+    figures = figures_of({where: [v + 0.01 * s for s in range(2)] for where, v in values.items()})
+    table = av_digits.tables(figures)["imputed"]
+    assert table == av_digits.tables(again(figures))["imputed"]
     gains = [[float(line[place].strip("*").partition(" ")[0]) for place in (4, 7)] for line in table.lines]
     assert [table.header[place] for place in (4, 7)] == ["gain", "gain"]
     assert gains == [[5.0, 5.0], [15.0, 15.0]]

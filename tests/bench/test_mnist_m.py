@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import typer
-from scipy.stats import norm, t
 from typer.testing import CliRunner
 
 from bouba import ConvNet
@@ -76,28 +75,6 @@ def test_a_run_is_the_same_after_json():
     after = Run.from_dict(json.loads(json.dumps(before.to_dict())))
     np.testing.assert_array_equal(after.correct, before.correct)
     assert {**vars(after), "correct": 0} == {**vars(before), "correct": 0}
-
-
-def test_definition_of_the_interval_over_runs_and_rows():
-    values = np.random.default_rng(0).normal(size=(4, 50))
-    mean, low, high = shown.interval(values)
-    of_runs, of_rows = [values[s].mean() for s in range(4)], [values[:, i].mean() for i in range(50)]
-    runs = t.ppf(0.975, 3) * np.std(of_runs, ddof=1) / 2
-    rows = norm.ppf(0.975) * np.std(of_rows, ddof=1) / np.sqrt(50)
-    assert mean == pytest.approx(values.mean())
-    assert high - mean == pytest.approx(mean - low) == pytest.approx(np.sqrt(runs**2 + rows**2))
-    one = shown.interval(values[:1])
-    assert one[2] - one[0] == pytest.approx(norm.ppf(0.975) * values[0].std(ddof=1) / np.sqrt(50))
-
-
-def test_law_the_interval_covers_where_runs_and_rows_are_both_drawn():
-    """Rows of unequal difficulty, runs of unequal luck: 300 simulations, the truth inside 93% of them or more."""
-    random, inside = np.random.default_rng(0), 0
-    for _ in range(300):
-        rows, runs = random.normal(size=(1, 200)), 0.1 * random.normal(size=(3, 1))
-        _, low, high = shown.interval(rows + runs + random.normal(size=(3, 200)))
-        inside += low <= 0 <= high
-    assert inside >= 0.93 * 300
 
 
 def test_what_one_run_takes_and_what_labels_of_the_target_would_have():

@@ -1,13 +1,21 @@
 """Seeds are paired, and only what is sure stands out."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from bouba.bench.fresh import cost_text
-from bouba.bench.paired import gain, mean, mean_of_records, means, runs_of, seeds_note
-from bouba.evaluation import Record, Result, seeds_interval
+from bouba.bench.paired import (
+    gain,
+    gain_of_rows,
+    mean,
+    mean_cost,
+    mean_of_rows,
+    means,
+    means_of_rows,
+    runs_of,
+    seeds_note,
+)
+from bouba.evaluation import Record, Result, interval, seeds_interval
 
 
 def record(value, seed, method="clip", n=100, direction="en->image"):
@@ -41,15 +49,6 @@ def test_a_gain_is_the_interval_of_differences_by_seed():
     assert gain({0: 5.0}, {1: 4.5}) == "-"
 
 
-def test_a_mean_of_records_with_intervals_carries_the_rows():
-    records = [replace(record(x, s), low=x - 0.1, high=x + 0.05) for s, x in enumerate((0.5, 0.5, 0.5))]
-    assert mean_of_records(Result(records), scale=100, method="clip") == "50.0 [40.0, 55.0]"
-    assert mean_of_records(Result([*records[:2], record(0.5, 2)]), scale=100) == "50.0 [50.0, 50.0]"
-    cells = means({"clip": {0: 5.0, 1: 6.0}, "far": {0: 1.0, 1: 1.9}}, cells={"clip": "five", "far": "one"})
-    assert cells == {"clip": "**five**", "far": "one"}
-    assert "over seeds and rows." in seeds_note(Result(records), rows=True)
-
-
 def test_a_note_says_how_many_seeds():
     assert seeds_note(Result([record(0.2, 0)])) == "One seed."
     assert seeds_note(Result([record(0.2, 0), record(0.3, 1)]), bold=False).startswith("Means of 2 seeds")
@@ -58,4 +57,20 @@ def test_a_note_says_how_many_seeds():
 
 def test_costs_have_two_digits_or_more():
     assert [cost_text(x) for x in (1234.5, 99.123, 0.5, 0.00123, None)] == ["1,234", "99.12", "0.50", "0.0012", "-"]
-    assert cost_text(np.float64(3)) == "3.00"
+    assert mean_cost({0: 2.0, 1: 4.0}) == "3.00"
+    assert mean_cost({}) == "-"
+
+
+def test_rows_that_could_have_been_others_widen_the_interval():
+    random = np.random.default_rng(0)
+    hits = (random.random(300) < 0.8).astype(float)
+    low, high = interval(hits)
+    assert mean_of_rows(np.stack([hits, hits])) == mean_of_rows(hits[None])
+    assert mean_of_rows(hits[None]) == f"{100 * hits.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    worse = hits * (random.random(300) < 0.5)
+    cells = means_of_rows({"worse": worse[None], "mine": hits[None]})
+    assert [cell.startswith("**") for cell in cells.values()] == [False, True]
+    assert gain_of_rows(worse[None], hits[None]).startswith(f"**{100 * (worse.mean() - hits.mean()):.1f} [")
+    assert not any("**" in cell for cell in means_of_rows({"mine": hits[None], "same": hits[None]}).values())
+    together = [str(row // 100) for row in range(300)]
+    assert not gain_of_rows(worse[None], hits[None], together).startswith("**"), "three groups are few"

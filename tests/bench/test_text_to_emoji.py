@@ -88,7 +88,7 @@ def test_definition_of_the_table(again):
     names = dict(zip(("r", "f", "d", "n"), text_to_emoji.METRICS))
     values = lambda *numbers: dict(zip(names.values(), numbers))  # noqa: E731
     result = Result(records("gan", 0, **values(0.25, 0.04, 0.5, 2)))
-    assert text_to_emoji.tables(result)["methods"].lines == [["gan", "25.0", "40.0", "0.50", "2.00", "3"]]
+    assert text_to_emoji.tables(result)["methods"].lines == [["gan", "25.0", "40.0", "0.50", "2.00", "3.00"]]
     result = result + Result(records("gan", 1, **values(0.27, 0.05, 0.5, 2)))
     result = result + Result(
         [r for s in (0, 1) for r in records("flow", s, **values(0.2 + 0.02 * s, 0.01 * s, 0.6, 3))]
@@ -96,8 +96,8 @@ def test_definition_of_the_table(again):
     assert text_to_emoji.tables(result) == text_to_emoji.tables(again(result))
     table = text_to_emoji.tables(result)["methods"]
     gan, flow = table.lines
-    assert [cell.partition(" ")[0] for cell in gan[1:]] == ["**26.0", "45.0", "0.50", "2.00", "3"]
-    assert [cell.partition(" ")[0] for cell in flow[1:]] == ["21.0", "**5.0", "0.60", "3.00", "3"]
+    assert [cell.partition(" ")[0] for cell in gan[1:]] == ["**26.0", "45.0", "0.50", "2.00", "3.00"]
+    assert [cell.partition(" ")[0] for cell in flow[1:]] == ["21.0", "**5.0", "0.60", "3.00", "3.00"]
     chances = "By chance R-precision is 10.0; real drawings of other concepts have a Frechet distance of 7.0"
     assert chances in table.note
 

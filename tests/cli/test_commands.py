@@ -2,11 +2,13 @@
 
 import json
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
 from made import write_things
 
+from bouba import Run
 from bouba.cli import main
 
 
@@ -41,13 +43,25 @@ def test_fit_writes_the_whole_run_folder(run):
     assert [(b["row"], b["column"]) for b in bad] == [(7, "photo")]
     assert "these bytes are no known image format" in bad[0]["reason"]
     records = json.loads((out / "metrics.json").read_text())
-    assert {"clip", "linear-cca"} == {r["method"] for r in records}
+    assert {"clip", "linear-cca", "few-pairs"} == {r["method"] for r in records}
     assert {"photo->caption", "caption->photo"} <= {r["direction"] for r in records}
     for record in records:
         if record["metric"] == "recall@10":
             assert 0 <= record["low"] <= record["value"] <= record["high"] <= 1
     assert len((out / "history.jsonl").read_text().splitlines()) == 8
     assert "data:image" in (out / "report.html").read_text()
+
+
+def test_fit_prints_what_the_report_opens_with(run):
+    _, out = run
+    opened = Run.open(out)
+    assert opened.summary() in unescape((out / "report.html").read_text())
+    assert "There were " in opened.summary()
+    assert {difference.rival for difference in opened.differences} == {"linear-cca", "few-pairs"}
+    (out / "differences.json").rename(out / "moved.json")  # as in a run of before
+    assert Run.open(out).differences == []
+    assert Run.open(out).summary()
+    (out / "moved.json").rename(out / "differences.json")
 
 
 def test_the_recipe_of_a_run_repeats_it(run, tmp_path):
@@ -110,7 +124,7 @@ def test_dann_is_trained_beside_its_source_only_like_and_diagnosed(run, capsys, 
     assert bouba("fit", table, "-o", tmp_path / "d", *arguments) == 0
     records = json.loads((tmp_path / "d" / "metrics.json").read_text())
     records = records["records"] if isinstance(records, dict) else records
-    assert {"dann", "source-only"} <= {record["method"] for record in records}
+    assert {"dann", "source-only", "source-only-normed"} <= {record["method"] for record in records}
     assert {"shop", "studio"} <= {record["domain"] for record in records}
     found = json.loads((tmp_path / "d" / "diagnosis.json").read_text())
     assert {shift["view"] for shift in found["shifts"]} == {"photo"}  # captions of the target stay hidden
@@ -164,7 +178,7 @@ def test_towers_for_some_of_the_views_and_nothing_of_the_target_in_the_probe(run
 
     seen = []
     real = fitting.measure
-    monkeypatch.setattr(fitting, "measure", lambda *a: seen.append(a[2]) or real(*a))
+    monkeypatch.setattr(fitting, "measure", lambda *a, **k: seen.append(a[2]) or real(*a, **k))
     arguments = ("--method", "adapted-clip", "--target", "shop", "--epochs", 1, "--dim", 8, "--holdout", 0.3)
     assert bouba("fit", wide, "-o", tmp_path / "w", "--recipe", tmp_path / "r.toml", *arguments) == 0
     assert seen[0].domains == ["studio"]

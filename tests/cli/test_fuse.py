@@ -147,7 +147,13 @@ def test_evaluate_and_the_report(run, capsys):
         f"{how} {view}" for how in ("only", "without") for view in ("photo", "words", "sound", "numbers")
     }
     kept = json.loads((folder / "metrics.json").read_text())
-    assert {record["method"] for record in kept} == {"multitask", "late-fusion"}
+    methods = {record["method"] for record in kept}
+    assert {"multitask", "late-fusion"} < methods
+    assert methods & {"tf-idf-logistic", "simple-logistic", "boosting"}
+    for method in methods:
+        [accuracy] = [r for r in kept if (r["method"], r["metric"], r["direction"]) == (method, "size_accuracy", "all")]
+        assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+        assert accuracy["n"] == next(r["n"] for r in kept if (r["metric"], r["direction"]) == ("size_accuracy", "all"))
     assert (folder / "report.html").stat().st_size > 10_000
 
 

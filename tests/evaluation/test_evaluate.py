@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from made import twin_vectors
 
 from bouba import Views, evaluate
+from bouba.align import CCA
 from bouba.errors import DataError
 
 
@@ -86,3 +88,16 @@ def test_one_key_has_no_interval():
 def test_refusal():
     with pytest.raises(DataError, match="evaluation needs two rows or more, got 1"):
         evaluate(Foreign(), pairs(40)[:1])
+
+
+def test_recall_is_also_given_of_a_thousand():
+    views = twin_vectors(160, noise=1.5)
+    model = CCA(6, ridge=0.1).fit(views[:60])
+    found = evaluate(model, views[60:]).value(direction="left->right", metric="recall@10_of_1000")
+    measured = evaluate(model, views[60:]).value(direction="left->right", metric="recall@10")
+    assert found.low < found.value < found.high
+    assert found.chance == pytest.approx(0.01)
+    assert found.chance < found.value < measured.value
+    few = {record.metric for record in evaluate(model, views[60:100])}
+    assert "recall@10" in few
+    assert "recall@10_of_1000" not in few

@@ -9,7 +9,16 @@ from PIL import Image
 
 from bouba import Views
 from bouba.data.kinds import KINDS
-from bouba.report.build import Method, clip_bytes, embedding_map, facts, galleries, picture_bytes, samples
+from bouba.report.build import (
+    Method,
+    clip_bytes,
+    draw_queries,
+    embedding_map,
+    facts,
+    galleries,
+    picture_bytes,
+    samples,
+)
 
 
 def animation(side=8, noise=False):
@@ -77,3 +86,53 @@ def test_galleries_and_maps_of_clips_and_tables():
     assert embedding_map(method, views, view="t", title="map").pictures is None
     assert [shown.data for shown in samples(views, image="clip", caption=None, keys=["3"])] == cells[:1]
     assert ("t", "table") in facts(views)
+
+
+class Finds:
+    """A model that finds the first `known` of its rows, and of the others never the right one among the first three."""
+
+    def __init__(self, known, n=40):
+        self.known, self.n = known, n
+
+    def embed(self, views):
+        right, wrong = np.eye(self.n)[views.rows], np.eye(self.n)[(views.rows + 1) % self.n]
+        wrong = (
+            wrong + 0.9 * np.eye(self.n)[(views.rows + 2) % self.n] + 0.8 * np.eye(self.n)[(views.rows + 3) % self.n]
+        )
+        return {"a": np.where((views.rows < self.known)[:, None], right, wrong), "b": right}
+
+
+@pytest.mark.parametrize(("known", "hits"), [(0, 0), (10, 2), (21, 4), (30, 6), (40, 8)])
+def test_examples_are_in_the_measured_proportion(known, hits):
+    views = Views({"a": np.eye(40), "b": np.eye(40)})
+    method = Method("m", Finds(known))
+    for seed in range(3):
+        drawn = draw_queries(method, views, ask="a", answer="b", n=8, k=3, random_state=seed)
+        assert (drawn.found, drawn.of, len(drawn.rows)) == (known, 40, 8)
+        assert sum(row < known for row in drawn.rows) == hits
+        assert drawn == draw_queries(method, views, ask="a", answer="b", n=8, k=3, random_state=seed)
+    found = {"m": (drawn.found, drawn.of)}
+    [gallery] = galleries([method], views, ask="a", answer="b", rows=drawn.rows, title="t", k=3, found=found)
+    assert sum(query.hit for query in gallery.queries) == hits
+    assert gallery.found == (known, 40)
+
+
+def test_examples_are_ordered_as_they_are_measured():
+    """A cell that is near to everything loses its place where the model corrects that."""
+
+    class Hub(Finds):
+        def embed(self, views):
+            z = np.eye(40)[views.rows] + 0.0
+            hub = z.copy()
+            hub[0] += 1.0
+            return {"a": z, "b": hub}
+
+        def hub_offsets(self, z):
+            return {view: np.where(np.arange(40) == 0, 9.0, 0.0) for view in z}
+
+    views = Views({"a": np.eye(40), "b": np.eye(40)})
+    plain = draw_queries(
+        Method("m", type("Plain", (Hub,), {"hub_offsets": lambda s, z: {}})(40)), views, ask="a", answer="b", n=8, k=1
+    )
+    corrected = draw_queries(Method("m", Hub(40)), views, ask="a", answer="b", n=8, k=1)
+    assert (plain.found, corrected.found) == (40, 39)

@@ -38,3 +38,10 @@ def test_two_things_with_one_name_stay_two():
 def test_titles_make_walls():
     made = walls([Gallery("g", "clip", [query("a", True)]), Gallery("h", "clip", [query("a", True)])])
     assert [wall.title for wall in made] == ["g", "h"]
+
+
+def test_a_wall_says_in_what_proportion_it_is_drawn(methods):
+    (wall,) = walls([Gallery("g", "clip", [query("a", True), query("b", False)], found=(43, 72))], methods)
+    assert wall.note == "CLIP found 43 of 72 among its first 1; 1 of the 2 shown, in that proportion."
+    (wall,) = walls([Gallery("g", "clip", [query("a", True)])], methods)
+    assert wall.note == ""

@@ -84,7 +84,7 @@ def test_a_baseline_goes_on_from_its_last_epoch(tmp_path, monkeypatch):
         Run.fit(table, out=tmp_path / "run", **settings)
     run = Run.fit(table, out=tmp_path / "run", resume=True)
     assert len(epochs) == 5
-    assert {record.method for record in run.result} == {"classifier", "late-fusion"}
+    assert {record.method for record in run.result} > {"classifier", "late-fusion"}
     assert not (run.path / "baselines").exists()
     straight = Run.fit(table, out=tmp_path / "straight", **settings)
     assert [vars(record) for record in run.result] == [vars(record) for record in straight.result]

@@ -211,3 +211,9 @@ def test_law_equal_contents_have_equal_keys_and_others_not(tmp_path):
     assert digest([b"ab", b"c"]) != digest([b"a", b"bc"])
     with pytest.raises(DataError, match=r"cannot read '.*nowhere\.png' \(no such file"):
         content_key("image", str(tmp_path / "nowhere.png"))
+
+
+def test_rows_of_a_table_are_told_apart_by_what_they_hold():
+    key = lambda row: content_key("table", row)  # noqa: E731
+    assert key({"a": 1, "b": "x", "c": None}) == key({"b": "x", "a": 1.0})
+    assert len({key({"a": 1}), key({"a": 2}), key({"b": 1}), key({"a": "1"}), key({})}) == 5

@@ -113,7 +113,7 @@ class FewPairs(ClosedForm):
         if self.self_learning < 0:
             raise UsageError(f"self_learning is a number of rounds, 0 or more, got {self.self_learning}")
         self.sides_ = self._sides(blocks)
-        domains, things = _domains(blocks.views, len(blocks)), _things(blocks)
+        domains, things = _domains(blocks.views, len(blocks)), things_of(blocks)
         owners = list(dict.fromkeys(self.sides_.values()))
         cells = {owner: self._cells(blocks, owner) for owner in owners}
         self.centres_ = {
@@ -283,7 +283,7 @@ def _domains(views: Views | None, n: int) -> list[str | None]:
     return [None if is_missing(domain) else str(domain) for domain in views.domain]
 
 
-def _things(blocks: Blocks) -> np.ndarray:
+def things_of(blocks: Blocks) -> np.ndarray:
     """(n,) number of the thing that each row shows: rows with equal keys or groups, or with an equal cell, are one."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components

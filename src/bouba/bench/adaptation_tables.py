@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from bouba.adapt.selection import Ranking
 from bouba.bench.adaptation import ON_TARGET, SOURCE_ONLY, Method, Run, Task, Trainer, select
-from bouba.evaluation import paired_difference
+from bouba.evaluation import paired_over_seeds, seeds_interval
 from bouba.evaluation.table import Table
 
 CRITERION = "information"
@@ -70,7 +69,7 @@ def ranking(runs: Sequence[Run]) -> Ranking:
 
 
 def task_tables(runs: Sequence[Run], task: str) -> dict[str, Table]:
-    """ "methods": one run of each. "criteria": what each takes of them. "measured": the chosen one, where it was run."""
+    """ "methods": one run of each. "criteria": what each takes of them. "measured": the chosen one, if it was run."""
     is_measured = any(run.seed for run in select(runs, task=task))
     return choosing_tables(runs, task) | ({"measured": measured_table(runs, task)} if is_measured else {})
 
@@ -151,8 +150,8 @@ def measured_table(runs: Sequence[Run], task: str) -> Table:
     ]
     seeds = len(next(iter(rows.values()), ()))
     note = (
-        f"Runs: {seeds}, none of them with the seed that chose. Intervals of 95% carry which rows were drawn and, from two "
-        "runs on, how training went; p is paired over rows."
+        f"Runs: {seeds}, none of them with the seed that chose. Intervals of 95% carry which rows were drawn and, from "
+        "two runs on, how training went; p is of the same, paired."
     )
     return Table(header, lines, note=note)
 
@@ -188,33 +187,17 @@ def by_task_table(runs: Sequence[Run]) -> Table:
     return Table(["accuracy, percent", "all", f"gain over {SOURCE_ONLY}", *tasks], lines, note=note)
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean and 95% interval of values (seeds, rows): the runs and the rows are both drawn.
-
-        half width^2 = (t s / sqrt(S))^2 + (1.96 r / sqrt(n))^2
-
-    s is the standard deviation of the S means over rows, r that of the n means over seeds. What varies with run and row
-    together counts in both, so that the interval is rather too wide. Of one seed the second part remains.
-    """
-    seeds, n = values.shape
-    rows = values.mean(0).std(ddof=1) / np.sqrt(n) * ndtri(0.975)
-    runs = values.mean(1).std(ddof=1) / np.sqrt(seeds) * stdtrit(seeds - 1, 0.975) if seeds > 1 else 0.0
-    half = float(np.hypot(rows, runs))
-    return float(values.mean()), float(values.mean()) - half, float(values.mean()) + half
-
-
 def text(correct: np.ndarray) -> str:
-    """Percent of right rows (seeds, rows), with its interval."""
-    mean, low, high = (100 * value for value in interval(correct.astype(float)))
+    """Percent of right rows (seeds, rows), with its interval over both."""
+    mean, low, high = (100 * value for value in seeds_interval(correct.astype(float)))
     return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def difference(correct: np.ndarray, rival: np.ndarray) -> str:
     """Points that one method is ahead of another on the same rows, (seeds, rows) each, with interval and p."""
     seeds = min(len(correct), len(rival))
-    a, b = correct[:seeds].astype(float), rival[:seeds].astype(float)
-    mean, low, high = (100 * value for value in interval(a - b))
-    p = paired_difference(a.mean(0), b.mean(0))[3]
+    *ends, p = paired_over_seeds(correct[:seeds].astype(float), rival[:seeds].astype(float))
+    mean, low, high = (100 * value for value in ends)
     return f"{mean:+.1f} [{low:.1f}, {high:.1f}], {'p < .001' if p < 0.001 else f'p = {p:.3f}'.replace('0.', '.')}"
 
 

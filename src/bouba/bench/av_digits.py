@@ -30,12 +30,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from bouba.bench.bits import packed, unpacked
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import gain, mean, mean_of_records, means, runs_of, seeds_note
+from bouba.bench.paired import OVER_ROWS, gain_of_rows, mean_of_rows, means_of_rows
 from bouba.data.augment import Augment
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError, nearest
-from bouba.evaluation import Record, Result, interval
 from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.table import Table, with_interval
 from bouba.fuse import FusionClassifier, MultimodalAutoencoder
@@ -48,6 +48,8 @@ PICTURE, SOUND = "picture", "sound"
 BOTH = f"{PICTURE} + {SOUND}"
 OTHER = {PICTURE: SOUND, SOUND: PICTURE}
 ALONE = {view: f"{view} alone" for view in OTHER}
+Run = dict[str, Any]
+"""method, views, seed, percent right, and which of how many test rows were right, as `packed` writes them."""
 WITHOUT = "without "  # begins the method of a record of a speaker that was left out
 ROWS, TEST_ROWS = 3000, 1500
 ENERGY, NOISE = 0.31, 0.1  # of a picture: what is kept, and the deviation of what is added, 1 = black to white
@@ -93,18 +95,19 @@ def command(
             raise UsageError(f"no fusion {name!r}{nearest(name, FUSIONS)}")
     train, test = digits(data, rows=rows, test_rows=test_rows)
     keeper = Keeper(out, lambda: fingerprint(*(data / name for name in FILES)))
-    result = keeper.records
+    runs = keeper.figures.get("runs", [])
+    figures = {"recordings": [str(key) for key in test.things], "runs": runs}
     for seed in range(seeds):
-        if result.where(method=[*ALONE.values()], seed=seed):
+        if any(run["seed"] == seed and run["method"] in ALONE.values() for run in runs):
             continue
         started = time.process_time()
-        result = result + Result(list(judged(train, test, chosen, seed, epochs=epochs)))
-        keeper.write(result)
+        runs += judged(train, test, chosen, seed, epochs=epochs)
+        keeper.write(figures)
         sys.stderr.write(f"seed {seed}: {(time.process_time() - started) / 60:.1f} CPU-minutes\n")
-    if speakers and not any(record.method.startswith(WITHOUT) for record in result):
-        result = result + Result(list(unheard(train, test, epochs=epochs)))
-        keeper.write(result)
-    print_tables(tables(result))
+    if speakers and not any(run["method"].startswith(WITHOUT) for run in runs):
+        runs += unheard(train, test, epochs=epochs)
+        keeper.write(figures)
+    print_tables(tables(figures))
 
 
 def digits(data: Path, *, rows: int = ROWS, test_rows: int = TEST_ROWS) -> tuple[Views, Views]:
@@ -181,15 +184,15 @@ def _noisy(wave: np.ndarray, draw) -> np.ndarray:
     return (mixed / max(np.abs(mixed).max(), 1e-9)).astype(np.float32)
 
 
-def judged(train: Views, test: Views, fusions: list[str], seed: int, *, epochs: int) -> Iterator[Record]:
+def judged(train: Views, test: Views, fusions: list[str], seed: int, *, epochs: int) -> Iterator[Run]:
     """Accuracy of each view by itself, and of each fusion given both views and given one."""
     for view in ALONE:
         model = _fitted(train.select(view), None, seed, epochs)
-        yield _record(ALONE[view], view, model.predict(test.select(view)), test, seed)
+        yield _run(ALONE[view], view, model.predict(test.select(view)), test, seed)
     for name in fusions:
         model = _fitted(train, FUSIONS[name], seed, epochs)
         for views in ((PICTURE, SOUND), (PICTURE,), (SOUND,)):
-            yield _record(name, " + ".join(views), model.predict(test.select(*views)), test, seed)
+            yield _run(name, " + ".join(views), model.predict(test.select(*views)), test, seed)
         if FUSIONS[name] is None:
             yield from filled(_embedded(model, train), _embedded(model, test), seed, epochs=epochs)
 
@@ -199,7 +202,7 @@ def _embedded(model: FusionClassifier, views: Views) -> Views:
     return views.replace(columns={name: Column.of(z, "vector") for name, z in model.embed(views).items()})
 
 
-def filled(train: Views, test: Views, seed: int, *, epochs: int) -> Iterator[Record]:
+def filled(train: Views, test: Views, seed: int, *, epochs: int) -> Iterator[Run]:
     """Accuracy where a row has one view only: the other left out, or imputed from it.
 
     Sounds cannot be decoded from a picture into what a tower hears, but their embeddings can: train and test hold the
@@ -213,19 +216,19 @@ def filled(train: Views, test: Views, seed: int, *, epochs: int) -> Iterator[Rec
         model = FusionClassifier(towers, label="digit", fusion=fusion, alone=0.0, calibration=0.0, **options).fit(
             training
         )
-        yield _record(rows, BOTH, model.predict(test), test, seed)
+        yield _run(rows, BOTH, model.predict(test), test, seed)
         for view in (PICTURE, SOUND):
             alone = test.select(view)
-            yield _record(rows, view, model.predict(alone), test, seed)
-            yield _record(f"{rows}{IMPUTED}", view, model.predict(impute(alone, decoder)), test, seed)
+            yield _run(rows, view, model.predict(alone), test, seed)
+            yield _run(f"{rows}{IMPUTED}", view, model.predict(impute(alone, decoder)), test, seed)
 
 
-def unheard(train: Views, test: Views, *, epochs: int) -> Iterator[Record]:
+def unheard(train: Views, test: Views, *, epochs: int) -> Iterator[Run]:
     """Accuracy of sound alone on each speaker's test recordings, the speaker's others being left out of training."""
     for speaker in train.domains:
         model = _fitted(train.select(SOUND)[train.domain != speaker], None, 0, epochs)
         spoken = test.select(SOUND)[test.domain == speaker]
-        yield _record(f"{WITHOUT}{speaker}", SOUND, model.predict(spoken), spoken, 0)
+        yield _run(f"{WITHOUT}{speaker}", SOUND, model.predict(spoken), spoken, 0)
 
 
 def _fitted(train: Views, fusion: Fusion | None, seed: int, epochs: int) -> FusionClassifier:
@@ -235,78 +238,69 @@ def _fitted(train: Views, fusion: Fusion | None, seed: int, epochs: int) -> Fusi
     return model.fit(blind)
 
 
-def _record(method: str, views: str, predicted: np.ndarray, test: Views, seed: int) -> Record:
-    right = (predicted == test.y["digit"]).astype(float)
-    low, high = interval(right, groups=test.key)
-    return Record(method, "test", "all", views, "accuracy", float(right.mean()), low, high, 0.1, len(test), seed)
+def _run(method: str, views: str, predicted: np.ndarray, test: Views, seed: int) -> Run:
+    right = np.asarray(predicted == test.y["digit"])
+    percent = 100 * float(right.mean())
+    labels = {"method": method, "views": views, "seed": seed}
+    return {**labels, "percent": percent, "right": packed(right), "rows": len(right)}
 
 
-def tables(result: Result) -> dict[str, Table]:
+def tables(figures: dict[str, Any]) -> dict[str, Table]:
     """ "fusions": with both views and with one. "imputed", of late fusion: whether filling in helps. "voices": of
     speakers that were left out."""
-    voices = result.where(method=[m for m in _methods(result) if m.startswith(WITHOUT)])
-    found = {"fusions": _fusions(result)}
-    if result.where(method=list(GAPS)):
-        found["imputed"] = _imputed(result)
+    runs, recordings = figures["runs"], figures["recordings"]
+    methods = {run["method"] for run in runs}
+    found = {"fusions": _fusions(runs, recordings)}
+    if set(GAPS) <= methods:
+        found["imputed"] = _imputed(runs, recordings)
+    voices = [run for run in runs if run["method"].startswith(WITHOUT)]
     return found | ({"voices": _voices(voices)} if voices else {})
 
 
-def _methods(result: Result) -> list[str]:
-    return list(dict.fromkeys(record.method for record in result))
+def _right(runs: list[Run], method: str, views: str) -> np.ndarray:
+    """(seeds, rows), 1 where right."""
+    of = [run for run in runs if (run["method"], run["views"]) == (method, views)]
+    return np.stack([unpacked(run["right"], run["rows"]) for run in of]).astype(float)
 
 
-def _fusions(result: Result) -> Table:
-    fusions = [name for name in _methods(result) if name in FUSIONS]
-    runs = {
-        views: {name: runs_of(result, scale=100, method=name, direction=views) for name in fusions}
-        for views in (BOTH, *OTHER)
-    }
-    alone = {view: runs_of(result, scale=100, method=name) for view, name in ALONE.items()}
-    better = max(alone.values(), key=lambda of: float(np.mean(list(of.values()))))
-    cells = means(
-        runs[BOTH], cells={name: mean_of_records(result, scale=100, method=name, direction=BOTH) for name in fusions}
-    )
-    own = [mean_of_records(result, scale=100, method=name) for name in ALONE.values()]
-    lines = [["trained on that view", "-", "-", *(text for cell in own for text in (cell, "-"))]]
+def _fusions(runs: list[Run], recordings: list[str]) -> Table:
+    fusions = [name for name in FUSIONS if any(run["method"] == name for run in runs)]
+    right = {views: {name: _right(runs, name, views) for name in fusions} for views in (BOTH, *OTHER)}
+    alone = {view: _right(runs, name, view) for view, name in ALONE.items()}
+    better = max(alone.values(), key=lambda of: of.mean())
+    cells = means_of_rows(right[BOTH], recordings) if fusions else {}
+    single = [text for view in OTHER for text in (mean_of_rows(alone[view], recordings), "-")]
+    lines = [["trained on that view", "-", "-", *single]]
     for name in fusions:
-        shown = {view: mean_of_records(result, scale=100, method=name, direction=view) for view in OTHER}
-        of_one = [text for view in OTHER for text in (shown[view], gain(runs[view][name], alone[view]))]
-        lines.append([name, cells[name], gain(runs[BOTH][name], better), *of_one])
-    header = [
-        "percent right",
-        BOTH,
-        "over the better view",
-        "only picture",
-        "over it alone",
-        "only sound",
-        "over it alone",
-    ]
-    single = result.where(method=list(ALONE.values()))
-    first = next(iter(single))
+        lines.append([name, cells[name], gain_of_rows(right[BOTH][name], better, recordings)])
+        for view in OTHER:
+            of = right[view][name]
+            lines[-1] += [mean_of_rows(of, recordings), gain_of_rows(of, alone[view], recordings)]
+    header = ["percent right", BOTH, "over the better view"]
+    header += [text for view in OTHER for text in (f"only {view}", "over it alone")]
     note = (
-        f"{seeds_note(single, rows=True)} By chance 10. {first.n:,} test rows, the same for every seed. Alone: a model "
-        "trained on that view. The noise was set on test rows of seed 0."
+        f"{len(better)} seeds on the same {len(recordings):,} rows. By chance 10. {OVER_ROWS} Alone: a model trained "
+        "on that view. The noise was set on test rows of seed 0."
     )
     return Table(header, lines, note=note)
 
 
-def _imputed(result: Result) -> Table:
+def _imputed(runs: list[Run], recordings: list[str]) -> Table:
     """Embeddings of a view left out, and imputed from the other one."""
     lines = []
     for rows in GAPS:
-        cells = [mean(runs_of(result, scale=100, method=rows, direction=BOTH))]
+        lines.append([rows, mean_of_rows(_right(runs, rows, BOTH), recordings)])
         for view in OTHER:
-            left_out, filled = (runs_of(result, scale=100, method=rows + s, direction=view) for s in ("", IMPUTED))
-            cells += [mean(left_out), mean(filled), gain(filled, left_out)]
-        lines.append([rows, *cells])
+            left_out, filled = (_right(runs, rows + suffix, view) for suffix in ("", IMPUTED))
+            lines[-1] += [mean_of_rows(of, recordings) for of in (left_out, filled)]
+            lines[-1].append(gain_of_rows(filled, left_out, recordings))
     header = ["trained on the embeddings of", BOTH]
     header += [text for view, other in OTHER.items() for text in (f"only {view}", f"{other} imputed", "gain")]
-    of = result.where(method=list(GAPS))
-    return Table(header, lines, note=f"Percent right. {seeds_note(of)} Embeddings of late fusion.")
+    return Table(header, lines, note=f"Percent right; embeddings of late fusion. {OVER_ROWS}")
 
 
-def _voices(voices: Result) -> Table:
-    percents = {record.method.removeprefix(WITHOUT): 100 * record.value for record in voices}
+def _voices(voices: list[Run]) -> Table:
+    percents = {run["method"].removeprefix(WITHOUT): run["percent"] for run in voices}
     line = ["a voice never heard", *(f"{x:.1f}" for x in percents.values()), with_interval(list(percents.values()))]
     note = f"Trained on the sound of the others, seed 0; the interval is over {len(percents)} voices (Student t)."
     return Table(["sound alone, percent right", *percents, "mean"], [line], note=note)

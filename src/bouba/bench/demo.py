@@ -167,8 +167,9 @@ def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, cloc
         ("zh", protocol.known, "Chinese words, drawings of known concepts"),
         ("en", protocol.new, "English words, drawings of concepts never seen"),
     ):
-        rows = build.pick_queries(views, ask=ask, answer="image", n=8)
-        galleries += build.galleries(methods, views, ask=ask, answer="image", rows=rows, title=title)
+        drawn = build.draw_queries(methods[-1], views, ask=ask, answer="image", n=8)
+        found = {methods[-1].name: (drawn.found, drawn.of)}
+        galleries += build.galleries(methods, views, ask=ask, answer="image", rows=drawn.rows, title=title, found=found)
     keys = dict(zip(protocol.views.meta["name_en"], protocol.views.key))  # type: ignore[arg-type]
     sample = protocol.views[protocol.views.rows % 7 == 0]
     return report.Report(

@@ -32,7 +32,7 @@ from bouba.align.choosing import FAMILIES, Problem, joined
 from bouba.align.encoded import Encoded
 from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import SECONDS, Runs, gain, mean, means, runs_of, seeds_note
+from bouba.bench.paired import SECONDS, Runs, gain, mean, mean_cost, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
@@ -266,7 +266,10 @@ def tables(result: Result) -> dict[str, Table]:
         for rival, which in rivals.items():
             gains = [gain(runs[split][FEW_PAIRS], runs[split][which[split]]) for split in splits]
             lines.append([f"{FEW_PAIRS} less {rival}", *gains])
-    spent = [[name, *(f"{_seconds(result, name, split):.2f}" for split in splits)] for name in names]
+    spent = [
+        [name, *(mean_cost(runs_of(result, method=name, split=split, metric=SECONDS)) for split in splits)]
+        for name in names
+    ]
     first = next(iter(result))
     note = (
         f"{seeds_note(result)} Mean of both directions among {first.n} new drawings; by chance "
@@ -282,7 +285,3 @@ def tables(result: Result) -> dict[str, Table]:
 def best_of(runs: Mapping[str, Runs], names: Iterable[str]) -> str:
     """The one with the highest mean over seeds."""
     return max(names, key=lambda name: float(np.mean(list(runs[name].values()))))
-
-
-def _seconds(result: Result, method: str, split: str) -> float:
-    return float(np.mean(list(runs_of(result, method=method, split=split, metric=SECONDS).values())))

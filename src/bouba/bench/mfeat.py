@@ -85,9 +85,9 @@ def tables(figures: dict[str, Any]) -> dict[str, Table]:
     cells = [means_of_rows({name: _right(runs, name, way) for name in names}) for way in (ALL, GAPS)]
     seeds = {run["seed"] for run in runs}
     note = (
-        f"{len(seeds)} seeds, each with its own folds, gaps and weights, on the same {n:,} rows; 95% intervals are over "
-        "seeds and rows. By chance 10.0. Bold: ahead of the next best by a paired difference over seeds and rows whose "
-        "interval leaves out 0. Settings were chosen on four folds of seed 0."
+        f"{len(seeds)} seeds, each with its own folds, gaps and weights, on the same {n:,} rows; 95% intervals are "
+        "over seeds and rows. By chance 10.0. Bold: ahead of the next best by a paired difference over seeds and rows "
+        "whose interval leaves out 0. Settings were chosen on four folds of seed 0."
     )
     header = ["percent right", "all six views", f"each absent with p = {ABSENT}"]
     return {"accuracy": Table(header, [[name, *(cell[name] for cell in cells)] for name in names], note=note)}

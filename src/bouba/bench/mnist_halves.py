@@ -24,7 +24,7 @@ from bouba.align.cca import CCA
 from bouba.align.deep_cca import DeepCCA
 from bouba.align.kernel_cca import KernelCCA
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import SECONDS, mean, means, runs_of, seeds_note
+from bouba.bench.paired import SECONDS, mean, mean_cost, means, runs_of, seeds_note
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
 from bouba.evaluation import Record, Result
@@ -149,7 +149,7 @@ def tables(result: Result) -> dict[str, Table]:
     held_out = means(cells[HELD_OUT_SUM], 2)
     published = {name: f"{PAPER[name]:.1f}" if first.split == "50 components" else "-" for name in names}
     lines = [
-        [name, held_out[name], mean(cells[TRAINING_SUM][name], 2), published[name], mean(cells[SECONDS][name], 0)]
+        [name, held_out[name], mean(cells[TRAINING_SUM][name], 2), published[name], mean_cost(cells[SECONDS][name])]
         for name in names
     ]
     chance = np.mean([record.chance for record in result.where(metric=HELD_OUT_SUM) if record.chance is not None])

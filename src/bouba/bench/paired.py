@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from bouba.bench.fresh import cost_text
 from bouba.evaluation import Record, Result, interval, paired_over_seeds, seeds_interval
 from bouba.evaluation.table import bold, with_interval
 
@@ -17,17 +18,16 @@ SECONDS = "CPU-s"
 """Metric of records that say what a fit cost."""
 
 
-def seeds_note(result: Result, *, bold: bool = True, rows: bool = False) -> str:
+def seeds_note(result: Result, *, bold: bool = True) -> str:
     """What the numbers of a table are, for its note.
 
     Args:
         bold: whether some stand out, as `means` and `gain` have it.
-        rows: whether intervals of means are over rows as well, as `mean_of_records` has it.
     """
     seeds = len({record.seed for record in result})
     if seeds < 2:
         return "One seed."
-    text = f"Means of {seeds} seeds with 95% intervals {'over seeds and rows' if rows else '(Student t)'}."
+    text = f"Means of {seeds} seeds with 95% intervals (Student t)."
     sure = (
         "Bold: ahead of the next best, or other than 0, by paired differences whose interval over seeds leaves out 0."
     )
@@ -54,29 +54,20 @@ def mean(runs: Runs, digits: int = 1) -> str:
     return with_interval(list(runs.values()), digits) if runs else "-"
 
 
-def mean_of_records(result: Result, digits: int = 1, *, scale: float = 1.0, **labels: Any) -> str:
-    """Over seeds that were judged on the same rows, times `scale`; the interval is over seeds and rows where each
-    record with these labels has one over rows."""
-    runs = sorted(result.where(**labels), key=lambda record: record.seed or 0)
-    ends = [(scale * r.low, scale * r.high) for r in runs if r.low is not None and r.high is not None]
-    return with_interval(
-        [scale * record.value for record in runs], digits, ends=ends if len(ends) == len(runs) else None
-    )
+def mean_cost(runs: Runs) -> str:
+    """Over seeds, without an interval: seconds differ by machine more than by seed."""
+    return cost_text(float(np.mean(list(runs.values()))) if runs else None)
 
 
-def means(
-    runs: Mapping[str, Runs], digits: int = 1, *, lowest: bool = False, cells: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def means(runs: Mapping[str, Runs], digits: int = 1, *, lowest: bool = False) -> dict[str, str]:
     """Method -> mean over seeds with its interval; the best stands out where it is ahead of the next for sure.
 
     Args:
         lowest: whether lower is better.
-        cells: what stands for each method, where that is not `mean`.
     """
     sign = -1 if lowest else 1
     best, _ = ahead_of_next({m: {seed: sign * x for seed, x in of.items()} for m, of in runs.items() if of})
-    shown = {name: mean(of, digits) for name, of in runs.items()} if cells is None else cells
-    return {name: bold(text) if name == best else text for name, text in shown.items()}
+    return {name: bold(mean(of, digits)) if name == best else mean(of, digits) for name, of in runs.items()}
 
 
 def gain(runs: Runs, rival: Runs, digits: int = 1) -> str:
@@ -116,18 +107,40 @@ def ahead_of_next(runs: Mapping[str, Runs]) -> tuple[str | None, str]:
 
 Rows = NDArray[np.float64]
 """(seeds, n): one number a seed and a row, the same rows in every seed."""
+OVER_ROWS = (
+    "Intervals (95%) are over seeds and rows. Bold: ahead of the next best, or other than 0, by a paired difference "
+    "over both whose interval leaves out 0."
+)
+"""What cells of rows are, for the note of a table."""
 
 
-def means_of_rows(rows: Mapping[str, Rows], digits: int = 1) -> dict[str, str]:
-    """Method -> percent right with its interval over seeds and rows; the best stands out where it is ahead for sure, by
-    the paired difference over seeds and rows."""
-    cells = {name: f"{100 * of.mean():.{digits}f} [{_ends(of, digits)}]" for name, of in rows.items()}
+def mean_of_rows(rows: Rows, groups: ArrayLike | None = None, digits: int = 1) -> str:
+    """Percent right with its interval over seeds and rows.
+
+    Args:
+        groups: (n,) of rows that are drawn together.
+    """
+    several = len(rows) > 1
+    low, high = seeds_interval(rows, groups=groups)[1:] if several else interval(rows[0], groups=groups)
+    return _percent(float(rows.mean()), low, high, digits)
+
+
+def means_of_rows(rows: Mapping[str, Rows], groups: ArrayLike | None = None, digits: int = 1) -> dict[str, str]:
+    """Method -> percent right; the best stands out where it is ahead of the next by a paired difference over seeds and
+    rows."""
+    cells = {name: mean_of_rows(of, groups, digits) for name, of in rows.items()}
     best, *others = sorted(rows, key=lambda name: -rows[name].mean())
-    if others and paired_over_seeds(rows[best], rows[others[0]])[1] > 0:
+    if others and paired_over_seeds(rows[best], rows[others[0]], groups=groups)[1] > 0:
         cells[best] = bold(cells[best])
     return cells
 
 
-def _ends(of: Rows, digits: int) -> str:
-    low, high = seeds_interval(of)[1:] if len(of) > 1 else interval(of[0])
-    return f"{100 * low:.{digits}f}, {100 * high:.{digits}f}"
+def gain_of_rows(rows: Rows, rival: Rows, groups: ArrayLike | None = None, digits: int = 1) -> str:
+    """Difference in percent right, paired over seeds and rows; it stands out where its interval leaves out 0."""
+    difference, low, high, _ = paired_over_seeds(rows, rival, groups=groups)
+    text = _percent(difference, low, high, digits)
+    return bold(text) if low > 0 or high < 0 else text
+
+
+def _percent(value: float, low: float, high: float, digits: int) -> str:
+    return f"{100 * value:.{digits}f} [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"

@@ -42,7 +42,7 @@ from bouba.align import CCA, MatrixFreeCCA
 from bouba.align.lobpcg import ShrunkCovariance
 from bouba.bench.fresh import high_water_mb, peak_mb
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import SECONDS, mean, means, runs_of, seeds_note
+from bouba.bench.paired import SECONDS, mean, mean_cost, means, runs_of, seeds_note
 from bouba.evaluation import Record, Result
 from bouba.evaluation.table import Table
 
@@ -80,7 +80,7 @@ def tables(result: Result) -> dict[str, Table]:
     runs = {m: {metric: runs_of(result, method=m, metric=metric) for metric in (SUM, SECONDS, PEAK)} for m in METHODS}
     compared = means({name: of[SUM] for name, of in runs.items() if name != ORACLE}, 2)
     cells = {ORACLE: mean(runs[ORACLE][SUM], 2)} | compared
-    lines = [[name, cells[name], mean(of[SECONDS]), mean(of[PEAK], 0)] for name, of in runs.items()]
+    lines = [[name, cells[name], mean_cost(of[SECONDS]), mean_cost(of[PEAK])] for name, of in runs.items()]
     first = next(iter(result))
     stored = result.value(metric=STORED, seed=first.seed).value
     note = (

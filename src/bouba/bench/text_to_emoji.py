@@ -30,7 +30,7 @@ import typer
 
 from bouba.align import CLIP
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import SECONDS, mean, means, runs_of, seeds_note
+from bouba.bench.paired import SECONDS, mean, mean_cost, means, runs_of, seeds_note
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.views import Views
@@ -182,7 +182,7 @@ def tables(result: Result) -> dict[str, Table]:
     """ "methods": METRICS of each, the best standing out of those that have a best, and what it costs."""
     names = list(dict.fromkeys(record.method for record in result))
     columns = [_cells(result, names, metric) for metric in METRICS]
-    spent = {name: mean(runs_of(result, method=name, metric=SECONDS), 0) for name in names}
+    spent = {name: mean_cost(runs_of(result, method=name, metric=SECONDS)) for name in names}
     lines = [[name, *(cells[name] for cells in columns), spent[name]] for name in names]
     first = next(iter(result))
     rows = "over concepts" if len({record.seed for record in result}) < 2 else "over seeds"

@@ -26,7 +26,7 @@ from bouba.align import CLIP, FewPairs
 from bouba.bench.adaptation import read_arrays, rows
 from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import SECONDS, gain, means, runs_of, seeds_note
+from bouba.bench.paired import SECONDS, gain, mean_cost, means, runs_of, seeds_note
 from bouba.data.split import split
 from bouba.data.views import Views
 from bouba.errors import UsageError, nearest
@@ -103,10 +103,10 @@ def tables(result: Result) -> dict[str, Table]:
             of = result.where(domain=task, split=split_name)
             scores = of.where(metric=NAMES[task].split()[-1])
             runs = {way: runs_of(scores, method=way) for way in WAYS}
-            spent = {way: np.mean(list(runs_of(of, metric=SECONDS, method=way).values())) for way in WAYS}
+            spent = {way: mean_cost(runs_of(of, metric=SECONDS, method=way)) for way in WAYS}
             cells = means(runs)
             chance = np.mean([record.chance for record in scores if record.chance is not None])
-            shown = [text for way in WAYS for text in (cells[way], f"{spent[way]:.1f}")]
+            shown = [text for way in WAYS for text in (cells[way], spent[way])]
             rows_text = f"{int(split_name.split()[0]):,}"
             lines.append([NAMES[task], rows_text, f"{chance:.1f}", *shown, gain(runs["frozen"], runs["scratch"])])
     note = f"{seeds_note(result)} CPU-seconds of a fit whose features are kept. Judged are rows of no training."

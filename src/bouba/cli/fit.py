@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -37,6 +38,13 @@ def command(
     holdout: Annotated[
         float | None,
         typer.Option(help=f"Share of the things kept out of training and judged at the end; {HOLDOUT} if not said."),
+    ] = None,
+    allow_duplicates: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-duplicates/--group-duplicates",
+            help="Whether near-duplicates may stand in training and among what is judged; kept together if not said.",
+        ),
     ] = None,
     validation: Annotated[float | None, typer.Option(help="Share kept out to choose the best epoch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the table.")] = None,
@@ -79,6 +87,7 @@ def command(
         read=columns | {"strict": columns["strict"] or None},  # without --strict a recipe decides
         target=target,
         **shares,
+        allow_duplicates=allow_duplicates,
         translate=(source, made),
         fusion=fusion,
         towers=towers or None,
@@ -89,12 +98,21 @@ def command(
         say=(lambda line: None) if as_json else to_stderr,
         **numbers,
     )
-    if process_number() > 0:
-        return  # the first process answers
+    if process_number() == 0:  # the first process answers
+        _show(run, as_json)
+
+
+def _show(run: Run, as_json: bool) -> None:
+    """The numbers of a run, what to know before them, and what can be done with it."""
     if as_json:
-        typer.echo(json.dumps({"run": str(out), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}))
+        facts = {"run": str(run.path), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}
+        typer.echo(json.dumps(facts | {"caution": run.caution}, ensure_ascii=False))
         return
     result = run.numbers()
+    if summary := run.summary():
+        typer.echo(f"{fill(summary, 120)}\n")
     if result is not None:
         typer.echo(result.format(rows=ROWS) + "\n")
+    if run.caution:
+        typer.echo(run.caution + "\n")
     typer.echo("\n".join(run.commands()))

@@ -49,9 +49,22 @@ def _page(facts: dict[str, Any]) -> str:
         lines += ["", f"kept for filters: {', '.join(facts['other columns'])}"]
     bad = bad_row_lines(facts["bad_rows"])
     lines += ["", *bad] if bad else []
+    if facts["duplicates"]:
+        lines += ["", *_duplicates(facts["duplicates"])]
     if facts["hint"]:
         lines += ["", facts["hint"]]
     return "\n".join([*lines, "", OVERRULE])
+
+
+def _duplicates(facts: dict[str, Any]) -> list[str]:
+    """A line a view, with a pair for example."""
+    rows = [["near-duplicates by", "rows", "for example"]]
+    for view, found in facts.items():
+        example = found["example"]
+        places = " and ".join(f"{row:,}" for row in example["rows"])
+        cells = " | ".join(example["cells"])
+        rows.append([view, f"{found['rows']:,}", f"rows {places}, {example['why']}: {cells}"])
+    return [text_columns(rows), "fit keeps them on one side when rows are held out; --allow-duplicates leaves them"]
 
 
 def _pairs(found: list[dict[str, Any]], k: int) -> str:

@@ -26,6 +26,7 @@ Domain = Annotated[str | None, typer.Option("--domain", help="Column that names 
 Key = Annotated[
     str | None, typer.Option("--key", help="Column that says what a row shows; equal keys are the same thing.")
 ]
+Group = Annotated[str | None, typer.Option("--group", help="Column of what must not be parted when rows are held out.")]
 Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column to leave out.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Decode every cell; stop at the first that cannot be read.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
@@ -35,7 +36,7 @@ Columns = dict[str, Any]
 """Which column is what, as keywords of `bouba.read`: see `names_columns`."""
 Files = dict[str, Path | None]
 """Kind -> a file: see `names_files`."""
-ROLES = {"label": Label, "domain": Domain, "key": Key, "ignore": Ignore, "strict": Strict}
+ROLES = {"label": Label, "domain": Domain, "key": Key, "group": Group, "ignore": Ignore, "strict": Strict}
 
 
 def names_columns(command: Command) -> Command:

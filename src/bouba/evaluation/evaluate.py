@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any, cast
 
@@ -12,9 +12,10 @@ from bouba.data.matching import views_for
 from bouba.data.views import Column, Views, is_missing
 from bouba.errors import DataError
 from bouba.evaluation.class_names import class_embeddings
+from bouba.evaluation.differences import RowValues
 from bouba.evaluation.environment import environment
 from bouba.evaluation.fingerprint import fingerprint
-from bouba.evaluation.intervals import Statistic, interval
+from bouba.evaluation.intervals import Statistic, bootstrap_weighted, interval
 from bouba.evaluation.model import Embeds, Fuses, Model, PredictsLabels, Reconstructs, as_model
 from bouba.evaluation.predictions import domains, evaluate_predictions
 from bouba.evaluation.reconstructions import evaluate_reconstructions
@@ -23,6 +24,7 @@ from bouba.metrics import (
     RETRIEVAL_METRICS,
     accuracy,
     chance_level,
+    gallery_recall,
     linear_probe,
     majority_chance,
     modality_gap,
@@ -30,6 +32,8 @@ from bouba.metrics import (
     zero_shot,
 )
 from bouba.metrics.hubs import as_gallery, as_questions
+
+GALLERY = 1000  # things that searches of different tables are compared among
 
 
 def evaluate(
@@ -43,6 +47,7 @@ def evaluate(
     by_domain: bool = True,
     templates: Sequence[str] = ("{}",),
     seed: int | None = None,
+    row_values: RowValues | None = None,
 ) -> Result:
     """Retrieval in every direction, accuracy on every label column, and what is predicted, with intervals and chance.
 
@@ -59,9 +64,11 @@ def evaluate(
         labels: which label columns; all by default.
         by_domain: judge each domain apart; a gallery then holds one domain's rows only.
         templates: sentences around class names for zero-shot accuracy, {} standing for the name.
+        row_values: takes recall@10 and accuracy of each row, for paired differences.
 
     Returns:
-        Records: recall@1/5/10, precision@10, median rank, mAP, MRR for each direction "a->b"; "modality_gap";
+        Records: recall@1/5/10, precision@10, median rank, mAP, MRR for each direction "a->b"; "recall@10_of_1000", what
+        it would be among so many things, see `bouba.metrics.GalleryRecall`; "modality_gap";
         "<label>_accuracy" (probe) and "<label>_zero_shot" (class names through the text tower) for each view.
         Of a model that fuses views without aligning or predicting, the probe also reads the fused vector, "all".
         Then the records of `evaluate_predictions` and `evaluate_reconstructions`. Intervals are of 95%, with
@@ -77,11 +84,12 @@ def evaluate(
     abilities = as_model(model)
     labels = list(views.y if labels is None else labels)
     fields: dict[str, Any] = {"method": method, "split": split, "by_domain": by_domain, "seed": seed}
+    kept = RowValues() if row_values is None else row_values
     result = Result([])
     if isinstance(model, Embeds):
-        result += _embeddings(abilities, views.observed(), probe, labels, templates, **fields)
+        result += _embeddings(abilities, views.observed(), probe, labels, templates, kept, **fields)
     if abilities.predicts:
-        result += evaluate_predictions(cast(PredictsLabels, model), views, labels=labels, **fields)
+        result += evaluate_predictions(cast(PredictsLabels, model), views, labels=labels, row_values=kept, **fields)
     if abilities.reconstructs:
         result += evaluate_reconstructions(cast(Reconstructs, model), views.observed(), **fields)
     return Result(result.records, environment(seed, fingerprint(views)))
@@ -93,6 +101,7 @@ def _embeddings(
     probe: Views | None,
     labels: Sequence[str],
     templates: Sequence[str],
+    kept: RowValues,
     *,
     by_domain: bool,
     **fields: Any,
@@ -109,14 +118,14 @@ def _embeddings(
         z = {name: values[rows] for name, values in embedded.items()}
         of_domain = {**fields, "domain": domain}
         if model.aligns:  # else each view has a space of its own, and directions mean nothing
-            records += _directions(part, z, model, of_domain)
+            records += _directions(part, z, model, of_domain, kept)
         for label in labels:
             for name in (name for name in z if part.modalities[name] != "text"):
                 truth = _Truth(part, name, label)
                 if len(truth.y) < 2:
                     continue
                 if name in probe_z and probe is not None and label in probe.y:
-                    records += _probed(truth, z[name], probe, probe_z[name], of_domain)
+                    records += _probed(truth, z[name], probe, probe_z[name], of_domain, kept)
                 if label in named:
                     classes, class_z = named[label]
                     guess = zero_shot(z[name][truth.labelled], class_z, classes, model.compared_by)
@@ -141,6 +150,7 @@ class _Truth:
         self.view, self.label = view, label
         self.labelled = _labelled(part, view, label)
         self.y = part.y[label][self.labelled].astype(str)
+        self.rows = part.rows[self.labelled]
         self.keys = part.things[self.labelled]
 
     def record(self, of_domain: dict[str, Any], kind: str, guess: np.ndarray, chance: float) -> Record:
@@ -162,14 +172,18 @@ def _labelled(views: Views, view: str, label: str) -> np.ndarray:
     return views[view].present & ~np.array([is_missing(v) for v in views.y[label]], bool)
 
 
-def _probed(truth: _Truth, z: np.ndarray, probe: Views, probe_z: np.ndarray, of_domain: dict[str, Any]) -> list[Record]:
+def _probed(
+    truth: _Truth, z: np.ndarray, probe: Views, probe_z: np.ndarray, of_domain: dict[str, Any], kept: RowValues
+) -> list[Record]:
     """Accuracy of a linear probe fitted on the labelled rows of `probe`; nothing where it has one class only."""
     rows = _labelled(probe, truth.view, truth.label)
     train_y = probe.y[truth.label][rows].astype(str)
     if len(set(train_y)) < 2:
         return []
     guess = linear_probe(probe_z[rows], train_y, z[truth.labelled])
-    return [truth.record(of_domain, "accuracy", guess, majority_chance(train_y, truth.y))]
+    record = truth.record(of_domain, "accuracy", guess, majority_chance(train_y, truth.y))
+    kept.add({**of_domain, "direction": truth.view}, record.metric, truth.rows, truth.keys, guess == truth.y)
+    return [record]
 
 
 def _interval(
@@ -181,10 +195,12 @@ def _interval(
     return interval(values, cast(Statistic, statistic), groups=keys, bounds=bounds)
 
 
-def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any]) -> list[Record]:
-    """Every ordered pair of views among one domain's rows; cells that are near to everything count less where the model
-    has offsets for them."""
-    records = []
+def query_scores(
+    part: Views, z: Mapping[str, np.ndarray], model: Model
+) -> Iterator[tuple[str, str, np.ndarray, dict[str, np.ndarray]]]:
+    """Of every ordered pair of views that two rows or more have: the views, the rows that have both (n,), and of each
+    of these as a query what `bouba.metrics.retrieval` gives. Cells that are near to everything count less where the
+    model has offsets for them."""
     offsets: Mapping[str, np.ndarray] = getattr(model, "hub_offsets", lambda z: {})(z)
     for a, b in permutations(z, 2):
         both = part[a].present & part[b].present
@@ -194,18 +210,41 @@ def _directions(part: Views, z: Mapping[str, np.ndarray], model: Model, of_domai
         queries, gallery, similarity = z[a][both], z[b][both], model.compared_by
         if b in offsets:
             queries, gallery, similarity = as_questions(queries), as_gallery(gallery, offsets[b][both]), "dot"
-        per_query = retrieval(queries, gallery, key, key, similarity=similarity)
+        yield a, b, both, retrieval(queries, gallery, key, key, similarity=similarity)
+
+
+def _directions(
+    part: Views, z: Mapping[str, np.ndarray], model: Model, of_domain: dict[str, Any], kept: RowValues
+) -> list[Record]:
+    """Every ordered pair of views among one domain's rows."""
+    records = []
+    for a, b, both, per_query in query_scores(part, z, model):
+        key = part.things[both]
         chance = chance_level(key, key)
         of_pair = {**of_domain, "direction": f"{a}->{b}", "n": int(both.sum())}
+        kept.add(of_pair, "recall@10", part.rows[both], key, per_query["recall@10"])
         for metric, (column, statistic) in RETRIEVAL_METRICS.items():
             bounds = (1.0, float(both.sum())) if statistic == "median" else (0.0, 1.0)
             low, high = _interval(per_query[column], statistic, key, bounds)
             value = float(getattr(np, statistic)(per_query[column]))
             records.append(Record(**of_pair, metric=metric, value=value, low=low, high=high, chance=chance[metric]))
+        records += _among(per_query["rank"], key, of_pair)
         if a < b:
             gap = modality_gap(z[a][both], z[b][both])
             records.append(Record(**of_pair, metric="modality_gap", value=gap, low=None, high=None, chance=None))
     return records
+
+
+def _among(rank: np.ndarray, key: np.ndarray, of_pair: dict[str, Any]) -> list[Record]:
+    """What recall@10 would be among GALLERY things; nothing where too few are here to say, or one has more cells."""
+    if np.unique(key, return_counts=True)[1].max() >= GALLERY:
+        return []
+    estimate = gallery_recall(rank, key, size=GALLERY, k=10)
+    if not estimate.known:
+        return []
+    low, high = bootstrap_weighted(estimate, key, bounds=(0.0, 1.0))
+    metric = f"recall@10_of_{GALLERY}"
+    return [Record(**of_pair, metric=metric, value=estimate(), low=low, high=high, chance=estimate.chance)]
 
 
 def _named_classes(

@@ -11,6 +11,7 @@ import numpy as np
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, nearest
 from bouba.evaluation.calibration import calibration_interval
+from bouba.evaluation.differences import RowValues
 from bouba.evaluation.environment import environment
 from bouba.evaluation.fingerprint import fingerprint
 from bouba.evaluation.intervals import bootstrap_weighted, interval
@@ -37,6 +38,7 @@ def evaluate_predictions(
     labels: Sequence[str] | None = None,
     by_domain: bool = True,
     seed: int | None = None,
+    row_values: RowValues | None = None,
 ) -> Result:
     """Every label that `model` predicts and `views` know, by the views that were used.
 
@@ -45,6 +47,7 @@ def evaluate_predictions(
         views: held-out rows. Rows with equal keys count as the same thing.
         method, split, seed: names for the records.
         labels: which label columns; all by default. by_domain: judge each domain apart.
+        row_values: takes, for each row, whether its class was right, or how far off its number.
 
     Returns:
         Records. `direction` is "all" or, of three views or more, "without <view>", over the labelled rows that have a
@@ -77,6 +80,10 @@ def evaluate_predictions(
                 if mask.sum() < 2:
                     continue
                 y, guess, prior = part.y[label][mask], values[mask, place], values[mask, -1]
+                if row_values is not None:
+                    right = class_codes(y, classes) == guess.argmax(1) if classes is not None else abs(y - guess)
+                    metric = f"{label}_{'mae' if classes is None else 'accuracy'}"
+                    row_values.add(fields, metric, part.rows[mask], part.things[mask], right)
                 if classes is None:
                     scores = _number_scores(y, guess, prior, part.things[mask])
                 else:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bouba.metrics.domain import domain_accuracy as domain_accuracy
     from bouba.metrics.domain import proxy_a_distance as proxy_a_distance
     from bouba.metrics.foscttm import foscttm as foscttm
+    from bouba.metrics.gallery import GalleryRecall as GalleryRecall
+    from bouba.metrics.gallery import gallery_recall as gallery_recall
+    from bouba.metrics.gallery import recall_at_gallery_size as recall_at_gallery_size
     from bouba.metrics.generation import diversity as diversity
     from bouba.metrics.generation import frechet_distance as frechet_distance
     from bouba.metrics.generation import novelty as novelty

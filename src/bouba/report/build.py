@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from bouba.metrics.similarity import similarities
 from bouba.report.content import EmbeddingMap, Gallery, Item, Picture, Query
 
 PICTURES_SHOWN = 600
+QUESTIONS = 2000  # that proportions are measured on, at most
 SMALL = 20_000  # bytes: below it a cell is shown as it is stored
 
 
@@ -81,19 +83,21 @@ def galleries(
     answer: str,
     rows: Sequence[int],
     title: str,
-    k: int = 8,
+    k: int = 10,
+    found: Mapping[str, tuple[int, int]] = MappingProxyType({}),
 ) -> list[Gallery]:
-    """For each method, what the cells of view `ask` in some rows find among all cells of view `answer`."""
+    """For each method, what the cells of view `ask` in some rows find among all cells of view `answer`, `k` shown.
+
+    `found`: method -> how many of how many questions were answered among the first k, where `rows` are in proportion.
+    """
     gallery = np.flatnonzero(views[answer].present)
     keys = views.things
     out = []
     for method in methods:
-        z = method.model.embed(views.select(ask, answer))
-        compared_by = as_model(method.model).compared_by
+        space = _Space.of(method, views, ask, answer, gallery)
         queries = []
         for row in rows:
-            scores = similarities(z[ask][row : row + 1], z[answer][gallery], compared_by)[0]
-            order = np.argsort(-scores, kind="stable")
+            scores, order = space.searched(row)
             correct = keys[gallery[order]] == keys[row]
             rank = int(np.argmax(correct)) + 1 if correct.any() else None
             best = [_item(views, answer, gallery[i], scores[i], keys[gallery[i]] == keys[row]) for i in order[:k]]
@@ -102,8 +106,30 @@ def galleries(
             )
             text, picture = cell_shown(views, ask, row)
             queries.append(Query(text, picture, "", rank, truth, best))
-        out.append(Gallery(title, method.name, queries))
+        out.append(Gallery(title, method.name, queries, found.get(method.name)))
     return out
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Questions (n, d) and the cells of a gallery (m, d), and what a cell loses for being near to everything (m,)."""
+
+    questions: np.ndarray
+    cells: np.ndarray
+    compared_by: str
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, method: Method, views: Views, ask: str, answer: str, gallery: np.ndarray) -> _Space:
+        z = method.model.embed(views.select(ask, answer))
+        offsets: Mapping[str, np.ndarray] = getattr(method.model, "hub_offsets", lambda z: {})(z)
+        of_cells = offsets[answer][gallery] if answer in offsets else np.zeros(len(gallery))
+        return cls(z[ask], z[answer][gallery], as_model(method.model).compared_by, of_cells)
+
+    def searched(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (m,) of the cells for the question of a row, and the cells in order, the best first."""
+        scores = similarities(self.questions[row : row + 1], self.cells, self.compared_by)[0]
+        return scores, np.argsort(self.offsets / 2 - scores, kind="stable")
 
 
 def cell_shown(views: Views, name: str, row: int) -> tuple[str | None, bytes | None]:
@@ -186,6 +212,35 @@ def pick_queries(views: Views, *, ask: str, answer: str, n: int, random_state: i
     """Rows with both views, drawn at random: hits and misses as they come, nobody's favourites."""
     both = np.flatnonzero(views[ask].present & views[answer].present)
     return sorted(np.random.default_rng(random_state).choice(both, min(n, len(both)), replace=False).tolist())
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Questions for a gallery.
+
+    Args:
+        rows: of the questions. found: how many of `of` questions, these among them, were answered among the first k.
+    """
+
+    rows: list[int]
+    found: int
+    of: int
+
+
+def draw_queries(
+    method: Method, views: Views, *, ask: str, answer: str, n: int, k: int = 10, random_state: int = 0
+) -> Drawn:
+    """Questions drawn at random so that hits and misses are in proportion to all of them, to the nearest whole number:
+    nobody's favourites, and no lucky draw."""
+    rows = np.asarray(pick_queries(views, ask=ask, answer=answer, n=QUESTIONS, random_state=random_state))
+    gallery = np.flatnonzero(views[answer].present)
+    keys = views.things
+    space = _Space.of(method, views, ask, answer, gallery)
+    found = np.array([bool((keys[gallery[space.searched(row)[1][:k]]] == keys[row]).any()) for row in rows], bool)
+    hits = min(round(n * found.mean()), int(found.sum())) if len(rows) else 0
+    random = np.random.default_rng(random_state)
+    drawn = [*random.permutation(rows[found])[:hits], *random.permutation(rows[~found])[: n - hits]]
+    return Drawn(sorted(map(int, drawn)), int(found.sum()), len(rows))
 
 
 def curves(histories: Mapping[str, Sequence[dict]]) -> dict[str, list[dict]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bouba.adapt import Diagnosis
 from bouba.errors import DataError
+from bouba.report.contest import Contest
 from bouba.search.certainty import Direction
 
 
@@ -55,11 +56,17 @@ class Query:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Queries answered by one method. Galleries with one title are compared query by query."""
+    """Queries answered by one method. Galleries with one title are compared query by query.
+
+    Args:
+        found: how many of how many questions were answered among the first that are shown, where the queries are drawn
+            in that proportion.
+    """
 
     title: str
     method: str
     queries: Sequence[Query]
+    found: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +213,7 @@ class Report:
     Args:
         title: the heading.
         summary: one or two plain sentences that open the page; None writes one from `records`.
+        caution: what a reader must know before the numbers, right under the summary; "" for nothing.
         facts: (name, value) pairs, shown as a strip under the summary.
         samples: a look at the data.
         curves: method -> history rows, `{"epoch": 1, "loss": 2.3, "validation": 0.1, ...}`.
@@ -220,12 +228,14 @@ class Report:
         sets: what scores are worth, by pairs of views.
         doubtful: pairs that may be wrong, worst first. doubtful_by: a sentence on how they were judged.
         notes: sentences for the end of the page: caveats, licences, versions.
+        contest: the model among its rivals, compared row by row.
         methods: name in the records -> title and a sentence that goes on from it, "is a linear method."; names that are
             not listed are shown readable.
     """
 
     title: str
     summary: str | None = None
+    caution: str = ""
     facts: Sequence[tuple[str, str]] = ()
     samples: Sequence[Picture] = ()
     curves: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
@@ -241,3 +251,4 @@ class Report:
     doubtful_by: str = ""
     notes: Sequence[str] = ()
     methods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    contest: Contest = field(default_factory=Contest)

@@ -1,9 +1,13 @@
 """The few numbers a stranger reads first, and the sentence that says what they mean."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bouba.report.scores import Row
+from bouba.metrics.gallery import FEWEST
+from bouba.report.contest import Contest
+from bouba.report.scores import Row, Score, read_rows
 from bouba.report.wording import (
     NO_METHODS,
     Methods,
@@ -21,6 +25,11 @@ from bouba.report.wording import (
 MOST = 3  # tiles: what fits one line of the first screen
 RETRIEVAL = ("recall@10", "recall@5", "recall@1", "mrr", "map", "mAP")
 SCALES = (0.1, 0.25, 0.5, 1.0)
+AT_CHANCE = "Cannot be told from blind choice."
+GALLERY = 1000  # things that searches of different tables are compared among
+NAMED = 4  # methods of a sentence
+LARGER = re.compile(r"(recall@\d+)_of_(\d+)")
+NO_CONTEST = Contest()
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,12 @@ class Tile:
     verdict: str
     scale: float  # the right end of the bars
     domain: str = ""  # in words, where there are several
+    larger: Row | None = None  # what the same recall would be in a gallery of another size
 
 
-def headline(rows: Sequence[Row], target: str | None = None, methods: Methods = NO_METHODS) -> list[Tile]:
+def headline(
+    rows: Sequence[Row], target: str | None = None, methods: Methods = NO_METHODS, contest: Contest = NO_CONTEST
+) -> list[Tile]:
     """At most three rows: finding by words in every split, then naming, then whatever there is."""
     several = len({row.domain for row in rows}) > 1
     fractions = [row for row in rows if row.fraction]
@@ -51,15 +63,38 @@ def headline(rows: Sequence[Row], target: str | None = None, methods: Methods = 
         if "accuracy" in row.metric or row.metric.endswith("_r2"):
             named.setdefault(row.metric, row)
     picked += list(named.values())
-    return [_tile(row, several, target, methods) for row in (picked or fractions[:3])[:MOST]]
+    larger = {
+        (row.split, row.domain, row.direction, match[1]): row for row in rows if (match := LARGER.fullmatch(row.metric))
+    }
+    return [
+        _tile(row, several, target, methods, contest, larger.get((row.split, row.domain, row.direction, row.metric)))
+        for row in (picked or [row for row in fractions if not LARGER.fullmatch(row.metric)][:3])[:MOST]
+    ]
 
 
-def lead(tiles: Sequence[Tile], methods: Methods = NO_METHODS) -> str:
-    """One sentence from the first tile, a second one on what it is worth; '' without tiles."""
+def summary(
+    records: Sequence[Mapping[str, Any]],
+    target: str | None = None,
+    methods: Methods = NO_METHODS,
+    contest: Contest = NO_CONTEST,
+) -> str:
+    """What a page on these records opens with; '' for none that can be said in a sentence."""
+    return lead(headline(ordered(read_rows(records), target), target, methods, contest), methods, contest)
+
+
+def ordered(rows: Sequence[Row], target: str | None) -> list[Row]:
+    """The same, those of the target first."""
+    return sorted(rows, key=lambda row: target is not None and row.domain != target)
+
+
+def lead(tiles: Sequence[Tile], methods: Methods = NO_METHODS, contest: Contest = NO_CONTEST) -> str:
+    """A sentence from the first tile, before it one where a baseline is ahead, after it one on the gallery; '' without
+    tiles."""
     if not tiles:
         return ""
     row = tiles[0].row
     best, *others = row.ranked
+    shown = [*others[: NAMED - 1], *(score for score in others[NAMED - 1 :] if score.method == contest.model)]
     title = method_title(best.method, methods)
     k = recall_at(row.metric)
     source, _, answer = row.direction.partition("->")
@@ -80,17 +115,41 @@ def lead(tiles: Sequence[Tile], methods: Methods = NO_METHODS) -> str:
     else:
         text = f"{measure_words(row.metric)[0]}: {title} {percent(best.value, 0)}"
     between = " " if row.metric.endswith("_r2") else " in "
-    rest = [f"{method_title(other.method, methods)}{between}{percent(other.value, 0)}" for other in others]
+    rest = [f"{method_title(other.method, methods)}{between}{percent(other.value, 0)}" for other in shown]
     if row.chance is not None:
         always = "always the mean" if row.metric.endswith("_r2") else "always the commonest class"
         guessing = always if row.direction == "all" else "blind choice"
         rest.append(f"{guessing}{between}{percent(row.chance)}")
     if domain := tiles[0].domain:
         text += f" on {domain}"
-    return f"{text}; {', '.join(rest)}." if rest else f"{text}."
+    sentence = f"{text}; {', '.join(rest)}." if rest else f"{text}."
+    gallery = gallery_words(tiles[0], (best.method, contest.model), methods) if k is not None and answer else ""
+    return " ".join(filter(None, (contest.warning(row, methods), sentence, gallery)))
 
 
-def _tile(row: Row, several: bool, target: str | None, methods: Methods) -> Tile:
+def gallery_words(tile: Tile, names: Sequence[str], methods: Methods) -> str:
+    """How many there were to choose from, and what shares would be among a standard number; '' if unknown."""
+    n, larger = tile.row.n, tile.larger
+    if n is None:
+        return ""
+    words = f"There were {n:,} to choose from"
+    size = GALLERY if larger is None else int(LARGER.fullmatch(larger.metric)[2])  # type: ignore[index]
+    known = [name for name in dict.fromkeys(names) if larger is not None and name in larger.scores]
+    if larger is None or not known:
+        few = n <= FEWEST and n < size
+        return f"{words}, too few to say what it would be among {size:,}." if few else f"{words}."
+    shares = [f"{percent(larger.scores[name].value, 0)}{_range(larger.scores[name])}" for name in known]
+    of = [f" for {method_title(name, methods)}" * (len(known) > 1) for name in known]
+    return f"{words}; among {size:,} it would be about {' and '.join(map(''.join, zip(shares, of)))}."
+
+
+def _range(score: Score) -> str:
+    """' (25 to 43%)', or '' where there is none."""
+    ends = (score.low, score.high)
+    return "" if None in ends else f" ({100 * ends[0]:.0f} to {100 * ends[1]:.0f}%)"  # type: ignore[operator]
+
+
+def _tile(row: Row, several: bool, target: str | None, methods: Methods, contest: Contest, larger: Row | None) -> Tile:
     domain = domain_words(row.domain, target) if several else ""
     top = max(score.value if score.high is None else score.high for score in row.scores.values())
     return Tile(
@@ -98,15 +157,18 @@ def _tile(row: Row, several: bool, target: str | None, methods: Methods) -> Tile
         title=measure_words(row.metric)[0],
         task=" · ".join(filter(None, (capital(direction_words(row.direction)), split_words(row.split)[0], domain))),
         domain=domain,
-        verdict=_verdict(row, methods),
+        verdict=contest.verdict(row, methods) or _verdict(row, methods) if not _at_chance(row) else AT_CHANCE,
         scale=next(scale for scale in SCALES if top <= scale or scale == SCALES[-1]),
+        larger=larger,
     )
+
+
+def _at_chance(row: Row) -> bool:
+    return row.ranked[0].like_chance
 
 
 def _verdict(row: Row, methods: Methods) -> str:
     best, *others = row.ranked
-    if best.like_chance:
-        return "Cannot be told from blind choice."
     if len(row.scores) > 1:
         if row.winner is not None:
             return f"{method_title(row.winner, methods)} is ahead by more than the uncertainty of the test."

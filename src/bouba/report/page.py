@@ -14,7 +14,7 @@ from bouba.data.characters import printable
 from bouba.errors import require
 from bouba.report import charts, prediction_charts, wording
 from bouba.report.content import Case, Picture, Report
-from bouba.report.headline import headline, lead
+from bouba.report.headline import headline, lead, ordered
 from bouba.report.pictures import Album
 from bouba.report.scores import Row, read_rows
 from bouba.report.shelves import walls
@@ -54,9 +54,9 @@ def render(report: Report) -> str:
     jinja2 = require("jinja2", "report")
     require("plotly", "report")
     album = Album()
-    rows = sorted(read_rows(report.records), key=lambda row: report.target is not None and row.domain != report.target)
+    rows = ordered(read_rows(report.records), report.target)
     colour = charts.colours(_methods(report, rows))
-    tiles = headline(rows, report.target, report.methods)
+    tiles = headline(rows, report.target, report.methods, report.contest)
     figures: dict[str, list[charts.Figure]] = {}
     context = {
         "report": report,
@@ -65,7 +65,7 @@ def render(report: Report) -> str:
         "colour": colour,
         "number_of": {method: i for i, method in enumerate(colour)},
         "tiles": tiles,
-        "lead": report.summary if report.summary is not None else lead(tiles, report.methods),
+        "lead": report.summary if report.summary is not None else lead(tiles, report.methods, report.contest),
         "families": _families(report.samples),
         "tables": _tables(rows, report.target),
         "spaces": [] if report.diagnosis is None else _spaces(report.diagnosis),

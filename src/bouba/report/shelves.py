@@ -40,6 +40,7 @@ class Wall:
     title: str
     methods: list[str]
     shelves: list[Shelf]
+    note: str = ""
 
 
 def walls(galleries: Sequence[Gallery], methods: Methods = NO_METHODS) -> list[Wall]:
@@ -62,7 +63,19 @@ def _wall(title: str, galleries: Sequence[Gallery], methods: Methods) -> Wall:
         heading, outcome = _outcome(card, len(names), methods)
         shelves.setdefault(heading, Shelf(heading, outcome, [])).cards.append(card)
     order = ("mixed", "hit", "miss")
-    return Wall(title, names, sorted(shelves.values(), key=lambda shelf: order.index(shelf.outcome)))
+    ordered = sorted(shelves.values(), key=lambda shelf: order.index(shelf.outcome))
+    return Wall(
+        title, names, ordered, " ".join(_proportion(gallery, methods) for gallery in galleries if gallery.found)
+    )
+
+
+def _proportion(gallery: Gallery, methods: Methods) -> str:
+    """How many of how many were found, and that what is shown is in proportion to it."""
+    found, of = gallery.found or (0, 0)
+    shown, hits = len(gallery.queries), sum(query.hit for query in gallery.queries)
+    k = max((len(query.found) for query in gallery.queries), default=0)
+    title = method_title(gallery.method, methods)
+    return f"{title} found {found:,} of {of:,} among its first {k}; {hits} of the {shown} shown, in that proportion."
 
 
 def _outcome(card: Card, compared: int, methods: Methods) -> tuple[str, str]:

@@ -152,6 +152,13 @@ def recall_at(metric: str) -> int | None:
 
 def measure_words(metric: str) -> tuple[str, str]:
     """A short name and an explanation of a metric."""
+    if match := re.fullmatch(r"recall@(\d+)_of_(\d+)", metric):
+        top, size = (f"{int(part):,}" for part in match.groups())
+        return (
+            f"Found in the top {top} of {size}",
+            f"what that share would be with {size} things to choose from, estimated from the places of the right "
+            "answers, as if further things were like these",
+        )
     k = recall_at(metric)
     if k is not None:
         name = "Found first" if k == 1 else f"Found in the top {k}"

@@ -48,6 +48,8 @@ def composed(
         whole[section] = {**whole.get(section, {}), **values} if merges else values
     if whole["fit"].get("validation") == 0:  # none, whatever the recipe says
         del whole["fit"]["validation"]
+    if whole["fit"].get("allow_duplicates") is False:
+        del whole["fit"]["allow_duplicates"]
     given = {**fit, **arguments}
     for section in ("arguments", "fit"):
         refuse_out_of_range(whole[section], lambda name: name if given.get(name) is not None else f"{name} of a recipe")

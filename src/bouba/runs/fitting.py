@@ -10,32 +10,37 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bouba import durable
+from bouba.data.duplicates import duplicates
 from bouba.data.schema import Schema
-from bouba.data.split import split
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, require
-from bouba.evaluation import Result
+from bouba.evaluation.differences import write_differences
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
 from bouba.runs import texts, translation
 from bouba.runs.adaptation import diagnosed
 from bouba.runs.certainty import FILE, known_of, measured
 from bouba.runs.defaults import settled
+from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, kept_sentence, opened, save, summary
 from bouba.runs.indexing import write_search
 from bouba.runs.known import is_found_whole
-from bouba.runs.measuring import measure
+from bouba.runs.measuring import Measured, measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
 from bouba.runs.recipe import HOLDOUT, build
+from bouba.runs.remembered import compared
 from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
 from bouba.search import Certainty, Index
 
-FEWEST_HELD_OUT = 10  # rows below which nothing is measured
+DIFFERENCES = "differences.json"
+OF_THE_CUT = ("holdout", "allow_duplicates")  # settings of [fit] that no model takes
 BASELINES = "baselines"  # the folder of their checkpoints, while a run is made
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
@@ -51,9 +56,10 @@ class Fitting:
         method, model: what is fitted. recipe: complete, as it will be saved.
         views: the rows that the method learns from and is judged on; `training` and `held_out` are parts of them, the
             latter None where there are too few rows to measure.
-        schema: of the table. remarks: sentences for the report.
+        schema: of the table. remarks: sentences for the report. cut: how rows were held out.
         say: takes each sentence on what happens.
         facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
+        remembered: a sentence with the numbers on rows that have no near-duplicate in training, once they are measured.
     """
 
     method: Method
@@ -65,7 +71,9 @@ class Fitting:
     schema: Schema
     remarks: list[str]
     say: Say
+    cut: Cut
     facts: dict[str, Any] = field(default_factory=dict)
+    remembered: str = ""
 
     @classmethod
     def prepare(
@@ -81,7 +89,7 @@ class Fitting:
         Args:
             table: as in `read_table`. recipe: from `completed`.
             named: "source" and "target" of a translator, None where they are not named; "towers", see `settled`;
-                "recorded", whether the recipe is of a run that goes on, and nothing is to be chosen.
+                "recorded", the folder of a run that goes on, so that nothing is to be chosen.
 
         Raises:
             UsageError: a recipe and a table that do not fit together. MissingExtraError: an extra that the run needs.
@@ -102,19 +110,27 @@ class Fitting:
         for module, extra in EXTRAS:
             require(module, extra)  # before hours of training, not after
         seed = model.get_params(deep=False).get("random_state") or 0
-        training, judged = held_out(views, recipe["fit"].get("holdout", HOLDOUT), seed)
-        return cls(method, model, recipe, views, training, judged, schema, [*choices, *remarks], say)
+        cut = _cut(views, recipe["fit"], named.get("recorded"))
+        training, judged = cut.parts(seed)
+        return cls(method, model, recipe, views, training, judged, schema, [*choices, *remarks], say, cut)
 
     @property
     def target(self) -> Target | None:
         """The domain whose labels and pairs stay hidden."""
         return self.recipe["fit"].get("target")
 
+    @property
+    def caution(self) -> str:
+        """What stands across the cut, and what the numbers are worth without it; "" where nothing does."""
+        return " ".join(filter(None, (caution(self.cut, self.held_out), self.remembered)))
+
     def write_start(self, folder: Path) -> None:
         """What a run folder holds from the start."""
         run_folder.write_jsonl(folder / "bad_rows.jsonl", self.views.bad_rows)
         durable.write_text(folder / "recipe.toml", to_toml(self.recipe))
-        run_folder.write_facts(folder, rows=len(self.views), schema=self.schema.to_dict(), **self.facts)
+        save(self.cut, self.held_out, folder)
+        facts = {"rows": len(self.views), "schema": self.schema.to_dict(), **self.facts}
+        run_folder.write_facts(folder, **facts | summary(self.cut, self.held_out, self.caution))
 
     def train(self, part: Path, *, resume: bool, verbose: bool) -> None:
         """Fit the model, with checkpoints in `part`."""
@@ -123,7 +139,7 @@ class Fitting:
             self.model.fit(self.training, **({} if self.target is None else {"target": self.target}))
             return
         self.model.set_params(verbose=verbose)
-        options = {name: value for name, value in self.recipe["fit"].items() if name != "holdout"}
+        options = {name: value for name, value in self.recipe["fit"].items() if name not in OF_THE_CUT}
         self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=self.watch)
 
     def rivals(self, part: Path) -> dict[str, Any]:
@@ -153,7 +169,7 @@ class Fitting:
             self.say(sentence)
         story = replace(story, remarks=[*story.remarks, *cut])
         self.stages.begin("report", "curves, galleries and maps")
-        write_report(replace(story, watch=self.watch), part / "report.html")
+        write_report(replace(story, watch=self.watch, caution=self.caution), part / "report.html")
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since
         shutil.rmtree(part / BASELINES, ignore_errors=True)
         run_folder.finish(part, out)
@@ -179,6 +195,7 @@ class Fitting:
         hint = repeated_text(views) if aligns else None
         if hint:
             yield hint
+        yield from filter(None, (kept_sentence(self.cut), self.caution))
         if self.held_out is None and self.recipe["fit"].get("holdout") != 0:
             yield "fewer than ten rows held out, so nothing will be measured; raise --holdout or add rows"
         yield from self.remarks
@@ -203,20 +220,25 @@ class Fitting:
         held_out = self.held_out.select(*own)
         # neither probe nor baseline sees the target
         training = self.training if self.target is None else source_only(self.training, self.target)
-        result, notes = self._result(part, training.select(*own), held_out, rivals)
-        if result is not None:
-            result.to_json(part / "metrics.json")
-        return replace(story, held_out=held_out, result=result, remarks=[*self.remarks, *notes])
+        found = self._result(part, training.select(*own), held_out, rivals)
+        if found.result is not None:
+            found.result.to_json(part / "metrics.json")
+            write_differences(found.differences, part / DIFFERENCES)
+        if (twins := self.cut.twins(held_out)) and not self.method.translates:
+            self.remembered = compared(self.model, held_out, np.any(list(twins.values()), axis=0))
+            facts = {name: value for name, value in run_folder.read_facts(part).items() if name != "format"}
+            run_folder.write_facts(part, **facts | summary(self.cut, held_out, self.caution))
+        story = replace(story, held_out=held_out, result=found.result, differences=found.differences)
+        return replace(story, remarks=[*self.remarks, *found.remarks])
 
-    def _result(
-        self, part: Path, training: Views, held_out: Views, rivals: Mapping[str, Any]
-    ) -> tuple[Result | None, list[str]]:
-        """The numbers, None where there is no judge; and sentences on how they were taken."""
+    def _result(self, part: Path, training: Views, held_out: Views, rivals: Mapping[str, Any]) -> Measured:
+        """The numbers, and sentences on how they were taken."""
         if not self.method.translates:
-            return measure(self.method, self.model, training, held_out, rivals, self.stages), []
+            baseline = self.facts.get("baseline", True)
+            return measure(self.method, self.model, training, held_out, rivals, self.stages, baseline=baseline)
         translators = {self.method.name: self.model, **rivals}
         result, judged_by = translation.judged(translators, training, held_out, part, self.say)
-        return result, [judged_by]
+        return Measured(result, (), [judged_by])
 
 
 def _rows_of_method(
@@ -275,11 +297,13 @@ def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> No
         raise UsageError(f"{method.name} needs --target, the domain to adapt to; {there}")
 
 
-def held_out(views: Views, share: float, random_state: int) -> tuple[Views, Views | None]:
-    """Training rows and judged rows. Below ten held-out rows there is nothing to measure: all rows train."""
-    if len(views) < 2:
-        raise DataError(f"the table has {len(views)} row that can be used; training needs two or more")
-    if len(views) * share < FEWEST_HELD_OUT:
-        return views, None
-    parts = split(views, {"train": 1 - share, "test": share}, random_state=random_state)
-    return parts["train"], parts["test"]
+def _cut(views: Views, fit: Mapping[str, Any], recorded: Path | None) -> Cut:
+    """How the rows of a run are held out: near-duplicates on one side, unless they are allowed on both. A run that goes
+    on is cut as it was, and one that was made before near-duplicates were looked for keeps them where they are."""
+    share = fit.get("holdout", HOLDOUT)
+    if recorded is not None and (kept := opened(recorded, views, share)) is not None:
+        return kept
+    if len(views) * share < FEWEST_HELD_OUT and not fit.get("validation"):
+        return Cut(views, share)
+    allowed = recorded is not None or fit.get("allow_duplicates", False)
+    return Cut.of(views, share, duplicates(views), allowed=allowed)

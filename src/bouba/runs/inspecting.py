@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bouba.data.duplicates import duplicates
+from bouba.data.duplicates.find import EQUAL
 from bouba.data.kinds import KINDS
 from bouba.data.schema import Schema
 from bouba.data.views import Column, Views, is_missing
@@ -17,7 +19,8 @@ MOST = 12  # names of labels and domains that are listed
 
 
 def understood(views: Views) -> dict[str, Any]:
-    """Rows, views with an example each, labels, domains, keys, other columns, and what could not be read."""
+    """Rows, views with an example each, labels, domains, keys, other columns, near-duplicates, and what could not be
+    read."""
     return {
         "rows": len(views),
         "views": {name: _view_facts(column) for name, column in views.columns.items()},
@@ -30,6 +33,7 @@ def understood(views: Views) -> dict[str, Any]:
         "roles": dict(Schema.of(views).roles or {}),
         "other columns": list(views.meta),
         "bad_rows": views.bad_rows,
+        "duplicates": _duplicates_facts(views),
         "hint": repeated_text(views),
     }
 
@@ -55,6 +59,27 @@ def pairs_that_may_be_wrong(
     if page is not None:
         write_page(views, doubts, page)
     return described(views, doubts)
+
+
+def _duplicates_facts(views: Views) -> dict[str, Any]:
+    """view -> how many rows have a near-duplicate by it, how many pairs there are of each sort, and one of them; of the
+    views with some."""
+    found = duplicates(views)
+    facts = {}
+    for view, count in found.counts.items():
+        why, ends = max(found.links[view].items(), key=lambda link: (link[0] != EQUAL, len(link[1])))
+        first, second = ends[0].tolist()
+        summary = KINDS[views.modalities[view]].summary
+        facts[view] = {
+            "rows": count,
+            "pairs": {why: len(ends) for why, ends in found.links[view].items()},
+            "example": {
+                "rows": [int(views.rows[row]) for row in (first, second)],
+                "why": why,
+                "cells": [summary(views[view][row])[:60] for row in (first, second)],
+            },
+        }
+    return facts
 
 
 def _counts(values: Iterable) -> dict[str, int]:

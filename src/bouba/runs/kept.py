@@ -14,6 +14,7 @@ from bouba.runs.place import Place
 if TYPE_CHECKING:
     from bouba.data.schema import Schema
     from bouba.evaluation import Result
+    from bouba.evaluation.differences import Difference
     from bouba.search import Certainty, Index, Known
     from bouba.search.words import Words
 
@@ -69,12 +70,25 @@ class Kept:
         return Schema.from_dict(self.facts["schema"]).select(self.model.kinds_)
 
     @cached_property
+    def caution(self) -> str:
+        """What to know before its numbers: how many rows held out have a near-duplicate in training; "" for nothing."""
+        return self.facts.get("duplicates", {}).get("caution", "")
+
+    @cached_property
     def result(self) -> Result | None:
         """The numbers measured when it was fitted."""
         from bouba.evaluation import Result
 
         name = "metrics.json"
         return self._place.read(lambda at: Result.from_json(at / name) if (at / name).exists() else None)
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """Of the model and each rival, on the same held-out rows; empty where none was compared so."""
+        from bouba.evaluation.differences import read_differences
+
+        name = "differences.json"
+        return self._place.read(lambda at: read_differences(at / name) if (at / name).exists() else [])
 
     @cached_property
     def history(self) -> list[dict]:

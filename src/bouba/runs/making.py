@@ -202,7 +202,7 @@ class _Making:
         table = made_of if self.table is None else self.table
         if table is None:
             raise UsageError("name the table: bouba fit TABLE -o FOLDER, or Run.fit(TABLE, out=FOLDER)")
-        named = {**self.named, "recorded": self.origin is not None}
+        named = {**self.named, "recorded": None if self.origin is None else self.origin.folder}
         fitting = Fitting.prepare(table, self.recipe, named=named, say=self.say)
         baseline = self.baseline and self._facts("baseline", True)
         fitting.facts = {"table": recorded(table), "baseline": baseline}

@@ -6,114 +6,40 @@ estimator becomes a method by a row here; see docs/extending.md.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from bouba.errors import RecipeError, nearest
-
-
-@dataclass(frozen=True)
-class Method:
-    """What a person and a program should know of a method before it is fitted.
-
-    Args:
-        name: as in recipes and records. estimator: "room.Class" inside bouba.
-        title: for people. sentence: what it does, to be read after its title.
-        use_when: when to choose it.
-        needs_label: whether it learns a label column; `several_labels`, whether it takes more than one.
-        needs_target: whether it adapts to a domain without labels and has to know which.
-        needs_views: the fewest views that a row can teach it by. unpaired: whether it learns from two views without a
-            row that has both.
-        takes_fusion: whether its views may become one vector a row.
-        translates: whether it makes one view from another.
-        solved: whether it has a closed form and is not trained.
-        judges_epochs: whether a loss on held-out rows says which epoch was best.
-        rivals: methods that are measured beside it on the same rows.
-        frozen_by_default: whether frozen encoders read its views where rows are few and nobody names towers.
-        centres_domains: whether it takes a target, solved as it is, and removes the mean of each domain.
-        shares_encoders: whether views that one frozen encoder reads share what is learnt of them.
-    """
-
-    name: str
-    estimator: str
-    title: str
-    sentence: str
-    use_when: str = ""
-    needs_label: bool = False
-    several_labels: bool = False
-    needs_target: bool = False
-    needs_views: int = 1
-    unpaired: bool = False
-    takes_fusion: bool = False
-    translates: bool = False
-    solved: bool = False
-    judges_epochs: bool = True
-    rivals: tuple[str, ...] = ()
-    frozen_by_default: bool = False
-    centres_domains: bool = False
-    shares_encoders: bool = False
-
-    @property
-    def cls(self) -> type:
-        """Its estimator, imported when asked for."""
-        room, _, name = self.estimator.rpartition(".")
-        return getattr(importlib.import_module(f"bouba.{room}"), name)
-
-    @property
-    def needs(self) -> str:
-        """What a table must have, in a few words."""
-        views = "two views of which one can be made" if self.translates else "two views" if self.needs_views > 1 else ""
-        views = "two views, no pair" if self.unpaired else views
-        label = ("labels" if self.several_labels else "a label") if self.needs_label else ""
-        target = "a target domain" if self.needs_target else ""
-        return ", ".join(filter(None, (views, label, target))) or "one view"
-
-
-LINEAR_CCA = Method(
-    "linear-cca",
-    "align.LinearBaseline",
-    "Linear CCA",
-    "is a simple linear method without a neural network, here as a yardstick.",
+from bouba.runs.method import Method
+from bouba.runs.yardsticks import (
+    FROZEN,
+    FROZEN_CCA,
+    LATE_FUSION,
+    LINEAR_CCA,
+    NEAREST,
+    REGRESSION,
+    RIVALS,
+    SIMPLE,
+    SOURCE_ONLY,
+    TARGET_STATISTICS,
 )
-LATE_FUSION = Method(
-    "late-fusion",
-    "fuse.FusionClassifier",
-    "Late fusion",
-    "is the baseline: the same towers, each view predicting alone, and the mean of their probabilities.",
-)
-SOURCE_ONLY = Method(
-    "source-only",
-    "fuse.FusionClassifier",
-    "Source only",
-    "is the baseline: the same classifier, trained on the labelled domains alone.",
-)
-REGRESSION = Method(
-    "regression",
-    "transfer.RegressionTranslator",
-    "Regression",
-    "is the baseline: the mean of all that would fit, the same at every draw.",
-    translates=True,
-)
-RIVALS = {method.name: method for method in (LINEAR_CCA, LATE_FUSION, SOURCE_ONLY, REGRESSION)}
-"""What is trained or solved beside a method, to be compared with."""
 
-_YARDSTICK: dict[str, Any] = {"needs_views": 2, "rivals": (LINEAR_CCA.name,)}
+_PAIRS = (LINEAR_CCA.name, "few-pairs")
+_YARDSTICK: dict[str, Any] = {"needs_views": 2, "rivals": _PAIRS}
 _CLOSED: dict[str, Any] = {**_YARDSTICK, "solved": True}
 _FUSES: dict[str, Any] = {
     "needs_label": True,
     "takes_fusion": True,
-    "rivals": (LATE_FUSION.name,),
+    "rivals": (SIMPLE.name, FROZEN.name, LATE_FUSION.name),
     "frozen_by_default": True,
 }
 _ADAPTS: dict[str, Any] = {
     "needs_label": True,
     "needs_target": True,
     "takes_fusion": True,
-    "rivals": (SOURCE_ONLY.name,),
+    "rivals": (SIMPLE.name, FROZEN.name, SOURCE_ONLY.name, TARGET_STATISTICS.name),
 }
-_MAKES: dict[str, Any] = {"needs_views": 2, "translates": True, "rivals": (REGRESSION.name,)}
+_MAKES: dict[str, Any] = {"needs_views": 2, "translates": True, "rivals": (REGRESSION.name, NEAREST.name)}
 
 CLIP = Method(
     "clip",
@@ -164,7 +90,7 @@ SIMCLR = Method(
     "SimCLR",
     "learns each view by itself, by telling its own cells apart under random changes.",
     "there is one view, or no pairs, and no labels",
-    rivals=(LINEAR_CCA.name,),
+    rivals=(SIMPLE.name, FROZEN.name, LINEAR_CCA.name),
 )
 CCA = Method(
     "cca",
@@ -183,7 +109,8 @@ FEW_PAIRS = Method(
     frozen_by_default=True,
     centres_domains=True,
     shares_encoders=True,
-    **_CLOSED,
+    instead="Take it instead: --method few-pairs.",
+    **_CLOSED | {"rivals": (LINEAR_CCA.name, FROZEN_CCA.name)},
 )
 KERNEL_CCA = Method(
     "kernel-cca",
@@ -241,6 +168,7 @@ GROMOV_WASSERSTEIN = Method(
     "no row has two views, and the views' clouds have shapes of their own",
     unpaired=True,
     solved=True,
+    no_rival="it sees no pair, and whatever is simple learns from pairs; blind choice is what it has to beat",
 )
 DEEP_CCA = Method(
     "deep-cca",
@@ -282,7 +210,7 @@ AUTOENCODER = Method(
     "gives every view back from whichever views a row has, through one code.",
     "views are missing and shall be filled in, or a code a row is wanted without labels",
     takes_fusion=True,
-    rivals=(LINEAR_CCA.name,),
+    rivals=(SIMPLE.name, FROZEN.name, LINEAR_CCA.name),
 )
 GAN = Method(
     "gan",
@@ -309,7 +237,7 @@ LEARNER = Method(
     "you know the terms yourself: a recipe with [[objective]]",
     several_labels=True,
     takes_fusion=True,
-    rivals=(LATE_FUSION.name, LINEAR_CCA.name),
+    rivals=(SIMPLE.name, FROZEN.name, LATE_FUSION.name, *_PAIRS),
 )
 METHODS = {
     method.name: method
@@ -356,6 +284,12 @@ def method_of(model: object) -> Method | None:
     if room != "bouba":  # somebody's own class of that name
         return None
     return next((m for m in METHODS.values() if m.estimator.rpartition(".")[2] == name), None)
+
+
+def instead_of(names: Iterable[str]) -> dict[str, str]:
+    """Name -> what to do where it is no worse than the model, of the methods among these names, as a sentence."""
+    rows = {**RIVALS, **METHODS}
+    return {name: rows[name].instead for name in names if name in rows and rows[name].instead}
 
 
 def wording(names: Iterable[str]) -> dict[str, tuple[str, str]]:

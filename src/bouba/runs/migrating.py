@@ -158,11 +158,12 @@ def _table_of(run: Run, table: Any) -> Views:
 
 def _unseen(run: Run, views: Views) -> set[int]:
     """The rows that the old run held out of its training; none where they are too few to judge by."""
-    from bouba.runs.fitting import held_out
+    from bouba.runs.duplicates import Cut, opened
 
     share = run.recipe.get("fit", {}).get("holdout", HOLDOUT)
     seed = run.model.get_params(deep=False).get("random_state") or 0
-    _, judged = held_out(views, share, seed)
+    cut = opened(run.path, views, share) or Cut(views, share)
+    _, judged = cut.parts(seed)
     rows = set() if judged is None else {int(row) for row in judged.rows}
     return rows if len(rows) >= FEWEST_JUDGED else set()
 

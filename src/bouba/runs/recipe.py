@@ -16,7 +16,8 @@ kind = "GatedFusion"
 drop = 0.3
 [read]                      # which column is what, as for bouba.read
 image = "file"
-[fit]                       # as for .fit: target, validation; and holdout, the share that is judged
+[fit]                       # as for .fit: target, validation; holdout, the share that is judged; allow_duplicates, true
+                            # where near-duplicates may stand on both sides of the cut
 target = "sketches"
 """
 
@@ -49,7 +50,7 @@ NONE = "none"  # None, which TOML has not, as the value of an argument of a towe
 DROP = 0.3  # how often a fusion asked for by name hides a view in training
 SYNONYMS = {"dim": "n_components"}  # what closed forms call the width of the shared space
 SECTIONS = ("method", "arguments", "towers", "objective", "fusion", "read", "fit")
-FIT = ("target", "validation", "holdout")
+FIT = ("target", "validation", "holdout", "allow_duplicates")
 HOLDOUT = 0.1  # share of the things that is judged where nothing is said
 
 
@@ -94,6 +95,8 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
             raise RecipeError(f"{use} in [read] is the name of a column, or a list of names, got {names!r:.80}")
     if isinstance(target := recipe.get("fit", {}).get("target"), Real):
         raise RecipeError(f"target in [fit] is the name of a domain, in quotes, got {target!r:.80}")
+    if not isinstance(allowed := recipe.get("fit", {}).get("allow_duplicates", False), bool):
+        raise RecipeError(f"allow_duplicates in [fit] is true or false, got {allowed!r:.80}")
     for name in ("towers", "objective", "fusion"):
         if name in recipe.get("arguments", {}):
             raise RecipeError(f"{name} stands in [arguments]; it is a section of its own: see bouba.runs.recipe")

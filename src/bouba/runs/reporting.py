@@ -12,14 +12,16 @@ import numpy as np
 from bouba.data.views import Views
 from bouba.errors import UsageError
 from bouba.evaluation import Result
+from bouba.evaluation.differences import Difference
 from bouba.report import EmbeddingMap, Gallery, Picture, Report, build, write
 from bouba.report.build import Method as NamedModel
 from bouba.report.content import Made
+from bouba.report.contest import Contest
 from bouba.report.predictions import judged
 from bouba.report.translations import Watch, made
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
 from bouba.runs.indexing import found_as_rows
-from bouba.runs.methods import Method, wording
+from bouba.runs.methods import Method, instead_of, wording
 from bouba.runs.suspicion import held_out_doubts
 from bouba.search import Certainty
 
@@ -38,7 +40,8 @@ class Story:
         result: the numbers, if rows were held out. rivals: what they are compared with, fitted.
         remarks: sentences for the end of the page.
         adaptation: of a model that adapts. watch: what followed a translator's training.
-        certainty: what its scores are worth, where that was measured.
+        certainty: what its scores are worth, where that was measured. caution: what to know before the numbers.
+        differences: of the model and each rival, on the same rows.
     """
 
     method: Method
@@ -51,6 +54,8 @@ class Story:
     adaptation: Adaptation = NOT_ADAPTED
     watch: Watch | None = None
     certainty: Certainty | None = None
+    differences: Sequence[Difference] = ()
+    caution: str = ""
 
     @property
     def shown(self) -> Views:
@@ -93,6 +98,7 @@ def write_report(story: Story, path: Path) -> Path:
     records = [] if story.result is None else [vars(record) for record in story.result]
     page = Report(
         title=f"bouba: {name}",
+        caution=story.caution,
         facts=build.facts(story.views, len(story.views.bad_rows)),
         samples=_samples(story),
         curves=build.curves({name: history_of(model)}),
@@ -106,6 +112,7 @@ def write_report(story: Story, path: Path) -> Path:
         sets=() if story.certainty is None else story.certainty.directions,
         **held_out_doubts(model, story.held_out),
         notes=[*story.remarks, *story.adaptation.remarks],
+        contest=Contest(name, story.differences, instead_of(record["method"] for record in records)),
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
     )
     return write(page, path)
@@ -147,14 +154,16 @@ def _galleries(story: Story) -> list[Gallery]:
     galleries = []
     for ask in queries:
         answer = next(view for view in (story.picture_view, *kinds) if view is not None and view != ask)
-        rows = build.pick_queries(story.shown, ask=ask, answer=answer, n=QUERIES)
+        model = NamedModel(story.method.name, story.model)
+        drawn = build.draw_queries(model, story.shown, ask=ask, answer=answer, n=QUERIES)
         galleries += build.galleries(
-            [NamedModel(story.method.name, story.model)],
+            [model],
             story.shown,
             ask=ask,
             answer=answer,
-            rows=rows,
+            rows=drawn.rows,
             title=f"{ask} -> {answer}",
+            found={model.name: (drawn.found, drawn.of)} if drawn.rows else {},
         )
     return galleries
 

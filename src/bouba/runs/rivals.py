@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from sklearn.base import clone
 
-from bouba.align import LinearBaseline
 from bouba.data.target import source_only
 from bouba.data.views import Views
-from bouba.errors import DataError
 from bouba.fuse import FusionClassifier
 from bouba.learner import BaseLearner
-from bouba.runs.methods import LATE_FUSION, REGRESSION, SOURCE_ONLY, Method
-from bouba.transfer import RegressionTranslator
+from bouba.runs.method import Method
+from bouba.runs.normed import with_target_statistics
+from bouba.runs.yardsticks import LATE_FUSION, NEAREST, REGRESSION, SOURCE_ONLY, TARGET_STATISTICS
+from bouba.transfer import NearestTranslator, RegressionTranslator
 
 Rival = TypeVar("Rival", bound=BaseLearner)
 
@@ -28,7 +28,7 @@ def trained_rivals(
     say: Callable[[str], None],
     folder: Path,
 ) -> dict[str, BaseLearner]:
-    """Name -> fitted model, of those rivals of the method that are trained and that this model has.
+    """Name -> fitted model, of those rivals of the method that have a network and that this model has.
 
     Args:
         model: fitted. training: the rows it was fitted on.
@@ -36,30 +36,26 @@ def trained_rivals(
         folder: of their checkpoints; one that was cut off goes on from there.
     """
     options = {name: value for name, value in fit_options.items() if name != "holdout"}
+    chosen_by: dict[str, Any] = {"validation": options.get("validation")}
     rivals: dict[str, BaseLearner] = {}
     for name in method.rivals:
+        goes_on: dict[str, Any] = {"folder": folder / name, "resume": True}
         if name == REGRESSION.name:
             say("regression, the baseline, is trained beside; --no-baseline leaves it out")
-            rival = _with_parameters_of(model, RegressionTranslator())
-            rivals[name] = rival.fit(training, validation=options.get("validation"), folder=folder / name, resume=True)
+            rivals[name] = _with_parameters_of(model, RegressionTranslator()).fit(training, **chosen_by, **goes_on)
+        elif name == NEAREST.name:
+            rivals[name] = _with_parameters_of(model, NearestTranslator()).fit(training)
         elif name == SOURCE_ONLY.name:
             say("a classifier of the source alone is trained beside; --no-baseline leaves it out")
             rival = _with_parameters_of(model, FusionClassifier(calibration=0.0, alone=0.0))
-            source = source_only(training, options["target"])
-            rivals[name] = rival.fit(source, validation=options.get("validation"), folder=folder / name, resume=True)
+            rivals[name] = rival.fit(source_only(training, options["target"]), **chosen_by, **goes_on)
+        elif name == TARGET_STATISTICS.name:
+            normed = with_target_statistics(rivals[SOURCE_ONLY.name], training, options["target"])
+            rivals |= {} if normed is None else {name: normed}
         elif name == LATE_FUSION.name and _could_fuse_late(model):
             say("late fusion, the baseline, is trained beside; --no-baseline leaves it out")
-            rival = clone(model).set_params(fusion=None)
-            rivals[name] = rival.fit(training, **options, folder=folder / name, resume=True)
+            rivals[name] = clone(model).set_params(fusion=None).fit(training, **options, **goes_on)
     return rivals
-
-
-def linear_baseline(model: Any, training: Views) -> LinearBaseline | None:
-    """Linear CCA on simple features of the model's views; None where rows are too few or views of other kinds."""
-    try:
-        return LinearBaseline().fit(training.select(*(view for view in training.columns if view in model.kinds_)))
-    except DataError:
-        return None
 
 
 def _could_fuse_late(model: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from bouba.runs.predicting import Translation
     from bouba.search import Hits
 
+log = logging.getLogger("bouba")
+
 
 class Run(Kept):
     """A fitted table: its model, numbers, report and index, each loaded when it is asked for.
@@ -33,6 +36,7 @@ class Run(Kept):
         method: the row of its method in the table of methods. recipe: what it was made by, section by section.
         model: fitted. result: the measured numbers; None where no row was held out.
         history: a row an epoch. bad_rows: cells and rows that could not be read.
+        caution: what to know before its numbers; "" for nothing.
         schema: which columns its views were read from. index: for search.
     """
 
@@ -51,7 +55,7 @@ class Run(Kept):
         return cls(refuse_unfinished(Path(path)))
 
     @classmethod
-    def fit(
+    def fit(  # noqa: PLR0913 - an option a parameter, as on the command line
         cls,
         table: Any,
         *,
@@ -62,6 +66,7 @@ class Run(Kept):
         target: Any = None,
         validation: float | None = None,
         holdout: float | None = None,
+        allow_duplicates: bool | None = None,
         translate: tuple[str | None, str | None] = (None, None),
         fusion: Any = None,
         baseline: bool = True,
@@ -85,6 +90,8 @@ class Run(Kept):
             target: the domain whose labels, captions and pairings stay hidden.
             validation: share of the training rows that chooses the best epoch. holdout: share of all things that is
                 kept out and judged at the end, a tenth when None. 0: none are.
+            allow_duplicates: near-duplicates (`bouba.duplicates`) may stand on both sides of a cut, which the report
+                then says; when None as the recipe says, and else each group of them on one side.
             translate: the view that a translator is given and the one it makes; chosen by kind where None.
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
                 GatedFusion(drop=0.2).
@@ -107,7 +114,7 @@ class Run(Kept):
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
-        fit = {"target": target, "validation": validation, "holdout": holdout}
+        fit = {"target": target, "validation": validation, "holdout": holdout, "allow_duplicates": allow_duplicates}
         arguments, towers = apart(arguments)
         model = make(
             table,
@@ -195,6 +202,8 @@ class Run(Kept):
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
 
+        It warns of rows of which a picture, text, sound or clip was in training.
+
         Args:
             table, **named: as in `read`. templates: sentences for zero-shot classes, {} for the name.
 
@@ -202,9 +211,12 @@ class Run(Kept):
             DataError: no row has a label that the model predicts. UsageError: a translator without a judge.
         """
         from bouba.evaluation import evaluate
+        from bouba.runs.duplicates import seen_in_training
         from bouba.runs.translation import judged_again
 
         views = self.read(table, **named)
+        if known := seen_in_training(self.path, views):
+            log.warning("%s", known)
         if self.model.translates:
             return judged_again(self.model, self.name, self._place.folder, views)
         result = evaluate(self.model, views, method=self.name, split="test", templates=templates)
@@ -311,6 +323,13 @@ class Run(Kept):
         from bouba.runs.measuring import best_known
 
         return None if self.result is None else best_known(self.result)
+
+    def summary(self) -> str:
+        """What the report opens with, in a few sentences: whether a baseline is ahead of the model, and how often it is
+        right, of how many; "" where nothing was measured."""
+        from bouba.runs.showing import summary_of
+
+        return summary_of(self)
 
     def commands(self) -> list[str]:
         """What can be done with the run on the command line, a line each."""

@@ -17,6 +17,23 @@ def commands_of(run: Any) -> list[str]:
     return lines + ([f"search: bouba search {path} {query}"] if query and (path / "index").exists() else [])
 
 
+def summary_of(run: Any) -> str:
+    """What a Run's report opens with: whether a baseline is ahead, how often it is right, of how many; '' where nothing
+    was measured."""
+    from bouba.data.target import name_of
+    from bouba.report.contest import Contest
+    from bouba.report.headline import summary
+    from bouba.runs.methods import instead_of, wording
+
+    if run.result is None:
+        return ""
+    records = [vars(record) for record in run.result]
+    names = dict.fromkeys([run.name, *(record["method"] for record in records)])
+    target = run.recipe.get("fit", {}).get("target")
+    contest = Contest(run.name, run.differences, instead_of(names))
+    return summary(records, None if target is None else name_of(target), wording(names), contest)
+
+
 def as_html(run: Any) -> str:
     """What a Run is and the numbers that are best known, as HTML tables."""
     title = run.name if run.method is None else f"{run.method.title} ({run.method.name})"

@@ -87,8 +87,8 @@ def judged_again(model: Any, name: str, folder: Path, held_out: Views) -> Result
 
     if not (folder / JUDGE / "model.json").exists():
         raise UsageError(
-            f"{folder} holds no judge: nothing was held out (--holdout), or there are no simple features of "
-            f"{model.source_!r} to judge by; call bouba.evaluation.evaluate_translations with a judge of your own"
+            f"{folder} holds no judge: nothing was held out (--holdout), or too few rows were left to fit one; call "
+            "bouba.evaluation.evaluate_translations with a judge of your own"
         )
     return _judged(load(folder / JUDGE), name, model, held_out)
 

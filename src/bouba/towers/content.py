@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import BinaryIO
 
@@ -53,6 +54,8 @@ def digest(parts: Iterable[bytes | BinaryIO]) -> bytes:
 def _parts(kind: str, cell) -> Iterator[bytes | BinaryIO]:
     if kind == "text":
         yield from (b"text", visible(str(cell)).encode())
+    elif kind == "table" and isinstance(cell, Mapping):
+        yield from (b"table", json.dumps(decode.record(cell), sort_keys=True).encode())
     elif kind == "audio" and (given := samples_and_rate(cell, None)) is not None:
         samples, rate = given
         yield from () if rate is None else (b"rate", str(int(rate)).encode())
