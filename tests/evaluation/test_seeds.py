@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bouba.errors import DataError
-from bouba.evaluation import interval, over_seeds, paired_difference, paired_over_seeds, seeds_interval
+from bouba.evaluation import Record, Result, interval, over_seeds, paired_difference, paired_over_seeds, seeds_interval
 from bouba.evaluation.table import with_interval
 
 
@@ -75,6 +75,17 @@ def test_a_share_of_the_rows_is_between_the_same_and_new_ones():
     assert over_seeds(values, lows, highs, share=0) == pytest.approx(seeds)
     half = np.hypot(seeds[2] - seeds[0], 0.1 * 0.3**0.5)
     assert over_seeds(values, lows, highs, share=0.3) == pytest.approx((0.55, 0.55 - half, 0.55 + half))
+
+
+def test_few_seeds_do_not_lead_out_of_the_metric():
+    hits = np.array([np.arange(40) > 0, np.arange(40) > 9])
+    assert seeds_interval(hits)[1:] == (0, 1)
+    assert seeds_interval(hits.mean(1))[2] > 1.9, "Student's alone knows no ends"
+    assert over_seeds([0.4, 0.9], [0.3, 0.8], [0.5, 1.0], bounds=(0, 1))[1:] == (0, 1)
+    assert paired_over_seeds(hits, ~hits)[1:3] == (-1, 1)
+    records = [Record("m", "s", "d", "a->b", "mrr", x, x - 0.1, x + 0.1, None, 9, s) for s, x in enumerate((0.4, 0.9))]
+    (merged,) = Result(records).mean_over_seeds()
+    assert (merged.low, merged.high) == (0, 1)
 
 
 def test_new_rows_in_every_seed_are_covered_by_the_seeds():

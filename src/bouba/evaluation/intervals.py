@@ -140,7 +140,7 @@ def paired_difference(
     narrower than two separate intervals laid side by side.
 
         mean, bounded      d = gained - lost, each with its own `limits`, and the distances of their ends added as
-                           squares, less twice their product by the correlation
+                           squares, less twice their product by the correlation; Student's where that is wider
         mean, unbounded    Student's of the differences
         median             as the first, of the two medians
 
@@ -179,11 +179,25 @@ def ends_of_difference(
     bounds: Bounds,
     statistic: Statistic = "mean",
 ) -> Ends:
+    """level -> limits of statistic(a) - statistic(b), see `paired_difference`."""
+    if statistic == "median":
+        return _ends_of_two(a, b, group, bounds, statistic)
+    student, width = ends_of_mean(a - b, group, ANYWHERE), bounds[1] - bounds[0]
+    if not np.isfinite(width):
+        return student
+    of_two = _ends_of_two(np.maximum(a - b, 0), np.maximum(b - a, 0), group, (0.0, width), "mean")
+
+    def ends(level: float) -> tuple[float, float]:
+        (low, high), (lower, higher) = of_two(level), student(level)
+        return max(min(low, lower), -width), min(max(high, higher), width)
+
+    return ends
+
+
+def _ends_of_two(
+    a: NDArray[np.float64], b: NDArray[np.float64], group: NDArray[np.intp], bounds: Bounds, statistic: Statistic
+) -> Ends:
     """level -> limits of statistic(a) - statistic(b), from the limits of each and how the two move together."""
-    if statistic == "mean" and not np.isfinite(bounds).all():
-        return ends_of_mean(a - b, group, ANYWHERE)
-    if statistic == "mean":  # what a gains and what it loses
-        a, b, bounds = np.maximum(a - b, 0), np.maximum(b - a, 0), (0.0, bounds[1] - bounds[0])
     at_a, at_b = float(getattr(np, statistic)(a)), float(getattr(np, statistic)(b))
     together = _correlation(_influence(a, at_a, statistic), _influence(b, at_b, statistic), group)
 

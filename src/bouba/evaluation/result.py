@@ -12,6 +12,7 @@ from typing import Any
 
 from bouba.declared import refuse_misfits
 from bouba.errors import DataError, UsageError, nearest
+from bouba.evaluation.limits import ANYWHERE
 from bouba.evaluation.seeds import over_seeds, seeds_interval
 from bouba.evaluation.table import html_table, text_table
 from bouba.files import read_json
@@ -251,7 +252,10 @@ def _mean_record(family: list[Record], share: float) -> Record:
     lows = [record.low for record in family if record.low is not None]
     highs = [record.high for record in family if record.high is not None]
     has_rows = len(lows) == len(highs) == len(family)
-    mean, low, high = over_seeds(values, lows, highs, share=share) if has_rows else seeds_interval(values)
+    bounds = (0.0, 1.0) if all(0 <= x <= 1 for x in [*values, *lows, *highs]) else ANYWHERE
+    mean, low, high = (
+        over_seeds(values, lows, highs, share=share, bounds=bounds) if has_rows else seeds_interval(values)
+    )
     chances = [record.chance for record in family if record.chance is not None]
     chance = sum(chances) / len(chances) if len(chances) == len(family) else None
     n = min(record.n for record in family)

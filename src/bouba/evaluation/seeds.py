@@ -16,7 +16,7 @@ from bouba.evaluation.intervals import (
     ends_of_mean,
     p_value,
 )
-from bouba.evaluation.limits import Bounds, estimate_of_mean
+from bouba.evaluation.limits import ANYWHERE, Bounds, estimate_of_mean
 
 Runs = NDArray[np.float64]
 
@@ -63,13 +63,19 @@ def seeds_interval(
     if runs.shape[1] == 1:
         ends = _student(runs[:, 0])
     else:
-        group = check_groups(groups, runs.shape[1])
-        ends = _both(runs, group, ends_of_mean(runs.mean(0), group, bounds_of(bounds, runs)))
+        group, bounds = check_groups(groups, runs.shape[1]), bounds_of(bounds, runs)
+        ends = _both(runs, group, ends_of_mean(runs.mean(0), group, bounds), bounds)
     return float(runs.mean()), *ends(level)
 
 
 def over_seeds(
-    values: ArrayLike, lows: ArrayLike, highs: ArrayLike, *, share: float = 1.0, level: float = 0.95
+    values: ArrayLike,
+    lows: ArrayLike,
+    highs: ArrayLike,
+    *,
+    share: float = 1.0,
+    bounds: Bounds = ANYWHERE,
+    level: float = 0.95,
 ) -> tuple[float, float, float]:
     """Mean over training runs, and an interval over runs and rows, from each run's own interval over rows.
 
@@ -79,7 +85,8 @@ def over_seeds(
         values: (S,) a seed's number. lows, highs: (S,) its interval over the rows it was judged on.
         share: of all rows that there are to judge on, those that each seed was judged on: 1 where all seeds have the
             same rows, or each has all of them (cross-validation); n / N where each drew n of N; 0 where each has new
-            rows, since their differences are then among those of the seeds. level: coverage, between 0 and 1.
+            rows, since their differences are then among those of the seeds.
+        bounds: least and largest value that the metric can have. level: coverage, between 0 and 1.
 
     Returns:
         (mean, low, high). At most sqrt(2) too wide, as runs that differ by query differ on average too; per-query
@@ -97,7 +104,7 @@ def over_seeds(
         raise DataError(f"{len(runs)} values, {len(low)} lows and {len(high)} highs; each seed has one of each")
     mean, seeds = float(runs.mean()), float(runs.mean() - _student(runs)(level)[0])
     down, up = (share**0.5 * float(np.mean(side)) for side in (runs - low, high - runs))
-    return mean, mean - float(np.hypot(seeds, down)), mean + float(np.hypot(seeds, up))
+    return mean, max(mean - float(np.hypot(seeds, down)), bounds[0]), min(mean + float(np.hypot(seeds, up)), bounds[1])
 
 
 def paired_over_seeds(
@@ -137,8 +144,9 @@ def paired_over_seeds(
         ends = _student((a - b)[:, 0])
     else:
         group = check_groups(groups, a.shape[1])
-        of_rows = ends_of_difference(a.mean(0), b.mean(0), group, bounds_of(bounds, np.concatenate([a, b])))
-        ends = _both(a - b, group, of_rows)
+        bounds = bounds_of(bounds, np.concatenate([a, b]))
+        of_rows = ends_of_difference(a.mean(0), b.mean(0), group, bounds)
+        ends = _both(a - b, group, of_rows, (bounds[0] - bounds[1], bounds[1] - bounds[0]))
     return float((a - b).mean()), *ends(level), p_value(ends)
 
 
@@ -156,7 +164,7 @@ def _student(runs: NDArray[np.float64]) -> Ends:
     return ends
 
 
-def _both(runs: Runs, group: NDArray[np.intp], of_rows: Ends) -> Ends:
+def _both(runs: Runs, group: NDArray[np.intp], of_rows: Ends, bounds: Bounds) -> Ends:
     """level -> the interval over seeds and rows of the mean of runs (S, n), given that over rows alone."""
     seeds, mean = len(runs), float(runs.mean())
     left = runs - runs.mean(0) - runs.mean(1, keepdims=True) + mean
@@ -169,7 +177,8 @@ def _both(runs: Runs, group: NDArray[np.intp], of_rows: Ends) -> Ends:
     def ends(level: float) -> tuple[float, float]:
         half = mean - of_seeds(level)[0]
         low, high = of_rows(level)
-        return mean - float(np.hypot(half, share * (mean - low))), mean + float(np.hypot(half, share * (high - mean)))
+        down, up = np.hypot(half, share * (mean - low)), np.hypot(half, share * (high - mean))
+        return max(mean - float(down), bounds[0]), min(mean + float(up), bounds[1])
 
     return ends
 
