@@ -63,6 +63,11 @@ def test_few_rows_are_aligned_by_few_pairs_over_frozen_encoders(table, tmp_path,
     assert "few-pairs" in (run.path / "report.html").read_text()
 
 
+def test_how_rows_are_held_out_chooses_no_method(table, tmp_path, knows):
+    run, _ = fitted(table, tmp_path / "run", holdout=0.2, allow_duplicates=True)
+    assert run.method.name == "few-pairs"
+
+
 def test_many_rows_and_what_must_be_trained_are_left_to_clip(table, tmp_path, knows, monkeypatch):
     trained, _ = fitted(table, tmp_path / "trained", epochs=1)
     assert trained.method.name == "clip"

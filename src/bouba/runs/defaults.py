@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bouba.errors import UsageError
 from bouba.runs.methods import CLIP, FEW_PAIRS, Method, method_named
+from bouba.runs.recipe import OF_THE_CUT
 
 if TYPE_CHECKING:
     from bouba.data.views import Views
@@ -113,7 +114,7 @@ def _method_for(recipe: Mapping[str, Any], views: Views, specs: Mapping[str, Enc
     parameters = FEW_PAIRS.cls().get_params(deep=False)
     trains = any(name not in (*parameters, "dim") for name in recipe["arguments"])
     options = (
-        any(name not in ("holdout", "target") for name in recipe["fit"]) or "objective" in recipe or "towers" in recipe
+        any(name not in (*OF_THE_CUT, "target") for name in recipe["fit"]) or "objective" in recipe or "towers" in recipe
     )
     read = all(kind == "vector" or view in specs for view, kind in views.modalities.items())
     pairs = len(views.columns) > 1 and len(views) < FEW_ROWS

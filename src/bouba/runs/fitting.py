@@ -31,7 +31,7 @@ from bouba.runs.known import is_found_whole
 from bouba.runs.measuring import Measured, measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
-from bouba.runs.recipe import HOLDOUT, build
+from bouba.runs.recipe import HOLDOUT, OF_THE_CUT, build
 from bouba.runs.remembered import compared
 from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
@@ -40,7 +40,6 @@ from bouba.runs.toml import to_toml
 from bouba.search import Certainty, Index
 
 DIFFERENCES = "differences.json"
-OF_THE_CUT = ("holdout", "allow_duplicates")  # settings of [fit] that no model takes
 BASELINES = "baselines"  # the folder of their checkpoints, while a run is made
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."

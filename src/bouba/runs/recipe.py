@@ -52,6 +52,7 @@ SYNONYMS = {"dim": "n_components"}  # what closed forms call the width of the sh
 SECTIONS = ("method", "arguments", "towers", "objective", "fusion", "read", "fit")
 FIT = ("target", "validation", "holdout", "allow_duplicates")
 HOLDOUT = 0.1  # share of the things that is judged where nothing is said
+OF_THE_CUT = ("holdout", "allow_duplicates")  # settings of [fit] that no model takes
 
 
 def load_recipe(path: Path) -> dict[str, Any]:
