@@ -26,7 +26,7 @@ def test_single_cells_have_no_partner_and_none_is_lost():
 
 def test_command_measures_both_halves(kept_by, monkeypatch):
     monkeypatch.setattr(bench, "frozen_emoji", lambda: twin_vectors(n=150, d=6))
-    result = kept_by(bench, "--pairs", 20, "--seeds", 2, "--rows", 40).measured
+    result = kept_by(bench, "--pairs", 20, "--seeds", 2, "--rows", 24).measured
     recall, far = result.where(metric=bench.RECALL), result.where(metric=bench.FAR)
     assert {(r.method, r.split) for r in recall} == {(name, "20 pairs") for name in bench.METHODS}
     assert {r.method for r in far} == {"SCOT", "GromovWasserstein"}
@@ -42,7 +42,7 @@ def test_command_measures_both_halves(kept_by, monkeypatch):
 def test_two_arrays_of_your_own_have_no_captions(kept_by, tmp_path):
     a, b = bench.tree(60, seed=3)
     np.savez(tmp_path / "two.npz", a=a, b=b)
-    kept = kept_by(bench, "--data", tmp_path / "two.npz", "--seeds", 1, "--rows", 40)
+    kept = kept_by(bench, "--data", tmp_path / "two.npz", "--seeds", 1, "--rows", 24)
     assert list(bench.tables(kept.measured)) == ["no pair"]
     assert kept.environment["data"] == fingerprint(tmp_path / "two.npz")
     assert {r.domain for r in kept.measured} == {"two"}

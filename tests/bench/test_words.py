@@ -88,6 +88,15 @@ def test_tables_have_a_line_for_each_question_and_a_column_for_each_way(again):
     assert tables["missed"].lines == [["dog", "2", "0"], ["train", "0", "1"]]
 
 
+def test_intervals_of_everyday_questions_are_over_questions_too():
+    """The same number in every seed is no certainty: there are 60 questions."""
+    missed = [(word, words.ALL, seed) for word in list(words.ANSWERS)[:20] for seed in range(2)]
+    [line] = [line for line in words.tables(records(missed))["short"].lines if line[0].startswith("everyday")]
+    value, low, high = (float(part.strip("[,]")) for part in line[4].strip("*").split())
+    assert (value, line[3].strip("*").partition(" ")[0]) == (66.7, "100.0")
+    assert low < 56 < 76 < high
+
+
 def test_settings_are_tables_of_figures(again):
     figures = {"settings": [["0.02", "0.3", "(1, 1, 1)", 41.234], ["0.05", "0.3", "(1, 1, 1)", 40.0]]}
     assert words.tables(again(figures)) == words.tables(figures)

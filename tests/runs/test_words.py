@@ -23,7 +23,9 @@ def run(tmp_path_factory):
     table = write_things(folder)
     with table.open("a") as file:
         file.write(",a purple hexagon,hexagon,shop\n,a purple triangle,triangle,shop\n")
-    return Run.fit(table, out=folder / "run", method="cca", ridge=0.5, n_components=6, holdout=0.2)
+    return Run.fit(
+        table, out=folder / "run", method="cca", ridge=0.5, n_components=6, holdout=0.2, allow_duplicates=True
+    )
 
 
 def colours(hits):

@@ -29,7 +29,7 @@ from bouba.align import FewPairs
 from bouba.bench import emoji_protocol as emoji
 from bouba.bench.everyday import ANSWERS
 from bouba.bench.kept import Keeper, Out, print_tables
-from bouba.bench.paired import gain, means, runs_of, seeds_note
+from bouba.bench.paired import gain, gain_of_rows, means, means_of_rows, runs_of, seeds_note
 from bouba.data import samples
 from bouba.data.split import split
 from bouba.data.target import hide
@@ -44,14 +44,15 @@ LANGUAGES = {"en": ": ", "zh": "："}  # and what stands between name and keywor
 DIRECT, FUSED = "direct", "fused"
 WAYS = (DIRECT, "letters", "meaning", FUSED)
 ALL, ALL_CAPTIONED = "all", "all, captioned"
+EVERYDAY = "everyday"
 MISSED = "missed"  # a record for each everyday question without an answer among the first five
 SHORT = {
     "bare names, known concepts": ("name", "known"),
     "captions, known concepts": ("caption", "known"),
     "bare names, new concepts": ("name", "new"),
     "captions, new concepts": ("caption", "new"),
-    "everyday questions, half of the concepts captioned": ("everyday", ALL),
-    "the same, all captioned in the other styles": ("everyday", ALL_CAPTIONED),
+    "everyday questions, half of the concepts captioned": (EVERYDAY, ALL),
+    "the same, all captioned in the other styles": (EVERYDAY, ALL_CAPTIONED),
 }
 """Lines of the short table: kind of question and drawings."""
 KEYWORDS = 200  # drawn a language
@@ -147,7 +148,7 @@ def _everyday(protocol: emoji.Protocol, model: Any, known: Known, split_name: st
         for way, scores in scored(model, known, gallery, questions).items():
             right = questions.right(scores)
             yield _record(way, split_name, questions, right, seed)
-            if way == FUSED:
+            if way in (DIRECT, FUSED):
                 for word in (word for word, one in zip(questions.words, right, strict=True) if not one):
                     yield Record(way, split_name, emoji.TARGET, word, MISSED, 1.0, None, None, None, 1, seed)
 
@@ -185,7 +186,7 @@ def everyday(model: Any, gallery: Views) -> list[Questions]:
     for words in ANSWERS:
         by_view.setdefault(model.text_view(words), []).append(words)
     return [
-        Questions("everyday", view, "success@5", words, np.array([[n in ANSWERS[w] for n in names] for w in words]))
+        Questions(EVERYDAY, view, "success@5", words, np.array([[n in ANSWERS[w] for n in names] for w in words]))
         for view, words in by_view.items()
     ]
 
@@ -256,11 +257,25 @@ def _short(result: Result) -> Table:
     lines = []
     for name, (kind, part) in SHORT.items():
         of = result.where(split=part, direction=[f"{view} {kind}->image" for view in LANGUAGES])
-        runs = {way: runs_of(of, scale=100, method=way) for way in (DIRECT, FUSED)}
-        cells, record = means(runs), next(iter(of))
-        lines.append([name, record.metric, _chance(of), *cells.values(), gain(runs[FUSED], runs[DIRECT])])
-    note = f"English and Chinese together. {seeds_note(result)} Each seed cuts the concepts anew."
+        if kind == EVERYDAY:  # the same questions in every seed
+            rows = {way: answered(result, part, way) for way in (DIRECT, FUSED)}
+            cells, better = means_of_rows(rows), gain_of_rows(rows[FUSED], rows[DIRECT])
+        else:
+            runs = {way: runs_of(of, scale=100, method=way) for way in (DIRECT, FUSED)}
+            cells, better = means(runs), gain(runs[FUSED], runs[DIRECT])
+        lines.append([name, next(iter(of)).metric, _chance(of), *cells.values(), better])
+    note = (
+        f"English and Chinese together. {seeds_note(result)} Each seed cuts the concepts anew; everyday questions are "
+        "the same in each, and their intervals are over seeds and questions."
+    )
     return Table(["OpenMoji, percent", "metric", "chance", "directly", "all three ways", "gain"], lines, note=note)
+
+
+def answered(result: Result, part: str, way: str) -> np.ndarray:
+    """(seeds, questions) whether an everyday question has an answer among the first five, 1.0 or 0.0."""
+    seeds = sorted({record.seed for record in result}, key=str)
+    missed = {(record.seed, record.direction) for record in result.where(split=part, method=way, metric=MISSED)}
+    return np.array([[float((seed, word) not in missed) for word in ANSWERS] for seed in seeds])
 
 
 def _questions(result: Result) -> Table:
@@ -283,7 +298,7 @@ def _chance(result: Result) -> str:
 
 def _missed(result: Result) -> Table:
     """How many seeds found no answer among the first five, most first."""
-    missed = result.where(metric=MISSED)
+    missed = result.where(metric=MISSED, method=FUSED)
     words = dict.fromkeys(record.direction for record in missed)
     counts = {w: [len(missed.where(direction=w, split=part)) for part in (ALL, ALL_CAPTIONED)] for w in words}
     lines = [[word, *map(str, counts[word])] for word in sorted(words, key=lambda word: [-n for n in counts[word]])]

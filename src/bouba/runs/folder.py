@@ -1,5 +1,5 @@
 """A run folder: recipe.toml, run.json, model/, metrics.json, history.jsonl, bad_rows.jsonl, report.html, index/,
-known/, and checkpoint/, from which a longer training goes on.
+known/, duplicates.json, and checkpoint/, from which a longer training goes on.
 
 It grows in `<name>.part` beside and is renamed when everything is there, so that a run is whole or not there. All that
 is written here supposes the lock of `runs.lock`.
