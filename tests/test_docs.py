@@ -172,6 +172,10 @@ def test_the_python_of_align_runs(monkeypatch):
     run("docs/align.md", monkeypatch)
 
 
+def test_the_python_of_evaluation_runs(monkeypatch):
+    run("docs/evaluation.md", monkeypatch)
+
+
 def test_the_python_of_fuse_runs(monkeypatch):
     run("docs/fuse.md", monkeypatch)
 
