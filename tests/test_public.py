@@ -45,7 +45,8 @@ def test_the_public_surface():
         "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE",
         "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure", "SubspaceAligner", "SumFusion",
         "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer", "TransportPlans", "Triplet", "VGG",
-        "Views", "WordVectors", "ZeroShotClassifier", "__version__", "diagnose", "evaluate", "explain", "explain_match",
+        "Views", "WordVectors", "ZeroShotClassifier", "__version__", "diagnose", "duplicates", "evaluate", "explain",
+        "explain_match",
         "fine_tune", "impute", "linear_probe", "load", "match_saliency", "read", "saliency", "samples", "split",
     ]  # fmt: skip
 

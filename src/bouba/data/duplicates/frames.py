@@ -18,6 +18,7 @@ FINE, TONES = 32, 8  # pixels a side of the luminance that is kept, and of the c
 LARGEST = 128  # pixels a side that what is drawn is found at
 PLAIN, GROUND, INK = 0.9, 28, 20  # share of the border near one colour, how near, and what differs enough to be drawn
 SPREAD = 2.0  # standard deviations from the centre of what is drawn to the edge of its frame
+INK_OF = [max(0, difference - INK) for difference in range(256)]
 WHOLE, DRAWN = 0, 1
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -147,7 +148,7 @@ def _drawn(picture: Image) -> tuple[Image, float] | None:
     colour = tuple(ground.tolist())
     red, green, blue = ImageChops.difference(picture, pil.new("RGB", picture.size, colour)).split()
     differs = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-    ink = np.asarray(differs.point([max(0, level - INK) for level in range(256)]))
+    ink = np.asarray(differs.point(INK_OF))
     total = float(ink.sum())
     if not total:
         return None

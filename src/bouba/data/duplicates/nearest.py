@@ -34,7 +34,9 @@ def candidates(
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
             similar = asked[block] @ z[others].T
-            similar[block[:, None] == others] = -np.inf
+            itself = np.searchsorted(others, block).clip(max=len(others) - 1)
+            own = others[itself] == block
+            similar[np.flatnonzero(own), itself[own]] = -np.inf
             close = similar >= least
             crowded = np.flatnonzero(close.sum(1) > k)
             if len(crowded):

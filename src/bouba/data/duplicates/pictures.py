@@ -161,11 +161,11 @@ def _same_tones(
 
 def _reduced(luminance: np.ndarray, side: int) -> np.ndarray:
     """(m, T, FINE, FINE) -> float32 (m, T * side * side), means of squares."""
-    m, t, factor = len(luminance), luminance.shape[1], FINE // side
     pixels = luminance.astype(np.float32)
-    if factor > 1:
-        pixels = pixels.reshape(m, t, side, factor, side, factor).mean((3, 5))
-    return pixels.reshape(m, t * side * side)
+    while pixels.shape[-1] > side:
+        pixels = (pixels[..., ::2, :] + pixels[..., 1::2, :]) / 4
+        pixels = pixels[..., ::2] + pixels[..., 1::2]
+    return pixels.reshape(len(luminance), luminance.shape[1] * side * side)
 
 
 def _units(pixels: np.ndarray) -> np.ndarray:
