@@ -8,7 +8,7 @@ of the epochs, takes a method by that criterion; runs of other seeds are reporte
 digits is in the file; "trained on the target" learns from four fifths of its test digits, the last fifth judges.
 
 Looks: "recoloured" gives half of the pictures two random colours in place of black and white; "blended" mixes up to 45%
-of another picture of the batch into each, of source or target.
+of another picture of the batch into each, of the source, and of the target where the method reads it.
 """
 
 from __future__ import annotations
