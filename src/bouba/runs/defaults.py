@@ -113,9 +113,8 @@ def _method_for(recipe: Mapping[str, Any], views: Views, specs: Mapping[str, Enc
     trained, else CLIP."""
     parameters = FEW_PAIRS.cls().get_params(deep=False)
     trains = any(name not in (*parameters, "dim") for name in recipe["arguments"])
-    options = (
-        any(name not in (*OF_THE_CUT, "target") for name in recipe["fit"]) or "objective" in recipe or "towers" in recipe
-    )
+    options = any(name not in (*OF_THE_CUT, "target") for name in recipe["fit"])
+    options |= "objective" in recipe or "towers" in recipe
     read = all(kind == "vector" or view in specs for view, kind in views.modalities.items())
     pairs = len(views.columns) > 1 and len(views) < FEW_ROWS
     return FEW_PAIRS if specs and read and pairs and not trains and not options else CLIP
