@@ -60,7 +60,7 @@ def rehearsed_methods(plain: Any = PLAIN, moved: Any = LOOKS["moved"]) -> dict[s
 
 def command(
     data: Annotated[Path, typer.Option(help="Folder with mnist.npz and usps.npz.")] = Path("../shared/data"),
-    seeds: Annotated[int, typer.Option(help="Runs that are reported, after the one that chooses.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Runs that are reported, after the one that chooses.")] = 3,
     epochs: Annotated[
         int, typer.Option(help="Passes over the source; a quarter of them where methods are chosen.")
     ] = EPOCHS,
