@@ -139,8 +139,8 @@ def tables(figures: Figures) -> dict[str, Table]:
         ahead = "" if name == BASELINE else _text([by_kind[kind]["ahead"] for kind in kinds], "+")
         lines.append([name, *cells, mean, ahead])
     note = (
-        "Intervals of 95% over target rows. The defaults of TCA, its weights and all components, were chosen on these very "
-        "features with their labels in view."
+        "Intervals of 95% over target rows. The defaults of TCA, its weights and all components, were chosen on these "
+        "very features with their labels in view."
     )
     return {"features": Table(["accuracy, percent", *kinds, "mean", f"ahead of {BASELINE}"], lines, note=note)}
 
