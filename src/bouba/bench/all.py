@@ -20,7 +20,7 @@ from bouba.errors import BoubaError, UsageError, nearest
 
 PUBLISHED = {
     "emoji": "emoji",
-    "emoji-near": "emoji --style noto --style twemoji --style fluent --seeds 2",
+    "emoji-near": "emoji --style noto --style twemoji --style fluent --seeds 2 --method CLIP --method 'CLIP + DANN'",
     "words": "words",
     "few-pairs": "few-pairs",
     "semi-paired": "semi-paired",

@@ -148,11 +148,11 @@ def short(result: Result, style: str) -> Table:
 def whole(result: Result) -> Table:
     """One line a style and method: means with intervals over seeds, and what it gains, seed by seed paired."""
     measures = (f"{measure}, {split}" for measure, split in (*MEASURES, DOMAIN_ACCURACY))
-    header = ["style", "percent", *measures, "gain in recall@10, known", "new"]
+    header = ["style", "percent", *measures, *(f"gain in {measure}, {split}" for measure, split in MEASURES)]
     lines = []
     for style, name in dict.fromkeys((record.domain, record.method) for record in result):
         runs = (_runs(result, style, name, at) for at in (*MEASURES, DOMAIN_ACCURACY))
-        gains = (_gain(result, style, name, at) for at in MEASURES[:2])
+        gains = (_gain(result, style, name, at) for at in MEASURES)
         lines.append([style, name, *(with_interval(list(values.values())) for values in runs), *gains])
     note = (
         f"Means [95% intervals], {_seeds(result)} seeds; each cuts the concepts anew. Gain: over {ways.CLIP}, of "
