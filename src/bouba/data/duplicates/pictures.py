@@ -161,7 +161,7 @@ def _same_tones(
 
 def _reduced(luminance: np.ndarray, side: int) -> np.ndarray:
     """(m, T, FINE, FINE) -> float32 (m, T * side * side), means of squares."""
-    pixels = luminance.astype(np.float32)
+    pixels: np.ndarray = luminance.astype(np.float32)
     while pixels.shape[-1] > side:
         pixels = (pixels[..., ::2, :] + pixels[..., 1::2, :]) / 4
         pixels = pixels[..., ::2] + pixels[..., 1::2]
