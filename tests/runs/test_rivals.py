@@ -38,6 +38,7 @@ def test_something_simple_stands_beside_every_method(method, tmp_path):
         recipe={"objective": [{"term": "InfoNCE"}]} if method is LEARNER else None,
         target="shop" if method.needs_target else None,
         holdout=0.4,
+        allow_duplicates=True,  # which no method and no rival takes for a setting of its own
         towers=None if method.solved else "scratch",
         **({} if method.solved else SMALL),
         **({"hidden": 8} if method.translates else {}),

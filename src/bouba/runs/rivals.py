@@ -14,6 +14,7 @@ from bouba.fuse import FusionClassifier
 from bouba.learner import BaseLearner
 from bouba.runs.method import Method
 from bouba.runs.normed import with_target_statistics
+from bouba.runs.recipe import OF_THE_CUT
 from bouba.runs.yardsticks import LATE_FUSION, NEAREST, REGRESSION, SOURCE_ONLY, TARGET_STATISTICS
 from bouba.transfer import NearestTranslator, RegressionTranslator
 
@@ -35,7 +36,7 @@ def trained_rivals(
         fit_options: [fit] of its recipe. say: takes a sentence on what is trained.
         folder: of their checkpoints; one that was cut off goes on from there.
     """
-    options = {name: value for name, value in fit_options.items() if name != "holdout"}
+    options = {name: value for name, value in fit_options.items() if name not in OF_THE_CUT}
     chosen_by: dict[str, Any] = {"validation": options.get("validation")}
     rivals: dict[str, BaseLearner] = {}
     for name in method.rivals:
