@@ -7,8 +7,10 @@ import pytest
 
 import bouba
 from bouba.align import FewPairs
+from bouba.align.blocks import Blocks
 from bouba.align.choosing import FAMILIES, Problem, choose, folds, joined
 from bouba.align.maps import unit
+from bouba.align.things import Things
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, UsageError
 
@@ -69,6 +71,21 @@ def test_things_are_never_on_both_sides_of_a_fold():
         assert set(training) | set(judged) == set(range(120))
         judged_once += judged.tolist()
     assert sorted(judged_once) == list(range(120))
+
+
+def test_a_group_is_on_one_side_of_a_fold_and_no_right_answer():
+    """Ten groups of twelve things each: a thing is found by its own partner, not by one of its group."""
+    x, y = pairs(120)
+    group = np.repeat(np.arange(10), 12)
+    views = Views({"x": x, "y": y}, group=group)
+    things = Things.of(Blocks({"x": x, "y": y}, {view: np.ones(120, bool) for view in "xy"}, dict, views=views))
+    assert len(set(things.shown)) == 120
+    assert things.apart == 10
+    for training, judged in folds(things.together, 0):
+        assert not set(group[training]) & set(group[judged])
+    alone = FewPairs(candidates=("cca",)).fit(Views({"x": x, "y": y}))
+    grouped = FewPairs(candidates=("cca",)).fit(views)
+    assert max(c.best for c in grouped.candidates_) < max(c.best for c in alone.candidates_) + 0.1
 
 
 def test_equal_keys_and_equal_cells_are_one_thing():
@@ -139,7 +156,7 @@ def test_hubness_is_corrected_where_that_was_chosen():
 def test_what_is_joined_is_at_most_as_wide_as_said():
     x, y = pairs(90)
     every = np.arange(90)
-    problem = Problem.of(x, y, every, every, every, 0)
+    problem = Problem.of(x, y, every, every, Things(every, every), 0)
     _, taken, _ = choose(problem, tuple(FAMILIES), 0)
     (a, b), (cells_a, cells_b) = joined(problem, taken)
     np.testing.assert_allclose(a(x), cells_a, atol=1e-9)

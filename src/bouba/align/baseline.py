@@ -9,8 +9,8 @@ from bouba.align.canonical import Solution, solve
 from bouba.align.choosing import FEWEST, folds
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
-from bouba.align.few_pairs import things_of
 from bouba.align.moments import Moments
+from bouba.align.things import Things
 from bouba.errors import DataError
 from bouba.metrics.retrieval import mean_reciprocal_rank
 
@@ -72,11 +72,11 @@ class LinearBaseline(ClosedForm):
         """The one of RIDGES by which held-out rows find each other best, summed over folds; the larger of equals."""
         paired = np.flatnonzero(np.sum(list(blocks.present.values()), axis=0) > 1)
         rows = np.random.default_rng(self.random_state).permutation(paired)[:CHOOSING]
-        things = things_of(blocks)[rows]
-        if len(np.unique(things)) < FEWEST:
+        things = Things.of(blocks)[rows]
+        if things.apart < FEWEST:
             return USUAL
         found = np.zeros(len(RIDGES))
-        for training, judged in folds(things, self.random_state):
+        for training, judged in folds(things.together, self.random_state):
             data, present = _rows(blocks, rows[training])
             moments = Moments.of(data, present)
             held_out, there = _rows(blocks, rows[judged])
@@ -84,7 +84,7 @@ class LinearBaseline(ClosedForm):
                 for place, ridge in enumerate(RIDGES):
                     sides = self._solved(moments, ridge).sides
                     z = {view: sides[view].project(values) * sides[view].emphasis for view, values in held_out.items()}
-                    found[place] += mean_reciprocal_rank(z, there, things[judged])
+                    found[place] += mean_reciprocal_rank(z, there, things.shown[judged])
             except DataError:  # a view without a pair in this fold
                 continue
         return RIDGES[len(RIDGES) - 1 - int(np.argmax(found[::-1]))] if found.any() else USUAL

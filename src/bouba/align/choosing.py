@@ -9,6 +9,7 @@ import numpy as np
 
 from bouba.align.light import Anchored, Coordinates, Correlated, Pairs, Regressed
 from bouba.align.maps import Joined, Map, main_directions, mean_weights, unit
+from bouba.align.things import Things
 from bouba.metrics.hubs import csls_offsets
 
 Alignment = Correlated | Regressed | Anchored
@@ -76,18 +77,18 @@ class Problem:
 
     Args:
         linear, kernel: (coordinates of a, of b). rows_a, rows_b: (p,) the cells of each pair.
-        things: (p,) number of the thing that a pair shows; pairs of one thing are never on both sides of a fold.
+        things: what the pairs show.
     """
 
     linear: tuple[Coordinates, Coordinates]
     kernel: tuple[Coordinates, Coordinates]
     rows_a: np.ndarray
     rows_b: np.ndarray
-    things: np.ndarray
+    things: Things
 
     @classmethod
     def of(
-        cls, a: np.ndarray, b: np.ndarray, rows_a: np.ndarray, rows_b: np.ndarray, things: np.ndarray, random_state: int
+        cls, a: np.ndarray, b: np.ndarray, rows_a: np.ndarray, rows_b: np.ndarray, things: Things, random_state: int
     ) -> Problem:
         """From features of the cells, (n_a, d_a) and (n_b, d_b)."""
         linear = (Coordinates.linear(a), Coordinates.linear(b))
@@ -111,18 +112,18 @@ class Problem:
 def choose(problem: Problem, families: Sequence[str], random_state: int) -> tuple[list[Candidate], list, bool]:
     """The candidates, tried; the (family, alignment, weight) that are taken; and whether hubness is corrected."""
     ways: dict[str, Sequence[Alignment]] = {family: FAMILIES[family] for family in families}
-    if len(np.unique(problem.things)) < FEWEST:
+    if problem.things.apart < FEWEST:
         family, way = next(((f, ways[f][0]) for f in families if f != DEFAULT[0]), DEFAULT)
         family, way = DEFAULT if DEFAULT[0] in families else (family, way)
         return [Candidate(family, _settings(way), np.nan, np.nan, True)], [(family, way, 1.0)], False
     trials: dict[tuple, Trial] = {}
-    for number, (training, judged) in enumerate(folds(problem.things, random_state)):
-        if number == 1 and len(np.unique(problem.things)) >= MANY:
+    for number, (training, judged) in enumerate(folds(problem.things.together, random_state)):
+        if number == 1 and problem.things.apart >= MANY:
             ways = {f: _best(f, ways[f], trials, KEPT) for f in families}
         _try(problem, ways, training, judged, trials, random_state)
     best = {f: (f, *_best(f, ways[f], trials, 1)) for f in families}
     means = [names for names in MEANS if set(names) <= set(families)]
-    for training, judged in folds(problem.things, random_state) if means else ():
+    for training, judged in folds(problem.things.together, random_state) if means else ():
         _try_means(problem, [[best[name] for name in names] for names in means], training, judged, trials, random_state)
     return _chosen(trials)
 
@@ -163,9 +164,9 @@ def _settings(way: Alignment) -> str:
             return f"{largest} largest, power {power:g}"
 
 
-def folds(things: np.ndarray, random_state: int):
-    """(training, judged) numbers of pairs; those of a thing stay together."""
-    distinct, of_pair = np.unique(things, return_inverse=True)
+def folds(together: np.ndarray, random_state: int):
+    """(training, judged) numbers of rows; those with an equal number in `together` (n,) are on one side."""
+    distinct, of_pair = np.unique(together, return_inverse=True)
     random = np.random.default_rng(random_state)
     count = min(len(distinct), next((folds for below, folds in FOLDS if len(distinct) < below), 2))
     fold = np.empty(len(distinct), int)
@@ -223,7 +224,9 @@ def _fold_of(
         ]
         for side in (0, 1)
     ]
-    thing = [dict(zip(rows[judged].tolist(), problem.things[judged])) for rows in (problem.rows_a, problem.rows_b)]
+    thing = [
+        dict(zip(rows[judged].tolist(), problem.things.shown[judged])) for rows in (problem.rows_a, problem.rows_b)
+    ]
     of_a, of_b = (np.array([thing[side][cell] for cell in cells[side][0].tolist()]) for side in (0, 1))
     (a, known_a), (b, known_b) = embedded
     return _Fold((a, b), (known_a, known_b), of_a[:, None] == of_b)

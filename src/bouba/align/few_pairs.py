@@ -15,6 +15,7 @@ from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.maps import Map, pearson
 from bouba.align.several import joined_of_several
+from bouba.align.things import Things
 from bouba.align.unpaired import cells_of, taught_by_singles
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
@@ -113,7 +114,7 @@ class FewPairs(ClosedForm):
         if self.self_learning < 0:
             raise UsageError(f"self_learning is a number of rounds, 0 or more, got {self.self_learning}")
         self.sides_ = self._sides(blocks)
-        domains, things = _domains(blocks.views, len(blocks)), things_of(blocks)
+        domains, things = _domains(blocks.views, len(blocks)), Things.of(blocks)
         owners = list(dict.fromkeys(self.sides_.values()))
         cells = {owner: self._cells(blocks, owner) for owner in owners}
         self.centres_ = {
@@ -230,12 +231,12 @@ class Paired:
     """Distinct cells of two sides, and which of them are pairs.
 
     Args:
-        cells: (n_a, d_a) and (n_b, d_b). rows: (p,) and (p,) of them. things: (p,) what each pair shows.
+        cells: (n_a, d_a) and (n_b, d_b). rows: (p,) and (p,) of them. things: what each pair shows.
     """
 
     cells: tuple[np.ndarray, np.ndarray]
     rows: tuple[np.ndarray, np.ndarray]
-    things: np.ndarray
+    things: Things
 
     @classmethod
     def of(
@@ -243,9 +244,9 @@ class Paired:
         features: Mapping[str, np.ndarray],
         present: Mapping[str, np.ndarray],
         sides: Mapping[str, str],
-        things: np.ndarray,
+        things: Things,
     ) -> Paired:
-        """From features (n, d) and the side of every view, and the thing (n,) of each row. Every cell of one side is a
+        """From features (n, d) and the side of every view, and the things of the rows. Every cell of one side is a
         pair with every cell of the other in its row.
 
         Raises:
@@ -257,7 +258,7 @@ class Paired:
             if sides[a] != sides[b]:
                 a, b = (a, b) if sides[a] == first else (b, a)
                 rows = np.flatnonzero(present[a] & present[b])
-                for part, values in zip(parts, (features[a][rows], features[b][rows], things[rows]), strict=True):
+                for part, values in zip(parts, (features[a][rows], features[b][rows], rows), strict=True):
                     part.append(values)
         left, right, of = (np.concatenate(part) for part in parts)
         if len(of) < 2:
@@ -265,7 +266,7 @@ class Paired:
                 f"{len(of)} rows have a cell of {first!r} and one of {second!r}; aligning needs two or more"
             )
         (cells_a, rows_a), (cells_b, rows_b) = _distinct(left), _distinct(right)
-        return cls((cells_a, cells_b), (rows_a, rows_b), of)
+        return cls((cells_a, cells_b), (rows_a, rows_b), things[of])
 
 
 def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -281,30 +282,6 @@ def _domains(views: Views | None, n: int) -> list[str | None]:
     if views is None or views.domain is None:
         return [None] * n
     return [None if is_missing(domain) else str(domain) for domain in views.domain]
-
-
-def things_of(blocks: Blocks) -> np.ndarray:
-    """(n,) number of the thing that each row shows: rows with equal keys or groups, or with an equal cell, are one."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    n, edges = len(blocks), []
-    views = blocks.views
-    for values in () if views is None else (views.key, views.group):
-        if values is not None:
-            edges.append(_first_alike([None if is_missing(value) else str(value) for value in values]))
-    for view, features in blocks.data.items():
-        cells = np.ascontiguousarray(features, float)
-        edges.append(_first_alike([cells[i].tobytes() if blocks.present[view][i] else None for i in range(n)]))
-    ends = np.concatenate(edges)
-    starts = np.tile(np.arange(n), len(edges))
-    return connected_components(coo_matrix((np.ones(len(ends)), (starts, ends)), (n, n)), directed=False)[1]
-
-
-def _first_alike(values: Sequence[Any]) -> np.ndarray:
-    """(n,) the first row with the same value; the row itself where it has none."""
-    first: dict[Any, int] = {}
-    return np.array([row if value is None else first.setdefault(value, row) for row, value in enumerate(values)])
 
 
 def _drawn(z: np.ndarray, random_state: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from bouba.align.canonical import solve
 from bouba.align.choosing import FEWEST, Candidate, Trial, discounted, folds
 from bouba.align.maps import Joined, Linear, Map
 from bouba.align.moments import Moments
+from bouba.align.things import Things
 from bouba.metrics.hubs import csls_offsets
 
 RIDGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
@@ -20,7 +21,7 @@ USUAL = 0.7  # where things are too few to choose by
 def joined_of_several(
     features: Mapping[str, np.ndarray],
     present: Mapping[str, np.ndarray],
-    things: np.ndarray,
+    things: Things,
     *,
     width: int,
     random_state: int,
@@ -28,15 +29,15 @@ def joined_of_several(
     """view -> its map; the candidates; and the embeddings of every view's training cells.
 
     Args:
-        features: view -> (n, d). present: view -> bool (n,). things: (n,) what each row shows.
+        features: view -> (n, d). present: view -> bool (n,). things: what the rows show.
         width: of the shared space, at most.
     """
     trials = {ridge: Trial() for ridge in RIDGES}
-    enough = len(np.unique(things)) >= FEWEST
-    for training, judged in folds(things, random_state) if enough else ():
+    enough = things.apart >= FEWEST
+    for training, judged in folds(things.together, random_state) if enough else ():
         for ridge, trial in trials.items():
             maps = _solved(_rows(features, training), _rows(present, training), ridge, width)
-            scores = _scores(maps, features, present, things, training, judged)
+            scores = _scores(maps, features, present, things.shown, training, judged)
             trial.plain.append(scores[0])
             trial.corrected.append(scores[1])
     best = max(trials, key=lambda ridge: trials[ridge].best) if enough else USUAL
@@ -69,14 +70,14 @@ def _solved(
     }
 
 
-def _scores(maps, features, present, things, training, judged) -> tuple[float, float]:
+def _scores(maps, features, present, shown, training, judged) -> tuple[float, float]:
     """Held-out retrieval, mean over all directions, without and with hubness corrected."""
     plain, corrected = [], []
     for a, b in combinations(features, 2):
         both = judged[present[a][judged] & present[b][judged]]
         if len(both) < 2:
             continue
-        fits = things[both][:, None] == things[both]
+        fits = shown[both][:, None] == shown[both]
         for asking, found in ((a, b), (b, a)):
             gallery = maps[found](features[found][both])
             known = maps[asking](features[asking][training[present[asking][training]]])

@@ -102,7 +102,8 @@ def _made(out: Path, *, seed: int, epochs: int | None, say: Callable[[str], None
         result = result + emoji.judge(method, models[method], protocol, seed)
         clock("measure")
     say(f"{FEW_PAIRS.name} took {models[FEW_PAIRS.name].chosen_}")
-    model = FewPairs(emoji.SEARCHED, random_state=seed).fit(protocol.views, target=emoji.TARGET)
+    concepts = protocol.views.replace(group=None)  # it is asked for what it knows: folds part concepts, not variants
+    model = FewPairs(emoji.SEARCHED, random_state=seed).fit(concepts, target=emoji.TARGET)
     clock("fit all captions")
     _write_run(part, protocol, model, models, result, seed=seed)
     clock("index")

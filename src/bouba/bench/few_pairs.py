@@ -30,6 +30,7 @@ import typer
 from bouba.align import CLIP, FewPairs
 from bouba.align.choosing import FAMILIES, Problem, joined
 from bouba.align.encoded import Encoded
+from bouba.align.things import Things
 from bouba.bench.frozen_emoji import TOWERS, captioned_drawings
 from bouba.bench.kept import Keeper, Out, print_tables
 from bouba.bench.paired import SECONDS, Runs, gain, mean, mean_cost, means, runs_of, seeds_note
@@ -224,7 +225,7 @@ def recall_of(z: Embedded, offsets: Embedded) -> dict[str, float]:
 def single_candidates(training: Pairs, judged: Pairs, seed: int) -> Result:
     """recall@10 of each alignment at a fixed setting, without and with hubness corrected, mean of both directions."""
     rows, cells = np.arange(len(training)), arrays(training)
-    problem = Problem.of(*cells, rows, rows, rows, seed)
+    problem = Problem.of(*cells, rows, rows, Things(rows, rows), seed)
     result = Result([])
     for family, ways in FAMILIES.items():
         for way in ways:
