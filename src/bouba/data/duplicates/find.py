@@ -108,7 +108,8 @@ def duplicates(views: Views) -> Duplicates:
     and `bouba fit` do so by themselves.
 
     Args:
-        views: n rows. Missing cells, those that were imputed, and those that cannot be decoded, are like nothing.
+        views: n rows. Missing cells, those that were imputed, those that cannot be decoded, and kinds that somebody
+            added without a line in READERS, are like nothing.
 
     Returns:
         The pairs with their view and why, and groups; they do not depend on the order of rows.
@@ -128,7 +129,8 @@ def contents(views: Views) -> dict[str, np.ndarray]:
 
 
 def _different(views: Views) -> dict[str, _Different]:
-    return {name: READERS[column.kind](column) for name, column in views.observed().columns.items()}
+    columns = views.observed().columns.items()
+    return {name: READERS[column.kind](column) for name, column in columns if column.kind in READERS}
 
 
 def _contents(different: Mapping[str, _Different]) -> dict[str, np.ndarray]:
