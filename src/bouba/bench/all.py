@@ -20,7 +20,8 @@ from bouba.errors import BoubaError, UsageError, nearest
 
 PUBLISHED = {
     "emoji": "emoji",
-    "emoji-near": "emoji --style noto --style twemoji --style fluent --seeds 2 --method CLIP --method 'CLIP + DANN'",
+    "emoji-near": "emoji --style noto --style twemoji --style fluent --seeds 2 --method CLIP --method 'CLIP + DANN' "
+    "--method 'frozen CCA' --method 'frozen CLIP' --method 'frozen CLIP + CORAL' --method FewPairs",
     "words": "words",
     "few-pairs": "few-pairs",
     "semi-paired": "semi-paired",
