@@ -35,6 +35,7 @@ MEASURES = (
 )
 DOMAIN_ACCURACY = ("domain accuracy", "known")
 CHANCE = "chance"
+PERCENT = (0.0, 100.0)
 FROZEN_CLIP = "frozen CLIP"
 SHOWN = (ways.LINEAR_CCA, ways.CLIP, ways.ADAPTED_CLIP, "frozen CCA", FROZEN_CLIP, ways.FEW_PAIRS)
 """Methods of the short table."""
@@ -134,7 +135,7 @@ def short(result: Result, style: str) -> Table:
         records = list(result.where(domain=style, metric=measure, split=split))
         runs = {name: _runs(result, style, name, (measure, split)) for name in methods}
         best, difference = ahead_of_next(runs)
-        cells = [with_interval(list(runs[name].values())) for name in methods]
+        cells = [with_interval(list(runs[name].values()), bounds=PERCENT) for name in methods]
         cells = [bold(cell) if name == best else cell for name, cell in zip(methods, cells, strict=True)]
         chance, n = (np.mean([getattr(record, part) for record in records]) for part in ("chance", "n"))
         lines.append([f"{measure}, {split} (of {n:.0f})", f"{chance:.1f}", *cells, difference])
@@ -153,7 +154,7 @@ def whole(result: Result) -> Table:
     for style, name in dict.fromkeys((record.domain, record.method) for record in result):
         runs = (_runs(result, style, name, at) for at in (*MEASURES, DOMAIN_ACCURACY))
         gains = (_gain(result, style, name, at) for at in MEASURES)
-        lines.append([style, name, *(with_interval(list(values.values())) for values in runs), *gains])
+        lines.append([style, name, *(with_interval(list(values.values()), bounds=PERCENT) for values in runs), *gains])
     note = (
         f"Means [95% intervals], {_seeds(result)} seeds; each cuts the concepts anew. Gain: over {ways.CLIP}, of "
         f"what stands on frozen features over {FROZEN_CLIP}, by seed, with its share of that and p of a paired t-test."

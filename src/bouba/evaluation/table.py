@@ -108,12 +108,19 @@ def _html_row(tag: str, cells: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def with_interval(values: ArrayLike, digits: int = 1, *, ends: ArrayLike | None = None) -> str:
+def with_interval(
+    values: ArrayLike,
+    digits: int = 1,
+    *,
+    ends: ArrayLike | None = None,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> str:
     """The mean over seeds and its 95% interval, as text; the number alone for one seed without `ends`.
 
     Args:
         values: (S,) a seed's number.
         ends: (S, 2) its interval over rows; the interval then covers rows as well as seeds.
+        bounds: ends of the metric, which no interval passes.
     """
     runs = np.asarray(values, dtype=float)
     if ends is None and len(runs) < 2:
@@ -123,4 +130,5 @@ def with_interval(values: ArrayLike, digits: int = 1, *, ends: ArrayLike | None 
     else:
         lows, highs = np.asarray(ends, dtype=float).T
         mean, low, high = over_seeds(runs, lows, highs) if len(runs) > 1 else (runs[0], lows[0], highs[0])
+    low, high = max(low, bounds[0]), min(high, bounds[1])
     return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
