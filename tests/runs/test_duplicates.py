@@ -12,7 +12,7 @@ import bouba
 from bouba import Run, Views
 from bouba.cli import main
 from bouba.data.duplicates import Duplicates
-from bouba.errors import RecipeError, UsageError
+from bouba.errors import DataError, RecipeError, UsageError
 from bouba.runs.duplicates import Cut, caution, opened
 
 pytest.importorskip("lancedb")
@@ -174,6 +174,12 @@ def links(*pairs):
 def cut_of(n, view_links, share=0.1, **roles):
     views = Views({"x": np.random.default_rng(0).normal(size=(n, 3))}, **roles)
     return Cut.of(views, share, Duplicates(n, view_links), allowed=False)
+
+
+def test_a_damaged_file_is_one_line(tmp_path):
+    (tmp_path / "duplicates.json").write_text('{"rows": 3}')
+    with pytest.raises(DataError, match="duplicates.json is damaged, it lacks links, kept, allowed, contents, judged"):
+        opened(tmp_path, Views({"x": np.zeros((3, 2))}), 0.1)
 
 
 def test_law_no_link_that_is_kept_crosses_the_cut():

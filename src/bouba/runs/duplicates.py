@@ -21,6 +21,7 @@ from bouba.files import read_json
 from bouba.runs.recipe import HOLDOUT
 
 FILE = "duplicates.json"
+FACTS = ("rows", "links", "kept", "allowed", "contents", "judged")
 FEWEST_HELD_OUT = 10  # rows below which nothing is measured
 FEWEST_GROUPS = 5  # that are held out at least, where near-duplicates are kept together
 LARGE = 0.5  # of the rows held out: larger groups of near-duplicates all train
@@ -188,12 +189,20 @@ def save(cut: Cut, judged: Views | None, folder: Path) -> None:
         durable.write_text(folder / FILE, json.dumps(facts))
 
 
+def _facts(folder: Path) -> dict[str, Any]:
+    """What `save` kept. DataError where a part of it is gone."""
+    facts = read_json(folder / FILE)
+    if lacking := [name for name in FACTS if name not in facts]:
+        raise DataError(f"{folder / FILE} is damaged, it lacks {', '.join(lacking)}; --overwrite makes the run anew")
+    return facts
+
+
 def seen_in_training(folder: Path, views: Views) -> str:
     """A sentence on the rows of a later table of which a picture, text, sound or clip was in training; "" where none
     was, or that is not known."""
     if not (folder / FILE).exists():
         return ""
-    facts, seen = read_json(folder / FILE), {}
+    facts, seen = _facts(folder), {}
     for view, cells in contents(views).items():
         trained = np.delete(np.array(facts["contents"].get(view, [0] * facts["rows"]), np.uint64), facts["judged"])
         seen[view] = np.isin(cells, trained[trained > 0])
@@ -209,7 +218,7 @@ def opened(folder: Path, views: Views, share: float) -> Cut | None:
     """The cut of a run in a folder; None where it kept none, or its table has other rows."""
     if not (folder / FILE).exists():
         return None
-    facts = read_json(folder / FILE)
+    facts = _facts(folder)
     if facts["rows"] != len(views):
         return None
     links = {
