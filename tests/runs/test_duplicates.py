@@ -178,7 +178,9 @@ def cut_of(n, view_links, share=0.1, **roles):
 
 def test_a_damaged_file_is_one_line(tmp_path):
     (tmp_path / "duplicates.json").write_text('{"rows": 3}')
-    with pytest.raises(DataError, match="duplicates.json is damaged, it lacks links, kept, allowed, contents, judged"):
+    with pytest.raises(
+        DataError, match=r"duplicates\.json is damaged, it lacks links, kept, allowed, contents, judged"
+    ):
         opened(tmp_path, Views({"x": np.zeros((3, 2))}), 0.1)
 
 
