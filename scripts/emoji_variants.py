@@ -18,10 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from bouba.data import samples
+from bouba.data.duplicates.nearest import linked
 
 FILE = Path(__file__).parents[1] / "src" / "bouba" / "data" / "emoji" / "variants.json"
 SHARED = 0.5  # of the words of two names, above which they are variants
@@ -66,9 +65,7 @@ def variants(names: list[str], subgroups: list[str], drawings: list[np.ndarray])
     rows = [*_equal([base(*pair) for pair in zip(names, subgroups, strict=True)]), *_sharing(names)]
     for pixels in drawings:
         rows += _alike(pixels)
-    a, b = np.array(rows).T
-    links = coo_matrix((np.ones(len(a)), (a, b)), shape=(len(names), len(names)))
-    return connected_components(links, directed=False)[1]
+    return linked(len(names), *np.array(rows).T)
 
 
 def _equal(labels: list[str]) -> Iterator[tuple[int, int]]:

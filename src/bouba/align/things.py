@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from bouba.align.blocks import Blocks
+from bouba.data.duplicates.nearest import linked
 from bouba.data.views import is_missing
 
 
@@ -58,9 +57,8 @@ def _names(values: Iterable[Any]) -> list[str | None]:
 
 def _connected(links: Sequence[np.ndarray]) -> np.ndarray:
     """(n,) number of the group of each row, from links (n,) of each row to another."""
-    n, ends = len(links[0]), np.concatenate(links)
-    starts = np.tile(np.arange(n), len(links))
-    return connected_components(coo_matrix((np.ones(len(ends)), (starts, ends)), (n, n)), directed=False)[1]
+    n = len(links[0])
+    return linked(n, np.tile(np.arange(n), len(links)), np.concatenate(links))
 
 
 def _first_alike(values: Sequence[Any]) -> np.ndarray:

@@ -108,8 +108,8 @@ def measured(name: str, variant: str, seed: int, target: str, choose: bool, **se
         records.append(_record(variant, target, seed, measure, split, value, chance, found[0].n))
     judged = protocol.choosing["known"] if choose else protocol.known
     source, target_z = (model.embed(rows.select("image"))["image"] for rows in (protocol.source, judged))
-    told = 100 * domain_accuracy(source, target_z, random_state=seed)
-    records.append(_record(variant, target, seed, *DOMAIN_ACCURACY, told, 50.0, len(judged)))
+    style_accuracy = 100 * domain_accuracy(source, target_z, random_state=seed)
+    records.append(_record(variant, target, seed, *DOMAIN_ACCURACY, style_accuracy, 50.0, len(judged)))
     summary = ", ".join(f"{record.metric} {record.split} {record.value:.1f}" for record in records)
     sys.stderr.write(f"{target} seed {seed} {variant}: {summary} ({time.process_time() - began:.0f} CPU-s)\n")
     return Result(records)

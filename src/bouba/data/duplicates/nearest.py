@@ -28,12 +28,12 @@ def candidates(
         First and second rows (m,), first < second, each pair once.
     """
     n, least = len(z), 1 - limit**2 / 2
-    asked = z if queries is None else queries
+    questions = z if queries is None else queries
     ends = []
-    for rows, others in _together(z, asked, np.arange(n) if asking is None else asking):
+    for rows, others in _together(z, questions, np.arange(n) if asking is None else asking):
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            similar = asked[block] @ z[others].T
+            similar = questions[block] @ z[others].T
             itself = np.searchsorted(others, block).clip(max=len(others) - 1)
             own = others[itself] == block
             similar[np.flatnonzero(own), itself[own]] = -np.inf
@@ -57,9 +57,9 @@ def _together(z: np.ndarray, queries: np.ndarray, asking: np.ndarray) -> Iterato
         yield asking, np.arange(n)
         return
     middles = z[np.linspace(0, n - 1, int(n**0.5)).round().astype(int)]
-    home, asked = _nearest_cells(z, middles), _nearest_cells(queries[asking], middles)
+    home, near_cells = _nearest_cells(z, middles), _nearest_cells(queries[asking], middles)
     for cell in range(len(middles)):
-        rows, others = asking[(asked == cell).any(1)], np.flatnonzero((home == cell).any(1))
+        rows, others = asking[(near_cells == cell).any(1)], np.flatnonzero((home == cell).any(1))
         if len(rows) and len(others):
             yield rows, others
 

@@ -132,8 +132,8 @@ def _cropped(frames: Frames, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         hue=2 * HUE,
     )
     for rows in (first, second):  # the row behind the copies must be much farther, moved and scaled as well
-        asked = np.flatnonzero(agrees & (behind[rows] >= 0))
-        agrees[asked] = aligned[asked] <= STANDS * _aligned(frames, rows[asked], behind[rows[asked]])
+        followed = np.flatnonzero(agrees & (behind[rows] >= 0))
+        agrees[followed] = aligned[followed] <= STANDS * _aligned(frames, rows[followed], behind[rows[followed]])
     return first[agrees], second[agrees]
 
 
