@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
-from sklearn.utils.validation import check_is_fitted
 
 from bouba.align.canonical import Solution, solve
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
 from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.estimator import check_is_fitted
 
 
 class CCA(ClosedForm):
