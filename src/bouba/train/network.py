@@ -16,6 +16,7 @@ from bouba.nn.by_view import ByView
 from bouba.nn.draws import Draws
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
+from bouba.nn.parts import in_parts
 from bouba.terms.term import Needs, Objective, Parts, Space
 from bouba.towers.tower import Tower
 from bouba.train.diagnosis import measure
@@ -138,7 +139,8 @@ class Network(nn.Module):
         self.draws, batch = None, gather(batch) if self.training else batch
         if not self.training:
             return self.objective.validation_loss(batch, self.state)
-        loss, parts = self.objective.loss(batch, self.state)
+        with in_parts():
+            loss, parts = self.objective.loss(batch, self.state)
         return loss, parts | measure(batch)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
