@@ -53,7 +53,8 @@ def test_each_row_has_its_vectors_and_holes_stay(things, tmp_path):
     done = run.embed(table, out=tmp_path / "all.parquet")
     written = pq.read_table(done.path)
     views = run.read(table)
-    assert written["row"].to_pylist() == views.rows.tolist() and done.rows == len(views) == 60
+    assert written["row"].to_pylist() == views.rows.tolist()
+    assert done.rows == len(views) == 60
     assert written["key"].to_pylist() == [str(key) for key in views.key]
     assert [entry["row"] for entry in done.bad_rows] == [7]
     for name, z in run.model.embed(views).items():
@@ -63,7 +64,8 @@ def test_each_row_has_its_vectors_and_holes_stay(things, tmp_path):
         np.testing.assert_array_equal(np.array([c for c in cells if c is not None], np.float32), z[present])
     assert written["photo"][7].as_py() is None
     about = json.loads(written.schema.metadata[b"bouba"])
-    assert about["views"] == {"photo": "image", "caption": "text"} and about["compared_by"] == "cosine"
+    assert about["views"] == {"photo": "image", "caption": "text"}
+    assert about["compared_by"] == "cosine"
 
 
 def test_lance_holds_what_parquet_holds(things, tmp_path):
@@ -117,7 +119,8 @@ def test_what_was_cut_off_goes_on_and_is_not_done_twice(numbers, tmp_path, monke
     lines = []
     run.embed(lake, out=tmp_path / "all.parquet", say=lines.append)
     assert lines[0] == "embed: goes on, 3 of 6 blocks were done before"
-    assert len(done) == len(set(done)) == 6 and done[:3] == first
+    assert len(done) == len(set(done)) == 6
+    assert done[:3] == first
     assert pq.read_table(tmp_path / "all.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
     assert not (tmp_path / "all.parquet.part").exists()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -84,14 +84,19 @@ class Processes:
         dist.broadcast_object_list(shared, src=0, group=self._group)
         return shared[0]  # type: ignore[return-value]
 
-    def deal(self, parts: Sequence[Part], step: Callable[[Part], Result]) -> list[Result] | None:
+    def deal(
+        self,
+        parts: Sequence[Part],
+        step: Callable[[Part], Result],
+        each: Callable[[Sequence[Part]], Iterable[Part]] = iter,
+    ) -> list[Result] | None:
         """What a step gives of each part, in their order, for the first; None for the others. Each process takes every
-        `count`-th part.
+        `count`-th part, one by one through `each`, which may say how far it has come.
 
         Raises:
             As in `agree`.
         """
-        own = self.agree(lambda: [step(part) for part in parts[self.number :: self.count]])
+        own = self.agree(lambda: [step(part) for part in each(parts[self.number :: self.count])])
         if self._group is None:
             return own
         import torch.distributed as dist
