@@ -58,6 +58,10 @@ class Encoded(Features):
         length = np.linalg.norm(features, axis=1, keepdims=True)
         return features / np.where(length > LEAST, length, 1)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the network, which is built again."""
+        return {name: value for name, value in vars(self).items() if name != "encoder"}
+
     @cached_property
     def encoder(self) -> Frozen:
         """The network, built."""

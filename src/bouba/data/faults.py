@@ -19,6 +19,8 @@ log = logging.getLogger("bouba")
 T = TypeVar("T")
 AT_ONCE = 64  # headers a thread reads before it hands back
 FEW = 8  # cells that may all be broken by themselves
+Faults = dict[str, dict[int, str]]
+"""View -> place among its values -> why the cell could not be decoded."""
 MOST_NAMED = 10  # cells in the log at a time
 
 
@@ -41,6 +43,19 @@ def lose_faults(views: Views) -> None:
     """Decode every picture, sound and clip; those that cannot be count as missing from then on."""
     for name, column in views.columns.items():
         _lose(name, column, _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault))
+
+
+def faults_of(views: Views) -> Faults:
+    """What broke while cells were decoded, also in other rows of the same columns."""
+    return {name: dict(column.faults) for name, column in views.columns.items()}
+
+
+def lose_again(views: Views, faults: Faults) -> None:
+    """Count cells as missing that broke where the same rows were read by another process, see `faults_of`."""
+    for name, of_column in faults.items():
+        column = views.columns[name]
+        column.has[list(of_column)] = False
+        column.faults.update(of_column)
 
 
 def decoded(

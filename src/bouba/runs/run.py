@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bouba.data.views import Views
     from bouba.evaluation import Result
     from bouba.evaluation.doubts import Doubt
+    from bouba.runs.embedding import Embedded
     from bouba.runs.predicting import Translation
     from bouba.search import Hits
 
@@ -150,12 +151,42 @@ class Run(Kept):
             ModalityError: the table has none of the model's views. DataError: a table that cannot be read.
             UsageError: columns named of Views.
         """
-        from bouba.runs.reading import read_table_like, refuse_names_for_views, roles_of_recipe
+        from bouba.runs.reading import names_for, read_table_like
 
-        refuse_names_for_views(table, named)
-        if self.schema.labels is None:  # the schema was not kept: the recipe names roles
-            named = roles_of_recipe(self.recipe) | named
-        return read_table_like(table, self.schema, named)
+        return read_table_like(table, self.schema, names_for(self, table, named))
+
+    def embed(
+        self,
+        table: Any,
+        /,
+        *,
+        out: str | os.PathLike[str],
+        engine: str = "local",
+        workers: int | None = None,
+        overwrite: bool = False,
+        say: Callable[[str], None] | None = None,
+        **named: Any,
+    ) -> Embedded:
+        """Write the vectors of a table's rows to a file, block by block: a row each, with its number `row`, its `key`,
+        and for each view a list of float32, null where the cell is missing. Where the model fuses views, the column
+        `fused` is that of the whole row. The same call goes on where one was cut off.
+
+        Args:
+            table, **named: as in `read`; or several files, or a folder of Parquet files, with rows of their own each,
+                told apart by the column `table`.
+            out: NAME.parquet, or NAME.lance, which `lancedb.connect(FOLDER).open_table(NAME)` opens.
+            engine: "local", this process or those of torchrun beside it; "ray", a cluster, or this machine as one.
+            workers: of Ray; as many as there are GPUs, or cores, when None. Each embeds blocks of rows.
+            overwrite: replace `out`, if it exists. say: takes sentences on how far it has come.
+
+        Raises:
+            UsageError: `out` exists, or ends in neither. DataError: a table that cannot be read.
+            Stopped, StorageError: it was interrupted, or the machine could not write.
+        """
+        from bouba.runs.embedding import embed
+
+        options: dict[str, Any] = {"engine": engine, "workers": workers, "overwrite": overwrite}
+        return embed(self, table, Path(out), named=named, say=say or log.info, **options)
 
     def search(
         self,
