@@ -38,6 +38,7 @@ MOVED = {
     "bouba.adapt.clip_dann:AdaptedCLIP": "bouba.adapt.adapted_clip:AdaptedCLIP",
     "bouba.align.cca:Side": "bouba.align.canonical:Side",
     "bouba.align.cca:Solution": "bouba.align.canonical:Solution",
+    "bouba.towers.tower:SameAs": "bouba.towers.spec:SameAs",
 }
 """Name in the files of models saved before -> name of today."""
 

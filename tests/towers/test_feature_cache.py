@@ -12,10 +12,11 @@ from torch import nn
 
 from bouba.data import decode
 from bouba.errors import DataError
-from bouba.towers import frozen as frozen_file
+from bouba.towers import cell_features
+from bouba.towers.cell_features import BATCH
 from bouba.towers.content import content_key, digest
 from bouba.towers.feature_cache import FeatureCache, cache_folder
-from bouba.towers.frozen import BATCH, Frozen
+from bouba.towers.frozen import Frozen
 from bouba.towers.tower import Encoder
 
 
@@ -169,7 +170,7 @@ def test_nan_features_are_refused():
 
 
 def test_long_encodings_say_how_far_they_are(caplog, monkeypatch):
-    monkeypatch.setattr(frozen_file, "REPORT_EVERY", -1.0)
+    monkeypatch.setattr(cell_features, "REPORT_EVERY", -1.0)
     with caplog.at_level("INFO", logger="bouba"):
         encoder = frozen()
         encoder.prepare(TEXTS[:50])

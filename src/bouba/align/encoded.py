@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bouba.align.features import Features
 from bouba.errors import UsageError
 from bouba.towers import EncoderSpec, SameAs
-from bouba.towers.frozen import Frozen
+from bouba.towers.cell_features import CellFeatures
+
+if TYPE_CHECKING:
+    from bouba.towers.frozen import Frozen
 
 LEAST = 1e-6  # length below which a row of features has no direction
 
@@ -40,6 +43,8 @@ class Encoded(Features):
         Raises:
             UsageError: an encoder of another kind, or one that is not frozen.
         """
+        from bouba.towers.frozen import Frozen
+
         named = towers[view]
         spec = (towers[named.view] if isinstance(named, SameAs) else named).on(kind)  # type: ignore[union-attr]
         learned = spec.learn(cells)
@@ -54,7 +59,7 @@ class Encoded(Features):
         return cls(spec, learned, weights)
 
     def __call__(self, cells: Sequence) -> np.ndarray:
-        features = self.encoder.prepare(cells)["features"].double().numpy()
+        features = self.reader(cells).astype(np.float64)
         length = np.linalg.norm(features, axis=1, keepdims=True)
         return features / np.where(length > LEAST, length, 1)
 
@@ -63,11 +68,15 @@ class Encoded(Features):
         return {name: value for name, value in vars(self).items() if name != "encoder"}
 
     @cached_property
+    def reader(self) -> CellFeatures:
+        """What gives the features of cells: of the network, which is built where it takes torch to read."""
+        return self.spec.features(self.learned) or self.encoder.features
+
+    @cached_property
     def encoder(self) -> Frozen:
         """The network, built."""
         import torch
 
-        encoder = self.spec.build(self.learned)
-        assert isinstance(encoder, Frozen), "made by `of`"
+        encoder: Any = self.spec.build(self.learned)
         encoder.inner.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.weights.items()})
         return encoder

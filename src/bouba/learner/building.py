@@ -12,8 +12,8 @@ from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
+from bouba.towers.spec import Learned
 from bouba.towers.text import SubwordSpec
-from bouba.towers.tower import Learned
 from bouba.train import Network
 
 DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.align.closed_form import ClosedForm
 from bouba.data.characters import on_disk, one_form, same_name
 from bouba.data.kinds import FILES, KINDS
 from bouba.data.views import Views, is_missing
@@ -90,9 +91,7 @@ def _named_cell(model: Any, name: str, cell: Any) -> tuple[str, Any]:
 
 
 def _refuse_strange_domain(model: Any, domain: str) -> None:
-    from bouba.learner import BaseLearner
-
-    domains = model.codes_.domains if isinstance(model, BaseLearner) else ()
+    domains = () if isinstance(model, ClosedForm) else model.codes_.domains
     if domain not in domains:
         raise UsageError(f"no domain {domain!r}{nearest(domain, domains)}")
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bouba.align.closed_form import ClosedForm
 from bouba.align.encoded import Encoded
 from bouba.data.views import Views
-from bouba.learner import BaseLearner
 from bouba.search.words import Words
-from bouba.towers import NGrams, SameAs
-from bouba.towers.text import SubwordSpec
-from bouba.towers.tower import Encoder
+from bouba.towers import SameAs
+
+if TYPE_CHECKING:
+    from bouba.towers.tower import Encoder
 
 FILE = "words.json"
 LOOKED_AT = 20_000  # texts of a view whose length is looked at, at most
@@ -22,10 +22,10 @@ LOOKED_AT = 20_000  # texts of a view whose length is looked at, at most
 
 def encoder_of(model: Any, view: str) -> Encoder | None:
     """What reads a view; None for simple features."""
-    if isinstance(model, BaseLearner):
+    if not isinstance(model, ClosedForm):
         towers: Any = model.module_.towers
         return towers[view].encoder if view in towers else None
-    reader = model.reducers_.get(view) if isinstance(model, ClosedForm) else None
+    reader = model.reducers_.get(view)
     return reader.encoder if isinstance(reader, Encoded) else None
 
 
@@ -63,8 +63,10 @@ def opened(folder: Path) -> Words | None:
 
 def _learnt_here(model: Any, view: str) -> bool:
     """Whether a view is read by what was learnt from the table alone."""
-    if not isinstance(model, BaseLearner):
+    if isinstance(model, ClosedForm):
         return encoder_of(model, view) is None
+    from bouba.towers.text import NGrams, SubwordSpec
+
     spec = model.specs_.get(view)
     spec = model.specs_.get(spec.view) if isinstance(spec, SameAs) else spec
     return isinstance(spec, NGrams | SubwordSpec)

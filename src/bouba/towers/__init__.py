@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from bouba.towers.onnx import Onnx as Onnx
     from bouba.towers.packaged import Packaged as Packaged
     from bouba.towers.pretrained import Pretrained as Pretrained
+    from bouba.towers.spec import EncoderSpec as EncoderSpec
+    from bouba.towers.spec import SameAs as SameAs
     from bouba.towers.tabular import Tabular as Tabular
     from bouba.towers.text import LSTM as LSTM
     from bouba.towers.text import NGrams as NGrams
     from bouba.towers.tower import Encoder as Encoder
-    from bouba.towers.tower import EncoderSpec as EncoderSpec
-    from bouba.towers.tower import SameAs as SameAs
     from bouba.towers.tower import Tower as Tower
     from bouba.towers.transformer import Transformer as Transformer
     from bouba.towers.vector import MLP as MLP

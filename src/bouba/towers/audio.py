@@ -17,7 +17,8 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.spec_augment import SpecAugment
 from bouba.errors import UsageError
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder
 
 WINDOW, HOP = 0.025, 0.01  # seconds
 FLOOR = 1e-8  # of the energy of a full-scale signal; keeps silence finite

@@ -18,7 +18,8 @@ from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.errors import UsageError, nearest
 from bouba.nn.components import Components, measure
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder
 
 NORMS = ("batch", "group", None)
 GROUPS = 8  # of channels, each normalised by itself (Wu and He 2018)

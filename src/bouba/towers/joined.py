@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from bouba.errors import UsageError
-from bouba.towers.frozen import Frozen
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
 
-
-class JoinedEncoder(Encoder):
-    """Cells -> features (B, sum of widths), those of each part with length one, computed in `prepare`."""
-
-    def __init__(self, parts: Sequence[Frozen]):
-        super().__init__()
-        self.parts = nn.ModuleList(parts)
-        self.width = sum(part.width for part in parts)
-
-    def prepare(self, cells: Sequence) -> dict[str, Tensor]:
-        features = [part.prepare(cells)["features"] for part in self.parts]  # type: ignore[operator]
-        return {"features": torch.cat([nn.functional.normalize(each, eps=1e-6) for each in features], dim=1)}
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
+if TYPE_CHECKING:
+    from bouba.towers.frozen import Frozen
+    from bouba.towers.tower import Encoder
 
 
 @dataclass(frozen=True)
@@ -67,6 +52,9 @@ class Joined(EncoderSpec):
         return facts | {"moments": encoder.measured(cells, random_state)}
 
     def build(self, learned: Learned) -> Frozen:
+        from bouba.towers.frozen import Frozen
+        from bouba.towers.joined_network import JoinedEncoder
+
         parts = [spec.build(facts) for spec, facts in zip(self.encoders, learned["parts"], strict=True)]
         frozen = [part for part in parts if isinstance(part, Frozen)]
         if len(frozen) < len(parts):
@@ -74,6 +62,5 @@ class Joined(EncoderSpec):
         return Frozen(JoinedEncoder(frozen), self.kind, {}, moments=learned.get("moments"), cache=False)
 
     def start(self, encoder: Encoder) -> None:
-        assert isinstance(encoder, Frozen), "what build gave"
-        for spec, part in zip(self.encoders, encoder.inner.parts, strict=True):  # type: ignore[arg-type]
+        for spec, part in zip(self.encoders, encoder.inner.parts, strict=True):  # type: ignore[union-attr, arg-type]
             spec.start(part)

@@ -18,7 +18,8 @@ from bouba.towers.frozen import Frozen
 from bouba.towers.pretrained_audio import Waves
 from bouba.towers.pretrained_image import Pixels, plain_picture_facts
 from bouba.towers.pretrained_text import MOST, Tokens
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE = 224

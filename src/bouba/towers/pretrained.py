@@ -29,7 +29,8 @@ from bouba.towers.backbone import (
 )
 from bouba.towers.checkpoints import checkpoint_named, folder_of, has_tokenizer, has_two_towers, kinds_of, read_json
 from bouba.towers.frozen import Frozen
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder
 
 WAYS = ("frozen", "finetune", "scratch")
 SMALL_STEPS = 0.02  # of the learning rate of towers from scratch, 2e-3: fine-tuning takes about 4e-5

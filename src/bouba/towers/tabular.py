@@ -17,7 +17,8 @@ from bouba.data import decode
 from bouba.data.augment import refuse_share
 from bouba.data.loader import class_name
 from bouba.errors import DataError, UsageError, nearest
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder
 from bouba.towers.vector import fully_connected
 
 MISSING, UNKNOWN, KNOWN = 0, 1, 2  # codes of a category; the known ones begin with the last

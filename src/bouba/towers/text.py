@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from bouba.batch import Inputs
 from bouba.data.augment import refuse_share
 from bouba.data.characters import FORMS, one_form
-from bouba.towers.tower import Encoder, EncoderSpec, Learned, stack
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder, stack
 
 BAG = 512
 FIRST = 2  # subwords begin here; 0 pads, 1 is unknown

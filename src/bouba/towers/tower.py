@@ -1,9 +1,7 @@
 """Tower = encoder (raw cells -> features) + projection (features -> shared space).
 
-An encoder comes in two forms. `EncoderSpec` is a small frozen description (`ConvNet(size=32)`): it prints,
-compares and saves as its own constructor call. `spec.learn(cells)` looks at training cells and returns what
-must be known before a network can be built (a vocabulary, a mean), as plain JSON. `spec.build(learned)` gives
-the `Encoder`, a torch module that owns its preprocessing.
+An encoder comes in two forms: `EncoderSpec`, its description (towers/spec.py), and the `Encoder` that this builds, a
+torch module that owns its preprocessing.
 """
 
 from __future__ import annotations
@@ -11,66 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
-from bouba.declared import Declared
 from bouba.errors import UsageError
 from bouba.nn.domain_norm import DomainStatistics
 from bouba.nn.projection import Projection
-
-Learned = dict[str, Any]
-"""JSON-able knowledge an encoder needs before it is built."""
-
-
-class EncoderSpec(Declared, ABC):
-    """Description of an encoder. Subclasses are frozen dataclasses and final."""
-
-    kind: ClassVar[str]
-    """The kind of modality it reads, one of bouba.data.kinds.KINDS."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names, in order, of the numbers that it was trained on before. None by default."""
-        return ()
-
-    def on(self, kind: str) -> EncoderSpec:
-        """This description for a view of some kind. One that reads several kinds settles here on which it is.
-
-        Raises:
-            UsageError: it does not read that kind.
-        """
-        if kind != self.kind:
-            raise UsageError(f"{type(self).__name__} reads {self.kind}")
-        return self
-
-    def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
-        """Vocabulary, mean and the like, from the training cells that are present. Nothing by default."""
-        return {}
-
-    @abstractmethod
-    def build(self, learned: Learned) -> Encoder:
-        """The network, freshly initialised, with its preprocessing."""
-
-    def start(self, encoder: Encoder) -> None:
-        """Copy in pretrained weights. Called once before training, never on loading a saved model, which holds every
-        weight itself. Nothing by default."""
-
-
-@dataclass(frozen=True)
-class SameAs:
-    """The tower of another view, its weights shared: `{"caption": LSTM(), "wrong caption": SameAs("caption")}`.
-
-    Args:
-        view: whose tower; it must be of the same kind and have one of its own.
-    """
-
-    view: str
 
 
 class Encoder(nn.Module, ABC):

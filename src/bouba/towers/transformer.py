@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
+from bouba.towers.spec import Learned
 from bouba.towers.text import SubwordEncoder, SubwordSpec
-from bouba.towers.tower import Learned
 
 
 class TransformerEncoder(SubwordEncoder):

@@ -15,7 +15,8 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import refuse_share
 from bouba.errors import DataError, UsageError
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder
 
 
 class VectorEncoder(Encoder):

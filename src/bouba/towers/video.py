@@ -16,7 +16,8 @@ from bouba.data.augment import Augment
 from bouba.data.video import video
 from bouba.errors import UsageError, nearest
 from bouba.towers.image import ConvNet
-from bouba.towers.tower import Encoder, EncoderSpec, Learned
+from bouba.towers.spec import EncoderSpec, Learned
+from bouba.towers.tower import Encoder
 
 AT_ONCE = 8  # clips whose pictures are held in full
 HEADS = 4

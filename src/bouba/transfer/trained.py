@@ -14,7 +14,7 @@ from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.evaluation.abilities import HasTowers
 from bouba.nn.projection import Projection
 from bouba.towers import Encoder, EncoderSpec, SameAs
-from bouba.towers.tower import Learned
+from bouba.towers.spec import Learned
 
 
 @dataclass(frozen=True)
