@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bouba.align.features import Features
+from bouba.device import device_named
 from bouba.errors import UsageError
 from bouba.towers import EncoderSpec, SameAs
 from bouba.towers.frozen import Frozen
@@ -54,6 +55,7 @@ class Encoded(Features):
         return cls(spec, learned, weights)
 
     def __call__(self, cells: Sequence) -> np.ndarray:
+        self.encoder.inner.to(device_named())
         features = self.encoder.prepare(cells)["features"].double().numpy()
         length = np.linalg.norm(features, axis=1, keepdims=True)
         return features / np.where(length > LEAST, length, 1)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
+from bouba.device import device_named
 from bouba.errors import DataError
 from bouba.towers.content import content_key, digest
 from bouba.towers.feature_cache import FeatureCache
@@ -45,6 +46,7 @@ class Frozen(Encoder):
         cache: whether to keep features on disk.
     """
 
+    runs_network = True
     mean: Tensor
     scale: Tensor
 
@@ -150,13 +152,14 @@ def _device_of(network: nn.Module) -> torch.device:
 
 @contextmanager
 def _on_accelerator(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is on the GPU if there is one; features are computed before training moves it there."""
-    device = _device_of(network)
-    if device.type != "cpu" or not torch.cuda.is_available():
+    """Inside, the network is where `running_on` says, on a GPU if there is one; what learns of training cells is made
+    before the network of the model is."""
+    device, wanted = _device_of(network), device_named()
+    if device.type != "cpu" or wanted.type == "cpu":
         yield
         return
     with torch.inference_mode(False):  # buffers moved in inference mode would be inference tensors for good
-        network.to("cuda")
+        network.to(wanted)
     try:
         yield
     finally:
