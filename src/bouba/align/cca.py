@@ -40,7 +40,8 @@ class CCA(ClosedForm):
         ridge: shrinkage r in [0, 1], one for all, one a view in order, or view -> r. 0 is the textbook's CCA and the
             default: no shrinkage, with a warning where there are too few rows for it. 1 is partial
             least squares. In between, choose by GridSearchCV, which maximises `score` on held-out rows.
-        towers: view -> a frozen encoder that reads it, `{"caption": Packaged("minilm")}`.
+        towers: view -> a frozen encoder that reads it, `{"caption": Packaged("minilm")}`. device: where that
+            runs, "auto" for a GPU where there is one.
         features: columns that pictures and texts without a tower are reduced to. random_state: seed of that reduction.
 
     Attributes: `correlations_` (k,), `weights_` view -> (d, k), `means_`, `loadings_` view -> (d, k), correlation of
@@ -69,12 +70,14 @@ class CCA(ClosedForm):
         *,
         ridge: float | Sequence[float] | Mapping[str, float] = 0.0,
         towers: Mapping[str, Any] | None = None,
+        device: str = "auto",
         features: int = 200,
         random_state: int = 0,
     ):
         self.n_components = n_components
         self.ridge = ridge
         self.towers = towers
+        self.device = device
         self.features = features
         self.random_state = random_state
 

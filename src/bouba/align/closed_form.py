@@ -30,6 +30,7 @@ from bouba.data.schema import Schema
 from bouba.data.target import Target, hide
 from bouba.data.views import Column, Views
 from bouba.declared import refuse_options
+from bouba.device import running_on
 from bouba.errors import BoubaError, DataError, ModalityError, UsageError
 from bouba.hooks import hook
 
@@ -57,6 +58,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     compared_by = "cosine"
     towers: Mapping[str, Any] | None = None  # view -> frozen encoder, of methods that take them
+    device: str = "auto"  # where these run
     schema_: Schema | None = None
     aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
 
@@ -198,11 +200,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def save(self, path: str | Path) -> None:
         """Write the model as a folder of JSON and safetensors; `bouba.load` restores it to the bit."""
         check_is_fitted(self)
-        members = ((name, member) for cls in type(self).__mro__ for name, member in vars(cls).items())
-        lazy = [name for name, member in members if isinstance(member, cached_property)]
+        lazy = [n for cls in type(self).__mro__ for n, of in vars(cls).items() if isinstance(of, cached_property)]
         fitted, arrays = persist.pack({name: getattr(self, name) for name in _fitted([*vars(self), *lazy])})
-        arguments = {name: persist.describe(value) for name, value in self.get_params(deep=False).items()}
-        facts = {"class": persist.name_of(type(self)), "arguments": arguments, "fitted": fitted}
+        facts = {"class": persist.name_of(type(self)), "arguments": persist.arguments_of(self), "fitted": fitted}
         persist.write_model(Path(path), facts, arrays)
 
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
@@ -326,7 +326,8 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if column.kind == "vector" and name not in (self.towers or {}):
             return self._vectors(name, checked(name, vectors(column), False), present, fit)
         read = partial(self._learn, name, column.kind) if fit else self.reducers_[name]
-        _, values = decoded(name, column, range(len(column)), read, singly=not fit)
+        with running_on(self.device):
+            _, values = decoded(name, column, range(len(column)), read, singly=not fit)
         return spread(values, column.present)
 
     def _vectors(self, name: str, numbers, present: np.ndarray, fit: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from bouba.runs.settings import option_of, refuse_out_of_range
 ROWS = ("split", "domain", "direction", "method")
 
 
+@options.takes_device
 @options.names_columns
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
@@ -75,9 +76,9 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Train on a table and write a run folder."""
-    numbers = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
+    numbers: dict[str, Any] = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
     numbers |= {"patience": patience, "random_state": random_state}
-    shares = {"validation": validation, "holdout": holdout}
+    shares: dict[str, Any] = {"validation": validation, "holdout": holdout}
     refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(
         table or None,

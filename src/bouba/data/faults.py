@@ -42,7 +42,7 @@ def refuse_faults(views: Views) -> None:
 def lose_faults(views: Views) -> None:
     """Decode every picture, sound and clip; those that cannot be count as missing from then on."""
     for name, column in views.columns.items():
-        _lose(name, column, _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault))
+        lose(name, column, _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault))
 
 
 def faults_of(views: Views) -> Faults:
@@ -92,7 +92,7 @@ def decoded(
     if len(faults) == len(set(present)) >= FEW:
         first = next(iter(faults.values()))
         raise DataError(f"{name}: none of {len(faults)} cells can be read, the first: {first}")
-    _lose(name, column, faults)
+    lose(name, column, faults)
     return decoded(name, column, present, read, singly=singly)
 
 
@@ -104,7 +104,8 @@ def _fails(read: Callable[[list], object], cell: object) -> bool:
     return False
 
 
-def _lose(name: str, column: Column, faults: dict[int, str]) -> None:
+def lose(name: str, column: Column, faults: dict[int, str]) -> None:
+    """Count cells as missing from now on, row -> why; the log names the first of them."""
     for row, reason in faults.items():
         column.lose(row, reason)
     for reason in list(faults.values())[:MOST_NAMED]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from bouba.device import waits
 from bouba.nn.parts import Part
 
 
@@ -46,10 +47,10 @@ def walk(
 
 
 def pair_codes(rows: int, key: Tensor | None, device) -> tuple[Tensor, bool]:
-    """int64 (rows,), equal for two rows that are no negatives of each other; and whether different rows can be.
+    """int64 (rows,), equal for two rows that are no negatives of each other; and whether different rows may be.
 
     Rows of equal keys share a code. A negative key is unknown: such a row is like no other.
     """
     unique = -1 - torch.arange(rows, device=device)
-    has_keys = key is not None and bool((key >= 0).any())
+    has_keys = key is not None and (waits(key.device) or bool((key >= 0).any()))
     return (unique if key is None else torch.where(key < 0, unique, key)), has_keys

@@ -101,6 +101,8 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     for name in ("towers", "objective", "fusion"):
         if name in recipe.get("arguments", {}):
             raise RecipeError(f"{name} stands in [arguments]; it is a section of its own: see bouba.runs.recipe")
+    if "device" in recipe.get("arguments", {}):
+        raise RecipeError("device stands in [arguments]; no run keeps it: say --device, or Run.fit(..., device=...)")
 
 
 def _several(names: Any) -> Iterable[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bouba.device import running_on
 from bouba.errors import DataError, UsageError
 from bouba.runs.kept import Kept
 from bouba.runs.methods import method_named
@@ -42,18 +43,19 @@ class Run(Kept):
     """
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Run:
+    def open(cls, path: str | os.PathLike[str], *, device: str = "auto") -> Run:
         """The run in a folder. Nothing is loaded yet.
 
         Args:
             path: a run folder, its `model` folder, or one that `model.save` wrote: without numbers, report or index.
+            device: where its model computes, see `bouba.load`.
 
         Raises:
             DataError: no model there, or one that is still being made or was cut off; the message says how to go on.
         """
         from bouba.runs.ending import refuse_unfinished
 
-        return cls(refuse_unfinished(Path(path)))
+        return cls(refuse_unfinished(Path(path)), device=device)
 
     @classmethod
     def fit(  # noqa: PLR0913 - an option a parameter, as on the command line
@@ -71,6 +73,7 @@ class Run(Kept):
         translate: tuple[str | None, str | None] = (None, None),
         fusion: Any = None,
         baseline: bool = True,
+        device: str = "auto",
         resume: bool = False,
         overwrite: bool = False,
         verbose: bool = False,
@@ -97,6 +100,8 @@ class Run(Kept):
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
                 GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
+            device: where all of it computes: "auto" for a GPU where there is one, else the CPU; "cpu", "cuda",
+                "cuda:1", "mps". The folder does not keep it.
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
@@ -117,25 +122,27 @@ class Run(Kept):
         refuse_names_for_views(table, read or {})
         fit = {"target": target, "validation": validation, "holdout": holdout, "allow_duplicates": allow_duplicates}
         arguments, towers = apart(arguments)
-        model = make(
-            table,
-            Path(out),
-            compose=lambda before: composed(
-                before if recipe is None else recipe,
-                method,
-                read=read or {},
-                fit=fit,
-                fusion=fusion,
-                arguments=arguments,
-            ),
-            named={**dict(zip(("source", "target"), translate, strict=True)), "towers": towers},
-            baseline=baseline,
-            resume=resume,
-            overwrite=overwrite,
-            verbose=verbose,
-            say=say,
-        )
-        run = cls(out)
+        device = device if device != "auto" or isinstance(method, str) else getattr(method, "device", device)
+        with running_on(device):
+            model = make(
+                table,
+                Path(out),
+                compose=lambda before: composed(
+                    before if recipe is None else recipe,
+                    method,
+                    read=read or {},
+                    fit=fit,
+                    fusion=fusion,
+                    arguments=arguments,
+                ),
+                named={**dict(zip(("source", "target"), translate, strict=True)), "towers": towers},
+                baseline=baseline,
+                resume=resume,
+                overwrite=overwrite,
+                verbose=verbose,
+                say=say,
+            )
+        run = cls(out, device=device)
         if model is not None:
             run.model = model  # the same to the bit as what would be loaded
         return run
