@@ -6,18 +6,20 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bouba.data.kinds import KINDS
+from bouba.data.mapped import Picked
 from bouba.data.views import Column, Views
 from bouba.errors import DataError
 
 log = logging.getLogger("bouba")
 T = TypeVar("T")
-AT_ONCE = 64  # headers a thread reads before it hands back
+HEADERS = 64  # that a thread reads before it hands back
+AT_ONCE = 4096  # cells that are in memory together, as they are stored
 FEW = 8  # cells that may all be broken by themselves
 Faults = dict[str, dict[int, str]]
 """View -> place among its values -> why the cell could not be decoded."""
@@ -83,7 +85,8 @@ def decoded(
     if not present:
         return [], None
     try:
-        return present, read([column[row] for row in present])
+        cells: Any = [column[row] for row in present] if len(present) <= AT_ONCE else Picked(column, present)
+        return present, read(cells)
     except DataError:
         suspects = [row for row in present if not singly or _fails(read, column[row])]
         faults = _faults(column, suspects, KINDS[column.kind].fault)
@@ -119,7 +122,7 @@ def _faults(column: Column, rows: Iterable[int], fault: Callable[[object], str |
     if KINDS[column.kind].decoder is None:
         return {}
     rows = [int(row) for row in rows]
-    stretches = [rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)]
+    stretches = [rows[at : at + HEADERS] for at in range(0, len(rows), HEADERS)]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         reasons = [r for stretch in pool.map(lambda rs: [fault(column[r]) for r in rs], stretches) for r in stretch]
     return {row: reason for row, reason in zip(rows, reasons, strict=True) if reason is not None}

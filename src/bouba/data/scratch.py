@@ -52,11 +52,11 @@ def taken(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return out
 
 
-def placed(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    """(n, ...) with `values` at integers `rows` (m,), zeros elsewhere."""
+def placed(values: np.ndarray, rows: np.ndarray, n: int, of: np.ndarray | None = None) -> np.ndarray:
+    """(n, ...) with `values`, or `values[of]`, at integers `rows` (m,), zeros elsewhere."""
     out = zeros((n, *values.shape[1:]), values.dtype)
     for at in blocks(len(rows), _row_bytes(values)):
-        out[rows[at]] = values[at]
+        out[rows[at]] = values[at if of is None else of[at]]
     return out
 
 
