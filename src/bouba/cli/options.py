@@ -30,6 +30,10 @@ Group = Annotated[str | None, typer.Option("--group", help="Column of what must 
 Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column to leave out.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Decode every cell; stop at the first that cannot be read.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+Engine = Annotated[
+    str, typer.Option(help="local: this machine, and torchrun's processes; ray: a cluster, or this machine as one.")
+]
+Workers = Annotated[int | None, typer.Option(help="Processes of Ray; one a GPU, else one a core, if not said.")]
 
 Command = Callable[..., None]
 Columns = dict[str, Any]

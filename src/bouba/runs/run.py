@@ -71,6 +71,8 @@ class Run(Kept):
         translate: tuple[str | None, str | None] = (None, None),
         fusion: Any = None,
         baseline: bool = True,
+        engine: str = "local",
+        workers: int | None = None,
         resume: bool = False,
         overwrite: bool = False,
         verbose: bool = False,
@@ -97,6 +99,8 @@ class Run(Kept):
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
                 GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
+            engine: "local", this process or those of torchrun beside it; "ray", `workers` of a cluster, one a GPU or
+                core when None, whose machines all see the table and `out`.
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
@@ -111,13 +115,13 @@ class Run(Kept):
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
         from bouba.runs.composing import apart, composed
-        from bouba.runs.making import make
+        from bouba.runs.engines.engine import make_by
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
         fit = {"target": target, "validation": validation, "holdout": holdout, "allow_duplicates": allow_duplicates}
         arguments, towers = apart(arguments)
-        model = make(
+        model = make_by(engine, workers)(
             table,
             Path(out),
             compose=lambda before: composed(
