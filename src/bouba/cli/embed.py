@@ -23,10 +23,8 @@ def command(
         Path | None,
         typer.Option("--out", "-o", help="Where the vectors go: NAME.parquet, or a Lance table NAME.lance."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray: a cluster of machines, or this one.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(help="Processes of Ray; one a GPU, else one a core, if not said.")
-    ] = None,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file or table of that name.")] = False,
     strict: options.Strict = False,
     as_json: options.Json = False,

@@ -19,6 +19,14 @@ from bouba.runs.settings import option_of, refuse_out_of_range
 
 ROWS = ("split", "domain", "direction", "method")
 
+AllowDuplicates = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-duplicates/--group-duplicates",
+        help="Whether near-duplicates may stand in training and among what is judged; kept together if not said.",
+    ),
+]
+
 
 @options.takes_device
 @options.names_columns
@@ -40,13 +48,7 @@ def command(
         float | None,
         typer.Option(help=f"Share of the things kept out of training and judged at the end; {HOLDOUT} if not said."),
     ] = None,
-    allow_duplicates: Annotated[
-        bool | None,
-        typer.Option(
-            "--allow-duplicates/--group-duplicates",
-            help="Whether near-duplicates may stand in training and among what is judged; kept together if not said.",
-        ),
-    ] = None,
+    allow_duplicates: AllowDuplicates = None,
     validation: Annotated[float | None, typer.Option(help="Share kept out to choose the best epoch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the table.")] = None,
     dim: Annotated[int | None, typer.Option(help="Width of the shared space.")] = None,
@@ -69,6 +71,8 @@ def command(
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     *,
     columns: options.Columns,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run that was cut off, or with more --epochs.")
     ] = False,
@@ -93,6 +97,8 @@ def command(
         fusion=fusion,
         towers=towers or None,
         baseline=baseline,
+        engine=engine,
+        workers=workers,
         resume=resume,
         overwrite=overwrite,
         verbose=not as_json,

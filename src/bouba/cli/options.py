@@ -34,6 +34,10 @@ Device = Annotated[
     str, typer.Option("--device", help="Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:1 or mps.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+Engine = Annotated[
+    str, typer.Option(help="local: this machine, and torchrun's processes; ray: a cluster, or this machine as one.")
+]
+Workers = Annotated[int | None, typer.Option(help="Processes of Ray; one a GPU, else one a core, if not said.")]
 
 Command = Callable[..., None]
 Columns = dict[str, Any]

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,8 @@ def embed(
         embedder = Embedder(run.model, run.schema, named, tables)
         own = left[processes.number :: processes.count]
         stages = Stages(say if processes.first else _silent)
-        processes.agree(lambda: _write(part, stages, own, embedded_by(engine, embedder, own, workers)))
+        done = stack.enter_context(closing(embedded_by(engine, embedder, own, workers)))
+        processes.agree(lambda: _write(part, stages, own, done))
         return processes.share(lambda: _finish(run, part, blocks, place))
 
 

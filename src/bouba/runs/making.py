@@ -112,7 +112,7 @@ def make(
         could not read or write.
     """
     processes = Processes.joined()
-    say = say or (_show if verbose else log.info)
+    say = listener(say, verbose)
     if not processes.first:
         say, verbose = _silent, False
     place = out.resolve()
@@ -129,6 +129,11 @@ def make(
             recipe["method"] = DEFAULT.name
         making = _Making(table, place, origin, recipe, named, baseline, verbose, say)
         return making.run(processes)
+
+
+def listener(say: Callable[[str], None] | None, verbose: bool) -> Callable[[str], None]:
+    """What takes sentences on what happens: `say`; else the error stream or the log."""
+    return say or (_show if verbose else log.info)
 
 
 def _show(line: str) -> None:

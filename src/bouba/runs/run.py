@@ -74,6 +74,8 @@ class Run(Kept):
         fusion: Any = None,
         baseline: bool = True,
         device: str = "auto",
+        engine: str = "local",
+        workers: int | None = None,
         resume: bool = False,
         overwrite: bool = False,
         verbose: bool = False,
@@ -102,6 +104,8 @@ class Run(Kept):
             baseline: also fit what a model that predicts or translates is compared with.
             device: where all of it computes: "auto" for a GPU where there is one, else the CPU; "cpu", "cuda",
                 "cuda:1", "mps". The folder does not keep it.
+            engine: "local", this process or those of torchrun beside it; "ray", `workers` of a cluster, one a GPU or
+                core when None, whose machines all see the table and `out`.
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
@@ -116,7 +120,7 @@ class Run(Kept):
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
         from bouba.runs.composing import apart, composed
-        from bouba.runs.making import make
+        from bouba.runs.engines.engine import make_by
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
@@ -124,7 +128,7 @@ class Run(Kept):
         arguments, towers = apart(arguments)
         device = device if device != "auto" or isinstance(method, str) else getattr(method, "device", device)
         with running_on(device):
-            model = make(
+            model = make_by(engine, workers)(
                 table,
                 Path(out),
                 compose=lambda before: composed(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import pyarrow as pa
+import functools
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bouba.errors import UsageError, nearest
-from bouba.runs.blocks import Block, Embedder
 from bouba.runs.processes import process_count
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bouba.runs.blocks import Block, Embedder
 
 LOCAL, RAY = "local", "ray"
 ENGINES = (LOCAL, RAY)
@@ -26,9 +30,21 @@ def refuse_engine(engine: str, workers: int | None) -> None:
         raise UsageError("--engine ray starts processes itself; leave torchrun out")
 
 
+def make_by(engine: str, workers: int | None) -> Callable[..., Any]:
+    """`bouba.runs.making.make`, or the same by a cluster."""
+    refuse_engine(engine, workers)
+    if engine == RAY:
+        from bouba.runs.engines import ray_fit
+
+        return functools.partial(ray_fit.make, workers=workers)
+    from bouba.runs.making import make
+
+    return make
+
+
 def embedded_by(
     engine: str, embedder: Embedder, blocks: Sequence[Block], workers: int | None
-) -> Iterator[tuple[Block, pa.Table]]:
+) -> Generator[tuple[Block, pa.Table], None, None]:
     """Blocks and what an embedder gives of each, in whatever order they are done."""
     if engine == RAY:
         from bouba.runs.engines.ray_embed import embedded
