@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+from bouba.device import moved
+
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Inputs = dict[str, "Tensor"]
@@ -34,6 +38,8 @@ class Batch:
         domain: int64 (B,) domain codes, or None without domains.
         key: int64 (B,); equal keys are the same thing (no negatives of each other); -1 = unknown.
         progress: fraction of training done, in [0, 1]; schedules read it.
+        known: the same rows' present, y, domain and key in the memory of the CPU, where the batch is on another device
+            and they are at hand: which rows a term reads is then known without waiting for that device.
     """
 
     inputs: dict[str, Inputs]
@@ -49,6 +55,7 @@ class Batch:
     domain: Tensor | None = None
     key: Tensor | None = None
     progress: float = 0.0
+    known: Batch | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -70,6 +77,26 @@ class Batch:
             return self.rows.new_zeros(len(self)).bool()
         return ~y.isnan() if y.is_floating_point() else y >= 0
 
+    def rows_where(self, which: Callable[[Batch], Tensor]) -> Tensor | None:
+        """int64 (m,), the rows where `which` gives True, in order; None where it does for every row.
+
+        Args:
+            which: of a batch, by its present, y, domain and key alone, -> bool (B,).
+        """
+        rows = which(self if self.known is None else self.known).nonzero(as_tuple=True)[0]
+        return None if len(rows) == len(self) else moved(rows, self.rows.device)
+
+    def rows_with(self, *views: str) -> Tensor | None:
+        """int64 (m,), the rows that have all these views, in order; None where every row has."""
+
+        def which(batch: Batch) -> Tensor:
+            has, *others = (batch.present[view] for view in views)
+            for other in others:
+                has = has & other
+            return has
+
+        return self.rows_where(which)
+
     def map(self, function) -> Batch:
         """A copy with `function` applied to every tensor (to a device, gathered over processes, ...)."""
 
@@ -78,12 +105,25 @@ class Batch:
                 return {name: walk(inner) for name, inner in value.items()}
             return value if value is None or isinstance(value, float) else function(value)
 
-        return replace(self, **{f.name: walk(getattr(self, f.name)) for f in fields(self)})
+        return replace(
+            self, known=None, **{f.name: walk(getattr(self, f.name)) for f in fields(self) if f.name != "known"}
+        )
 
-    def to(self, device) -> Batch:
-        """The batch on another device."""
-        return self.map(lambda tensor: tensor.to(device))
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device; from the CPU's memory, what is known of its rows stays there too."""
+        batch = self.map(lambda tensor: moved(tensor, device))
+        if self.rows.device.type != "cpu" or device.type == "cpu":
+            return batch
+        known = Batch({}, self.present, self.rows, y=self.y, domain=self.domain, key=self.key)
+        return replace(batch, known=known)
 
     def replace(self, **changes) -> Batch:
         """A copy with some fields changed."""
+        if self.known is not None and not changes.keys().isdisjoint(("present", "rows", "y", "domain", "key")):
+            changes = {"known": None, **changes}
         return replace(self, **changes)
+
+
+def picked(tensor: Tensor, rows: Tensor | None) -> Tensor:
+    """Some rows of a tensor (B, ...), all where None. Gradients are added up in the same order either way."""
+    return tensor.view_as(tensor) if rows is None else tensor[rows]

@@ -21,6 +21,7 @@ import numpy as np
 
 from bouba import durable
 from bouba.declared import refuse_misfits
+from bouba.device import device_named
 from bouba.errors import BoubaError, DataError, RecipeError, UsageError
 from bouba.files import as_path, read_json, refuse_irregular
 
@@ -107,7 +108,7 @@ def rebuild(data, custom: Iterable[type] = (), arrays: Mapping[str, np.ndarray] 
             return tuple(rebuilt(inner) for inner in of)
         case {"is": "dict", "of": dict(of), **more} if not more:
             return {name: rebuilt(inner) for name, inner in of.items()}
-        case {"is": "items", "of": list(of), **more} if not more and all(map(_is_pair, of)):
+        case {"is": "items", "of": list(of), **more} if not more and all(type(v) is list and len(v) == 2 for v in of):
             return dict(map(rebuilt, of))
         case {"is": "strings", "of": list(of), "dtype": str(dtype)} if all(isinstance(cell, str) for cell in of):
             return np.array(of, dtype=object if "O" in dtype else str)
@@ -116,10 +117,6 @@ def rebuild(data, custom: Iterable[type] = (), arrays: Mapping[str, np.ndarray] 
         case {"is": str(name), **fields} if ":" in name:
             return _made(class_of(name, custom), {field: rebuilt(inner) for field, inner in fields.items()})
     raise DataError(f"no description of a value: {json.dumps(data, ensure_ascii=False)[:80]}")
-
-
-def _is_pair(value) -> bool:
-    return isinstance(value, list) and len(value) == 2
 
 
 def _made(cls: type, values: Mapping[str, Any]) -> Any:
@@ -141,6 +138,11 @@ def _made(cls: type, values: Mapping[str, Any]) -> Any:
         raise DataError(f"{cls.__name__} lacks {lacking!r}")
     refuse_misfits(cls, values)
     return cls(**values)
+
+
+def arguments_of(model: Any) -> dict[str, Any]:
+    """Constructor argument -> description, as a model file holds them: all but the device, which is a machine's."""
+    return {name: describe(value) for name, value in model.get_params(deep=False).items() if name != "device"}
 
 
 def pack(attributes: Mapping[str, Any]) -> tuple[dict, dict[str, np.ndarray]]:
@@ -347,17 +349,20 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         raise _damaged(file.parent, f"model.safetensors: {error}") from error
 
 
-def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
+def load(path: str | Path, *, custom: Sequence[type] = (), device: str = "auto") -> Any:
     """A saved model, from its folder or the run folder around it.
 
     Args:
         path: what `save` or `bouba fit -o` wrote.
         custom: classes of yours (terms, encoders, methods) that the model uses.
+        device: where it computes: "auto" for a GPU where there is one, else the CPU; "cpu", "cuda", "cuda:1", "mps".
+            Embeddings of length 1 then differ by less than 1e-4. What is solved without torch stays on the CPU.
 
     Raises:
-        DataError: no model there, or one that is damaged. RecipeError: it uses a class that is not bouba's and not in
-            `custom`, or an argument of a later bouba.
+        UsageError: no such device here. DataError: no model there, or one that is damaged. RecipeError: it uses a class
+            that is not bouba's and not in `custom`, or an argument of a later bouba.
     """
+    device = device if device == "auto" else str(device_named(device))
     folder = model_folder(as_path(path))
     if isinstance(custom, type) or not all(isinstance(cls, type) for cls in custom):
         raise UsageError(f"custom is a list of classes, got {custom!r:.80}")
@@ -367,7 +372,7 @@ def load(path: str | Path, *, custom: Sequence[type] = ()) -> Any:
         cls = class_of(facts["class"], custom)
         if not _is_estimator(cls):
             raise DataError(f"{cls.__name__} is no model")
-        model = _made(cls, arguments)
+        model = _made(cls, arguments | ({"device": device} if "device" in cls._get_param_names() else {}))  # type: ignore[attr-defined]
         model._restore(facts, file, custom)
     except BoubaError as error:
         raise type(error)(f"{folder}: {error}") from error

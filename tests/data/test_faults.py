@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from bouba import read
@@ -103,11 +104,11 @@ def test_batches_mask_them_and_say_it_once(table, caplog):
     encoder = ConvNet(size=8, channels=2).build({})
     rows = Rows(views, {"photo": encoder}, Codes(), memory=0)
     for _ in range(2):
-        batch = rows.__getitems__([2, 3, 17, 4, 3])
+        batch = rows.batch(torch.tensor([2, 3, 17, 4, 3]))
         assert batch.present["photo"].tolist() == [True, False, False, True, False]
         assert not batch.inputs["photo"]["pixels"][[1, 2, 4]].any()
     assert len(caplog.records) == 2
-    alone = rows.__getitems__([3])
+    alone = rows.batch(torch.tensor([3]))
     assert alone.inputs["photo"]["pixels"].shape == (1, 3, 8, 8)
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bouba.data import Views
-from bouba.data.loader import Codes, Rows, Shuffled, encode, loader
+from bouba.data.batches import Batches
+from bouba.data.loader import Codes, Rows, Shuffled, encode
 from bouba.errors import UsageError
 from bouba.towers import MLP, NGrams
 
@@ -70,9 +71,17 @@ def test_a_view_with_no_cell_has_no_inputs(views, encoders):
 
 def test_workers_give_the_same_batches(views, encoders):
     rows = Rows(views, encoders, Codes(), memory=0)
-    [one], [two] = (list(loader(rows, [[3, 0, 1]], workers=w)) for w in (0, 1))
-    assert torch.equal(one.inputs["t"]["grams"], two.inputs["t"]["grams"])
-    assert one.rows.tolist() == two.rows.tolist() == [3, 0, 1]
+    stretches = [[3, 0, 1], [4], [0, 1, 2, 3, 4]]
+    batches = {count: Batches(rows, stretches, torch.device("cpu"), workers=count) for count in (0, 1, 2)}
+    for count in (1, 2):
+        with batches[count] as theirs:
+            for _ in range(2):
+                for one, other, numbers in zip(batches[0], theirs, stretches, strict=True):
+                    for name in ("v", "t"):
+                        assert one.inputs[name].keys() == other.inputs[name].keys()
+                        assert all(torch.equal(one.inputs[name][p], other.inputs[name][p]) for p in one.inputs[name])
+                        assert torch.equal(one.present[name], other.present[name])
+                    assert one.rows.tolist() == other.rows.tolist() == numbers
 
 
 @given(st.integers(1, 50), st.integers(1, 9), st.integers(0, 5))

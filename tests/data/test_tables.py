@@ -85,7 +85,7 @@ def test_parquet(tmp_path, png):
     columns = open_table(tmp_path / "t.parquet").columns
     assert columns["photo"][0] == png()
     assert columns["photo"][1] is None
-    assert columns["v"][1] == [3.0, 4.0]
+    assert columns["v"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
     np.testing.assert_array_equal(columns["n"], [1, np.nan])
 
 

@@ -23,7 +23,9 @@ class ASIF(Pairwise):
     Args:
         n_components: directions of the shared space, at most; None for all.
         largest: k, similarities that stay. power: p, how much the largest of them count.
-        towers: view -> a frozen encoder that reads it. features: columns that pictures and texts without a tower are
+        towers: view -> a frozen encoder that reads it. device: where that runs, "auto" for
+            a GPU where there is one.
+        features: columns that pictures and texts without a tower are
             reduced to. random_state: of that reduction.
 
     Attributes: `maps_` view -> Map; `correlations_` (k,); `kinds_`.
@@ -47,10 +49,11 @@ class ASIF(Pairwise):
         largest: int = 32,
         power: float = 4.0,
         towers: Mapping[str, Any] | None = None,
+        device: str = "auto",
         features: int = 200,
         random_state: int = 0,
     ):
-        super().__init__(n_components, towers=towers, features=features, random_state=random_state)
+        super().__init__(n_components, towers=towers, device=device, features=features, random_state=random_state)
         self.largest = largest
         self.power = power
 

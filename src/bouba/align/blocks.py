@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from bouba.data import scratch
 from bouba.data.arrays import column_names, column_values, data_error
+from bouba.data.faults import decoded
 from bouba.data.matching import column_order
 from bouba.data.pairing import pair
 from bouba.data.schema import Schema
@@ -17,6 +19,9 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError
 
 FLOATS = (np.float64, np.float32)
+MANY = 50_000
+"""Cells that features are learnt from, at most; of more of them, features are computed AT_ONCE at a time."""
+AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -131,10 +136,45 @@ def vectors(column: Column) -> np.ndarray:
     """A vector column as (n, d); the array it stands on where that is possible, absent rows zero."""
     values, present = column.values, column.present
     if isinstance(values, np.ndarray) and values.ndim == 2:
-        whole = len(column) == len(values) and (column.index == np.arange(len(values))).all()
-        block = values if whole else values[column.index]
-        return block if present.all() else np.where(present[:, None], block, 0)
+        whole = len(column) == len(values) and bool((column.index == np.arange(len(values))).all())
+        if whole and present.all():
+            return values
+        there = np.flatnonzero(present)
+        return scratch.placed(values, there, len(column), column.index[there])
     return spread(np.stack([np.asarray(column[row]) for row in np.flatnonzero(present).tolist()]), present)
+
+
+def features(name: str, column: Column, read: Callable[[Sequence], Any], *, singly: bool = True) -> Any:
+    """What `read` makes of the cells of a column (n, d), of many some at a time; zeros where a cell is missing or
+    breaks while it is read."""
+    if len(column) <= MANY:
+        rows, values = decoded(name, column, range(len(column)), read, singly=singly)
+        return spread(values, column.present)
+    dense: np.ndarray | None = None
+    parts = []
+    for start in range(0, len(column), AT_ONCE):
+        rows, values = decoded(name, column, range(start, min(start + AT_ONCE, len(column))), read, singly=singly)
+        if sparse.issparse(values):
+            parts.append((rows, values))
+        elif values is not None:
+            dense = scratch.zeros((len(column), values.shape[1]), values.dtype) if dense is None else dense
+            dense[rows] = values
+    if not parts:
+        return dense
+    stacked = sparse.vstack([values for _, values in parts], format="csr")
+    return spread(stacked, np.isin(np.arange(len(column)), np.concatenate([rows for rows, _ in parts])))
+
+
+def some_of(rows: np.ndarray, random_state: int) -> np.ndarray:
+    """MANY of these rows at most, by chance, in their order."""
+    return rows if len(rows) <= MANY else np.sort(np.random.default_rng(random_state).permutation(rows)[:MANY])
+
+
+def present_rows(values: Any, present: np.ndarray) -> Any:
+    """The rows that are present."""
+    if present.all():
+        return values
+    return values[present] if sparse.issparse(values) else scratch.taken(values, np.flatnonzero(present))
 
 
 def spread(values, present: np.ndarray) -> Any:
@@ -146,6 +186,4 @@ def spread(values, present: np.ndarray) -> Any:
         lengths[present] = np.diff(values.indptr)
         ends = np.concatenate([[0], np.cumsum(lengths)])
         return sparse.csr_matrix((values.data, values.indices, ends), shape=(len(present), values.shape[1]))
-    out = np.zeros((len(present), values.shape[1]), values.dtype)
-    out[present] = values
-    return out
+    return scratch.placed(values, np.flatnonzero(present), len(present))

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import linalg
 
 from bouba.align.moments import Moments
+from bouba.data import scratch
 from bouba.errors import DataError
 
 ROWS = 4096
@@ -36,7 +37,7 @@ class Side:
 
     def project(self, values: np.ndarray) -> np.ndarray:
         """(n, d) rows -> (n, k) variates, in the precision that came."""
-        out = np.empty((len(values), self.weights.shape[1]), values.dtype)
+        out = scratch.zeros((len(values), self.weights.shape[1]), values.dtype)
         for start in range(0, len(values), ROWS):
             rows = slice(start, start + ROWS)  # a large view is never copied whole
             out[rows] = (values[rows] - self.mean) @ self.weights

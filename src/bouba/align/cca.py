@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from operator import index
@@ -14,6 +16,7 @@ from bouba.align.canonical import Solution, solve
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
+from bouba.declared import refuse_options
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.estimator import check_is_fitted
 
@@ -37,7 +40,8 @@ class CCA(ClosedForm):
         ridge: shrinkage r in [0, 1], one for all, one a view in order, or view -> r. 0 is the textbook's CCA and the
             default: no shrinkage, with a warning where there are too few rows for it. 1 is partial
             least squares. In between, choose by GridSearchCV, which maximises `score` on held-out rows.
-        towers: view -> a frozen encoder that reads it, `{"caption": Packaged("minilm")}`.
+        towers: view -> a frozen encoder that reads it, `{"caption": Packaged("minilm")}`. device: where that
+            runs, "auto" for a GPU where there is one.
         features: columns that pictures and texts without a tower are reduced to. random_state: seed of that reduction.
 
     Attributes: `correlations_` (k,), `weights_` view -> (d, k), `means_`, `loadings_` view -> (d, k), correlation of
@@ -66,12 +70,14 @@ class CCA(ClosedForm):
         *,
         ridge: float | Sequence[float] | Mapping[str, float] = 0.0,
         towers: Mapping[str, Any] | None = None,
+        device: str = "auto",
         features: int = 200,
         random_state: int = 0,
     ):
         self.n_components = n_components
         self.ridge = ridge
         self.towers = towers
+        self.device = device
         self.features = features
         self.random_state = random_state
 
@@ -104,6 +110,32 @@ class CCA(ClosedForm):
         self._settings()
         self.moments_ = more if first else self.moments_ + more
         self.__dict__.pop("solution_", None)
+        return self
+
+    def learn(self, X) -> CCA:
+        """Learn the features of pictures and texts from some rows, for `moments` of any rows by them; `solve` ends it.
+        So workers share features that one of them has learnt. Raises as `fit`."""
+        refuse_options(self)
+        self._read(X, fit=True)
+        self._settings()
+        return self
+
+    def moments(self, X) -> Moments:
+        """Means and covariances of rows by the features that were learnt. Raises as `transform`."""
+        check_is_fitted(self, "kinds_")
+        blocks = self._read(X)
+        if set(blocks.data) != set(self.kinds_):
+            raise DataError(f"these rows have {', '.join(blocks.data)}; learnt were {self._view_names()}")
+        return Moments.of({name: blocks.data[name] for name in self.kinds_}, blocks.present)
+
+    def solve(self, moments: Sequence[Moments]) -> CCA:
+        """Fit to all rows of whose parts these are the `moments`, by features of the same `learn`. Raises as `fit`."""
+        self.moments_ = functools.reduce(operator.add, moments)
+        self.__dict__.pop("solution_", None)
+        try:
+            self.solution_  # noqa: B018  solved now
+        except np.linalg.LinAlgError as error:
+            raise DataError(f"these numbers cannot be solved for: {error}; scale columns to about 1") from error
         return self
 
     def _adopt(self, moments: Moments, first: bool) -> None:

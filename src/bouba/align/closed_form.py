@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any, final
@@ -14,17 +14,19 @@ import numpy as np
 from scipy import sparse
 
 from bouba import persist
-from bouba.align.blocks import FLOATS, Blocks, Numbers, accepted_sparse, are_arrays, checked, spread, vectors
+from bouba.align.blocks import FLOATS, Blocks, Numbers, accepted_sparse, are_arrays, present_rows, spread
+from bouba.align.cells import Cells
 from bouba.align.features import SimpleFeatures
 from bouba.align.maps import pearson
-from bouba.data.alphabet import alphabet, text_view
+from bouba.data import scratch
+from bouba.data.alphabet import text_view
 from bouba.data.arrays import column_names, complete, data_error
-from bouba.data.faults import decoded
 from bouba.data.matching import views_like
 from bouba.data.pairing import in_order, index_of
 from bouba.data.read import as_views
 from bouba.data.schema import Schema
 from bouba.data.target import Target, hide
+from bouba.data.vectors import finite_rows
 from bouba.data.views import Column, Views
 from bouba.declared import refuse_options
 from bouba.errors import BoubaError, DataError, ModalityError, UsageError
@@ -55,6 +57,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     compared_by = "cosine"
     towers: Mapping[str, Any] | None = None  # view -> frozen encoder, of methods that take them
+    device: str = "auto"  # where these run
     schema_: Schema | None = None
     aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
 
@@ -87,8 +90,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     @hook
     def _project_of(self, blocks: Blocks, name: str) -> np.ndarray:
         """`_project`, where the method also reads the domain of rows."""
-        values, present = blocks.data[name], blocks.present[name]
-        return self._project(name, values if present.all() else values[present])
+        return self._project(name, present_rows(blocks.data[name], blocks.present[name]))
 
     @hook
     def hub_offsets(self, z: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -152,14 +154,20 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         check_is_fitted(self)
         blocks = self._read(X)
+        return {name: self._embedded(name, self._variates(blocks, name)) for name in blocks.data}
+
+    def _embedded(self, name: str, variates: np.ndarray) -> np.ndarray:
+        """float32 (n, k), variates by their emphasis."""
+        emphasis = self._emphasis(name)
+        z = scratch.zeros((len(variates), len(emphasis)), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # refused by name
-            z = {name: (self._variates(blocks, name) * self._emphasis(name)).astype(np.float32) for name in blocks.data}
-        for name, embedding in z.items():
-            if not np.isfinite(embedding).all():
-                raise DataError(
-                    f"view {name!r} holds numbers that its embedding cannot be computed of; scale its columns to a "
-                    "deviation of about 1 and fit again"
-                )
+            for at in scratch.blocks(len(z), variates.itemsize * len(emphasis)):
+                z[at] = variates[at] * emphasis
+        if not finite_rows(z).all():
+            raise DataError(
+                f"view {name!r} holds numbers that its embedding cannot be computed of; scale its columns to a "
+                "deviation of about 1 and fit again"
+            )
         return z
 
     def encode(self, X) -> dict[str, np.ndarray]:
@@ -196,11 +204,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def save(self, path: str | Path) -> None:
         """Write the model as a folder of JSON and safetensors; `bouba.load` restores it to the bit."""
         check_is_fitted(self)
-        members = ((name, member) for cls in type(self).__mro__ for name, member in vars(cls).items())
-        lazy = [name for name, member in members if isinstance(member, cached_property)]
+        lazy = [n for cls in type(self).__mro__ for n, of in vars(cls).items() if isinstance(of, cached_property)]
         fitted, arrays = persist.pack({name: getattr(self, name) for name in _fitted([*vars(self), *lazy])})
-        arguments = {name: persist.describe(value) for name, value in self.get_params(deep=False).items()}
-        facts = {"class": persist.name_of(type(self)), "arguments": arguments, "fitted": fitted}
+        facts = {"class": persist.name_of(type(self)), "arguments": persist.arguments_of(self), "fitted": fitted}
         persist.write_model(Path(path), facts, arrays)
 
     def _restore(self, facts: dict, file: Path, custom: Sequence[type]) -> None:
@@ -300,18 +306,18 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Arrays, their columns matched by name with those that were fitted."""
         if fit:
             self.schema_ = numbers.schema()
-        data = {}
+        data, cells = {}, self._reader(fit)
         for name, values in numbers.like(self.schema_).items():
             self._refuse_unknown(name, "vector", fit)
-            data[name] = self._vectors(name, values, numbers.present[name], fit)
+            data[name] = cells.vectors(name, values, numbers.present[name])
         return Blocks(data, numbers.present, back, numbers.row_names)
 
     def _read_views(self, views: Views, y, fit: bool) -> Blocks:
         _refuse_second_view(y)
-        data = {}
+        data, cells = {}, self._reader(fit)
         for name, column in views.columns.items():
             self._refuse_unknown(name, column.kind, fit)
-            data[name] = self._columns(name, column, fit)
+            data[name] = cells.numbers(name, column)
         present = views.present
 
         def back(z: dict[str, np.ndarray]) -> Views:
@@ -319,40 +325,12 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
         return Blocks(data, present, back, views.row_names, views)
 
-    def _columns(self, name: str, column: Column, fit: bool) -> Any:
-        """One column of Views as numbers (n, d)."""
-        if not (present := column.present).any():
-            if fit:
-                raise DataError(f"view {name!r} has no cell in these rows; leave it out or choose other rows")
-            return np.zeros((len(column), self.widths_[name]))
-        if column.kind == "vector" and name not in (self.towers or {}):
-            return self._vectors(name, checked(name, vectors(column), False), present, fit)
-        read = partial(self._learn, name, column.kind) if fit else self.reducers_[name]
-        _, values = decoded(name, column, range(len(column)), read, singly=not fit)
-        return spread(values, column.present)
-
-    def _vectors(self, name: str, numbers, present: np.ndarray, fit: bool) -> Any:
-        """Numbers as they are, or reduced where the method reduces them."""
-        if self._features().keeps(numbers) if fit else self.reducers_[name] is None:
-            return numbers
-        values = self._learn(name, "vector", numbers[present]) if fit else self.reducers_[name](numbers[present])
-        return spread(values, present)
-
-    def _learn(self, name: str, kind: str, cells) -> Any:
-        """Simple features of a view, learnt from its cells; their values (m, d)."""
-        try:
-            if name in (self.towers or {}):
-                from bouba.align.encoded import Encoded
-
-                self.reducers_[name] = Encoded.of(name, self.towers or {}, kind, cells)
-                values = self.reducers_[name](cells)
-            else:
-                self.reducers_[name], values = self._features().learn(kind, cells)
-        except DataError as error:
-            raise DataError(f"view {name!r}: {error}") from error
-        if kind == "text":
-            self.alphabets_[name] = alphabet(cells)
-        return values
+    def _reader(self, fit: bool) -> Cells:
+        """What reads the cells of views, and learns how to when fitting."""
+        learn = self._features() if fit else None
+        seed = getattr(self, "random_state", 0)
+        seed = seed if isinstance(seed, int) else 0
+        return Cells(self.reducers_, self.alphabets_, self.widths_, learn, self.towers or {}, seed, self.device)
 
     def _refuse_unknown(self, name: str, kind: str, fit: bool) -> None:
         if fit:

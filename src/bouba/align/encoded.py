@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bouba.align.features import Features
+from bouba.device import device_named
 from bouba.errors import UsageError
 from bouba.towers import EncoderSpec, SameAs
-from bouba.towers.cell_features import CellFeatures
 
 if TYPE_CHECKING:
     from bouba.towers.frozen import Frozen
@@ -63,10 +63,18 @@ class Encoded(Features):
         length = np.linalg.norm(features, axis=1, keepdims=True)
         return features / np.where(length > LEAST, length, 1)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the network, which is built again."""
+        return {name: value for name, value in vars(self).items() if name != "encoder"}
+
     @cached_property
-    def reader(self) -> CellFeatures:
+    def reader(self) -> Callable[[Sequence], np.ndarray]:
         """What gives the features of cells: of the network, which is built where it takes torch to read."""
-        return self.spec.features(self.learned) or self.encoder.features
+        return self.spec.features(self.learned) or self._network_features
+
+    def _network_features(self, cells: Sequence) -> np.ndarray:
+        self.encoder.inner.to(device_named())
+        return self.encoder.features(cells)
 
     @cached_property
     def encoder(self) -> Frozen:

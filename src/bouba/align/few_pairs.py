@@ -62,6 +62,7 @@ class FewPairs(ClosedForm):
     Args:
         towers: view -> a frozen encoder, `{"photo": Packaged("efficientnet-lite0"), "caption":
             Packaged("multilingual-e5-small")}`, or SameAs; views without one are read by simple features.
+        device: where encoders run, "auto" for a GPU where there is one; the alignment itself is solved on the CPU.
         n_components: numbers of an embedding, at most; None for 512, of three sides 256.
         candidates: families that may be chosen; None for all. See `bouba.align.choosing.FAMILIES`.
         self_learning: rounds in which rows that have one side only guess their partners and teach by them; 0 for none.
@@ -93,6 +94,7 @@ class FewPairs(ClosedForm):
         self,
         towers: Mapping[str, Any] | None = None,
         *,
+        device: str = "auto",
         n_components: int | None = None,
         candidates: Sequence[str] | None = None,
         self_learning: int = 0,
@@ -100,6 +102,7 @@ class FewPairs(ClosedForm):
         random_state: int = 0,
     ):
         self.towers = towers
+        self.device = device
         self.n_components = n_components
         self.candidates = candidates
         self.self_learning = self_learning

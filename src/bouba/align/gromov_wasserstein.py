@@ -67,7 +67,9 @@ class GromovWasserstein(ClosedForm):
         starts: plans that are started from, 1 or more.
         cells: of each view that are laid over each other, drawn at random; others go where their neighbours went. Time
             grows with its cube.
-        towers: view -> a frozen encoder that reads it. features: columns that pictures and texts without a tower are
+        towers: view -> a frozen encoder that reads it. device: where that runs, "auto" for
+            a GPU where there is one.
+        features: columns that pictures and texts without a tower are
             reduced to.
         random_state: of cells and starts.
 
@@ -91,6 +93,7 @@ class GromovWasserstein(ClosedForm):
         starts: int = 16,
         cells: int = 500,
         towers: Mapping[str, Any] | None = None,
+        device: str = "auto",
         features: int = 200,
         random_state: int = 0,
     ):
@@ -99,6 +102,7 @@ class GromovWasserstein(ClosedForm):
         self.starts = starts
         self.cells = cells
         self.towers = towers
+        self.device = device
         self.features = features
         self.random_state = random_state
 

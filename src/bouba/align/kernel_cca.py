@@ -194,7 +194,8 @@ class KernelCCA(ClosedForm):
         approximation: None for exact, up to 5,000 rows; "nystroem"; "fourier" for "rbf" and "laplacian".
         n_features: landmarks, or cosines and sines (an even number), of each view; not more than there are rows. Time
             grows with its square.
-        towers: view -> a frozen encoder that reads it.
+        towers: view -> a frozen encoder that reads it. device: where that runs, "auto" for
+            a GPU where there is one.
         random_state: of landmarks, frequencies and the sample behind gamma.
 
     Attributes: `correlations_` (k,), on the fitted rows and so too high; `maps_` view -> Landmarks or Waves;
@@ -231,10 +232,12 @@ class KernelCCA(ClosedForm):
         approximation: str | None = None,
         n_features: int = 2000,
         towers: Mapping[str, Any] | None = None,
+        device: str = "auto",
         random_state: int = 0,
     ):
         self.n_components = n_components
         self.towers = towers
+        self.device = device
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree

@@ -26,11 +26,13 @@ class Pairwise(ClosedForm):
         n_components: int | None = None,
         *,
         towers: Mapping[str, Any] | None = None,
+        device: str = "auto",
         features: int = 200,
         random_state: int = 0,
     ):
         self.n_components = n_components
         self.towers = towers
+        self.device = device
         self.features = features
         self.random_state = random_state
 

@@ -10,6 +10,7 @@ import numpy as np
 from bouba.data import decode
 from bouba.data.video import video
 
+AT_ONCE = 256  # pictures that are in memory as they are stored
 SIDE = 16  # pixels of a picture or of a frame
 FRAMES = 8  # of a clip
 RATE, SECONDS = 16_000, 5.0  # of a sound
@@ -37,7 +38,8 @@ def plain_numbers(kind: str, cells: Sequence, *, crop: bool = False) -> np.ndarr
     if kind == "video":
         return np.stack([_of_clip(cell, crop) for cell in cells])
     with ThreadPoolExecutor(4) as pool:
-        return np.stack(list(pool.map(lambda cell: _pixels(decode.image(cell), crop), cells)))
+        stretches = [cells[start : start + AT_ONCE] for start in range(0, len(cells), AT_ONCE)]
+        return np.stack([row for some in stretches for row in pool.map(lambda c: _pixels(decode.image(c), crop), some)])
 
 
 def _pixels(picture, crop: bool) -> np.ndarray:

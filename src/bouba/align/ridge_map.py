@@ -22,7 +22,9 @@ class RidgeMap(Pairwise):
         n_components: directions of the shared space, at most; None for all.
         ridge: shrinkage of the covariance that is inverted, from 0 to 1.
         backward: predict the first view from the second.
-        towers: view -> a frozen encoder that reads it. features: columns that pictures and texts without a tower are
+        towers: view -> a frozen encoder that reads it. device: where that runs, "auto" for
+            a GPU where there is one.
+        features: columns that pictures and texts without a tower are
             reduced to. random_state: of that reduction.
 
     Attributes: `maps_` view -> Map; `correlations_` (k,); `kinds_`.
@@ -45,10 +47,11 @@ class RidgeMap(Pairwise):
         ridge: float = 0.5,
         backward: bool = False,
         towers: Mapping[str, Any] | None = None,
+        device: str = "auto",
         features: int = 200,
         random_state: int = 0,
     ):
-        super().__init__(n_components, towers=towers, features=features, random_state=random_state)
+        super().__init__(n_components, towers=towers, device=device, features=features, random_state=random_state)
         self.ridge = ridge
         self.backward = backward
 

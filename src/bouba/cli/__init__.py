@@ -20,6 +20,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "encoders": "Encoders that know words or pictures from the start: what fit --towers takes.",
     "fit": "Train a model on a table and write a run folder.",
     "predict": "Predict labels for the rows of a table, from whichever views each row has.",
+    "embed": "Write the vectors of a table's rows to a file, on one machine or many.",
     "explain": "What each view of a row contributed to what is predicted.",
     "translate": "Make pictures or numbers for the rows of a table, from another view of each.",
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
@@ -31,6 +32,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
 
 
 ALONE = ("demo", "bench")  # commands that several processes at once would run several times
+SHARED = ("fit", "embed")  # commands of which each process does a part
 
 
 def main() -> None:
@@ -86,7 +88,7 @@ def _is_left_to_the_first(chosen: str | None) -> bool:
 
     if process_count() > 1 and process_number() == 0 and chosen in ALONE:
         raise UsageError(f"bouba {chosen} runs in one process; leave torchrun out")
-    return process_number() > 0 and chosen != "fit"
+    return process_number() > 0 and chosen not in SHARED
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from bouba.bench.demo import make_demo
+from bouba.cli.options import takes_device
 from bouba.cli.printing import to_stderr
 
 
+@takes_device
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder; an older demo there is replaced.")] = Path(
         "runs/demo"

@@ -11,6 +11,7 @@ import typer
 from bouba.cli import options
 
 
+@options.takes_device
 @options.names_columns
 def command(
     run: options.Run,

@@ -13,6 +13,7 @@ from bouba.cli.predict import ROWS
 from bouba.cli.printing import text_columns, to_stderr, warn_of_bad_rows
 
 
+@options.takes_device
 def command(
     run: options.Run,
     table: options.Table,

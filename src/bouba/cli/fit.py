@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,16 @@ from bouba.runs.settings import option_of, refuse_out_of_range
 
 ROWS = ("split", "domain", "direction", "method")
 
+AllowDuplicates = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-duplicates/--group-duplicates",
+        help="Whether near-duplicates may stand in training and among what is judged; kept together if not said.",
+    ),
+]
 
+
+@options.takes_device
 @options.names_columns
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
@@ -39,13 +48,7 @@ def command(
         float | None,
         typer.Option(help=f"Share of the things kept out of training and judged at the end; {HOLDOUT} if not said."),
     ] = None,
-    allow_duplicates: Annotated[
-        bool | None,
-        typer.Option(
-            "--allow-duplicates/--group-duplicates",
-            help="Whether near-duplicates may stand in training and among what is judged; kept together if not said.",
-        ),
-    ] = None,
+    allow_duplicates: AllowDuplicates = None,
     validation: Annotated[float | None, typer.Option(help="Share kept out to choose the best epoch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the table.")] = None,
     dim: Annotated[int | None, typer.Option(help="Width of the shared space.")] = None,
@@ -68,6 +71,8 @@ def command(
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     *,
     columns: options.Columns,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run that was cut off, or with more --epochs.")
     ] = False,
@@ -75,9 +80,9 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Train on a table and write a run folder."""
-    numbers = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
+    numbers: dict[str, Any] = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
     numbers |= {"patience": patience, "random_state": random_state}
-    shares = {"validation": validation, "holdout": holdout}
+    shares: dict[str, Any] = {"validation": validation, "holdout": holdout}
     refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(
         table or None,
@@ -92,6 +97,8 @@ def command(
         fusion=fusion,
         towers=towers or None,
         baseline=baseline,
+        engine=engine,
+        workers=workers,
         resume=resume,
         overwrite=overwrite,
         verbose=not as_json,

@@ -19,6 +19,7 @@ OVERRULE = (
 )
 
 
+@options.takes_device
 @options.names_columns
 def command(
     table: options.Table,

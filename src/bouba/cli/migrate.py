@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from bouba.cli.options import Json
+from bouba.cli.options import Json, takes_device
 from bouba.cli.printing import to_stderr
 from bouba.errors import UsageError
 
 
+@takes_device
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder; with --refine one that was migrated.")],
     towers: Annotated[list[str] | None, typer.Option(help="As in fit: names of encoders, or packaged.")] = None,

@@ -13,6 +13,7 @@ import typer
 
 from bouba.data.kinds import FILES, KINDS
 from bouba.data.tables import READERS
+from bouba.device import running_on
 
 Run = Annotated[Path, typer.Argument(help="A run folder or model folder.")]
 TABLE = (
@@ -29,7 +30,14 @@ Key = Annotated[
 Group = Annotated[str | None, typer.Option("--group", help="Column of what must not be parted when rows are held out.")]
 Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column to leave out.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Decode every cell; stop at the first that cannot be read.")]
+Device = Annotated[
+    str, typer.Option("--device", help="Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:1 or mps.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+Engine = Annotated[
+    str, typer.Option(help="local: this machine, and torchrun's processes; ray: a cluster, or this machine as one.")
+]
+Workers = Annotated[int | None, typer.Option(help="Processes of Ray; one a GPU, else one a core, if not said.")]
 
 Command = Callable[..., None]
 Columns = dict[str, Any]
@@ -53,6 +61,20 @@ def names_files(command: Command) -> Command:
     helps = {kind: f"Look for what goes with this {KINDS[kind].noun}." for kind in FILES}
     options = {kind: Annotated[Path | None, typer.Option(f"--{kind}", help=help)] for kind, help in helps.items()}
     return _expanded(command, "files", options)
+
+
+def takes_device(command: Command) -> Command:
+    """The command with --device, on which it then computes."""
+
+    @wraps(command)
+    def on_device(*, device: str, **values: Any) -> None:
+        with running_on(device):
+            command(**values)
+
+    signature = inspect.signature(command, eval_str=True)
+    option = Parameter("device", Parameter.KEYWORD_ONLY, default="auto", annotation=Device)
+    on_device.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    return on_device
 
 
 def _expanded(command: Command, name: str, options: dict[str, Any]) -> Command:

@@ -15,6 +15,7 @@ from bouba.data.formats.spreadsheet import as_csv
 ROWS = 20  # in the terminal
 
 
+@options.takes_device
 def command(
     run: options.Run,
     table: options.Table,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bouba.cli.options import Files, Json, names_files
+from bouba.cli.options import Files, Json, names_files, takes_device
 from bouba.cli.printing import text_columns
 from bouba.data.characters import file_text, same_name
 from bouba.errors import UsageError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CODES = ("key", "group")  # columns that say little to a person
 
 
+@takes_device
 @names_files
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder written by bouba fit or bouba demo.")],

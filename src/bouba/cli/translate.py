@@ -12,6 +12,7 @@ from bouba.cli import options
 from bouba.cli.printing import to_stderr, warn_of_bad_rows
 
 
+@options.takes_device
 def command(
     run: options.Run,
     table: options.Table,

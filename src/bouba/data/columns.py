@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,9 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.arrays import EXACT, as_array
+from bouba.data.mapped import OnDisk
 from bouba.data.missing import is_missing
+from bouba.data.vectors import as_float
 from bouba.data.written import Numbers, Written, numbers_of, vector_of
 from bouba.errors import DataError
 
@@ -29,7 +30,7 @@ def single_numbers(name: str, values: Any) -> Numbers | None:
     Raises:
         DataError: there are cells, and none of them is a number.
     """
-    if getattr(values, "ndim", 1) > 1:
+    if getattr(values, "ndim", 1) > 1 or (isinstance(values, OnDisk) and values.is_nested):
         return None
     numbers: Numbers | None
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
@@ -63,7 +64,7 @@ def _mixed(cells: list) -> Numbers | None:
     if not all(is_missing(c) or isinstance(c, (*decode.NUMBERS, str)) for c in cells):
         return None
     written = {i: cell for i, cell in enumerate(cells) if isinstance(cell, str)}
-    values = np.array([np.nan if is_missing(c) or isinstance(c, str) else _float(c) for c in cells])
+    values = np.array([np.nan if is_missing(c) or isinstance(c, str) else as_float(c) for c in cells])
     numbers = _finite(values, cells)
     if not written:
         return numbers
@@ -74,40 +75,11 @@ def _mixed(cells: list) -> Numbers | None:
     return Numbers(numbers.values, dict(sorted(odd.items())), texts.words, texts.form, texts.ambiguous)
 
 
-def _float(number) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return np.inf if number > 0 else -np.inf
-
-
 def _finite(values: np.ndarray, cells: Any) -> Numbers:
     """The same with what is infinite as missing."""
     infinite = np.flatnonzero(np.isinf(values))
     values[infinite] = np.nan
     return Numbers(values, {int(i): f"{str(cells[i])[:60]!r} is not finite" for i in infinite})
-
-
-def number_rows(
-    view: str, columns: Mapping[str, Numbers], rows: np.ndarray, bad: list[dict]
-) -> list[np.ndarray | None]:
-    """Single numbers side by side, (n,) of (d,) or None where a row lacks some of them; that is listed in `bad`."""
-    block = np.stack([numbers.values for numbers in columns.values()], axis=1)
-    blank = np.isnan(block)
-    odd = {i for numbers in columns.values() for i in numbers.odd}
-    for i in sorted(odd | set(np.flatnonzero(blank.any(axis=1) & ~blank.all(axis=1)).tolist())):
-        reasons = [f"{name}: {numbers.odd[i]}" for name, numbers in columns.items() if i in numbers.odd]
-        lacking = [name for name, gone in zip(columns, blank[i], strict=True) if gone and i not in columns[name].odd]
-        reasons += [f"blank: {', '.join(lacking)}"] if lacking else []
-        bad.append({"row": int(rows[i]), "column": view, "value": None, "reason": "; ".join(reasons)})
-    gaps = np.asarray(blank.any(axis=1))
-    return [None if gone else row for row, gone in zip(block, gaps, strict=True)]
-
-
-def has_gaps(columns: Mapping[str, Numbers]) -> bool:
-    """Whether a row lacks some of these numbers, but not all."""
-    blank = np.isnan(np.stack([numbers.values for numbers in columns.values()]))
-    return bool((blank.any(0) & ~blank.all(0)).any())
 
 
 def records(columns: Mapping[str, Any], rows: np.ndarray, bad: list[dict]) -> list[dict]:
@@ -129,57 +101,6 @@ def _table_numbers(values: Any) -> Numbers | None:
         return values.numbers
     cells = [values[i] for i in range(len(values))]
     return _mixed(cells) if all(is_missing(c) or isinstance(c, decode.NUMBERS) for c in cells) else None
-
-
-def vector_rows(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> Any:
-    """One vector a row: as they are, or (n,) of (d,) and None where a cell is missing or listed in `bad`: no list of
-    numbers, one that is not finite, one of another width than most.
-
-    Raises:
-        DataError: no width that most have.
-    """
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        if values.dtype.kind not in "fc" or np.isfinite(values).all():
-            return values
-        values = list(values)
-    cells: list[np.ndarray | None] = [None] * len(values)
-    for i in range(len(values)):
-        if is_missing(values[i]):
-            continue
-        vector = _vector(values[i])
-        if isinstance(vector, str):
-            bad.append({"row": int(rows[i]), "column": name, "value": str(values[i])[:60], "reason": vector})
-        else:
-            cells[i] = vector
-    widths = Counter(len(cell) for cell in cells if cell is not None)
-    if not widths:
-        first = next((entry["reason"] for entry in bad if entry["column"] == name), "every cell is blank")
-        raise DataError(f"column {name!r} holds no vector: {first}; give a list of numbers a row")
-    width, count = widths.most_common(1)[0]
-    if 2 * count <= widths.total():
-        raise DataError(f"vectors of view {name!r} have {sorted(widths)[:8]} widths; they must share one")
-    for i, cell in enumerate(cells):
-        if cell is not None and len(cell) != width:
-            reason = f"{len(cell)} numbers where the others have {width}"
-            bad.append({"row": int(rows[i]), "column": name, "value": str(values[i])[:60], "reason": reason})
-            cells[i] = None
-    return cells
-
-
-def _vector(value: Any) -> np.ndarray | str:
-    """A cell as numbers (d,), or why it is none."""
-    cell: Any = vector_of(value) if isinstance(value, str) else value
-    if cell is None:
-        return "no list of numbers"
-    try:
-        numbers = np.asarray(cell)
-        if numbers.dtype.kind not in "biuf":
-            numbers = np.array([np.nan if is_missing(v) else _float(v) for v in cell])
-    except (TypeError, ValueError):
-        return "no list of numbers"
-    if numbers.ndim != 1:
-        return f"no list of numbers but an array of shape {numbers.shape}"
-    return numbers if np.isfinite(numbers).all() else "a number of it is missing or not finite"
 
 
 def row_cells(name: str, use: str, values: Any) -> np.ndarray:

@@ -6,19 +6,23 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bouba.data.kinds import KINDS
+from bouba.data.mapped import Picked
 from bouba.data.views import Column, Views
 from bouba.errors import DataError
 
 log = logging.getLogger("bouba")
 T = TypeVar("T")
-AT_ONCE = 64  # headers a thread reads before it hands back
+HEADERS = 64  # that a thread reads before it hands back
+AT_ONCE = 4096  # cells that are in memory together, as they are stored
 FEW = 8  # cells that may all be broken by themselves
+Faults = dict[str, dict[int, str]]
+"""View -> place among its values -> why the cell could not be decoded."""
 MOST_NAMED = 10  # cells in the log at a time
 
 
@@ -40,7 +44,20 @@ def refuse_faults(views: Views) -> None:
 def lose_faults(views: Views) -> None:
     """Decode every picture, sound and clip; those that cannot be count as missing from then on."""
     for name, column in views.columns.items():
-        _lose(name, column, _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault))
+        lose(name, column, _faults(column, np.flatnonzero(column.present), KINDS[column.kind].fault))
+
+
+def faults_of(views: Views) -> Faults:
+    """What broke while cells were decoded, also in other rows of the same columns."""
+    return {name: dict(column.faults) for name, column in views.columns.items()}
+
+
+def lose_again(views: Views, faults: Faults) -> None:
+    """Count cells as missing that broke where the same rows were read by another process, see `faults_of`."""
+    for name, of_column in faults.items():
+        column = views.columns[name]
+        column.has[list(of_column)] = False
+        column.faults.update(of_column)
 
 
 def decoded(
@@ -68,7 +85,8 @@ def decoded(
     if not present:
         return [], None
     try:
-        return present, read([column[row] for row in present])
+        cells: Any = [column[row] for row in present] if len(present) <= AT_ONCE else Picked(column, present)
+        return present, read(cells)
     except DataError:
         suspects = [row for row in present if not singly or _fails(read, column[row])]
         faults = _faults(column, suspects, KINDS[column.kind].fault)
@@ -77,7 +95,7 @@ def decoded(
     if len(faults) == len(set(present)) >= FEW:
         first = next(iter(faults.values()))
         raise DataError(f"{name}: none of {len(faults)} cells can be read, the first: {first}")
-    _lose(name, column, faults)
+    lose(name, column, faults)
     return decoded(name, column, present, read, singly=singly)
 
 
@@ -89,7 +107,8 @@ def _fails(read: Callable[[list], object], cell: object) -> bool:
     return False
 
 
-def _lose(name: str, column: Column, faults: dict[int, str]) -> None:
+def lose(name: str, column: Column, faults: dict[int, str]) -> None:
+    """Count cells as missing from now on, row -> why; the log names the first of them."""
     for row, reason in faults.items():
         column.lose(row, reason)
     for reason in list(faults.values())[:MOST_NAMED]:
@@ -103,7 +122,7 @@ def _faults(column: Column, rows: Iterable[int], fault: Callable[[object], str |
     if KINDS[column.kind].decoder is None:
         return {}
     rows = [int(row) for row in rows]
-    stretches = [rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)]
+    stretches = [rows[at : at + HEADERS] for at in range(0, len(rows), HEADERS)]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         reasons = [r for stretch in pool.map(lambda rs: [fault(column[r]) for r in rs], stretches) for r in stretch]
     return {row: reason for row, reason in zip(rows, reasons, strict=True) if reason is not None}

@@ -6,17 +6,18 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from bouba.batch import Batch, Inputs
 from bouba.data.characters import one_form
-from bouba.data.faults import decoded
+from bouba.data.faults import decoded, lose
 from bouba.data.views import Views, is_missing
+from bouba.data.workers import prepared_in_turn
 from bouba.errors import DataError, UsageError
 
 CHUNK = 512
@@ -140,7 +141,7 @@ def standardise(values: np.ndarray, mean: float, scale: float) -> Tensor:
     return torch.tensor([np.nan if is_missing(v) else (float(v) - mean) / scale for v in values], dtype=torch.float32)
 
 
-class Rows(Dataset[Batch]):
+class Rows:
     """All rows of Views as batches on demand. Prepared cells stay in memory when they fit into `memory` bytes."""
 
     def __init__(self, views: Views, encoders: Mapping[str, Prepares], codes: Codes, *, memory: int = 2 << 30):
@@ -166,12 +167,32 @@ class Rows(Dataset[Batch]):
         if not memory:
             return None
         chunks: list[Inputs] = []
-        for rows in self.rows.split(CHUNK):
-            chunks.append(self._prepare(name, rows))
+        for chunk in prepared_in_turn(self, name, self.rows.split(CHUNK)):
+            chunks.append(chunk)
             a_row = sum(t[0].nbytes for t in chunks[-1].values())  # of the longest text so far, all are padded to it
             if a_row * len(self) > memory:
                 return None
         return {part: _join([chunk[part] for chunk in chunks]) for part in chunks[0]}
+
+    def prepares_apart(self, names: Iterable[str]) -> bool:
+        """Whether other processes may prepare these views: not where a network is run for it."""
+        return all(getattr(self.encoders[name], "prepares_apart", True) for name in names)
+
+    def prepare(self, name: str, rows: Tensor) -> tuple[Inputs, dict[int, str]]:
+        """Prepared cells of some rows, zeros where they are missing; and row -> why its cell was lost by that."""
+        column = self.views[name]
+        before = column.present[rows.numpy()]
+        inputs = self._prepare(name, rows)
+        lost = rows[torch.from_numpy(before & ~column.present[rows.numpy()])].tolist()
+        return inputs, {row: column.faults[int(column.index[row])] for row in lost}
+
+    def lose(self, name: str, lost: Mapping[int, str]) -> None:
+        """Cells that another process could not decode are missing from now on, here too."""
+        column = self.views[name]
+        new = {row: reason for row, reason in lost.items() if column.present[row]}
+        if new:
+            lose(name, column, new)
+            self.present[name] = torch.from_numpy(column.present)
 
     def _prepare(self, name: str, rows: Tensor) -> Inputs:
         """Prepared cells of some rows; rows without the cell hold zeros. Cells that break are missing from now on."""
@@ -192,10 +213,12 @@ class Rows(Dataset[Batch]):
         places, m = self.present[name][rows].nonzero(as_tuple=True)[0], len(read)
         return {p: t.new_zeros((len(rows), *t.shape[1:])).index_put((places,), t[:m]) for p, t in prepared.items()}
 
-    def batch(self, rows: Tensor) -> Batch:
-        """Some rows, in this order."""
+    def batch(self, rows: Tensor, prepared: Mapping[str, Inputs] = MappingProxyType({})) -> Batch:
+        """Some rows, in this order; with inputs that were prepared elsewhere, by view."""
         inputs = {
-            name: {part: tensor[rows] for part, tensor in self.cached[name].items()}
+            name: prepared[name]
+            if name in prepared
+            else {part: tensor[rows] for part, tensor in self.cached[name].items()}
             if name in self.cached
             else self._prepare(name, rows)
             for name in self.encoders
@@ -209,9 +232,6 @@ class Rows(Dataset[Batch]):
             domain=pick(self.domain),
             key=pick(self.key),
         )
-
-    def __getitems__(self, rows: list[int]) -> Batch:
-        return self.batch(torch.tensor(rows, dtype=torch.int64))  # also of none: the process's share of a small batch
 
 
 def _join(tensors: list[Tensor]) -> Tensor:
@@ -275,19 +295,3 @@ class Shuffled:
         once = side is self.sides[0][0]
         rounds = 1 if once else max(1, -(-self.batches * size // len(side)))
         return np.concatenate([random.permutation(side) for _ in range(rounds)]), size
-
-
-def loader(rows: Rows, sampler: Any, *, workers: int = 0) -> DataLoader:
-    """Batches of `rows` in the sampler's order; cells not cached in memory are prepared in `workers` processes."""
-    workers = workers if len(rows.cached) < len(rows.encoders) else 0
-    return DataLoader(
-        rows,
-        batch_sampler=sampler,
-        collate_fn=_as_it_is,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-    )
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from bouba.data import decode
-from bouba.data.columns import has_gaps, holds_mappings, number_rows, records, row_cells, single_numbers, vector_rows
+from bouba.data.columns import holds_mappings, records, row_cells, single_numbers
 from bouba.data.faults import header_faults, refuse_faults
 from bouba.data.guess import guess
 from bouba.data.kinds import BLOCKS, KINDS, listing
+from bouba.data.mapped import OnDisk, Resolved
 from bouba.data.schema import ROLES, Schema
 from bouba.data.table import Table
 from bouba.data.tables import open_table
 from bouba.data.uses import USES, Names, Uses, listed
+from bouba.data.vectors import has_gaps, number_rows, refuse_not_finite, vector_rows
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, nearest
 
@@ -255,7 +257,10 @@ def _modalities(
         view = block.replace("*", "").strip("_-. ") or BLOCKS[kind]
         view = f"all {view}" if view in columns else view
         kinds[view] = "table" if kind == "vector" and not gaps_are_blank and has_gaps(values) else kind
-        columns[view] = number_rows(view, values, rows, bad) if kinds[view] == "vector" else records(values, rows, bad)
+        is_vector = kinds[view] == "vector"
+        columns[view] = (
+            _vectors(view, *number_rows(view, values, rows, bad)) if is_vector else records(values, rows, bad)
+        )
         sources[view] = tuple(values)
     return columns, kinds, sources
 
@@ -275,12 +280,14 @@ def _without_empty_rows(views: Views, bad: list[dict]) -> Views:
 def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
     values = table.columns[name]
     if kind == "vector":
-        return vector_rows(name, values, rows, bad)
+        return _vectors(name, *vector_rows(name, values, rows, bad))
     if kind in BLOCKS:
         return [values[i] for i in range(len(values))]
     if kind == "text":
         return Column.of(values, "text")
-    if table.base is not None or _holds_text(values):
+    if isinstance(values, OnDisk) and values.is_nested:
+        values = Resolved(values, table.base)
+    elif table.base is not None or _holds_text(values):
         values = [decode.resolved(values[i], table.base) for i in range(len(values))]
     column = Column.of(values, kind)
     faults = header_faults(column)
@@ -288,6 +295,12 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     broken[list(faults)] = True
     bad += [listing(int(rows[i]), name, values[i], reason) for i, reason in faults.items()]
     return column.without(broken) if faults else column
+
+
+def _vectors(view: str, numbers: np.ndarray, present: np.ndarray) -> Column:
+    """Rows of numbers as a column. DataError where one is not finite as a float."""
+    refuse_not_finite(view, numbers)
+    return Column.of(numbers, "vector", present)
 
 
 def _holds_text(values) -> bool:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from bouba.data import characters
-from bouba.data.arrays import ROUNDED, column_names, column_values, float_values, is_named
 from bouba.data.arrays import as_array as as_array
+from bouba.data.arrays import column_names, column_values, is_named
 from bouba.data.kinds import KINDS, listing
+from bouba.data.mapped import OnDisk, Picked
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
 from bouba.data.pairing import Pairing, pair, row_values
+from bouba.data.vectors import refuse_not_finite, vectors
 from bouba.errors import MOST_NAMES, DataError, ModalityError, nearest
 
 
@@ -42,6 +44,8 @@ class Column:
         """All of `values` as a column. Without `has`, missing cells are found by looking at each."""
         if has is None and isinstance(values, np.ndarray) and values.ndim > 1:
             has = np.ones(len(values), bool)
+        elif has is None and isinstance(values, OnDisk):
+            has = values.has(kind)
         elif has is None:
             gone = is_blank if kind == "table" else is_missing
             has = np.fromiter((not gone(values[i]) for i in range(len(values))), bool, len(values))
@@ -60,7 +64,9 @@ class Column:
         """The same column with the cells where `absent` (n,) is True counted as missing."""
         has = np.zeros(len(self), bool)
         has |= self.present & ~absent
-        return Column(_Picked(self.values, self.index), self.kind, np.arange(len(self)), has)
+        whole = len(self) == len(self.values) and bool((self.index == np.arange(len(self))).all())
+        values = self.values if whole else Picked(self.values, self.index)
+        return Column(values, self.kind, np.arange(len(self)), has)
 
     def lose(self, row: int, reason: str) -> None:
         """Count a cell as missing from now on, because it cannot be decoded."""
@@ -76,20 +82,6 @@ class Column:
 
     def __iter__(self) -> Iterator:
         return (self[row] for row in range(len(self)))
-
-
-@dataclass(frozen=True)
-class _Picked:
-    """Values seen through an index."""
-
-    values: Any
-    index: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, row: int):
-        return self.values[int(self.index[row])]
 
 
 class Views:
@@ -346,45 +338,3 @@ def refuse_no_rows(name: str, column: Column) -> None:
                 raise DataError(f"view {name!r} holds {value!r:.40} as {key!r} in row {row}; give a number or text")
             if isinstance(value, float | np.floating) and np.isinf(value):
                 raise DataError(f"view {name!r} holds infinity as {key!r} in row {row}; give a finite number or None")
-
-
-def vectors(name: str, values, has: np.ndarray | None) -> np.ndarray:
-    """Rows of numbers as float (n, d); where `has` is False the row is zeros, masked and never read."""
-    if has is None:
-        return float_values(values)
-    block = _block(name, values, has, np.float32)
-    largest = np.abs(block).max(initial=0)
-    return _block(name, values, has, np.float64) if ROUNDED < largest < np.inf else block  # infinity is refused
-
-
-def _block(name: str, values, has: np.ndarray, dtype: type) -> np.ndarray:
-    """Rows of numbers (n, d) of a float type. DataError where they have several widths, or none."""
-    cells = {row: _vector_cell(name, row, values[row], dtype) for row in np.flatnonzero(has).tolist()}
-    widths = {len(cell) for cell in cells.values()}
-    if len(widths) != 1:
-        raise DataError(f"vectors of view {name!r} have {sorted(widths) or 'no'} widths; they must share one")
-    block: np.ndarray = np.zeros((len(has), widths.pop()), dtype)
-    for row, cell in cells.items():
-        block[row] = cell
-    return block
-
-
-def _vector_cell(name: str, row: int, cell, dtype: type) -> np.ndarray:
-    """One cell as floats (d,). DataError naming view and row where it is no list of numbers."""
-    try:
-        numbers: np.ndarray | None = None if np.iscomplexobj(cell) else np.asarray(cell, dtype)
-    except (TypeError, ValueError):
-        numbers = None
-    if numbers is None or numbers.ndim != 1:
-        raise DataError(f"view {name!r} holds no vector in row {row}, but {cell!r:.40}; give a list of numbers a row")
-    return numbers
-
-
-def refuse_not_finite(name: str, values: np.ndarray) -> None:
-    """DataError naming the view and the first row that holds NaN or infinity."""
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(bad):
-        raise DataError(
-            f"view {name!r} holds NaN or infinity in {len(bad)} of {len(values)} rows, first in row {bad[0]}; "
-            "impute these numbers, or give None for the whole row to count it as missing"
-        )

@@ -17,6 +17,7 @@ from bouba.data.pairing import row_values
 from bouba.data.schema import Schema
 from bouba.data.target import Target
 from bouba.data.views import Column, Views
+from bouba.device import device_named, random_state_kept, running_on
 from bouba.errors import UsageError
 from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted
 from bouba.hooks import hook
@@ -73,6 +74,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         patience: int | None = None,
         chunk_size: int | None = None,
         domain_norm: bool = True,
+        device: str = "auto",
+        compile: bool = False,
         random_state: int = 0,
         verbose: bool = False,
     ):
@@ -86,6 +89,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.patience = patience
         self.chunk_size = chunk_size
         self.domain_norm = domain_norm
+        self.device = device
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
 
@@ -196,7 +201,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         saving = Saving(Path(folder), resume, checkpoint_minutes, checkpoint_steps) if folder else None
         data = data.hold_out(self.random_state).hide_target(self._objective(), self.random_state)
         data.check(self._objective())
-        with torch.random.fork_rng():
+        with running_on(self.device), random_state_kept(device_named()):
             torch.manual_seed(self.random_state)
             self._build(data.views)
             self.schema_ = schema.select(self.kinds_) if schema else None
@@ -208,6 +213,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                     self.codes_,
                     data,
                     Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience),
+                    device=self.device,
+                    compiles=self.compile,
                     batch_size=self._batch_size(len(data.source)),
                     random_state=self.random_state,
                     title=type(self).__name__ if self.verbose else None,
@@ -239,6 +246,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         for name, spec in self.specs_.items():
             if isinstance(spec, EncoderSpec):
                 spec.start(self._encoders()[name])
+        self.module_.to(device_named())
 
     def _assemble(self) -> None:
         """The network from what is fitted, as after loading."""
@@ -360,7 +368,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "module_")
         facts = {
             "class": persist.name_of(type(self)),
-            "arguments": {name: persist.describe(value) for name, value in self.get_params(deep=False).items()},
+            "arguments": persist.arguments_of(self),
             "specs": {name: persist.describe(spec) for name, spec in self.specs_.items()},
             "kinds": self.kinds_,
             "schema": None if self.schema_ is None else self.schema_.to_dict(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bouba.batch import Batch
+from bouba.data.batches import Batches
 from bouba.data.loader import Codes, Rows
 from bouba.data.views import Views
 from bouba.errors import DataError, ModalityError
@@ -60,9 +61,9 @@ class FittedNetwork:
         rows = Rows(views, {name: self.encoders[name] for name in names}, codes, memory=0)
         self.module.eval()
         out: dict[str, list[np.ndarray]] = {}
-        with torch.inference_mode():
-            for chunk in torch.arange(len(views)).split(batch_size):
-                for name, tensor in forward(rows.batch(chunk).to(device)).items():
+        with torch.inference_mode(), Batches(rows, rows.rows.split(batch_size), device) as batches:
+            for batch in batches:
+                for name, tensor in forward(batch).items():
                     out.setdefault(name, []).append(tensor.float().cpu().numpy())
         return {name: np.concatenate(parts) for name, parts in out.items()}
 

@@ -31,6 +31,9 @@ class Learner(BaseLearner):
             al. 2021), for a third more work and the same gradients, BatchNorm aside; None takes the whole batch.
         domain_norm: towers with BatchNorm normalise each domain by its own statistics, in training and after. False:
             all domains by the same.
+        device: where it computes: "auto" for a GPU where there is one, else the CPU; "cpu", "cuda", "cuda:1", "mps".
+            It is not saved with the model, see `bouba.load`.
+        compile: train the towers through torch.compile, which takes a minute to begin with (`bouba bench throughput`).
         random_state: seed of initial weights, order and augmentation.
         verbose: show a progress bar.
 

@@ -12,6 +12,7 @@ from bouba import persist
 from bouba.data.kinds import KINDS
 from bouba.data.loader import Codes
 from bouba.data.schema import Schema
+from bouba.device import device_named
 from bouba.errors import DataError
 from bouba.learner.building import with_forms
 from bouba.towers import EncoderSpec, SameAs
@@ -52,7 +53,7 @@ def restore(model: Any, facts: Mapping[str, Any], file: Path, custom: Sequence[t
     except RuntimeError as error:
         wanted = {name: tuple(tensor.shape) for name, tensor in model.module_.state_dict().items()}
         raise DataError(_difference(wanted, saved) or str(error)) from error
-    model.module_.eval()
+    model.module_.to(device_named(model.device)).eval()
 
 
 def _mapping(facts: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.loader import Codes, Rows, Shuffled, loader
+from bouba.data.batches import Batches
+from bouba.data.loader import Codes, Rows, Shuffled
 from bouba.learner.identity import identity_of
 from bouba.learner.training_data import TrainingData
 from bouba.nn.gather import rank, world_size
@@ -23,6 +24,8 @@ def train_network(
     data: TrainingData,
     schedule: Schedule,
     *,
+    device: str,
+    compiles: bool,
     batch_size: int,
     random_state: int,
     title: str | None,
@@ -31,7 +34,7 @@ def train_network(
     on_epoch: Callable[[dict], None] | None,
 ) -> list[dict]:
     """Train a network on prepared rows, and give its history; a progress bar is shown where there is a title for it."""
-    fabric = accelerator()  # first: it settles which process this is
+    fabric = accelerator(device)  # first: it settles which process this is
     views, held_out = data.views, data.held_out
     sampler = Shuffled(
         len(views),
@@ -44,12 +47,14 @@ def train_network(
     )
     steps = {"rows": len(views), "batch_size": batch_size, "random_state": random_state}
     rows = Rows(views, encoders, codes)
-    batches = loader(rows, sampler)
-    judges = None
-    if held_out is not None:
-        judging_rows = Rows(held_out.select(*encoders), encoders, codes)
-        judges = loader(judging_rows, list(np.array_split(np.arange(len(held_out)), -(-len(held_out) // 1024))))
-    with contextlib.nullcontext() if title is None else progress_bar(title, schedule.epochs) as bar:
+    with contextlib.ExitStack() as ending:
+        batches = ending.enter_context(Batches(rows, sampler, fabric.device))
+        judges = None
+        if held_out is not None:
+            judging_rows = Rows(held_out.select(*encoders), encoders, codes)
+            parts = np.array_split(np.arange(len(held_out)), -(-len(held_out) // 1024))
+            judges = ending.enter_context(Batches(judging_rows, parts, fabric.device))
+        bar = None if title is None else ending.enter_context(progress_bar(title, schedule.epochs))
 
         def notify(row: dict) -> None:
             for listener in (bar, on_epoch):
@@ -62,6 +67,7 @@ def train_network(
             batches,
             schedule,
             validation=judges,
+            compiles=compiles,
             saving=saving,
             identity=None if saving is None else steps | identity_of(module, specs, codes, data),
             on_epoch=notify,

@@ -88,7 +88,7 @@ class Draws:
         }
         return cls((turn == rank()).nonzero(as_tuple=True)[0], present, counts, 0)  # type: ignore[arg-type]
 
-    def of_view(self, name: str, rows: Tensor) -> _WholeBatch:
+    def of_view(self, name: str, rows: Tensor | slice) -> _WholeBatch:
         """For some of the process's rows, of those of a view."""
         mask = self.present[name]
         return _WholeBatch((mask.cumsum(0) - 1)[self.here[rows]], int(mask.sum()))

@@ -26,7 +26,8 @@ from torch.autograd.function import Function
 from torch.nn import functional as F
 
 from bouba.nn.first_order import refuse_second
-from bouba.nn.tiles import slices
+from bouba.nn.parts import Part, current_part
+from bouba.nn.tiles import walk
 
 LOWEST = {torch.float32: -40.0, torch.float64: -300.0}
 """Below exp of this a kernel counts as 0. Its square is still a normal number; denormal ones are 20 times slower."""
@@ -47,12 +48,12 @@ def gaussian_mmd(a: Tensor, b: Tensor, variances: Iterable[float], *, unbiased: 
     tensor(1.2642)
     """
     rates = tuple(1 / max(s2, SMALLEST) for s2 in sorted(variances, reverse=True))
-    return _GaussianMMD.apply(a, b, rates, unbiased, tile)
+    return _GaussianMMD.apply(a, b, rates, unbiased, tile, current_part())
 
 
 class _GaussianMMD(Function):
     @staticmethod
-    def forward(ctx, a, b, rates, unbiased, tile):
+    def forward(ctx, a, b, rates, unbiased, tile, part):
         n, m = len(a), len(b)
         (own_a, excess_a), (own_b, excess_b) = _within(n, unbiased), _within(m, unbiased)
         x = torch.cat([a, b])
@@ -60,7 +61,7 @@ class _GaussianMMD(Function):
         grad = torch.zeros_like(x) if any(ctx.needs_input_grad) else None  # sum_q w g x_q
         pull = x.new_zeros(n + m)  # sum_q w g
         total = x.new_zeros((), dtype=torch.float32 if x.device.type == "mps" else torch.float64)
-        for i, j, exponents, work in _tiles(x, n, tile):
+        for i, j, exponents, work in _tiles(x, n, tile, part):
             weight = (own_a if j.stop <= n else own_b if i.start >= n else -1 / (n * m)) / len(rates)
             gradient = work[1].zero_()
             for rate, kernel in _kernels(exponents, rates, out=work[0]):
@@ -79,12 +80,14 @@ class _GaussianMMD(Function):
         if grad is not None:
             grad.addcmul_(x, pull[:, None], value=-1).mul_(2)
             ctx.save_for_backward(grad[:n], grad[n:])
-        return (total - excess_a - excess_b).to(a.dtype)
+        ctx.count = part.count
+        return (part.sum(total) - excess_a - excess_b).to(a.dtype)
 
     @staticmethod
     def backward(ctx, outer):
         refuse_second("mmd of Gaussian kernels")
-        return *(outer * gradient for gradient in ctx.saved_tensors), None, None, None
+        outer = outer * ctx.count
+        return *(outer * gradient for gradient in ctx.saved_tensors), None, None, None, None
 
 
 def _within(rows: int, unbiased: bool) -> tuple[float, float]:
@@ -94,21 +97,18 @@ def _within(rows: int, unbiased: bool) -> tuple[float, float]:
     return 1 / rows**2, 0.0
 
 
-def _tiles(x: Tensor, n: int, tile: int) -> Iterator[tuple[slice, slice, Tensor, list[Tensor]]]:
+def _tiles(x: Tensor, n: int, tile: int, part: Part) -> Iterator[tuple[slice, slice, Tensor, list[Tensor]]]:
     """Tiles on and above the diagonal, none across the seam at row n: rows i, columns j, -|x_i - x_j|^2 / 2 (I, J), and
     two tiles to work in. All tiles share one buffer: use one before asking for the next."""
-    m = len(x) - n
-    stretches = slices(n, tile) + [slice(n + s.start, n + s.stop) for s in slices(m, tile)]
-    buffer = x.new_empty(3, min(max(n, m), tile) ** 2)
+    buffer = x.new_empty(3, min(max(n, len(x) - n), tile) ** 2)
     half = torch.einsum("nd,nd->n", x, x) / 2  # (n + m,); x.square() would hold another x
-    for first, i in enumerate(stretches):
-        for j in stretches[first:]:
-            shape = i.stop - i.start, j.stop - j.start
-            exponents, *work = buffer[:, : math.prod(shape)].view(3, *shape)
-            torch.mm(x[i], x[j].T, out=exponents).sub_(half[i, None]).sub_(half[j])
-            if i == j:
-                exponents.fill_diagonal_(0.0)  # which the expanded square misses by rounding
-            yield i, j, exponents, work
+    for i, j in walk(len(x), (tile, tile), part, symmetric=True, seam=n):
+        shape = i.stop - i.start, j.stop - j.start
+        exponents, *work = buffer[:, : math.prod(shape)].view(3, *shape)
+        torch.mm(x[i], x[j].T, out=exponents).sub_(half[i, None]).sub_(half[j])
+        if i == j:
+            exponents.fill_diagonal_(0.0)  # which the expanded square misses by rounding
+        yield i, j, exponents, work
 
 
 def _kernels(exponents: Tensor, rates: Iterable[float], out: Tensor) -> Iterator[tuple[float, Tensor]]:

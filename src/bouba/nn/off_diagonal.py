@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.autograd.function import Function
 
 from bouba.nn.first_order import refuse_second
-from bouba.nn.tiles import pair_codes, slices
+from bouba.nn.parts import Part, current_part
+from bouba.nn.tiles import pair_codes, walk
 
 CACHED = 6 * 2**20  # logits kept for the way back: all of a batch of 2,508, which so needs three products, not four
 
@@ -48,6 +49,14 @@ class _Side(NamedTuple):
     total: Tensor  # the log-sum-exp over the whole row; -inf where empty
     floor: Tensor
     outer: Tensor  # the gradient that came in, divided by a factor common to all
+
+
+class _Options(NamedTuple):
+    has_keys: bool  # different rows may be no negatives of each other
+    euclidean: bool
+    symmetric: bool  # rows and columns are the same
+    tile: int
+    part: Part
 
 
 def off_diagonal_logsumexp(
@@ -83,25 +92,28 @@ def off_diagonal_logsumexp(
     if euclidean:  # distances ignore a common shift; a centred cloud loses fewer digits
         a, b = a - a.detach().mean(0), b - a.detach().mean(0)
     codes, has_keys = pair_codes(len(a), key, a.device)
-    return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, has_keys, euclidean, symmetric, tile)
+    options = _Options(has_keys, euclidean, symmetric, tile, current_part())
+    return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, options)
 
 
 class _OffDiagonal(Function):
     @staticmethod
-    def forward(ctx, a, b, scale, floor, codes, has_keys, euclidean, symmetric, tile):
+    def forward(ctx, a, b, scale, floor, codes, options):
+        symmetric, tile = options.symmetric, options.tile
         cache: dict | None = {} if any(ctx.needs_input_grad) else None
         rows = torch.full_like(floor, -math.inf)
         cols = rows if symmetric else rows.clone()
         work = a.new_empty(min(len(a), tile) ** 2)
-        for i, j, logits, exclude, _ in _tiles(a, b, scale, codes, has_keys, euclidean, symmetric, tile, cache):
+        for i, j, logits, exclude, _ in _tiles(a, b, scale, codes, options, cache):
             # what the sums hold already is a floor too: a negligible tile need not be exact
             floors = floor[i].maximum(rows[i]), floor[j].maximum(cols[j])
             row, col = _sums(logits, exclude, *floors, work[: logits.numel()].view_as(logits))
             rows[i] = rows[i].logaddexp(row)
             if not (symmetric and i == j):
                 cols[j] = cols[j].logaddexp(col)
-        cols = cols.clone() if symmetric else cols
-        ctx.options = has_keys, euclidean, symmetric, tile, list(cache or ())
+        rows = options.part.logsumexp(rows)
+        cols = rows.clone() if symmetric else options.part.logsumexp(cols)
+        ctx.options = options, list(cache or ())
         ctx.save_for_backward(a, b, scale, floor, codes, rows, cols, *(cache or {}).values())
         return rows, cols
 
@@ -109,7 +121,8 @@ class _OffDiagonal(Function):
     def backward(ctx, grad_rows, grad_cols):
         refuse_second("a sum of exponentials over tiles")
         a, b, scale, floor, codes, rows, cols, *cache = ctx.saved_tensors
-        has_keys, euclidean, symmetric, tile, places = ctx.options
+        options, places = ctx.options
+        euclidean, symmetric, tile = options.euclidean, options.symmetric, options.tile
         if symmetric:
             grad_rows = grad_cols = grad_rows + grad_cols
         # a solved batch has gradients near exp(-70): without a common factor G would be denormal
@@ -119,8 +132,7 @@ class _OffDiagonal(Function):
         grad_a, grad_b, grad_scale = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(scale)
         grad_b = grad_a if symmetric else grad_b
         work = a.new_empty(2, min(len(a), tile) ** 2)
-        walk = _tiles(a, b, scale, codes, has_keys, euclidean, symmetric, tile, dict(zip(places, cache)))
-        for i, j, logits, exclude, distance in walk:
+        for i, j, logits, exclude, distance in _tiles(a, b, scale, codes, options, dict(zip(places, cache))):
             sides = _Side(rows[i], floor[i], outer[i]), _Side(cols[j], floor[j], outer_cols[j])
             gradient = _gradient(logits, exclude, *sides, work[:, : logits.numel()].view(2, *logits.shape))
             if distance is not None:
@@ -135,47 +147,45 @@ class _OffDiagonal(Function):
         if not euclidean:
             grad_scale = torch.einsum("bd,bd->b", grad_a, a).sum()  # vecdot would hold another (B, D)
             grad_scale = grad_scale / 2 if symmetric else grad_scale  # grad_a holds both sides
-        whole = factor * scale
-        grad_a.mul_(whole)
-        return (
-            grad_a,
-            None if symmetric else grad_b.mul_(whole),
-            grad_scale * factor,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-        )
+        factor = factor * options.part.count
+        grad_a.mul_(factor * scale)
+        if not symmetric:
+            grad_b.mul_(factor * scale)
+        return grad_a, None if symmetric else grad_b, grad_scale * factor, None, None, None
 
 
-def _tiles(a, b, scale, codes, has_keys, euclidean, symmetric, tile, cache) -> Iterator:
+def _tiles(a, b, scale, codes, options, cache) -> Iterator:
     """Per tile i, j, logits (I, J), exclude (fills what is no negative with a number), distance (or None).
     Tiles that have no room in `cache` share one buffer: use one before asking for the next."""
-    buffer = a.new_empty(min(len(a), tile) ** 2)
-    stretches = slices(len(a), tile)
-    for number, i in enumerate(stretches):
-        left = a[i] if euclidean else scale * a[i]
-        for j in stretches[number:] if symmetric else stretches:
-            exclude = _exclusion(codes[i, None], codes[j], has_keys, i == j)
-            shape = i.stop - i.start, j.stop - j.start
-            table = None if cache is None else cache.get((i.start, j.start))
-            if table is None:
-                has_room = cache is not None and sum(map(torch.numel, cache.values())) + math.prod(shape) <= CACHED
-                table = a.new_empty(shape) if has_room else buffer[: math.prod(shape)].view(shape)
-                _distances(left, b[j], exclude, out=table) if euclidean else torch.mm(left, b[j].T, out=table)
-                if has_room:
-                    cache[i.start, j.start] = table
-            yield (i, j, -scale * table, exclude, table) if euclidean else (i, j, table, exclude, None)
+    _, euclidean, symmetric, tile, part = options
+    buffer, row = a.new_empty(min(len(a), tile) ** 2), slice(0, 0)
+    for i, j in walk(len(a), (tile, tile), part, symmetric=symmetric):
+        if i != row:
+            row, left = i, a[i] if euclidean else scale * a[i]
+        exclude = _exclusion(codes, i, j, options.has_keys)
+        shape = i.stop - i.start, j.stop - j.start
+        table = None if cache is None else cache.get((i.start, j.start))
+        if table is None:
+            has_room = cache is not None and sum(map(torch.numel, cache.values())) + math.prod(shape) <= CACHED
+            table = a.new_empty(shape) if has_room else buffer[: math.prod(shape)].view(shape)
+            _distances(left, b[j], exclude, out=table) if euclidean else torch.mm(left, b[j].T, out=table)
+            if has_room:
+                cache[i.start, j.start] = table
+        yield (i, j, -scale * table, exclude, table) if euclidean else (i, j, table, exclude, None)
 
 
-def _exclusion(codes_i, codes_j, has_keys, diagonal) -> Callable[[Tensor, float], Tensor]:
-    """In place, a tile with a number where the codes are equal; without known keys that is the diagonal."""
+def _exclusion(codes, i: slice, j: slice, has_keys: bool) -> Callable[[Tensor, float], Tensor]:
+    """In place, a tile with a number where the codes are equal; without known keys that is the table's diagonal."""
     if has_keys:
-        same = codes_i == codes_j  # (I, J)
+        same = codes[i, None] == codes[j]  # (I, J)
         return lambda tile, number: tile.masked_fill_(same, number)
-    return Tensor.fill_diagonal_ if diagonal else lambda tile, number: tile
+
+    def exclude(tile: Tensor, number: float) -> Tensor:
+        tile.diagonal(i.start - j.start).fill_(number)
+        return tile
+
+    meets_diagonal = i.start < j.stop and j.start < i.stop
+    return exclude if meets_diagonal else lambda tile, number: tile
 
 
 def _distances(a, b, exclude, out) -> None:

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd.function import Function
 
 from bouba.nn.first_order import refuse_second
-from bouba.nn.tiles import pair_codes, slices
+from bouba.nn.parts import current_part
+from bouba.nn.tiles import pair_codes, walk
 
 LOWEST = {torch.float32: -60.0, torch.float64: -600.0}
 """Logits are clamped here, where one costs 1e-26: products with denormal numbers take 20 times longer."""
@@ -35,38 +36,40 @@ def off_diagonal_softplus(
     tensor(4.1589)
     """
     codes, has_keys = pair_codes(len(a), key, a.device)
-    return _OffDiagonalSoftplus.apply(a, b, scale, bias, codes, has_keys, tile)
+    return _OffDiagonalSoftplus.apply(a, b, scale, bias, codes, has_keys, tile, current_part())
 
 
 class _OffDiagonalSoftplus(Function):
     @staticmethod
-    def forward(ctx, a, b, scale, bias, codes, has_keys, tile):
+    def forward(ctx, a, b, scale, bias, codes, has_keys, tile, part):
         total, learns = torch.zeros_like(scale), any(ctx.needs_input_grad)
         grad_a, grad_b, grad_bias = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(bias)
         buffers = a.new_empty(2, min(len(a), tile) ** 2)
-        stretches = slices(len(a), tile)
-        for i in stretches:
-            left = scale * a[i]
-            for j in stretches:
-                shape = len(codes[i]), len(codes[j])
-                x, work = (buffer[: shape[0] * shape[1]].view(shape) for buffer in buffers)
-                torch.addmm(bias, left, b[j].T, out=x).clamp_(min=LOWEST[a.dtype])
-                if has_keys or i == j:
-                    x.masked_fill_(codes[i, None] == codes[j], -torch.inf)  # (I, J)
-                total += _softplus_sum(x, work)
-                if learns:
-                    gradient = x.sigmoid_()
-                    grad_bias += gradient.sum()
-                    grad_a[i].addmm_(gradient, b[j])
-                    grad_b[j].addmm_(gradient.T, a[i])
+        row = slice(0, 0)
+        for i, j in walk(len(a), (tile, tile), part):
+            if i != row:
+                row, left = i, scale * a[i]
+            shape = len(codes[i]), len(codes[j])
+            x, work = (buffer[: shape[0] * shape[1]].view(shape) for buffer in buffers)
+            torch.addmm(bias, left, b[j].T, out=x).clamp_(min=LOWEST[a.dtype])
+            if has_keys or (i.start < j.stop and j.start < i.stop):
+                x.masked_fill_(codes[i, None] == codes[j], -torch.inf)  # (I, J)
+            total += _softplus_sum(x, work)
+            if learns:
+                gradient = x.sigmoid_()
+                grad_bias += gradient.sum()
+                grad_a[i].addmm_(gradient, b[j])
+                grad_b[j].addmm_(gradient.T, a[i])
         grad_scale = torch.einsum("bd,bd->", grad_a, a)
         ctx.save_for_backward(grad_a.mul_(scale), grad_b.mul_(scale), grad_scale, grad_bias)
-        return total
+        ctx.count = part.count
+        return part.sum(total)
 
     @staticmethod
     def backward(ctx, outer):
         refuse_second("a sum of softplus over tiles")
-        return *(outer * gradient for gradient in ctx.saved_tensors), None, None, None
+        outer = outer * ctx.count
+        return *(outer * gradient for gradient in ctx.saved_tensors), None, None, None, None
 
 
 def _softplus_sum(x: Tensor, work: Tensor) -> Tensor:

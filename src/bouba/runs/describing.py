@@ -27,7 +27,8 @@ def recipe_of(estimator: Any) -> dict[str, Any]:
     if method is None:
         raise UsageError(f"{type(estimator).__name__} is no method; give a name of `bouba methods`, or one of theirs")
     usual = method.cls().get_params(deep=False)
-    changed = {name: v for name, v in estimator.get_params(deep=False).items() if name == "fusion" or v != usual[name]}
+    parameters = {name: v for name, v in estimator.get_params(deep=False).items() if name != "device"}
+    changed = {name: v for name, v in parameters.items() if name == "fusion" or v != usual[name]}
     if not method.takes_fusion and changed.get("fusion") is None:
         changed.pop("fusion", None)
     return {"method": method.name} | sections_of(changed)

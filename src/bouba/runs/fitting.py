@@ -14,6 +14,7 @@ import numpy as np
 
 from bouba import durable
 from bouba.data.duplicates import duplicates
+from bouba.data.faults import faults_of, lose_again
 from bouba.data.schema import Schema
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
@@ -23,18 +24,21 @@ from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
 from bouba.runs import texts, translation
 from bouba.runs.adaptation import diagnosed
+from bouba.runs.at_hand import WithEmbeddings
 from bouba.runs.certainty import FILE, known_of, measured
 from bouba.runs.defaults import settled
 from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, kept_sentence, opened, save, summary
-from bouba.runs.indexing import write_search
+from bouba.runs.indexing import vectors_of, write_search
 from bouba.runs.known import is_found_whole
 from bouba.runs.measuring import Measured, measure
-from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
+from bouba.runs.methods import CCA, METHODS, MULTITASK, Method, method_named
+from bouba.runs.processes import Processes
 from bouba.runs.reading import named_as_read, read_table, repeated_text
 from bouba.runs.recipe import HOLDOUT, OF_THE_CUT, build
 from bouba.runs.remembered import compared
 from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
+from bouba.runs.sharing import same_model, same_models, solve_together
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
 from bouba.search import Certainty, Index
@@ -56,7 +60,7 @@ class Fitting:
         views: the rows that the method learns from and is judged on; `training` and `held_out` are parts of them, the
             latter None where there are too few rows to measure.
         schema: of the table. remarks: sentences for the report. cut: how rows were held out.
-        say: takes each sentence on what happens.
+        say: takes each sentence on what happens. recorded: the folder of a run that goes on.
         facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
         remembered: a sentence with the numbers on rows that have no near-duplicate in training, once they are measured.
     """
@@ -65,12 +69,13 @@ class Fitting:
     model: Any
     recipe: dict[str, Any]
     views: Views
-    training: Views
-    held_out: Views | None
     schema: Schema
     remarks: list[str]
     say: Say
-    cut: Cut
+    recorded: Path | None = None
+    training: Views = field(init=False)
+    held_out: Views | None = field(init=False)
+    cut: Cut = field(init=False)
     facts: dict[str, Any] = field(default_factory=dict)
     remembered: str = ""
 
@@ -108,10 +113,19 @@ class Fitting:
         views, remarks = _rows_of_method(method, recipe, model, views, sides)
         for module, extra in EXTRAS:
             require(module, extra)  # before hours of training, not after
-        seed = model.get_params(deep=False).get("random_state") or 0
-        cut = _cut(views, recipe["fit"], named.get("recorded"))
-        training, judged = cut.parts(seed)
-        return cls(method, model, recipe, views, training, judged, schema, [*choices, *remarks], say, cut)
+        return cls(method, model, recipe, views, schema, [*choices, *remarks], say, named.get("recorded"))
+
+    def divide(self, processes: Processes) -> None:
+        """Hold rows out; near-duplicates are looked for by the first process, for all."""
+        cut = processes.lead(lambda: _cut(self.views, self.recipe["fit"], self.recorded))
+        shared = processes.share(lambda: None if cut is None else (cut.over(None), faults_of(self.views)))
+        if cut is None and shared is not None:
+            cut = shared[0].over(self.views)
+            lose_again(self.views, shared[1])
+        assert cut is not None, "the first process has one"
+        self.cut = cut
+        seed = self.model.get_params(deep=False).get("random_state") or 0
+        self.training, self.held_out = processes.agree(lambda: self.cut.parts(seed))
 
     @property
     def target(self) -> Target | None:
@@ -131,11 +145,16 @@ class Fitting:
         facts = {"rows": len(self.views), "schema": self.schema.to_dict(), **self.facts}
         run_folder.write_facts(folder, **facts | summary(self.cut, self.held_out, self.caution))
 
-    def train(self, part: Path, *, resume: bool, verbose: bool) -> None:
-        """Fit the model, with checkpoints in `part`."""
+    def train(self, part: Path, processes: Processes, *, resume: bool, verbose: bool) -> None:
+        """Fit the model, with checkpoints in `part`; what is solved is by the first process alone, but for what adds up
+        over rows."""
         if self.method.solved:
             self.stages.begin("solve", f"{self.method.name} on {len(self.training):,} rows")
-            self.model.fit(self.training, **({} if self.target is None else {"target": self.target}))
+            if processes.count > 1 and self.method is CCA:
+                solve_together(self.model, self.training, processes)
+            else:
+                options = {} if self.target is None else {"target": self.target}
+                processes.lead(lambda: self.model.fit(self.training, **options))
             return
         self.model.set_params(verbose=verbose)
         options = {name: value for name, value in self.recipe["fit"].items() if name not in OF_THE_CUT}
@@ -148,19 +167,39 @@ class Fitting:
             return {}
         return trained_rivals(self.method, self.model, self.training, self.recipe["fit"], self.say, part / BASELINES)
 
-    def finish(self, part: Path, out: Path, rivals: Mapping[str, Any]) -> None:
-        """Save, measure, report and index, and put the folder in its place."""
+    def finish(self, part: Path, out: Path, rivals: Mapping[str, Any], processes: Processes) -> None:
+        """Save, embed, measure, report and index, and put the folder in its place. Each process embeds a share of the
+        rows and judges some of the rivals; all else is done by the first."""
+        processes.lead(lambda: self._save(part))
+        self.model = same_model(self.model, processes, part / "model")
+        rivals = same_models(rivals, processes)
+        vectors = vectors_of(self.model, self.views, self.stages, processes) if self.model.searchable else {}
+        measured = self._measured(part, rivals, vectors, processes)
+        processes.lead(lambda: self._write_rest(part, out, rivals, measured, vectors))
+
+    def _save(self, part: Path) -> None:
+        """The model in its folder."""
         self.stages.begin("save", "the model")
         if not (part / "recipe.toml").exists():  # somebody removed it meanwhile
             part.mkdir(parents=True, exist_ok=True)
             self.write_start(part)
             run_folder.write_jsonl(part / "history.jsonl", history_of(self.model))
         self.model.save(part / "model")
-        story = self._measured(part, rivals)
+
+    def _write_rest(
+        self,
+        part: Path,
+        out: Path,
+        rivals: Mapping[str, Any],
+        measured: Measured | None,
+        vectors: Mapping[str, np.ndarray],
+    ) -> None:
+        """Numbers, index and report; then the folder is whole."""
+        story = self._story(part, rivals, measured, vectors)
         for name in ("index", "known"):
             shutil.rmtree(part / name, ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
-            index = write_search(self.model, self.views, part, self.stages, target=self.target)
+            index = write_search(self.model, self.views, part, target=self.target, vectors=vectors)
             story = replace(story, certainty=self._certainty(part, index))
             texts.words_met(self.model, self.training).save(part / texts.FILE)
         cut = texts.cut_texts(self.model, self.training)
@@ -209,35 +248,61 @@ class Fitting:
         certainty.save(part / FILE)
         return certainty
 
-    def _measured(self, part: Path, rivals: Mapping[str, Any]) -> Story:
-        """The numbers, written to metrics.json, and what the report tells of them."""
-        adaptation = diagnosed(part, self.model, self.held_out, rivals, self.target)
-        own = [view for view in self.views.columns if view in self.model.kinds_]
-        story = Story(self.method, self.model, self.views.select(*own), None, None, rivals, self.remarks, adaptation)
+    def _measured(
+        self, part: Path, rivals: Mapping[str, Any], vectors: Mapping[str, np.ndarray], processes: Processes
+    ) -> Measured | None:
+        """The numbers of the model and its rivals; None where nothing is measured, and on all but the first process."""
         if self.held_out is None:
-            return replace(story, remarks=[*self.remarks, UNMEASURED])
-        held_out = self.held_out.select(*own)
+            return None
         # neither probe nor baseline sees the target
         training = self.training if self.target is None else source_only(self.training, self.target)
-        found = self._result(part, training.select(*own), held_out, rivals)
-        if found.result is not None:
-            found.result.to_json(part / "metrics.json")
-            write_differences(found.differences, part / DIFFERENCES)
+        training, held_out = training.select(*self._own), self.held_out.select(*self._own)
+        if self.method.translates:
+            translators = {self.method.name: self.model, **rivals}
+            return processes.lead(lambda: _translated(translators, training, held_out, part, self.say))
+        return measure(
+            self.method,
+            self.model,
+            training,
+            held_out,
+            rivals,
+            self.stages,
+            baseline=self.facts.get("baseline", True),
+            embedded=WithEmbeddings(self.model, self.views, vectors) if vectors else None,
+            processes=processes,
+        )
+
+    @property
+    def _own(self) -> list[str]:
+        """The views that the model reads."""
+        return [view for view in self.views.columns if view in self.model.kinds_]
+
+    def _story(
+        self, part: Path, rivals: Mapping[str, Any], measured: Measured | None, vectors: Mapping[str, np.ndarray]
+    ) -> Story:
+        """What the report tells of the numbers, which are written to metrics.json."""
+        adaptation = diagnosed(part, self.model, self.held_out, rivals, self.target)
+        views = self.views.select(*self._own)
+        story = Story(self.method, self.model, views, None, None, rivals, self.remarks, adaptation)
+        if self.held_out is None or measured is None:
+            return replace(story, remarks=[*self.remarks, UNMEASURED])
+        held_out = self.held_out.select(*self._own)
+        if measured.result is not None:
+            measured.result.to_json(part / "metrics.json")
+            write_differences(measured.differences, part / DIFFERENCES)
         if (twins := self.cut.twins(held_out)) and not self.method.translates:
-            self.remembered = compared(self.model, held_out, np.any(list(twins.values()), axis=0))
+            at_hand = WithEmbeddings(self.model, self.views, vectors)
+            self.remembered = compared(at_hand, held_out, np.any(list(twins.values()), axis=0))
             facts = {name: value for name, value in run_folder.read_facts(part).items() if name != "format"}
             run_folder.write_facts(part, **facts | summary(self.cut, held_out, self.caution))
-        story = replace(story, held_out=held_out, result=found.result, differences=found.differences)
-        return replace(story, remarks=[*self.remarks, *found.remarks])
+        story = replace(story, held_out=held_out, result=measured.result, differences=measured.differences)
+        return replace(story, remarks=[*self.remarks, *measured.remarks])
 
-    def _result(self, part: Path, training: Views, held_out: Views, rivals: Mapping[str, Any]) -> Measured:
-        """The numbers, and sentences on how they were taken."""
-        if not self.method.translates:
-            baseline = self.facts.get("baseline", True)
-            return measure(self.method, self.model, training, held_out, rivals, self.stages, baseline=baseline)
-        translators = {self.method.name: self.model, **rivals}
-        result, judged_by = translation.judged(translators, training, held_out, part, self.say)
-        return Measured(result, (), [judged_by])
+
+def _translated(translators: Mapping[str, Any], training: Views, held_out: Views, part: Path, say: Say) -> Measured:
+    """The numbers of a translator and its rivals, and who judged them."""
+    result, judged_by = translation.judged(translators, training, held_out, part, say)
+    return Measured(result, (), [judged_by])
 
 
 def _rows_of_method(

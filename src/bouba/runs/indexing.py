@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.faults import Faults, faults_of, lose_again
 from bouba.data.kinds import FILES
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views, is_missing
 from bouba.runs.known import FOLDER, WHOLE, is_found_whole, known_things
+from bouba.runs.processes import Processes
 from bouba.runs.stages import Stages
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def write_search(
         vectors: view -> (n, d), where the cells are embedded already.
     """
     embedded = views.select(*(name for name in views.columns if name in model.searchable))
-    vectors = _vectors(model, embedded, stages) if vectors is None else dict(vectors)
+    vectors = vectors_of(model, embedded, stages) if vectors is None else dict(vectors)
     if not is_found_whole(model):
         return _written(model, views, embedded, vectors, folder / "index", None)
     if known is None:
@@ -60,17 +62,34 @@ def write_search(
         knowledge = known_things(model, embedded[rows], {name: z[rows] for name, z in vectors.items()}, list(vectors))
     else:
         taught = known.select(*(name for name in known.columns if name in model.searchable))
-        knowledge = known_things(model, taught, _vectors(model, taught, None), list(vectors))
+        knowledge = known_things(model, taught, vectors_of(model, taught) or {}, list(vectors))
     knowledge.save(folder / FOLDER)
     return _written(model, views, embedded, vectors, folder / "index", knowledge)
 
 
-def _vectors(model: Any, embedded: Views, stages: Stages | None) -> dict[str, np.ndarray]:
-    """view -> (n, d), of each cell, or of each row as FUSED."""
-    if found_as_rows(model):
-        return {FUSED: np.concatenate([model.fuse(part) for part in _parts(embedded, stages)])}
-    parts = [model.embed(part) for part in _parts(embedded, stages)]
-    return {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}
+def vectors_of(
+    model: Any, views: Views, stages: Stages | None = None, processes: Processes | None = None
+) -> dict[str, np.ndarray]:
+    """view -> (n, d), of each cell by which rows can be found, or of each row as FUSED; nothing on a process that is
+    not the first.
+
+    Args:
+        stages: says how far it has come. processes: each of which has these rows and this model, and embeds a share.
+    """
+    views = views.select(*(name for name in views.columns if name in model.searchable))
+    starts = range(0, len(views), ROWS)
+
+    def embedded(start: int) -> tuple[dict[str, np.ndarray], Faults]:
+        part = views[start : start + ROWS]
+        z = {FUSED: model.fuse(part)} if found_as_rows(model) else model.embed(part)
+        return z, faults_of(part)
+
+    detail = lambda start: f"{len(views):,} rows are embedded"  # noqa: E731
+    each = lambda own: (stages or Stages(lambda line: None)).each("embed", own, detail)  # noqa: E731
+    parts = (processes or Processes()).deal(starts, embedded, each) or []
+    for _, faults in parts:
+        lose_again(views, faults)
+    return {name: np.concatenate([z[name] for z, _ in parts]) for name in (parts[0][0] if parts else ())}
 
 
 def _written(
@@ -103,14 +122,6 @@ def _written(
         rows=np.asarray(views.rows),
         offsets=offsets,
     )
-
-
-def _parts(views: Views, stages: Stages | None) -> Iterator[Views]:
-    """The rows, some at a time."""
-    stages = stages or Stages(lambda line: None)
-    starts = range(0, len(views), ROWS)
-    for start in stages.each("index", starts, lambda start: f"{len(views):,} rows are embedded"):
-        yield views[np.arange(start, min(start + ROWS, len(views)))]
 
 
 def _file_of(cell: Any) -> str | None:

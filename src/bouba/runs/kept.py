@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,11 @@ class Kept:
     """The parts of a run folder as attributes; see Run.
 
     Args:
-        path: of the folder.
+        path: of the folder. device: where the model computes.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
-        self.path = Path(path)  # use Run.fit or Run.open
+    def __init__(self, path: str | os.PathLike[str], *, device: str = "auto"):
+        self.path, self.device = Path(path), device  # use Run.fit or Run.open
         self._place = Place(self.path)
 
     @cached_property
@@ -35,7 +35,7 @@ class Kept:
         """The fitted estimator."""
         from bouba.persist import load
 
-        return self._place.read(load)
+        return self._place.read(partial(load, device=self.device))
 
     @cached_property
     def recipe(self) -> dict[str, Any]:

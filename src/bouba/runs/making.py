@@ -20,7 +20,7 @@ from bouba.runs.fitting import BASELINES, Fitting
 from bouba.runs.folder import CHECKPOINT, part_of, read_facts
 from bouba.runs.lock import locked
 from bouba.runs.methods import DEFAULT, method_named
-from bouba.runs.processes import Processes, process_count
+from bouba.runs.processes import Processes
 from bouba.runs.recipe import build
 from bouba.runs.toml import to_toml
 
@@ -112,7 +112,7 @@ def make(
         could not read or write.
     """
     processes = Processes.joined()
-    say = say or (_show if verbose else log.info)
+    say = listener(say, verbose)
     if not processes.first:
         say, verbose = _silent, False
     place = out.resolve()
@@ -125,12 +125,15 @@ def make(
         processes.lead(lambda: _occupy(stack, place, resume=resume, overwrite=overwrite, say=say))
         origin = Origin.of(place) if resume else None
         recipe = processes.agree(lambda: compose(None if origin is None else origin.folder / "recipe.toml"))
-        if "method" not in recipe and (process_count() > 1 or resume):
+        if "method" not in recipe and resume:
             recipe["method"] = DEFAULT.name
         making = _Making(table, place, origin, recipe, named, baseline, verbose, say)
-        if "method" in recipe and method_named(recipe["method"]).solved:
-            return processes.lead(lambda: making.run(Processes()))
         return making.run(processes)
+
+
+def listener(say: Callable[[str], None] | None, verbose: bool) -> Callable[[str], None]:
+    """What takes sentences on what happens: `say`; else the error stream or the log."""
+    return say or (_show if verbose else log.info)
 
 
 def _show(line: str) -> None:
@@ -171,12 +174,13 @@ class _Making:
         if fitting is None:
             self.say(_finished(self.out, self.recipe))
             return None
+        fitting.divide(processes)
         fresh = self.origin is None or self.origin.finished
         part = processes.lead(lambda: self._started(fitting)) or part_of(self.out)
         checkpoint = _version(part)
         for sentence in fitting.announcements(self.out):
             self.say(sentence)
-        training = lambda: fitting.train(part, resume=self.origin is not None, verbose=self.verbose)  # noqa: E731
+        training = lambda: fitting.train(part, processes, resume=self.origin is not None, verbose=self.verbose)  # noqa: E731
         try:
             processes.together(training)
         except Exception:
@@ -184,7 +188,7 @@ class _Making:
                 shutil.rmtree(part, ignore_errors=True)
             raise
         rivals = processes.together(lambda: fitting.rivals(part))
-        processes.lead(lambda: fitting.finish(part, self.out, rivals))
+        fitting.finish(part, self.out, rivals, processes)
         return fitting.model
 
     def _facts(self, name: str, default: Any = None) -> Any:

@@ -10,6 +10,7 @@ from bouba.data.views import Views
 from bouba.evaluation import Result, evaluate, evaluate_predictions
 from bouba.evaluation.differences import Difference, RowValues
 from bouba.runs.method import Method
+from bouba.runs.processes import Processes
 from bouba.runs.solved_rivals import Baselines
 from bouba.runs.stages import Stages
 
@@ -37,31 +38,55 @@ def measure(
     stages: Stages,
     *,
     baseline: bool = True,
-) -> Measured:
+    embedded: Any = None,
+    processes: Processes | None = None,
+) -> Measured | None:
     """Retrieval, accuracies and predictions of a model and its rivals, rows of the same table.
 
     Args:
         training: labelled rows that probes and the simple baselines are fitted on.
         rivals: name -> fitted model that predicts what this one predicts. stages: says what is measured.
-        baseline: whether simple baselines are solved, too.
+        baseline: whether simple baselines are solved, too. embedded: the model with the embeddings of the table at
+            hand, where there are some. processes: among which the model and its rivals are dealt out.
+
+    Returns:
+        None on a process that is not the first.
     """
     seed = model.get_params(deep=False).get("random_state")
     probe = training if training.y and not model.predicts else None
     baselines = Baselines(method, model, training, seed or 0)
     solved = baselines.parts if baseline else {}
-    rows = f"on {len(held_out):,} rows held out, with intervals"
-    result, kept = Result([]), RowValues()
-    for name in stages.each("measure", [method.name, *rivals, *solved], lambda name: f"{name} {rows}"):
+    fields: dict[str, Any] = {"split": "test", "seed": seed}
+
+    def judged(name: str) -> tuple[Result, RowValues, list[str]]:
+        result, kept = Result([]), RowValues()
+        baselines.remarks.clear()
         if name in rivals:
-            result += evaluate_predictions(
-                rivals[name], held_out, method=name, split="test", seed=seed, row_values=kept
-            )
+            result = evaluate_predictions(rivals[name], held_out, method=name, row_values=kept, **fields)
         elif name == method.name:
-            fields: dict[str, Any] = {"method": name, "split": "test", "seed": seed}
-            result += evaluate(model, held_out, probe=probe, row_values=kept, **fields)
+            own = model if embedded is None else embedded
+            result = evaluate(own, held_out, probe=probe, method=name, row_values=kept, **fields)
         elif (one := solved[name]()) is not None:
-            result += one.judged(held_out, probe, seed, kept)
-    return Measured(result, kept.differences(method.name), list(dict.fromkeys(baselines.remarks)))
+            result = one.judged(held_out, probe, seed, kept)
+        return result, kept, list(baselines.remarks)
+
+    rows = f"on {len(held_out):,} rows held out, with intervals"
+    names = [method.name, *rivals, *solved]
+    parts = (processes or Processes()).deal(
+        names, judged, lambda own: stages.each("measure", own, lambda name: f"{name} {rows}")
+    )
+    return None if parts is None else _joined(method, parts)
+
+
+def _joined(method: Method, parts: Sequence[tuple[Result, RowValues, list[str]]]) -> Measured:
+    """What came of the model and each rival, together."""
+    result, kept, remarks = Result([]), RowValues(), []
+    for of_one, values, sentences in parts:
+        result += of_one
+        for task, by_method in values.of.items():
+            kept.of.setdefault(task, {}).update(by_method)
+        remarks += sentences
+    return Measured(result, kept.differences(method.name), list(dict.fromkeys(remarks)))
 
 
 def best_known(result: Result) -> Result:

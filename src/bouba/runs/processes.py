@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+Part = TypeVar("Part")
 PATIENCE = timedelta(days=30)
 """How long the others wait for the first, which may measure for hours."""
 
@@ -27,11 +28,15 @@ class Processes:
     """Several processes that make one run.
 
     Attributes:
-        first: whether this is the one that writes and speaks.
+        number: of this one, from 0. count: of all. first: whether this is the one that writes and speaks.
     """
 
-    def __init__(self, number: int = 0, group: Any = None) -> None:
-        self.first, self._group = number == 0, group  # use Processes.joined, or Processes() for one alone
+    def __init__(self, number: int = 0, count: int = 1, group: Any = None) -> None:
+        self.number, self.count, self._group = number, count, group  # use Processes.joined, or Processes() for one
+
+    @property
+    def first(self) -> bool:
+        return self.number == 0
 
     @classmethod
     def joined(cls) -> Processes:
@@ -43,7 +48,7 @@ class Processes:
         from bouba.train import accelerator
 
         accelerator()
-        return cls(dist.get_rank(), dist.new_group(backend="gloo", timeout=PATIENCE))
+        return cls(dist.get_rank(), dist.get_world_size(), dist.new_group(backend="gloo", timeout=PATIENCE))
 
     def lead(self, step: Callable[[], Result]) -> Result | None:
         """What a step gives that the first takes while the others wait; None for them.
@@ -63,6 +68,42 @@ class Processes:
             raise
         self._tell(failed=False)
         return result
+
+    def share(self, step: Callable[[], Result]) -> Result:
+        """What a step gives that the first takes while the others wait, for all of them.
+
+        Raises:
+            SystemExit: as in `lead`.
+        """
+        result = self.lead(step)
+        if self._group is None:
+            return result  # type: ignore[return-value]
+        import torch.distributed as dist
+
+        shared = [result]
+        dist.broadcast_object_list(shared, src=0, group=self._group)
+        return shared[0]  # type: ignore[return-value]
+
+    def deal(
+        self,
+        parts: Sequence[Part],
+        step: Callable[[Part], Result],
+        each: Callable[[Sequence[Part]], Iterable[Part]] = iter,
+    ) -> list[Result] | None:
+        """What a step gives of each part, in their order, for the first; None for the others. Each process takes every
+        `count`-th part, one by one through `each`, which may say how far it has come.
+
+        Raises:
+            As in `agree`.
+        """
+        own = self.agree(lambda: [step(part) for part in each(parts[self.number :: self.count])])
+        if self._group is None:
+            return own
+        import torch.distributed as dist
+
+        shares: list[list[Result]] | None = [[] for _ in range(self.count)] if self.first else None
+        dist.gather_object(own, shares, dst=0, group=self._group)
+        return None if shares is None else [shares[i % self.count][i // self.count] for i in range(len(parts))]
 
     def agree(self, step: Callable[[], Result]) -> Result:
         """What a step gives that every process takes by itself.

@@ -60,6 +60,13 @@ def refuse_names_for_views(table: Any, named: Mapping[str, Any]) -> None:
         raise UsageError(f"Views were read already and take no {', '.join(given_options(named))}; say so to bouba.read")
 
 
+def names_for(run: Any, table: Any, named: Mapping[str, Any]) -> dict[str, Any]:
+    """What a later table of a Run is read with: columns of a kind or role, and the roles that its recipe names, where
+    its schema was not kept. UsageError as in `refuse_names_for_views`."""
+    refuse_names_for_views(table, named)
+    return (roles_of_recipe(run.recipe) if run.schema.labels is None else {}) | dict(named)
+
+
 def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options without those that nobody gave: None, and no names at all. Zero and False are given."""
     return {name: v for name, v in options.items() if v is not None and not (isinstance(v, list | tuple) and not v)}

@@ -98,9 +98,16 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
         raise RecipeError(f"target in [fit] is the name of a domain, in quotes, got {target!r:.80}")
     if not isinstance(allowed := recipe.get("fit", {}).get("allow_duplicates", False), bool):
         raise RecipeError(f"allow_duplicates in [fit] is true or false, got {allowed!r:.80}")
+    _refuse_arguments(recipe.get("arguments", {}))
+
+
+def _refuse_arguments(arguments: Mapping[str, Any]) -> None:
+    """RecipeError for an argument that has a section of its own, or that no run keeps."""
     for name in ("towers", "objective", "fusion"):
-        if name in recipe.get("arguments", {}):
+        if name in arguments:
             raise RecipeError(f"{name} stands in [arguments]; it is a section of its own: see bouba.runs.recipe")
+    if "device" in arguments:
+        raise RecipeError("device stands in [arguments]; no run keeps it: say --device, or Run.fit(..., device=...)")
 
 
 def _several(names: Any) -> Iterable[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bouba.device import running_on
 from bouba.errors import DataError, UsageError
 from bouba.runs.kept import Kept
 from bouba.runs.methods import method_named
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bouba.data.views import Views
     from bouba.evaluation import Result
     from bouba.evaluation.doubts import Doubt
+    from bouba.runs.embedding import Embedded
     from bouba.runs.predicting import Translation
     from bouba.search import Hits
 
@@ -41,18 +43,19 @@ class Run(Kept):
     """
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Run:
+    def open(cls, path: str | os.PathLike[str], *, device: str = "auto") -> Run:
         """The run in a folder. Nothing is loaded yet.
 
         Args:
             path: a run folder, its `model` folder, or one that `model.save` wrote: without numbers, report or index.
+            device: where its model computes, see `bouba.load`.
 
         Raises:
             DataError: no model there, or one that is still being made or was cut off; the message says how to go on.
         """
         from bouba.runs.ending import refuse_unfinished
 
-        return cls(refuse_unfinished(Path(path)))
+        return cls(refuse_unfinished(Path(path)), device=device)
 
     @classmethod
     def fit(  # noqa: PLR0913 - an option a parameter, as on the command line
@@ -70,6 +73,9 @@ class Run(Kept):
         translate: tuple[str | None, str | None] = (None, None),
         fusion: Any = None,
         baseline: bool = True,
+        device: str = "auto",
+        engine: str = "local",
+        workers: int | None = None,
         resume: bool = False,
         overwrite: bool = False,
         verbose: bool = False,
@@ -96,6 +102,10 @@ class Run(Kept):
             fusion: how views become one vector, by name: sum, gated, concat, attention, low-rank or late; or an object,
                 GatedFusion(drop=0.2).
             baseline: also fit what a model that predicts or translates is compared with.
+            device: where all of it computes: "auto" for a GPU where there is one, else the CPU; "cpu", "cuda",
+                "cuda:1", "mps". The folder does not keep it.
+            engine: "local", this process or those of torchrun beside it; "ray", `workers` of a cluster, one a GPU or
+                core when None, whose machines all see the table and `out`.
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
@@ -110,31 +120,33 @@ class Run(Kept):
         if isinstance(method, str):
             method_named(method)  # refused before anything heavy is imported
         from bouba.runs.composing import apart, composed
-        from bouba.runs.making import make
+        from bouba.runs.engines.engine import make_by
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
         fit = {"target": target, "validation": validation, "holdout": holdout, "allow_duplicates": allow_duplicates}
         arguments, towers = apart(arguments)
-        model = make(
-            table,
-            Path(out),
-            compose=lambda before: composed(
-                before if recipe is None else recipe,
-                method,
-                read=read or {},
-                fit=fit,
-                fusion=fusion,
-                arguments=arguments,
-            ),
-            named={**dict(zip(("source", "target"), translate, strict=True)), "towers": towers},
-            baseline=baseline,
-            resume=resume,
-            overwrite=overwrite,
-            verbose=verbose,
-            say=say,
-        )
-        run = cls(out)
+        device = device if device != "auto" or isinstance(method, str) else getattr(method, "device", device)
+        with running_on(device):
+            model = make_by(engine, workers)(
+                table,
+                Path(out),
+                compose=lambda before: composed(
+                    before if recipe is None else recipe,
+                    method,
+                    read=read or {},
+                    fit=fit,
+                    fusion=fusion,
+                    arguments=arguments,
+                ),
+                named={**dict(zip(("source", "target"), translate, strict=True)), "towers": towers},
+                baseline=baseline,
+                resume=resume,
+                overwrite=overwrite,
+                verbose=verbose,
+                say=say,
+            )
+        run = cls(out, device=device)
         if model is not None:
             run.model = model  # the same to the bit as what would be loaded
         return run
@@ -150,12 +162,42 @@ class Run(Kept):
             ModalityError: the table has none of the model's views. DataError: a table that cannot be read.
             UsageError: columns named of Views.
         """
-        from bouba.runs.reading import read_table_like, refuse_names_for_views, roles_of_recipe
+        from bouba.runs.reading import names_for, read_table_like
 
-        refuse_names_for_views(table, named)
-        if self.schema.labels is None:  # the schema was not kept: the recipe names roles
-            named = roles_of_recipe(self.recipe) | named
-        return read_table_like(table, self.schema, named)
+        return read_table_like(table, self.schema, names_for(self, table, named))
+
+    def embed(
+        self,
+        table: Any,
+        /,
+        *,
+        out: str | os.PathLike[str],
+        engine: str = "local",
+        workers: int | None = None,
+        overwrite: bool = False,
+        say: Callable[[str], None] | None = None,
+        **named: Any,
+    ) -> Embedded:
+        """Write the vectors of a table's rows to a file, block by block: a row each, with its number `row`, its `key`,
+        and for each view a list of float32, null where the cell is missing. Where the model fuses views, the column
+        `fused` is that of the whole row. The same call goes on where one was cut off.
+
+        Args:
+            table, **named: as in `read`; or several files, or a folder of Parquet files, with rows of their own each,
+                told apart by the column `table`.
+            out: NAME.parquet, or NAME.lance, which `lancedb.connect(FOLDER).open_table(NAME)` opens.
+            engine: "local", this process or those of torchrun beside it; "ray", a cluster, or this machine as one.
+            workers: of Ray; as many as there are GPUs, or cores, when None. Each embeds blocks of rows.
+            overwrite: replace `out`, if it exists. say: takes sentences on how far it has come.
+
+        Raises:
+            UsageError: `out` exists, or ends in neither. DataError: a table that cannot be read.
+            Stopped, StorageError: it was interrupted, or the machine could not write.
+        """
+        from bouba.runs.embedding import embed
+
+        options: dict[str, Any] = {"engine": engine, "workers": workers, "overwrite": overwrite}
+        return embed(self, table, Path(out), named=named, say=say or log.info, **options)
 
     def search(
         self,

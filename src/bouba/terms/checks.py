@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bouba.device import waits
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.metrics.similarity import SIMILARITIES
 from bouba.terms.term import Space
@@ -33,7 +34,10 @@ def check_embeddings(function: str, **embeddings: Tensor) -> None:
 
 
 def check_finite(name: str, z: Tensor) -> None:
-    """DataError that names the first row of z (B, ...) with NaN or infinity."""
+    """DataError that names the first row of z (B, ...) with NaN or infinity. A GPU is not made to wait for that: there
+    the loss becomes NaN, or its gradient, and the loop says so."""
+    if waits(z.device):
+        return
     if torch.isfinite(z.detach().sum()):  # one pass without a mask; a sum may overflow, so look again
         return
     bad = (~torch.isfinite(z)).flatten(1).any(1).nonzero().flatten().tolist()
@@ -111,13 +115,21 @@ def check_predicted(term: str, labels: Iterable[str] | None, space: Space) -> tu
 
 
 def precise(temperature: float | Tensor, *z: Tensor) -> tuple[Tensor, ...]:
-    """The scale 1 / temperature, and the embeddings, all in one precision of at least float32."""
+    """The scale 1 / temperature, and the embeddings, all in one precision of at least float32.
+
+    UsageError for a temperature out of range, as far as it can be seen without keeping a GPU waiting.
+    """
     dtype = torch.float32
     for tensor in z:
         dtype = torch.promote_types(dtype, tensor.dtype)
-    temperature = torch.as_tensor(temperature, dtype=dtype, device=z[0].device)
-    if temperature.numel() != 1 or not 0 < temperature < torch.inf:
-        raise UsageError(f"temperature must be one finite number above 0, got {temperature.tolist()}")
+    one = temperature.numel() == 1 if isinstance(temperature, Tensor) else True
+    looks = not isinstance(temperature, Tensor) or not waits(temperature.device)
+    if not one or (looks and not 0 < temperature < torch.inf):
+        got = temperature.tolist() if isinstance(temperature, Tensor) else temperature
+        raise UsageError(f"temperature must be one finite number above 0, got {got}")
+    if not isinstance(temperature, Tensor):
+        temperature = torch.full((), temperature, device=z[0].device, dtype=dtype)  # copied from here it would wait
+    temperature = temperature.to(z[0].device, dtype)
     return 1 / temperature.reshape(()), *(tensor.to(dtype) for tensor in z)
 
 

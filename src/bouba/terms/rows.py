@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bouba.batch import picked
+from bouba.device import waits
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite
@@ -27,16 +29,26 @@ def paired(
         pairs: which pairs of views; every pair when None.
     """
     for a, b in pairs or itertools.combinations(batch.z, 2):
-        both = batch.present[a] & batch.present[b]
-        if int(both.sum()) >= least:
-            yield batch.z[a][both], batch.z[b][both], None if batch.key is None else batch.key[both]
+        both = batch.rows_with(a, b)
+        if len(batch.rows if both is None else both) >= least:
+            key = None if batch.key is None else picked(batch.key, both)
+            yield picked(batch.z[a], both), picked(batch.z[b], both), key
 
 
 def negatives(key: Tensor | None, rows: int, device) -> Tensor:
     """int64 (rows,), how many of the rows are negatives of each: all whose key is another, or unknown, but itself."""
     codes, _ = pair_codes(rows, key, device)
-    _, place, count = codes.unique(return_inverse=True, return_counts=True)
-    return rows - count[place]
+    return rows - equals(codes)
+
+
+def equals(codes: Tensor) -> Tensor:
+    """int64 (n,), how many of n numbers are equal to each, itself among them.
+
+    >>> equals(torch.tensor([3, 5, 3]))
+    tensor([2, 1, 2])
+    """
+    ordered = codes.sort().values
+    return torch.searchsorted(ordered, codes, right=True) - torch.searchsorted(ordered, codes)
 
 
 def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
@@ -46,10 +58,11 @@ def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
         cost: the sum. negatives: for each mean, (n,) how many negatives stand in each of its rows' denominators.
 
     Returns:
-        Nothing where no row has a negative: there is nothing to tell apart.
+        Nothing, or NaN where looking would keep a GPU waiting, if no row has a negative: there is nothing to tell
+        apart.
     """
     alike = summed([count.float().log1p().mean() for count in negatives])
-    return {"of_chance": cost.detach() / alike} if alike > 0 else {}
+    return {"of_chance": cost.detach() / alike} if waits(alike.device) or alike > 0 else {}
 
 
 def by_domain(batch: Batch, view: str) -> list[Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bouba.errors import ModalityError, UsageError
+from bouba.nn.parts import current_part
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_views
 from bouba.terms.rows import averaged
@@ -43,17 +44,22 @@ def structure(z: Tensor, before: Tensor, *, temperature: float = 0.1) -> Tensor:
     with torch.autocast(z.device.type, enabled=False):
         dtype = torch.promote_types(z.dtype, torch.float32)
         z, before = z.to(dtype), before.detach().to(dtype)
-        p, q = _neighbours(z, temperature), _neighbours(before - before.mean(0), temperature)
+        part = current_part()
+        [(start, stop)] = part.stretches(len(z))
+        rows = slice(start, stop)
+        p, q = _neighbours(z, rows, temperature), _neighbours(before - before.mean(0), rows, temperature)
         middle = torch.logaddexp(p, q) - torch.log(z.new_tensor(2.0))
-        return ((p.exp() * (p - middle) + q.exp() * (q - middle)).sum(1) / 2).mean().clamp(min=0)
+        divergences = (p.exp() * (p - middle) + q.exp() * (q - middle)).sum(1) / 2
+        mean = divergences.mean() if part.count == 1 else part.sum_of_costs(divergences.sum()) / len(z)
+        return mean.clamp(min=0)
 
 
-def _neighbours(x: Tensor, temperature: float) -> Tensor:
-    """(B, B - 1) log probabilities of the others as neighbours of each row."""
+def _neighbours(x: Tensor, rows: slice, temperature: float) -> Tensor:
+    """(I, B - 1) log probabilities of the others as neighbours of some rows."""
     u = unit_rows(x)
     size = len(u)
-    others = ~torch.eye(size, dtype=torch.bool, device=u.device)
-    return (u @ u.T / temperature)[others].view(size, size - 1).log_softmax(1)
+    others = ~torch.eye(size, dtype=torch.bool, device=u.device)[rows]
+    return (u[rows] @ u.T / temperature)[others].view(-1, size - 1).log_softmax(1)
 
 
 def _check_temperature(temperature: float) -> None:

@@ -217,12 +217,13 @@ class Objective:
 
     def _sum(self, batch: Batch, state: nn.ModuleList, included: Sequence[bool]) -> tuple[Tensor, Parts]:
         total, parts = _zero(batch, state), Parts()
+        known = batch if batch.known is None else batch.known
         for name, (weight, term), term_state, is_included in zip(
             self.names(), self.terms, state, included, strict=True
         ):
             if not is_included:
                 continue
-            has_rows = bool(term.needs().fitting_rows(batch).any())
+            has_rows = bool(term.needs().fitting_rows(known).any())
             value, term_parts = term.loss(batch, term_state) if has_rows else (None, Parts())
             value = torch.zeros_like(total) if value is None else torch.as_tensor(value)
             total = total + weight * value

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from bouba.errors import UsageError, nearest
+from bouba.nn.parts import Part, current_part
 from bouba.nn.similarity import row_similarity, similarity_table
 from bouba.nn.tiles import pair_codes, slices
 from bouba.nn.unit import unit_rows
@@ -113,7 +114,10 @@ def _mine(a, b, positive, mining, codes, euclidean, tile) -> Tensor:
         mildest = table.masked_fill(same, torch.inf).argmin(1)
         return torch.where(best.isneginf(), mildest, index)
 
-    return torch.cat([rivals(i) for i in slices(len(a), tile)])
+    part, found = current_part(), torch.zeros_like(codes)
+    for i in _row_slices(len(a), tile, part):
+        found[i] = rivals(i)
+    return part.sum(found)
 
 
 def _all_hinges(a, b, positive, margin, codes, euclidean, tile) -> Tensor:
@@ -124,8 +128,14 @@ def _all_hinges(a, b, positive, margin, codes, euclidean, tile) -> Tensor:
         both = F.relu(table - positive[i, None]) + F.relu(table - positive)
         return both.masked_fill(codes[i, None] == codes, 0.0).sum()
 
-    walk = slices(len(a), tile)
-    return sum(checkpoint(hinges, a, b, positive, i, use_reentrant=False, preserve_rng_state=False) for i in walk)
+    part = current_part()
+    rows = _row_slices(len(a), tile, part)
+    costs = (checkpoint(hinges, a, b, positive, i, use_reentrant=False, preserve_rng_state=False) for i in rows)
+    return part.sum_of_costs(sum(costs, start=positive.new_zeros(())))
+
+
+def _row_slices(rows: int, tile: int, part: Part) -> list[slice]:
+    return [i for start, stop in part.stretches(rows) for i in slices(stop, tile, start=start)]
 
 
 def _check_choices(margin: float, mining: str, similarity: str) -> None:

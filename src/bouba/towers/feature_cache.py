@@ -8,7 +8,6 @@ Deleting a file, or the whole folder, only costs the time to compute it again.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -16,17 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bouba.data.disk import cache_folder as cache_folder
+
 log = logging.getLogger("bouba")
 WAIT = 60.0  # seconds for another process to finish its batch
 KEYS_AT_ONCE = 500  # in one query; SQLite takes 999 everywhere
-
-
-def cache_folder() -> Path:
-    """$BOUBA_CACHE, else $XDG_CACHE_HOME/bouba, else ~/.cache/bouba."""
-    named = os.environ.get("BOUBA_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bouba"
 
 
 class FeatureCache:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bouba.batch import Inputs
+from bouba.device import device_named
 from bouba.towers.cell_features import CellFeatures, fingerprint_of
 from bouba.towers.tower import Encoder
 
@@ -37,6 +38,7 @@ class Frozen(Encoder):
         cache: whether to keep features on disk.
     """
 
+    runs_network = True
     mean: Tensor
     scale: Tensor
 
@@ -120,13 +122,14 @@ def _device_of(network: nn.Module) -> torch.device:
 
 @contextmanager
 def _on_accelerator(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is on the GPU if there is one; features are computed before training moves it there."""
-    device = _device_of(network)
-    if device.type != "cpu" or not torch.cuda.is_available():
+    """Inside, the network is where `running_on` says, on a GPU if there is one; what learns of training cells is made
+    before the network of the model is."""
+    device, wanted = _device_of(network), device_named()
+    if device.type != "cpu" or wanted.type == "cpu":
         yield
         return
     with torch.inference_mode(False):  # buffers moved in inference mode would be inference tensors for good
-        network.to("cuda")
+        network.to(wanted)
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from bouba.batch import Inputs
 from bouba.data.augment import refuse_share
 from bouba.data.characters import FORMS, one_form
+from bouba.device import waits
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder, stack
 
@@ -91,7 +92,8 @@ def kept_words(words: Tensor, drop: float) -> Tensor:
         drop: in [0, 1).
     """
     last = words.amax(1, keepdim=True)  # (B, 1)
-    numbers = torch.arange(1, int(last.max()) + 1, device=words.device)  # (W,)
+    most = words.shape[1] if waits(words.device) else int(last.max())  # each word has a part or more
+    numbers = torch.arange(1, most + 1, device=words.device)  # (W,)
     uniform = torch.rand(len(words), len(numbers), device=words.device).masked_fill(numbers > last, -1.0)
     keep = (uniform >= drop) | (uniform == uniform.amax(1, keepdim=True))
     return F.pad(keep, (1, 0)).gather(1, words.long())  # number 0 is never kept

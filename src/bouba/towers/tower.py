@@ -32,12 +32,19 @@ class Encoder(nn.Module, ABC):
 
     width: int
     raw_width: int = 0
+    runs_network: bool = False
+    """Whether `prepare` runs a network, which then stays in one process, on its device."""
     lr_scale: float = 1.0
     """Its learning rate as a share of everyone's; pretrained weights take small steps."""
 
     @abstractmethod
     def prepare(self, cells: Sequence) -> Inputs:
         """Raw cells -> named tensors, (len(cells), ...) each."""
+
+    @property
+    def prepares_apart(self) -> bool:
+        """Whether `prepare` may run in other processes."""
+        return not any(module.runs_network for module in self.modules() if isinstance(module, Encoder))
 
     def is_cut(self, cells: Sequence) -> list[bool]:
         """Whether each cell is longer than what it reads of it. Nothing is cut by default."""

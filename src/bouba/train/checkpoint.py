@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bouba import durable
-from bouba.errors import DataError, StorageError
+from bouba.errors import BoubaError, DataError, StorageError
 
 FORMAT = 2
 """1 noted neither the content of the rows nor the place within an epoch; it is still read."""
@@ -183,6 +183,24 @@ def changing(network: nn.Module) -> dict[str, torch.Tensor]:
     """What training changes: every tensor of the state_dict but frozen parameters."""
     frozen = {name for name, p in network.named_parameters(remove_duplicate=False) if not p.requires_grad}
     return {name: tensor.detach() for name, tensor in network.state_dict().items() if name not in frozen}
+
+
+def refuse_infinite(network: nn.Module, when: str) -> None:
+    """BoubaError for a network that must not be saved: a weight is NaN or infinite, or another number of it NaN. The
+    device is waited for once.
+
+    Args:
+        when: in words, for the message.
+    """
+    parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    tensors = {name: tensor for name, tensor in changing(network).items() if tensor.is_floating_point()}
+    broken = [~t.isfinite().all() if name in parameters else t.isnan().any() for name, t in tensors.items()]
+    if not broken:
+        return
+    flags = torch.stack(broken).tolist()
+    name = next((name for name, is_broken in zip(tensors, flags, strict=True) if is_broken), None)
+    if name is not None:
+        raise BoubaError(f"{name} is not finite {when}, which is not saved; lower lr or check the inputs")
 
 
 def has_checkpoint(folder: Path) -> bool:

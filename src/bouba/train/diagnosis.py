@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import torch
 
-from bouba.batch import Batch
+from bouba.batch import Batch, picked
 from bouba.nn.unit import unit_rows
+from bouba.terms.rows import equals
 from bouba.terms.term import Parts
 
 COLLAPSED = 0.95  # mean cosine of two cells of one view
@@ -29,7 +30,7 @@ def measure(batch: Batch) -> Parts:
     parts: Parts = {}
     centres = {}
     for name, z in batch.z.items():
-        u = unit_rows(z.detach()[batch.present[name]])
+        u = unit_rows(picked(z.detach(), batch.rows_with(name)))
         n = len(u)
         if n > 1:
             centres[name] = u.mean(0)
@@ -38,11 +39,16 @@ def measure(batch: Batch) -> Parts:
     gaps = [(centres[a] - centres[b]).norm() for a, b in itertools.combinations(centres, 2)]
     if gaps:
         parts["gap"] = torch.stack(gaps).mean()
-    if batch.key is not None and bool((batch.key >= 0).any()):
-        keys = batch.key[batch.key >= 0]
-        _, place, count = keys.unique(return_inverse=True, return_counts=True)
-        parts["repeats"] = (count[place] > 1).float().mean()
+    if batch.key is not None:
+        keys = picked(batch.key, batch.rows_where(_have_key))
+        if len(keys):
+            parts["repeats"] = (equals(keys) > 1).float().mean()
     return parts
+
+
+def _have_key(batch: Batch) -> torch.Tensor:
+    assert batch.key is not None, "asked of batches with keys"
+    return batch.key >= 0
 
 
 def verdicts(row: Mapping[str, float]) -> dict[str, str]:

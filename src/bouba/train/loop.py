@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.utils.data import DataLoader
 
 from bouba import durable
 from bouba.batch import Batch
+from bouba.data.batches import Batches
 from bouba.data.loader import Shuffled
-from bouba.errors import BoubaError, DataError, Stopped, UsageError
+from bouba.device import random_state_kept
+from bouba.errors import DataError, Stopped, UsageError
 from bouba.nn.gather import world_size
-from bouba.train.checkpoint import changing, has_checkpoint, load_checkpoint, save_checkpoint
+from bouba.train.checkpoint import changing, has_checkpoint, load_checkpoint, refuse_infinite, save_checkpoint
 from bouba.train.diagnosis import verdicts
 from bouba.train.network import Network
 from bouba.train.processes import others_watched
+from bouba.train.step import Schedule, Stepping, compiled, optimizer_for
 from bouba.train.stopping import Stopping, signals_noted
 
 if TYPE_CHECKING:
@@ -33,30 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("bouba")
 Row = dict[str, float]
 """One epoch of history: epoch, loss, the terms and their parts, validation, seconds."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How to step: AdamW, linear warm-up then cosine to zero, gradients clipped.
-
-    Args:
-        epochs: passes over the source rows. lr: peak learning rate. weight_decay: on matrices only, never on
-        biases, norms or temperatures. warmup: share of all steps. clip: largest gradient norm. patience: epochs
-        without a better validation loss before stopping; None never stops.
-    """
-
-    epochs: int = 30
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.1
-    clip: float = 5.0
-    patience: int | None = None
-
-    def rate(self, progress: float) -> float:
-        """The learning rate at a share of the training done, in [0, 1]."""
-        if progress < self.warmup:
-            return self.lr * (progress / self.warmup)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
 
 
 @dataclass(frozen=True)
@@ -123,28 +101,14 @@ class Progress:
         self.epoch, self.step, self.sums, self.counts, self.seconds = self.epoch + 1, 0, {}, {}, 0.0
 
 
-def optimizer_for(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW that decays matrices only."""
-    scales = {p: 1.0 for p in network.parameters() if p.requires_grad}
-    for module in network.modules():
-        scale = getattr(module, "lr_scale", 1.0)
-        scales |= {p: scale for p in module.parameters() if p.requires_grad and scale != 1.0}
-    decay = lambda p: schedule.weight_decay if p.dim() > 1 else 0.0  # noqa: E731
-    kinds = list(dict.fromkeys((scale, decay(p)) for p, scale in scales.items()))
-    groups = [
-        {"params": [p for p, s in scales.items() if (s, decay(p)) == kind], "scale": kind[0], "weight_decay": kind[1]}
-        for kind in kinds
-    ]
-    return torch.optim.AdamW(groups, lr=schedule.lr, fused=True)  # one pass over each matrix instead of five
-
-
 def train(
     fabric: Accelerator,
     network: Network,
-    batches: DataLoader,
+    batches: Batches,
     schedule: Schedule,
     *,
-    validation: DataLoader | None = None,
+    validation: Batches | None = None,
+    compiles: bool = False,
     saving: Saving | None = None,
     identity: Mapping[str, object] | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
@@ -157,47 +121,53 @@ def train(
     Args:
         fabric: from `accelerator()`.
         network: towers and objective; left with the best validation weights if there is validation, else the last.
-        batches: the training batches; their batch sampler's `epoch` and `start` are set before each epoch.
+        batches: the training batches, on its device; their sampler's `epoch` and `start` are set before each epoch.
         schedule: how long and how fast.
         validation: batches judged after each epoch by the terms that validate.
+        compiles: whether towers go through torch.compile, which takes a minute and pays in long trainings.
         saving: where checkpoints go; nothing is written without. Resumed are to the bit the weights of an unbroken run
             on one CPU.
         identity: name -> what must be as it was for a checkpoint to be continued.
         on_epoch: called with each history row.
 
     Raises:
-        BoubaError: the loss is not finite; the message names the epoch and the terms. Another process has ended.
+        BoubaError: a loss, a gradient or a weight is not finite; the message names the step and the terms. It comes
+            within Meter.STEPS steps, the weights are left as they were before that one, and none is saved. Another
+            process has ended.
         DataError: the checkpoint is damaged, or of another run. StorageError: a checkpoint cannot be written.
         Stopped: Ctrl-C or a signal, where there is `saving`; a checkpoint was written before.
     """
     optimizer = optimizer_for(network, schedule)
     model, optimizer = fabric.prepare(network, optimizer)
+    stepping = Stepping(fabric, model, network, optimizer, schedule)
     progress = Progress()
     shapes = {name: list(p.shape) for name, p in network.named_parameters()}
     same = {**(identity or {}), "schedule": vars(schedule), "shapes": shapes}
-    if saving is not None:
-        _resume(fabric, model, optimizer, schedule, saving, same, progress)
+    _resume(fabric, model, optimizer, schedule, saving, same, progress)
     progress.saved = (time.monotonic(), progress.step)
 
     def save() -> None:
+        stepping.read()
         if saving is not None and fabric.is_main_process:
-            _save(saving, fabric.unwrap_model(model), optimizer, progress, same)
+            refuse_infinite(network, f"after step {progress.step} of epoch {progress.epoch + 1}")
+            _save(saving, network, optimizer, progress, same)
         progress.saved = (time.monotonic(), progress.step)
 
     def after_step() -> None:
         """Between two steps: stop, or save what is done of the epoch."""
         if saving is None or (progress.step == len(batches) and validation is None):
             return
-        stopping.number = stopping.agreed(fabric.device)
-        if stopping.number or _is_due(saving, progress):
+        number = stopping.agreed(fabric.device, now=stepping.is_read)
+        if number or _is_due(saving, progress):
             save()
-        if stopping.number:
+        if number:
+            stopping.number = number
             raise _stopped(stopping, saving, progress.epoch + 1)
 
     kept = "" if saving is None else f" what was saved in {saving.folder} is kept, go on with resume=True"
-    with signals_noted(saving) as stopping, others_watched(kept or "start again"):
+    with signals_noted(saving) as stopping, others_watched(kept or "start again"), compiled(network, wanted=compiles):
         while progress.epoch < schedule.epochs and not _out_of_patience(progress, schedule):
-            row = _epoch(fabric, model, optimizer, batches, schedule, progress, after_step)
+            row = _epoch(stepping, batches, progress, after_step)
             if validation is not None:
                 row["validation"] = _judge(fabric, model, validation, progress)
             row["seconds"] = round(progress.seconds, 3)
@@ -216,10 +186,10 @@ def train(
 
 
 def _resume(
-    fabric: Accelerator, model, optimizer, schedule: Schedule, saving: Saving, same: dict, progress: Progress
+    fabric: Accelerator, model, optimizer, schedule: Schedule, saving: Saving | None, same: dict, progress: Progress
 ) -> None:
     """Put everything back as the checkpoint has it, where that is wanted. DataError where it does not fit."""
-    if not saving.resume or not has_checkpoint(saving.checkpoint):
+    if saving is None or not saving.resume or not has_checkpoint(saving.checkpoint):
         return
     facts, progress.best_weights = load_checkpoint(
         saving.checkpoint, network=fabric.unwrap_model(model), optimizer=optimizer, same=same
@@ -282,7 +252,7 @@ def _of_first(value: float, device: torch.device) -> float:
     return float(number)
 
 
-def _judge(fabric: Accelerator, model, validation: DataLoader, progress: Progress) -> float:
+def _judge(fabric: Accelerator, model, validation: Batches, progress: Progress) -> float:
     """The validation loss of this epoch, whose weights are kept if it is lower than that of any epoch before."""
     started = time.perf_counter()
     loss = _of_first(validate(fabric, model, validation), fabric.device)
@@ -308,57 +278,32 @@ def _out_of_patience(progress: Progress, schedule: Schedule) -> bool:
     return progress.epoch - progress.best_epoch >= schedule.patience
 
 
-def _epoch(
-    fabric: Accelerator,
-    model,
-    optimizer,
-    batches: DataLoader,
-    schedule: Schedule,
-    progress: Progress,
-    after_step: Callable[[], None],
-) -> Row:
+def _epoch(stepping: Stepping, batches: Batches, progress: Progress, after_step: Callable[[], None]) -> Row:
     """The steps of an epoch that are still to do, and its row of history."""
-    model.train()
-    network: Network = fabric.unwrap_model(model)
-    sampler: Shuffled = batches.batch_sampler  # type: ignore[assignment]
+    sampler: Shuffled = batches.sampler  # type: ignore[assignment]
     sampler.epoch, sampler.start = progress.epoch, progress.step
+    stepping.begin(progress.sums, progress.counts, epoch=progress.epoch + 1, step=progress.step)
     for batch in _from_here(batches, progress):
         started = time.perf_counter()
-        done = (progress.epoch + progress.step / len(batches)) / schedule.epochs
-        rate = schedule.rate(done + 1 / (len(batches) * schedule.epochs) / 2)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
-        with fabric.autocast():
-            loss, parts = model(batch.to(fabric.device).replace(progress=done))
-        if not torch.isfinite(loss):
-            named = network.objective.names()
-            terms = ", ".join(f"{name} = {float(value):g}" for name, value in parts.items() if name in named)
-            raise BoubaError(
-                f"the loss is {float(loss.detach())} in epoch {progress.epoch + 1} ({terms}); "
-                "lower lr or check the inputs"
-            )
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        fabric.clip_grad_norm_(model.parameters(), schedule.clip)
-        optimizer.step()
-        network.after_step()
-        for name, value in ({"loss": loss.detach()} | parts).items():
-            progress.sums[name] = progress.sums.get(name, 0.0) + float(value)
-            progress.counts[name] = progress.counts.get(name, 0) + 1
+        done = (progress.epoch + progress.step / len(batches)) / stepping.schedule.epochs
+        length = 1 / (len(batches) * stepping.schedule.epochs)
+        stepping.step(batch.replace(progress=done), length=length)
         progress.step += 1
         progress.seconds += time.perf_counter() - started
         after_step()
+    started = time.perf_counter()
+    stepping.read()  # which waits for the device
+    progress.seconds += time.perf_counter() - started
     means = {name: total / progress.counts[name] for name, total in progress.sums.items()}  # some batches lack a part
     return {"epoch": progress.epoch + 1} | means
 
 
-def _from_here(batches: DataLoader, progress: Progress) -> Iterator[Batch]:
-    """The batches of an epoch that are left. Their iterator draws a number when it is made, which within an epoch was
-    drawn before; what they cost is counted too."""
-    state = torch.get_rng_state()
+def _from_here(batches: Batches, progress: Progress) -> Iterator[Batch]:
+    """The batches of an epoch that are left; what they cost is counted too. A whole epoch begins with a number drawn,
+    as it did when the checkpoints were written that are continued."""
+    if not progress.step:
+        torch.empty((), dtype=torch.int64).random_()
     iterator = iter(batches)
-    if progress.step:
-        torch.set_rng_state(state)
     while True:
         started = time.perf_counter()
         batch = next(iterator, None)
@@ -369,14 +314,17 @@ def _from_here(batches: DataLoader, progress: Progress) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def validate(fabric: Accelerator, model, batches: DataLoader) -> float:
+def validate(fabric: Accelerator, model, batches: Batches) -> float:
     """Mean validation loss over held-out batches, weighted by their rows."""
     model.eval()
-    total, rows = 0.0, 0
-    with torch.random.fork_rng():
+    losses, sizes = [], []
+    with random_state_kept(fabric.device):
         torch.manual_seed(0)  # twins are changed at random: by the same draws in every epoch, on every process
         for batch in batches:
             with fabric.autocast():
-                loss, _ = model(batch.to(fabric.device))
-            total, rows = total + float(loss) * len(batch), rows + len(batch)
-    return total / rows
+                losses.append(model(batch)[0])
+            sizes.append(len(batch))
+    total = 0.0
+    for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True):
+        total += loss * size
+    return total / sum(sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bouba.batch import Batch
+from bouba.batch import Batch, picked
 from bouba.data.loader import Rows
 from bouba.nn.by_view import ByView
 from bouba.nn.draws import Draws
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
+from bouba.nn.parts import in_parts
 from bouba.terms.term import Needs, Objective, Parts, Space
 from bouba.towers.tower import Tower
 from bouba.train.diagnosis import measure
@@ -93,28 +94,38 @@ class Network(nn.Module):
 
     def _embed_view(self, name: str, batch: Batch, *, vary: bool, features: bool) -> Tensor:
         tower: Tower = self.towers[name]  # type: ignore[assignment]
-        rows = batch.present[name].nonzero(as_tuple=True)[0]
-        if not len(rows):
+        rows = batch.rows_with(name)  # None for all
+        if rows is not None and not len(rows):
             width = tower.encoder.width if features else tower.dim
             return batch.rows.new_zeros((len(batch), width), dtype=next(tower.projection.parameters()).dtype)
-        chunks = [rows] if self.chunk_size is None or not self.training else rows.split(self.chunk_size)
+        chunks = [rows] if self.chunk_size is None or not self.training else self._chunks(batch, rows)
         forward = partial(self._embed_rows, tower, batch, name, draws=self.draws, vary=vary, features=features)
         if len(chunks) > 1:  # gradient caching: the tower's activations are dropped, each chunk is run again backward
             z = torch.cat([checkpoint(forward, chunk, use_reentrant=False) for chunk in chunks])
         else:
             z = forward(rows)
-        return z if len(rows) == len(batch) else z.new_zeros((len(batch), z.shape[1])).index_put((rows,), z)
+        return z if rows is None else z.new_zeros((len(batch), z.shape[1])).index_put((rows,), z)
+
+    def _chunks(self, batch: Batch, rows: Tensor | None) -> Sequence[Tensor]:
+        rows = torch.arange(len(batch), device=batch.rows.device) if rows is None else rows
+        return rows.split(self.chunk_size)  # type: ignore[no-untyped-call]
 
     def _embed_rows(
-        self, tower: Tower, batch: Batch, name: str, rows: Tensor, *, draws: Draws | None, vary: bool, features: bool
+        self,
+        tower: Tower,
+        batch: Batch,
+        name: str,
+        rows: Tensor | None,
+        *,
+        draws: Draws | None,
+        vary: bool,
+        features: bool,
     ) -> Tensor:
         if draws is not None:
-            with draws.of_view(name, rows):
+            with draws.of_view(name, slice(None) if rows is None else rows):
                 return self._embed_rows(tower, batch, name, rows, draws=None, vary=vary, features=features)
-        inputs, domain = batch.inputs[name], batch.domain
-        if len(rows) < len(batch):
-            inputs = {part: tensor[rows] for part, tensor in inputs.items()}
-            domain = None if domain is None else domain[rows]
+        inputs = {part: picked(tensor, rows) for part, tensor in batch.inputs[name].items()}
+        domain = None if batch.domain is None else picked(batch.domain, rows)
         inputs = tower.encoder.vary(inputs) if vary else inputs
         return tower.features(inputs, domain) if features else tower(inputs, domain)
 
@@ -138,7 +149,8 @@ class Network(nn.Module):
         self.draws, batch = None, gather(batch) if self.training else batch
         if not self.training:
             return self.objective.validation_loss(batch, self.state)
-        loss, parts = self.objective.loss(batch, self.state)
+        with in_parts():
+            loss, parts = self.objective.loss(batch, self.state)
         return loss, parts | measure(batch)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:

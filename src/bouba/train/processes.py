@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.distributed as dist
 
+from bouba.device import device_named
 from bouba.errors import BoubaError
 from bouba.nn.gather import PATIENCE, world_size
 
@@ -22,23 +23,35 @@ OF_OTHERS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pi
 _lost = False
 
 
-def accelerator() -> Accelerator:
+def accelerator(device: str = "auto") -> Accelerator:
     """Join the other processes, if there are any: call it before batches are cut by rank.
 
     bf16 where the GPU has it, float32 elsewhere; several processes under torchrun or `accelerate launch`.
+
+    Args:
+        device: see `bouba.device.device_named`.
+
+    Raises:
+        UsageError: no such device here.
     """
     from accelerate import Accelerator  # here, for a model that is loaded does not train
+    from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
-    cuda = torch.cuda.is_available()
+    chosen = device_named(device)
+    if world_size() == 1:
+        AcceleratorState._reset_state(reset_partial_state=True)  # else the first fit decides where all others run
+    cuda = chosen.type == "cuda"
     fabric = Accelerator(
-        cpu=not (cuda or torch.backends.mps.is_available()),  # else several processes on CPUs would not form a group
+        cpu=chosen.type == "cpu",  # else several processes on CPUs would not form a group
         mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no",
         kwargs_handlers=[
             DistributedDataParallelKwargs(find_unused_parameters=True),
             InitProcessGroupKwargs(timeout=PATIENCE),
         ],
     )
+    if world_size() == 1:
+        fabric.state.device = chosen
     if dist.is_initialized():
         atexit.register(_leave)  # a process that ends while its group stands aborts now and then
     return fabric

@@ -47,10 +47,16 @@ class Stopping:
             self.restore()
             signal.raise_signal(number)
 
-    def agreed(self, device: torch.device) -> int:
-        """The number of the signal that any of the processes got; 0 for none. All of them call it together."""
+    def agreed(self, device: torch.device, *, now: bool = True) -> int:
+        """The number of the signal that any of the processes got; 0 for none. All of them call it together.
+
+        Args:
+            now: whether to wait for the device, if the others have to be asked; else none is told of.
+        """
         if world_size() == 1:
             return self.number
+        if not now:
+            return 0
         number = torch.tensor(self.number, device=device)
         dist.all_reduce(number, dist.ReduceOp.MAX)
         return int(number)

@@ -1,0 +1,76 @@
+"""A cluster of Ray: the one that is there, or this machine as one, for as long as it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bouba.errors import require
+
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # nothing is packed up and sent: the machines have bouba installed
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will do by itself, says a warning of it
+}
+LOGS = ("ray", "ray.data", "ray.train", "ray.tune")
+OBJECTS = 2**29
+"""Bytes of shared memory for blocks on their way, where a cluster is started here."""
+
+
+@contextmanager
+def cluster() -> Iterator[Any]:
+    """Ray, connected: to what this process is connected to; to the cluster that RAY_ADDRESS names; else to this machine
+    alone, which is started for it and stopped again.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    ray = require("ray", "ray")
+    with _quiet():
+        if ray.is_initialized():
+            yield ray
+            return
+        yield from _started(ray)
+
+
+def _started(ray: Any) -> Iterator[Any]:
+    """Ray, connected for as long as it is needed."""
+    here = "RAY_ADDRESS" not in os.environ
+    local: dict[str, Any] = {"object_store_memory": OBJECTS, "include_dashboard": False} if here else {}
+    ray.init("local" if here else None, log_to_driver=False, logging_level=logging.ERROR, **local)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def devices(ray: Any, workers: int | None) -> tuple[int, bool]:
+    """How many workers there are to be, and whether each has a GPU: one a GPU, else one a core, where nobody says."""
+    there = ray.cluster_resources()
+    gpus = int(there.get("GPU", 0))
+    if workers is None:
+        workers = gpus or max(1, int(there.get("CPU", 1)))
+    return workers, gpus >= workers
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray's libraries say nothing below an error; they are imported first, for that is when they set up their logs."""
+    import ray.data
+    import ray.train  # noqa: F401
+
+    with contextlib.ExitStack() as stack, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="lancedb fork support")  # Ray's forks become programs at once
+        for log in map(logging.getLogger, LOGS):
+            stack.callback(log.setLevel, log.level)
+            log.setLevel(logging.ERROR)
+        yield
