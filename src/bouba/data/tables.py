@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from bouba.data.arrays import column_names, column_values, is_array, is_named, u
 from bouba.data.decode.files import irregular
 from bouba.data.formats import csv, jsonl, npy, parquet
 from bouba.data.formats.folder import MANIFESTS, pair_files, warn_of_unnamed
+from bouba.data.formats.parts import is_far, is_pattern
 from bouba.data.pairing import pair
 from bouba.data.table import Table
 from bouba.errors import DataError
@@ -97,9 +98,16 @@ def _declared(series: Mapping[str, Any]) -> dict[str, str]:
     return {name: "label" for name, dtype in categories.items() if dtype.kind in "biuf"}
 
 
+def refuse_absent(paths: Iterable[Any]) -> None:
+    """DataError for the first path of this machine where nothing is; what is no path, and addresses, pass."""
+    for path in paths:
+        named = isinstance(path, str | os.PathLike) and not is_far(path) and not is_pattern(path)
+        if named and not Path(path).exists():
+            raise DataError(f"no such file or folder: {Path(path)}")
+
+
 def _open_path(path: Path) -> Table:
-    if not path.exists():
-        raise DataError(f"no such file or folder: {path}")
+    refuse_absent([path])
     if (other := irregular(path)) is not None:
         raise DataError(f"{path} is {other}; give a file or a folder")
     if path.is_dir():
