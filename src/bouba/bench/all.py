@@ -44,6 +44,7 @@ PUBLISHED = {
     "text-to-emoji": "text-to-emoji",
     "intervals": "intervals",
     "scaling": "scaling",
+    "start": "start",
 }
 """File -> the bench and its options."""
 ON_DATA = ("towers", "features", "mnist-m", "usps", "speakers", "av-digits", "mnist-halves")
