@@ -45,11 +45,18 @@ def walk(
                 yield i, j
 
 
+def tile_side(tile: int | None, z: Tensor, *, cpu: int = 1024) -> int:
+    """`tile`, or for None one that stays in a CPU's cache, or fills another device."""
+    if tile is not None:
+        return tile
+    return cpu if z.device.type == "cpu" else 4096
+
+
 def pair_codes(rows: int, key: Tensor | None, device) -> tuple[Tensor, bool]:
     """int64 (rows,), equal for two rows that are no negatives of each other; and whether different rows can be.
 
     Rows of equal keys share a code. A negative key is unknown: such a row is like no other.
     """
     unique = -1 - torch.arange(rows, device=device)
-    has_keys = key is not None and bool((key >= 0).any())
+    has_keys = key is not None and (key.device.type != "cpu" or bool((key >= 0).any()))  # no GPU is waited for
     return (unique if key is None else torch.where(key < 0, unique, key)), has_keys

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_finite
+from bouba.terms.checks import check_finite, is_checked
 from bouba.terms.term import Parts
 
 if TYPE_CHECKING:
@@ -34,9 +34,12 @@ def paired(
 
 def negatives(key: Tensor | None, rows: int, device) -> Tensor:
     """int64 (rows,), how many of the rows are negatives of each: all whose key is another, or unknown, but itself."""
+    if key is None:
+        return torch.full((rows,), rows - 1, device=device)
     codes, _ = pair_codes(rows, key, device)
-    _, place, count = codes.unique(return_inverse=True, return_counts=True)
-    return rows - count[place]
+    ordered = codes.sort().values  # `unique` would wait for a GPU
+    alike = torch.searchsorted(ordered, codes, right=True) - torch.searchsorted(ordered, codes)
+    return rows - alike
 
 
 def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
@@ -49,6 +52,8 @@ def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
         Nothing where no row has a negative: there is nothing to tell apart.
     """
     alike = summed([count.float().log1p().mean() for count in negatives])
+    if not is_checked(alike):  # without a negative the cost is 0
+        return {"of_chance": cost.detach() / alike.clamp(min=torch.finfo(alike.dtype).tiny)}
     return {"of_chance": cost.detach() / alike} if alike > 0 else {}
 
 
