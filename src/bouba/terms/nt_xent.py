@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
 from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise, side
+from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise
 from bouba.terms.rows import averaged, negatives, of_chance, summed
 from bouba.terms.term import Needs, Parts, Space, Term
 
@@ -61,13 +62,14 @@ def nt_xent(
     check_embeddings("nt_xent", z=z, twin=twin)
     check_columns(len(z), key=key)
     check_tile(tile)
+    operands = operand_dtype(z, twin)
     scale, z, twin = precise(temperature, z, twin)
     with torch.autocast(z.device.type, enabled=False):
         z, twin = unit_rows(z), unit_rows(twin)
         positive = scale * row_similarity(z, twin)  # (B,)
-        others = partial(off_diagonal_logsumexp, scale=scale, floor=positive, key=key, tile=side(tile, z))
-        across = others(z, twin)
-        within = others(z, z)[0], others(twin, twin)[0]
+        options: dict[str, Any] = {"scale": scale, "floor": positive, "key": key, "tile": tile, "operands": operands}
+        across = off_diagonal_logsumexp(z, twin, **options)
+        within = [off_diagonal_logsumexp(copy, copy, **options)[0] for copy in (z, twin)]
         costs = [log_one_plus(x - positive, y - positive) for x, y in zip(across, within)]
         return torch.cat(costs).mean()
 

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from bouba.batch import picked
-from bouba.device import waits
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_finite
+from bouba.terms.checks import check_finite, is_checked
 from bouba.terms.term import Parts
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ def paired(
 
 def negatives(key: Tensor | None, rows: int, device) -> Tensor:
     """int64 (rows,), how many of the rows are negatives of each: all whose key is another, or unknown, but itself."""
+    if key is None:
+        return torch.full((rows,), rows - 1, device=device)
     codes, _ = pair_codes(rows, key, device)
     return rows - equals(codes)
 
@@ -58,11 +59,13 @@ def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
         cost: the sum. negatives: for each mean, (n,) how many negatives stand in each of its rows' denominators.
 
     Returns:
-        Nothing, or NaN where looking would keep a GPU waiting, if no row has a negative: there is nothing to tell
-        apart.
+        Nothing where no row has a negative: there is nothing to tell apart. A GPU in training gives 0 then, for nobody
+        looks.
     """
     alike = summed([count.float().log1p().mean() for count in negatives])
-    return {"of_chance": cost.detach() / alike} if waits(alike.device) or alike > 0 else {}
+    if not is_checked(alike):  # without a negative the cost is 0
+        return {"of_chance": cost.detach() / alike.clamp(min=torch.finfo(alike.dtype).tiny)}
+    return {"of_chance": cost.detach() / alike} if alike > 0 else {}
 
 
 def by_domain(batch: Batch, view: str) -> list[Tensor]:
