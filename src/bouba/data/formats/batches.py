@@ -37,6 +37,7 @@ class Piece:
         name: for messages. facts: what tells it from what it was before: path, size, time of change.
         schema: of its columns. rows: how many. sizes: column -> its bytes in memory, as far as they are known.
         cells: (column, bytes of a row) -> arrays of its cells, in their order, some MB each.
+        mapped: column -> its cells where they lie; None where they are compressed or far away.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Piece:
     rows: int
     sizes: Mapping[str, int]
     cells: Callable[[str, int], Iterator[pa.Array]]
+    mapped: Callable[[str], pa.ChunkedArray] | None = None
 
 
 def joined(pieces: Sequence[Piece]) -> Batches:
@@ -126,19 +128,30 @@ class Batches:
     def _key(self, name: str) -> str:
         return key_of(VERSION, [piece.facts for piece in self.pieces], str(self.schema.field(name)), name)
 
+    def _where_they_lie(self, name: str) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        parts = [piece.mapped(name) for piece in self.pieces if piece.mapped is not None]
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], self.schema.field(name).type)
+
     def _copied(self, name: str) -> ArrowCells:
         """The cells of a column in a mapped file."""
         import pyarrow as pa
 
+        of_type = self.schema.field(name).type
+        if all(piece.mapped is not None and piece.schema.field(name).type == of_type for piece in self.pieces):
+            reopen = partial(self._where_they_lie, name)
+            return ArrowCells(reopen(), reopen)
+
         def write(folder: Path) -> None:
-            schema = pa.schema([pa.field(name, self.schema.field(name).type)])
+            schema = pa.schema([pa.field(name, of_type)])
             with pa.OSFile(str(folder / CELLS), "wb") as file, pa.ipc.new_file(file, schema) as out:
                 for cells in self.read(name):
                     out.write_batch(pa.record_batch([cells], schema=schema))
 
         folder = kept(self._key(name), write, size=self.size(name), what=f"column {name!r} of {self.name}")
-        reopen = ArrowFile(folder / CELLS)
-        return ArrowCells(reopen(), reopen)
+        opened = ArrowFile(folder / CELLS)
+        return ArrowCells(opened(), opened)
 
     def _vectors(self, name: str, large: bool) -> Any:
         """Lists of numbers as one array (n, d), with which rows have one; None where they are of several lengths, or a
