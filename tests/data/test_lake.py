@@ -273,7 +273,7 @@ def test_what_nobody_used_goes_before_the_disk_is_full(tmp_path, monkeypatch, ca
     filled("third", 800)
     assert [old.exists(), new.exists()] == [False, True]
     with pytest.raises(
-        StorageError, match="fourth takes 0.0 GB on disk, .* set BOUBA_CACHE to a folder on a larger disk"
+        StorageError, match=r"fourth takes 0.0 GB on disk, .* set BOUBA_CACHE to a folder on a larger disk"
     ):
         filled("fourth", 1200)
     assert new.exists(), "it was used today"

@@ -151,6 +151,15 @@ def are_parts(source: Any) -> bool:
     return len(endings) == 1 and endings <= READERS_OF_PARTS.keys()
 
 
+def hold_numbers_alone(paths: Sequence[str | os.PathLike]) -> bool:
+    """Whether files of one table's parts hold nothing but numbers, so that each may as well be a view of its own."""
+    part = Part(os.fspath(paths[0]))
+    if part.ending not in READERS_OF_PARTS or not os.path.isfile(part.address):
+        return False
+    batches = READERS_OF_PARTS[part.ending]([part])
+    return isinstance(batches, Batches) and batches.is_one_view
+
+
 def _open_parts(parts: Sequence[Part], base: Path | None = None) -> Table:
     """The table that some files are, or the one file far away."""
     endings = {part.ending for part in parts}

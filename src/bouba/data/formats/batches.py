@@ -89,6 +89,14 @@ class Batches:
         """How many there are."""
         return sum(piece.rows for piece in self.pieces)
 
+    @property
+    def is_one_view(self) -> bool:
+        """Whether it is columns of single numbers, or one of vectors, and nothing else."""
+        import pyarrow.types as of
+
+        types = self.schema.types
+        return all(of.is_floating(t) or of.is_integer(t) for t in types) or (len(types) == 1 and _is_vector(types[0]))
+
     def size(self, name: str) -> int:
         """Bytes of a column in memory, about: what files say of it, or what its first cells take, whichever is more."""
         known = sum(piece.sizes.get(name, 0) for piece in self.pieces)
