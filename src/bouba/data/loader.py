@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from bouba.batch import Batch, Inputs
 from bouba.data.characters import one_form
 from bouba.data.faults import decoded
+from bouba.data.prepared import prepared_on_disk
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError
 
@@ -141,7 +142,8 @@ def standardise(values: np.ndarray, mean: float, scale: float) -> Tensor:
 
 
 class Rows(Dataset[Batch]):
-    """All rows of Views as batches on demand. Prepared cells stay in memory when they fit into `memory` bytes."""
+    """All rows of Views as batches on demand. Prepared cells stay in memory when they fit into `memory` bytes, else on
+    disk."""
 
     def __init__(self, views: Views, encoders: Mapping[str, Prepares], codes: Codes, *, memory: int = 2 << 30):
         self.views, self.encoders = views, encoders
@@ -162,15 +164,19 @@ class Rows(Dataset[Batch]):
         return len(self.views)
 
     def _prepared(self, name: str, memory: int) -> Inputs | None:
-        """Every prepared row of a view; None when they would not fit."""
+        """Every prepared row of a view, mapped from disk where they do not fit; None where they do not fit there."""
         if not memory:
             return None
         chunks: list[Inputs] = []
-        for rows in self.rows.split(CHUNK):
-            chunks.append(self._prepare(name, rows))
+        every = lambda: (self._prepare(name, rows) for rows in self.rows.split(CHUNK))  # noqa: E731
+        for chunk in every():
+            chunks.append(chunk)
             a_row = sum(t[0].nbytes for t in chunks[-1].values())  # of the longest text so far, all are padded to it
             if a_row * len(self) > memory:
-                return None
+                encoder, size = self.encoders[name], a_row * len(self)
+                found = prepared_on_disk(name, self.views[name], encoder, size, every)
+                self.present[name] = torch.from_numpy(self.views[name].present)
+                return found
         return {part: _join([chunk[part] for chunk in chunks]) for part in chunks[0]}
 
     def _prepare(self, name: str, rows: Tensor) -> Inputs:

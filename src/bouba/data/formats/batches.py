@@ -224,6 +224,9 @@ class _Unread(OnDisk):
     def __getitem__(self, row: int) -> Any:
         return self.opened[row]
 
+    def identity(self) -> Any:
+        return self.opened.identity()
+
     def has(self, kind: str) -> np.ndarray:
         return self.opened.has(kind)
 

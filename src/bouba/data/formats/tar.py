@@ -111,6 +111,9 @@ class _Members(OnDisk):
         part = self.parts[number]
         return {"bytes": part.contents([(start, size)])[0], "path": f"{part.address}/{self.names[row]}"}
 
+    def identity(self) -> Any:
+        return key_of([part.facts for part in self.parts], self.places.tobytes())
+
     def has(self, kind: str) -> np.ndarray:
         return self.places[:, 0] >= 0
 
