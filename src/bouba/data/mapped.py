@@ -36,6 +36,10 @@ class OnDisk:
         """Whether a cell is more than one number, time or text."""
         return True
 
+    def identity(self) -> Any:
+        """What tells the cells from what they were before, without reading them; None where nothing does."""
+        return None
+
     def has(self, kind: str) -> np.ndarray:
         """bool (n,), False where a cell of a kind is missing: as little is read for it as will do."""
         gone = is_blank if kind == "table" else is_missing
@@ -73,6 +77,12 @@ class ArrowCells(OnDisk):
 
         flat = of.is_primitive(self.type) or of.is_string(self.type) or of.is_large_string(self.type)
         return not (flat or of.is_string_view(self.type) or of.is_dictionary(self.type) or of.is_decimal(self.type))
+
+    def identity(self) -> Any:
+        import pyarrow.types as of
+
+        own = of.is_binary(self.type) or of.is_large_binary(self.type)  # text and records may point to files
+        return repr(self.reopen) if own and isinstance(self.reopen, ArrowFile) else None
 
     def has(self, kind: str) -> np.ndarray:
         present = np.concatenate([_valid(chunk) for chunk in self.values.chunks] or [np.zeros(0, bool)])
@@ -163,6 +173,9 @@ class Resolved(OnDisk):
 
     def __getitem__(self, row: int) -> Any:
         return decode.resolved(self.cells[row], self.base)
+
+    def identity(self) -> Any:
+        return self.cells.identity()
 
     def has(self, kind: str) -> np.ndarray:
         return self.cells.has(kind)
