@@ -79,8 +79,8 @@ def test_create_replaces_and_leaves_one_table(tmp_path):
     Index.create(tmp_path / "i", {"v": np.eye(2)})
     made = Index.create(tmp_path / "i", {"w": np.eye(3)}, similarity="dot")
     assert (made.views, made.dim, made.similarity) == (("w",), 3, "dot")
-    assert len(tables(tmp_path / "i")) == 2
-    assert tables(tmp_path / "i")[1] == "index.json"
+    name = made._state.table
+    assert tables(tmp_path / "i") == [f"{name}.lance", f"{name}.matrix", "index.json"]
 
 
 class Died(BaseException):
@@ -116,10 +116,12 @@ def test_a_killed_create_is_swept_by_the_next(tmp_path):
     """What a power cut leaves: a table nobody names and half a pointer."""
     Index.create(tmp_path / "i", {"v": np.eye(2)})
     (tmp_path / "i" / "cells-dead.lance").mkdir()
+    (tmp_path / "i" / "cells-dead.matrix").mkdir()
+    (tmp_path / "i" / "cells-gone.matrix").mkdir()
     (tmp_path / "i" / "index.json.dead.part").write_text('{"form')
     assert len(Index.open(tmp_path / "i")) == 2
-    Index.create(tmp_path / "i", {"v": np.eye(2)})
-    assert len(tables(tmp_path / "i")) == 2
+    name = Index.create(tmp_path / "i", {"v": np.eye(2)})._state.table
+    assert tables(tmp_path / "i") == [f"{name}.lance", f"{name}.matrix", "index.json"]
 
 
 def test_add_that_dies_changes_nothing(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from bouba.errors import UsageError, nearest, require
 from bouba.search import grow, store
 from bouba.search.cells import check
 from bouba.search.columns import describe
-from bouba.search.query import METRIC, Filter, as_queries, nearest_hits, stored_vectors
+from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, stored_vectors
 from bouba.search.query import Hit as Hit
 
 Similarity = Literal["cosine", "dot", "euclidean"]
@@ -33,9 +33,18 @@ class Index:
         [(0, 0.0), (1, 0.0)]
     """
 
-    def __init__(self, path: Path, state: store.State, table: Any) -> None:
+    def __init__(self, path: Path, state: store.State, table: Any = None) -> None:
         """Use `Index.create` or `Index.open`."""
-        self._path, self._state, self._table = path, state, table
+        self._path = path
+        self._source = Source(path, state, table)
+
+    @property
+    def _state(self) -> store.State:
+        return self._source.state
+
+    @property
+    def _table(self) -> Any:
+        return self._source.table
 
     @classmethod
     def create(
@@ -73,26 +82,24 @@ class Index:
         described = describe(columns)
         if offsets and similarity == "euclidean":
             raise UsageError("offsets are taken off a product; similarity must be cosine or dot")
-        data = checked.cells(described, unit=similarity == "cosine", offsets=checked.offset_width)
-        if not len(data):
+        if not checked.cells:
             raise UsageError("every cell is absent, so there is nothing to index; check present=")
         path = Path(path)
         store.refuse_other_files(path)
         with store.writing(path):
-            table = store.write_table(path, data)
             state = store.State(
-                table=table.name,
-                version=table.version,
+                table=store.new_name(),
+                version=0,
                 similarity=similarity,
                 dim=checked.width,
                 views=tuple(checked.embeddings),
                 columns=described,
-                cells=len(data),
+                cells=checked.cells,
                 next_row=checked.after(0),
                 offsets=checked.offset_width,
             )
             try:
-                store.commit(path, state)
+                state, table = grow.write(path, state, checked)
             except BaseException:
                 store.drop_table(path, state.table)
                 raise
@@ -101,8 +108,14 @@ class Index:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Index":
-        """An index that was written before. DataError if there is none at `path`."""
-        return cls(Path(path), *store.opened(Path(path)))
+        """An index that was written before. DataError if there is none at `path`, or its table is gone."""
+        path = Path(path)
+        state = store.opened(path)
+        while True:
+            index = cls(path, state)
+            before, state = state, store.opened(path)
+            if (state.table, state.version) == (before.table, before.version):
+                return index  # its files were there when they were opened
 
     def search(
         self,
@@ -134,7 +147,7 @@ class Index:
             UsageError: another width, NaN, k < 1, an unknown view or column, a condition that is not SQL.
         """
         queries = as_queries(self._state, vector, ndim=1, weights=weights)
-        return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))[0]
+        return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))[0]
 
     def search_many(
         self,
@@ -148,11 +161,11 @@ class Index:
     ) -> list[list[Hit]]:
         """`search` for each of vectors (q, d): q lists of hits."""
         queries = as_queries(self._state, vectors, ndim=2)
-        return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))
+        return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))
 
     def vectors(self, rows: Sequence[int], *, view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Row -> its vector (d,) as it is stored, and its offsets (m,); no entry for a row without that view."""
-        return stored_vectors(self._table, self._state, rows, view)
+        return stored_vectors(self._source, rows, view)
 
     def add(
         self,
@@ -169,10 +182,11 @@ class Index:
         and a column that is left out is None. A new view is welcome, a new column is refused.
         """
         with store.writing(self._path):
-            self._reload()
-            checked = check(embeddings, present, columns, paths, rows, offsets=offsets, next_row=self._state.next_row)
-            self._state = grow.add_rows(self._path, self._table, self._state, checked)
-            self._state = grow.merge_files(self._path, self._table, self._state)
+            state, table = self._reloaded()
+            checked = check(embeddings, present, columns, paths, rows, offsets=offsets, next_row=state.next_row)
+            state = grow.add_rows(self._path, table, state, checked)
+            self._source = Source(self._path, state, table)
+            self._source = Source(self._path, grow.merge_files(self._path, table, state), table)
 
     def build_ann(self, *, partitions: int | None = None, probes: int | None = None) -> None:
         """Add an approximate index (IVF-PQ) for `exact=False`; worth it above some 200,000 cells.
@@ -187,10 +201,11 @@ class Index:
         Reference: Jegou, Douze, Schmid, Product quantization for nearest neighbor search, TPAMI 2011.
         """
         with store.writing(self._path):
-            self._reload()
+            state, table = self._reloaded()
             clusters = max(1, math.isqrt(len(self))) if partitions is None else partitions
             probed = min(clusters, max(20, clusters // 10)) if probes is None else probes
-            self._state = grow.add_ann(self._path, self._table, self._state, partitions=clusters, probes=probed)
+            state = grow.add_ann(self._path, table, state, partitions=clusters, probes=probed)
+            self._source = Source(self._path, state, table)
 
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
@@ -221,6 +236,8 @@ class Index:
         views = ", ".join(self.views)
         return f"Index({str(self._path)!r}: {len(self)} cells of {views}; {self.dim} wide, {self.similarity})"
 
-    def _reload(self) -> None:
-        """Start a change from what is committed now; another process may have written since."""
-        self._state, self._table = store.opened(self._path)
+    def _reloaded(self) -> tuple[store.State, Any]:
+        """What is committed now, to start a change from: another process may have written since."""
+        state = store.opened(self._path)
+        self._source = Source(self._path, state)
+        return state, self._source.table
