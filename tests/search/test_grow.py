@@ -160,12 +160,16 @@ def test_add_refuses(tmp_path):
 def test_build_ann_refuses(tmp_path):
     made = Index.create(tmp_path / "i", {"v": np.ones((10, 2))})
     with pytest.raises(UsageError, match="256 cells or more, got 10; search exactly"):
-        made.build_ann()
+        made.build_ann(within=0)
     with pytest.raises(UsageError, match=r"call index.build_ann\(\) first"):
         made.search(np.ones(2), exact=False)
     made.add({"v": np.ones((300, 2))})
     with pytest.raises(UsageError, match="got probes=9, partitions=3"):
-        made.build_ann(partitions=3, probes=9)
+        made.build_ann(within=0, partitions=3, probes=9)
+    with pytest.raises(UsageError, match=r"in \(0, 1\], got 95"):
+        made.build_ann(within=0, recall=95)
+    assert made.build_ann() is None  # an exact search is quick
+    assert (made.recall, made._table.list_indices()) == (None, [])
 
 
 def test_the_pointer_is_plain_json(tmp_path):

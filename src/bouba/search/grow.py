@@ -1,4 +1,4 @@
-"""Changes to an index that exists: rows added or replaced, small files merged, an approximate index built."""
+"""Changes of an index: a first table, rows added or replaced, small files merged."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bouba.errors import UsageError, nearest, require
+from bouba.errors import UsageError, nearest
 from bouba.search import matrices, store
-from bouba.search.cells import ROW, VECTOR, IndexRows
-from bouba.search.query import METRIC
+from bouba.search.cells import ROW, IndexRows
 from bouba.search.store import State
 
-TRAIN = 256  # vectors that a product quantiser learns its 8-bit codes from, at the least
 _DELETE_AT_ONCE = 10_000  # row numbers in one SQL condition
 _FRAGMENTS = 64  # small files, one an addition, before they are merged
 
@@ -71,7 +69,7 @@ def add_rows(path: Path, table: Any, state: State, rows: IndexRows) -> State:
             _fed(table.add, rows, state, writer)
         return replace(state, views=views, next_row=rows.after(state.next_row))
 
-    return _change(path, table, state, write, writer)
+    return change(path, table, state, write, writer)
 
 
 def merge_files(path: Path, table: Any, state: State) -> State:
@@ -83,43 +81,15 @@ def merge_files(path: Path, table: Any, state: State) -> State:
         table.optimize()
         return state
 
-    return _change(path, table, state, write, _unchanged(path, state))
+    return change(path, table, state, write, same_cells(path, state))
 
 
-def add_ann(path: Path, table: Any, state: State, *, partitions: int, probes: int) -> State:
-    """Build the IVF-PQ index, replacing an earlier one."""
-    if state.cells < TRAIN:
-        raise UsageError(f"build_ann needs {TRAIN} cells or more, got {state.cells}; search exactly instead")
-    if not 1 <= probes <= partitions <= state.cells:
-        raise UsageError(
-            f"build_ann needs 1 <= probes <= partitions <= {state.cells} cells, "
-            f"got probes={probes}, partitions={partitions}"
-        )
-
-    codes = require("lancedb.index", "search").IvfPq(
-        distance_type=METRIC[state.similarity],
-        num_partitions=partitions,
-        num_sub_vectors=_codes(state.dim + state.offsets),
-    )
-
-    def write() -> State:
-        table.create_index(VECTOR, config=codes)
-        return replace(state, probes=probes)
-
-    return _change(path, table, state, write, _unchanged(path, state))
-
-
-def _unchanged(path: Path, state: State) -> matrices.Writer | None:
+def same_cells(path: Path, state: State) -> matrices.Writer | None:
     """The matrices of a state, for one of the same cells."""
     return matrices.growing(store.matrix_folder(path, state.table), state, np.zeros(0, np.int64))
 
 
-def _codes(dim: int) -> int:
-    """Bytes a vector is coded in: the smallest divisor of its width that is a quarter of it or more."""
-    return next(m for m in range(max(1, dim // 4), dim + 1) if dim % m == 0)
-
-
-def _change(path: Path, table: Any, state: State, write: Callable[[], State], writer: matrices.Writer | None) -> State:
+def change(path: Path, table: Any, state: State, write: Callable[[], State], writer: matrices.Writer | None) -> State:
     """Let `write` change the table, then commit with the matrices that `writer` wrote; if anything fails, all is as it
     was."""
     try:

@@ -1,6 +1,5 @@
 """The search index: every present cell of every view, found by similarity, narrowed by metadata."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bouba.errors import UsageError, nearest, require
-from bouba.search import grow, store
+from bouba.search import approximate, grow, store
 from bouba.search.cells import check
 from bouba.search.columns import describe
 from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, stored_vectors
@@ -21,8 +20,9 @@ Similarity = Literal["cosine", "dot", "euclidean"]
 class Index:
     """Embeddings on disk, searched exactly: recall is 1 and a filter narrows before the top k is taken.
 
-    Up to some 200,000 cells an exact search takes tenths of a second; above, `build_ann` and
-    `exact=False` trade recall for speed. LanceDB holds the table; nothing leaves the machine.
+    A search is one product over a matrix that is mapped into memory: a million cells of 128 numbers take some 50 ms,
+    a fifth of that where torch is loaded. LanceDB holds the table and finds what passes a filter; nothing leaves the
+    machine. Tens of millions of cells are worth `build_ann` and `exact=False`, which trade recall for speed.
 
     Example:
         >>> import tempfile
@@ -188,24 +188,40 @@ class Index:
             self._source = Source(self._path, state, table)
             self._source = Source(self._path, grow.merge_files(self._path, table, state), table)
 
-    def build_ann(self, *, partitions: int | None = None, probes: int | None = None) -> None:
-        """Add an approximate index (IVF-PQ) for `exact=False`; worth it above some 200,000 cells.
+    def build_ann(
+        self,
+        *,
+        within: float = 0.5,
+        recall: float = 0.95,
+        partitions: int | None = None,
+        probes: int | None = None,
+    ) -> float | None:
+        """Add an approximate index (IVF-SQ) for `exact=False`, where an exact search takes long: tens of millions of
+        cells. One that is there is replaced.
 
-        A search scores the cells of `probes` out of `partitions` clusters from 8-bit codes, then the best
-        ten times k again with their full vectors. More probes find more and take longer.
+        A search scores the cells of `probes` out of `partitions` clusters from 8-bit codes, then the best ten times k
+        again with their full vectors.
 
         Args:
+            within: seconds that an exact search may take; where it takes no longer, nothing is built.
+            recall: share of the ten nearest cells that is to be found, measured with stored cells as questions to the
+                next view; as many clusters are looked into as that takes.
             partitions: clusters; the square root of the number of cells when left out.
-            probes: clusters a search looks into; a tenth of them, 20 or more, when left out.
+            probes: clusters a search looks into, instead of `recall`.
 
-        Reference: Jegou, Douze, Schmid, Product quantization for nearest neighbor search, TPAMI 2011.
+        Returns:
+            The recall that was measured, also `index.recall`; None where nothing was built.
+
+        Reference: Jegou, Douze, Schmid, Product quantization for nearest neighbor search, TPAMI 2011, section IV
+            (inverted lists; here with scalar codes).
         """
         with store.writing(self._path):
-            state, table = self._reloaded()
-            clusters = max(1, math.isqrt(len(self))) if partitions is None else partitions
-            probed = min(clusters, max(20, clusters // 10)) if probes is None else probes
-            state = grow.add_ann(self._path, table, state, partitions=clusters, probes=probed)
-            self._source = Source(self._path, state, table)
+            self._reloaded()
+            if within > 0 and approximate.exact_seconds(self._source) <= within:
+                return None
+            state = approximate.built(self._source, recall=recall, partitions=partitions, probes=probes)
+            self._source = Source(self._path, state, self._source.table)
+        return state.recall
 
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
@@ -232,9 +248,15 @@ class Index:
     def similarity(self) -> str:
         return self._state.similarity
 
+    @property
+    def recall(self) -> float | None:
+        """Share of the ten nearest cells that `exact=False` was measured to find; None without an approximate index."""
+        return self._state.recall
+
     def __repr__(self) -> str:
         views = ", ".join(self.views)
-        return f"Index({str(self._path)!r}: {len(self)} cells of {views}; {self.dim} wide, {self.similarity})"
+        ann = "" if self.recall is None else f"; exact=False finds {self.recall:.0%} of the ten nearest"
+        return f"Index({str(self._path)!r}: {len(self)} cells of {views}; {self.dim} wide, {self.similarity}{ann})"
 
     def _reloaded(self) -> tuple[store.State, Any]:
         """What is committed now, to start a change from: another process may have written since."""

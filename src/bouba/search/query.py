@@ -124,7 +124,9 @@ def nearest_hits(source: Source, queries: np.ndarray, *, k: int, exact: bool, fi
         raise UsageError(f"k must be 1 or more, got {k}")
     k = min(int(k), state.cells)
     if not exact and state.probes is None:
-        raise UsageError("exact=False needs an approximate index; call index.build_ann() first")
+        raise UsageError(
+            "exact=False needs an approximate index; call index.build_ann() first, with within=0 where exact is quick"
+        )
     condition = filters.sql(state)
     views = state.views if filters.view is None else (filters.view,)
     with _damage_named():
@@ -197,20 +199,28 @@ def _best_hits(
 
 
 def _approximate_hits(source: Source, query: np.ndarray, k: int, view: str | None, condition: str | None) -> list[Hit]:
-    """The k best of the cells that the approximate index looks at, by their exact scores."""
-    state = source.state
-    builder = source.table.search(query, vector_column_name=VECTOR).distance_type(METRIC[state.similarity])
+    """The k best of the cells that the approximate index finds, by their exact scores."""
+    found = {}
+    for name, rows in approximate_rows(source.table, source.state, query, k, view, condition).items():
+        matrix = source.matrices[name]
+        places = matrix.positions(rows)
+        found[name] = places, exact_scores(matrix, places, query, source.state.similarity == "euclidean")
+    return _best_hits(source, found, k, query)
+
+
+def approximate_rows(
+    table: Any, state: State, query: np.ndarray, k: int, view: str | None, condition: str | None
+) -> dict[str, np.ndarray]:
+    """View -> rows of those of the k best cells that the approximate index finds."""
+    if METRIC[state.similarity] == "dot":  # LanceDB's distance is 1 - dot in float32, which loses small products
+        query = np.ldexp(query, 40 - int(np.frexp(np.abs(query).max())[1]))
+    builder = table.search(query, vector_column_name=VECTOR).distance_type(METRIC[state.similarity])
     builder = builder.nprobes(state.probes).refine_factor(_REFINE)
     if sql := _with_view(condition, view):
         builder = builder.where(sql, prefilter=True)
     cells = builder.select([ROW, VIEW, "_distance"]).limit(k).to_arrow()
     rows, of_view = np.asarray(cells[ROW]), np.asarray(cells[VIEW].to_pylist(), object)
-    found = {}
-    for name in state.views:
-        matrix = source.matrices[name]
-        places = matrix.positions(rows[of_view == name])
-        found[name] = places, exact_scores(matrix, places, query, state.similarity == "euclidean")
-    return _best_hits(source, found, k, query)
+    return {name: rows[of_view == name] for name in (state.views if view is None else (view,))}
 
 
 def _bounded(state: State, query: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ class State:
     cells: int
     next_row: int
     probes: int | None = None  # of the approximate index, None without one
+    recall: float | None = None  # share of the nearest cells that the approximate index was measured to find
     offsets: int = 0  # numbers behind each vector that a question may weigh into the score
 
 
@@ -190,9 +191,9 @@ def load(path: Path) -> State:
 
 
 def _record(state: State) -> dict[str, Any]:
-    """A state as JSON; a column says what it has."""
-    columns = [{name: fact for name, fact in asdict(c).items() if fact is not None} for c in state.columns]
-    return {"format": _FORMAT, **asdict(state), "columns": columns}
+    """A state as JSON, of what it has."""
+    known = lambda record: {name: fact for name, fact in record.items() if fact is not None}  # noqa: E731
+    return known({"format": _FORMAT, **asdict(state), "columns": [known(asdict(column)) for column in state.columns]})
 
 
 def _state(record: Mapping[str, Any]) -> State:
