@@ -15,6 +15,7 @@ A message says what came, what was expected, and the next move.
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -84,7 +85,17 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(
-            f"{module} is not installed; it comes with: pip install 'bouba[{extra}]' "
-            f"(in a clone: pip install -e '.[{extra}]')"
-        ) from error
+        raise _missing(module, extra) from error
+
+
+def require_installed(module: str, extra: str) -> None:
+    """Name the command that installs an optional dependency where it is not there; nothing is imported."""
+    if importlib.util.find_spec(module) is None:
+        raise _missing(module, extra)
+
+
+def _missing(module: str, extra: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"{module} is not installed; it comes with: pip install 'bouba[{extra}]' "
+        f"(in a clone: pip install -e '.[{extra}]')"
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import linalg
-from sklearn.base import OneToOneFeatureMixin
 
 from bouba.adapt.domain_aligner import EPS, DomainAligner, inverse, standardised
 from bouba.errors import UsageError
+from bouba.estimator import OneToOneFeatureMixin
 
 
 class CORALAligner(OneToOneFeatureMixin, DomainAligner):

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from bouba import persist
 from bouba.data.arrays import complete, data_error
 from bouba.errors import DataError, UsageError, nearest
+from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted
 
 DOMAINS = ("source", "target")
 EPS = np.finfo(float).eps
@@ -63,6 +62,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         Raises:
             DataError: NaN, unequal widths, fewer than two rows in a domain. UsageError: no target, or two.
         """
+        from sklearn.utils.validation import validate_data
+
         self.__dict__.pop("domain_", None)  # a fit that fails leaves nothing to transform by
         try:
             source = validate_data(self, complete("X", X), dtype=np.float64, ensure_min_samples=2)
@@ -86,6 +87,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         Raises:
             DataError: another width, NaN. UsageError: another domain.
         """
+        from sklearn.utils.validation import validate_data
+
         check_is_fitted(self)
         domain = self.domain_ if domain is None else domain
         if domain not in DOMAINS:
@@ -128,6 +131,8 @@ class DomainAligner(TransformerMixin, BaseEstimator):
 
     def _target_rows(self, y) -> np.ndarray:
         """(m, d) from the constructor or from `fit`, checked against the source."""
+        from sklearn.utils.validation import check_array, validate_data
+
         target = complete("the target", y if self.target is None else self.target)
         width, name = self.n_features_in_, type(self).__name__
         if np.ndim(target) != 2:

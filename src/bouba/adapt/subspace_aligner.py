@@ -6,10 +6,10 @@ from operator import index
 
 import numpy as np
 from scipy import linalg
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from bouba.adapt.domain_aligner import EPS, DomainAligner, inverse, signs, standardised
 from bouba.errors import DataError
+from bouba.estimator import ClassNamePrefixFeaturesOutMixin
 
 SHARE = 0.9
 

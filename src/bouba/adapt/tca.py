@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import index
 from typing import ClassVar
 
 import numpy as np
 from scipy import linalg
-from scipy.spatial.distance import pdist
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
-from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.utils import gen_batches
 
 from bouba.adapt.domain_aligner import EPS, DomainAligner, signs
 from bouba.errors import DataError, UsageError, nearest
+from bouba.estimator import ClassNamePrefixFeaturesOutMixin
 
 KERNELS = ("linear", "rbf")
 SAMPLE_ROWS = 1_000
@@ -47,6 +45,8 @@ class Landmarks:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """(n, d) -> (n, m)."""
+        from sklearn.metrics.pairwise import rbf_kernel
+
         return rbf_kernel(rows, self.points, gamma=self.gamma)
 
     def basis(self, rows: np.ndarray) -> np.ndarray:
@@ -159,7 +159,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
 
     def _project(self, rows: np.ndarray, domain: str) -> np.ndarray:
         out = np.empty((len(rows), len(self.offset_)))
-        for part in gen_batches(len(rows), ROWS):
+        for part in _parts(len(rows)):
             out[part] = self.map_(rows[part] - self.mean_) @ self.weights_ - self.offset_
         return out
 
@@ -200,10 +200,15 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         return len(self.offset_)
 
 
+def _parts(rows: int) -> Iterator[slice]:
+    """So many rows, ROWS at a time."""
+    return (slice(start, start + ROWS) for start in range(0, rows, ROWS))
+
+
 def _moments(rows: np.ndarray, columns: Coordinates | Landmarks, basis: np.ndarray | None):
     """Sum of products (r, r) and sum (r,) of the rows' coordinates."""
     gram, total = np.zeros(()), np.zeros(())
-    for part in gen_batches(len(rows), ROWS):
+    for part in _parts(len(rows)):
         phi = columns(rows[part]) if basis is None else columns(rows[part]) @ basis
         gram, total = gram + phi.T @ phi, total + phi.sum(0)
     return gram, total
@@ -223,6 +228,8 @@ def _random_rows(rows: np.ndarray, m: int, random) -> np.ndarray:
 
 def _median_gamma(rows: np.ndarray) -> float:
     """1 over the typical |x - y|^2; 1 where all rows of the sample are alike."""
+    from scipy.spatial.distance import pdist
+
     sizes = pdist(rows, "sqeuclidean")
     typical = np.median(sizes) or sizes.mean()  # half of all pairs may be equal
     return float(1 / typical) if typical > 0 else 1.0

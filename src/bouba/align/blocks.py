@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_array
 
 from bouba.data import scratch
 from bouba.data.arrays import column_names, column_values, data_error
@@ -116,8 +115,17 @@ def are_arrays(X) -> bool:
     return bool(values) and all(len(getattr(v, "shape", ())) == 2 for v in values)
 
 
+def accepted_sparse(model: Any) -> str | bool:
+    """The sparse format that an estimator takes, by its tags; False for none."""
+    from sklearn.utils import get_tags
+
+    return "csr" if get_tags(model).input_tags.sparse else False
+
+
 def checked(name: str, values, accepts: str | bool) -> Any:
     """The view as floats, not copied where it is floats already. DataError for NaN and what is no table."""
+    from sklearn.utils.validation import check_array
+
     try:
         return check_array(values, dtype=FLOATS, accept_sparse=accepts)
     except (TypeError, ValueError) as error:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
-from sklearn.utils.validation import check_is_fitted
 
 from bouba.align.canonical import Solution, solve
 from bouba.align.closed_form import ClosedForm
@@ -19,6 +18,7 @@ from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
 from bouba.declared import refuse_options
 from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.estimator import check_is_fitted
 
 
 class CCA(ClosedForm):

@@ -12,12 +12,9 @@ from typing import Any, final
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from bouba import persist
-from bouba.align.blocks import FLOATS, Blocks, Numbers, are_arrays, present_rows, spread
+from bouba.align.blocks import FLOATS, Blocks, Numbers, accepted_sparse, are_arrays, present_rows, spread
 from bouba.align.cells import Cells
 from bouba.align.features import SimpleFeatures
 from bouba.align.maps import pearson
@@ -33,6 +30,7 @@ from bouba.data.vectors import finite_rows
 from bouba.data.views import Column, Views
 from bouba.declared import refuse_options
 from bouba.errors import BoubaError, DataError, ModalityError, UsageError
+from bouba.estimator import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, check_is_fitted
 from bouba.hooks import hook
 
 
@@ -277,7 +275,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             )
         if not fit and "n_features_in_" not in vars(self):
             raise ModalityError(f"which view is this array? The model has {self._view_names()}; give {{name: array}}")
-        accepts = _accepts(self)
+        from sklearn.utils.validation import check_array, validate_data
+
+        accepts = accepted_sparse(self)
         y = in_order("y", y, index_of(X))
         named = {"view0": column_names("X", X), "view1": column_names("y", y)}
         try:
@@ -295,7 +295,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Arrays in a list or a mapping."""
         _refuse_second_view(y)
         by_name = X if isinstance(X, Mapping) else {f"view{i}": values for i, values in enumerate(X)}
-        numbers = Numbers.of({name: values for name, values in by_name.items() if values is not None}, _accepts(self))
+        numbers = Numbers.of(
+            {name: values for name, values in by_name.items() if values is not None}, accepted_sparse(self)
+        )
         return self._array_blocks(
             numbers, fit, dict if isinstance(X, Mapping) else lambda z: [z.get(name) for name in by_name]
         )
@@ -356,10 +358,6 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 def _fitted(names) -> list[str]:
     return [name for name in names if name.endswith("_") and not name.startswith("_")]
-
-
-def _accepts(model: ClosedForm) -> str | bool:
-    return "csr" if get_tags(model).input_tags.sparse else False
 
 
 def _refuse_second_view(y) -> None:

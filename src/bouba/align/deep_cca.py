@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from bouba.align.cca import CCA
 from bouba.errors import UsageError
+from bouba.estimator import check_is_fitted
 from bouba.learner import BaseLearner
 from bouba.learner.training_data import TrainingData
 from bouba.nn.projection import Projection

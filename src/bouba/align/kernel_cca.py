@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import linalg
-from scipy.spatial.distance import pdist
-from sklearn.metrics import pairwise
-from sklearn.utils import gen_batches
 
 from bouba.align.canonical import Side, solve
 from bouba.align.cca import ridges_of
@@ -49,6 +46,8 @@ class Landmarks:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(n, d) -> (n, m)."""
+        from sklearn.metrics import pairwise
+
         settings = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
         values = np.asarray(values, np.float64)
         try:
@@ -152,7 +151,7 @@ class Lazy:
     def __getitem__(self, rows) -> np.ndarray:
         values = self.values[rows]
         out = np.empty((len(values), self.shape[1]))
-        for part in gen_batches(len(values), ROWS):
+        for part in _parts(len(values)):
             columns = self.columns(values[part])
             out[part] = columns if self.basis is None else self.basis.coordinates(columns)
         return out
@@ -271,7 +270,7 @@ class KernelCCA(ClosedForm):
 
     def _project(self, name: str, values: np.ndarray) -> np.ndarray:
         out = np.empty((len(values), len(self.correlations_)), values.dtype)
-        for part in gen_batches(len(values), ROWS):
+        for part in _parts(len(values)):
             out[part] = self.maps_[name](values[part]) @ self.coefficients_[name] - self.offsets_[name]
         return out
 
@@ -355,6 +354,11 @@ def _random_rows(values: np.ndarray, rows: np.ndarray, m: int, random) -> np.nda
     return values[chosen].astype(np.float64)
 
 
+def _parts(rows: int) -> Iterator[slice]:
+    """So many rows, ROWS at a time."""
+    return (slice(start, start + ROWS) for start in range(0, rows, ROWS))
+
+
 def _median_gamma(kernel: str, sample: np.ndarray) -> float:
     """1 over the typical size of what gamma multiplies; 1 where there is no gamma, or all rows are alike."""
     if kernel == "poly":
@@ -362,6 +366,8 @@ def _median_gamma(kernel: str, sample: np.ndarray) -> float:
     elif kernel == "chi2":
         sizes = -Landmarks(sample, "additive_chi2", 1.0, 1, 0.0)(sample)[np.triu_indices(len(sample), 1)]
     elif kernel in DISTANCES:
+        from scipy.spatial.distance import pdist
+
         sizes = pdist(sample, DISTANCES[kernel])
     else:
         return 1.0

@@ -116,9 +116,11 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 def gaussian(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
     """exp(-gamma |x - y|^2) of rows of a (n, d) and b (m, d), (n, m)."""
-    from sklearn.metrics.pairwise import rbf_kernel
-
-    return rbf_kernel(a, b, gamma)
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    distances = -2 * (a @ b.T)
+    distances += np.einsum("ij,ij->i", a, a)[:, None]
+    distances += np.einsum("ij,ij->i", b, b)
+    return np.exp(np.maximum(distances, 0) * -gamma)
 
 
 def mean_weights(spreads: Sequence[float]) -> tuple[float, ...]:

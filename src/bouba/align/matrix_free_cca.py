@@ -9,7 +9,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
@@ -159,6 +158,8 @@ class MatrixFreeCCA(ClosedForm):
                     break
         self.n_iter_ = len(self.history_)
         if not residual <= self.tol:  # NaN too
+            from sklearn.exceptions import ConvergenceWarning
+
             warnings.warn(
                 f"{type(self).__name__} stopped after {self.n_iter_} iterations at residual {residual:.2g}, above "
                 f"tol={self.tol:g}; raise max_iter, or ridge, or continue with warm_start=True",

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from bouba.data.matching import views_for
 from bouba.data.pairing import row_values
 from bouba.data.views import Views, is_missing
 from bouba.errors import ModalityError, UsageError
+from bouba.estimator import BaseEstimator, ClassifierMixin, check_is_fitted
 from bouba.evaluation.abilities import temperature_of
 from bouba.evaluation.class_names import class_embeddings
 from bouba.evaluation.model import as_model

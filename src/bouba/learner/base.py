@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from bouba import persist
 from bouba.data.alphabet import alphabet, text_view
@@ -21,6 +19,7 @@ from bouba.data.target import Target
 from bouba.data.views import Column, Views
 from bouba.device import device_named, random_state_kept, running_on
 from bouba.errors import UsageError
+from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted
 from bouba.hooks import hook
 from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork

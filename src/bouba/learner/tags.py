@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import Tags, get_tags
+from typing import TYPE_CHECKING
 
-
-class _Classifier(ClassifierMixin, BaseEstimator):
-    """What scikit-learn takes for a classifier."""
-
-
-class _Regressor(RegressorMixin, BaseEstimator):
-    """What scikit-learn takes for a regressor."""
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
 
 
 def classifier_tags(tags: Tags) -> Tags:
     """The tags of sklearn.base.ClassifierMixin: stratified folds, `is_classifier`."""
-    mixin = get_tags(_Classifier())
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    class Classifier(ClassifierMixin, BaseEstimator):
+        """What scikit-learn takes for a classifier."""
+
+    mixin = Classifier().__sklearn_tags__()
     tags.estimator_type, tags.classifier_tags = mixin.estimator_type, mixin.classifier_tags
     tags.target_tags.required = mixin.target_tags.required
     return tags
@@ -24,7 +23,12 @@ def classifier_tags(tags: Tags) -> Tags:
 
 def regressor_tags(tags: Tags) -> Tags:
     """The tags of sklearn.base.RegressorMixin."""
-    mixin = get_tags(_Regressor())
+    from sklearn.base import BaseEstimator, RegressorMixin
+
+    class Regressor(RegressorMixin, BaseEstimator):
+        """What scikit-learn takes for a regressor."""
+
+    mixin = Regressor().__sklearn_tags__()
     tags.estimator_type, tags.regressor_tags = mixin.estimator_type, mixin.regressor_tags
     tags.target_tags.required = mixin.target_tags.required
     return tags

@@ -128,7 +128,6 @@ def _refuse_useless(method: Method) -> None:
 def _with_towers(recipe: dict[str, Any], specs: Mapping[str, EncoderSpec], views: Views) -> dict[str, Any]:
     """With these encoders, and the usual ones of other views. Of a method that shares one map among views of an
     encoder, those after the first are the same as it."""
-    from bouba.learner.building import DEFAULT_TOWERS
     from bouba.runs.describing import sections_of
     from bouba.towers import SameAs
 
@@ -138,6 +137,8 @@ def _with_towers(recipe: dict[str, Any], specs: Mapping[str, EncoderSpec], views
         spec = specs.get(view)
         first = next((other for other, tower in towers.items() if tower == spec), None)
         if spec is None and not method.solved:
+            from bouba.learner.building import DEFAULT_TOWERS
+
             towers[view] = DEFAULT_TOWERS[kind]()
         elif spec is not None:
             towers[view] = SameAs(str(first)) if method.shares_encoders and first is not None else spec

@@ -18,7 +18,6 @@ from bouba.data.faults import faults_of, lose_again
 from bouba.data.schema import Schema
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
-from bouba.errors import DataError, UsageError, require
 from bouba.evaluation.differences import write_differences
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
@@ -26,15 +25,16 @@ from bouba.runs import texts, translation
 from bouba.runs.adaptation import diagnosed
 from bouba.runs.at_hand import WithEmbeddings
 from bouba.runs.certainty import FILE, known_of, measured
-from bouba.runs.defaults import settled
 from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, kept_sentence, opened, save, summary
+from bouba.runs.folder import BASELINES
 from bouba.runs.indexing import vectors_of, write_search
 from bouba.runs.known import is_found_whole
 from bouba.runs.measuring import Measured, measure
-from bouba.runs.methods import CCA, METHODS, MULTITASK, Method, method_named
+from bouba.runs.methods import CCA, Method
+from bouba.runs.preparing import Prepared
 from bouba.runs.processes import Processes
-from bouba.runs.reading import named_as_read, read_table, repeated_text
-from bouba.runs.recipe import HOLDOUT, OF_THE_CUT, build
+from bouba.runs.reading import repeated_text
+from bouba.runs.recipe import HOLDOUT, OF_THE_CUT
 from bouba.runs.remembered import compared
 from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
@@ -44,8 +44,6 @@ from bouba.runs.toml import to_toml
 from bouba.search import Certainty, Index
 
 DIFFERENCES = "differences.json"
-BASELINES = "baselines"  # the folder of their checkpoints, while a run is made
-EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
 log = logging.getLogger("bouba")
 Say = Callable[[str], None]
@@ -53,7 +51,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Fitting:
-    """One run while it is made: `prepare` a table, `train`, and `finish` the folder.
+    """One run while it is made: `divide` the rows of a table, `train`, and `finish` the folder.
 
     Args:
         method, model: what is fitted. recipe: complete, as it will be saved.
@@ -80,40 +78,9 @@ class Fitting:
     remembered: str = ""
 
     @classmethod
-    def prepare(
-        cls,
-        table: Any,
-        recipe: dict[str, Any],
-        *,
-        named: Mapping[str, Any],
-        say: Say = log.info,
-    ) -> Fitting:
-        """Read the table and refuse what could not be fitted, before anything is written.
-
-        Args:
-            table: as in `read_table`. recipe: from `completed`.
-            named: "source" and "target" of a translator, None where they are not named; "towers", see `settled`;
-                "recorded", the folder of a run that goes on, so that nothing is to be chosen.
-
-        Raises:
-            UsageError: a recipe and a table that do not fit together. MissingExtraError: an extra that the run needs.
-        """
-        if "method" in recipe:  # what does not fit is refused before the table is read
-            _refuse_unread(method_named(recipe["method"]), recipe["fit"], build(recipe))
-        views = read_table(table, recipe["read"])
-        choices: list[str] = []
-        if named.get("towers") is not None or not named.get("recorded"):
-            recipe, choices = settled(recipe, views, named.get("towers"))
-        method, model = method_named(recipe["method"]), build(recipe)
-        _refuse_unread(method, recipe["fit"], model)
-        schema = Schema.of(views)
-        recipe["read"] = {**recipe["read"], **named_as_read(views, recipe["read"])}
-        _refuse_table(method, recipe, views)
-        sides = {side: named.get(side) for side in ("source", "target")}
-        views, remarks = _rows_of_method(method, recipe, model, views, sides)
-        for module, extra in EXTRAS:
-            require(module, extra)  # before hours of training, not after
-        return cls(method, model, recipe, views, schema, [*choices, *remarks], say, named.get("recorded"))
+    def of(cls, prepared: Prepared, *, say: Say = log.info, recorded: Path | None = None) -> Fitting:
+        """What was read and found to fit. `recorded`: the folder of a run that goes on."""
+        return cls(**vars(prepared), say=say, recorded=recorded)
 
     def divide(self, processes: Processes) -> None:
         """Hold rows out; near-duplicates are looked for by the first process, for all."""
@@ -303,62 +270,6 @@ def _translated(translators: Mapping[str, Any], training: Views, held_out: Views
     """The numbers of a translator and its rivals, and who judged them."""
     result, judged_by = translation.judged(translators, training, held_out, part, say)
     return Measured(result, (), [judged_by])
-
-
-def _rows_of_method(
-    method: Method, recipe: dict[str, Any], model: Any, views: Views, named: Mapping[str, str | None]
-) -> tuple[Views, list[str]]:
-    """The rows that a method learns from, and a sentence on the others: all, but of a translator those with both views,
-    which are then named in model and recipe."""
-    if not method.translates:
-        if any(name is not None for name in named.values()):
-            translators = " and ".join(name for name, row in METHODS.items() if row.translates)
-            raise UsageError(f"{method.name} makes no view from another; --from and --to are for {translators}")
-        return views, []
-    arguments = recipe["arguments"]
-    source, target = (named.get(side) or arguments.get(side) for side in ("source", "target"))
-    both = translation.named_views(method.name, views, source, target)
-    model.set_params(**both)
-    recipe["arguments"] = arguments | both
-    return translation.paired_rows(views, **both)
-
-
-def _refuse_unread(method: Method, fit_options: Mapping[str, Any], model: Any) -> None:
-    """UsageError for what would be ignored in silence, or do harm."""
-    options = [f"--{name}" for name in ("target", "validation") if name in fit_options]
-    if method.solved and set(options) - ({"--target"} if method.centres_domains else set()):
-        raise UsageError(f"{method.name} is solved, not trained, and takes no {options[0]}; leave it out")
-    if method.translates and "target" in fit_options:
-        raise UsageError(
-            f"{method.name} learns from pairs alone and takes no --target; leave the rows of that domain out"
-        )
-    if not method.judges_epochs:
-        chosen_by = [o for o in options if o == "--validation"] + ["--patience"] * (model.patience is not None)
-        if chosen_by:
-            raise UsageError(
-                f"{method.name} has no loss that says which epoch was best and takes no {chosen_by[0]}; leave it out"
-            )
-
-
-def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> None:
-    """DataError or UsageError for a table that lacks what the method needs."""
-    if max(method.needs_views, 1 + method.unpaired) > len(views.columns):
-        name, kind = next(iter(views.modalities.items()))
-        others = [*views.meta, *views.y]
-        raise DataError(
-            f"one modality only: {name!r} ({kind}); aligning needs two. Name another column, for example --text COLUMN"
-            + (f" (there is {', '.join(others)})" if others else "")
-        )
-    if method.needs_label and not views.y:
-        columns = f" (there is {', '.join(views.meta)})" if views.meta else ""
-        raise UsageError(f"{method.name} needs --label COLUMN, what to predict{columns}")
-    several = len(views.y) > 1 and "label" not in recipe["arguments"]
-    if method.needs_label and several and not method.several_labels:
-        labels = ", ".join(views.y)
-        raise UsageError(f"{method.name} predicts one label, and there is {labels}; say --label, or {MULTITASK.name}")
-    if method.needs_target and "target" not in recipe["fit"]:
-        there = f"the table has {', '.join(views.domains)}" if views.domains else "name the column with --domain"
-        raise UsageError(f"{method.name} needs --target, the domain to adapt to; {there}")
 
 
 def _cut(views: Views, fit: Mapping[str, Any], recorded: Path | None) -> Cut:

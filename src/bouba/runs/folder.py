@@ -22,6 +22,8 @@ from bouba.files import read_json, read_json_lines
 FORMAT = 2
 """Of the folder as a whole. 1 had no run.json; it is still read."""
 CHECKPOINT = "checkpoint"
+BASELINES = "baselines"
+"""The folder of the checkpoints of baselines, while a run is made."""
 
 
 def part_of(out: Path) -> Path:

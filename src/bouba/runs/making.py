@@ -10,19 +10,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bouba import durable
 from bouba.errors import StorageError, UsageError
 from bouba.runs import folder as run_folder
 from bouba.runs.ending import in_a_line, recorded
-from bouba.runs.fitting import BASELINES, Fitting
-from bouba.runs.folder import CHECKPOINT, part_of, read_facts
+from bouba.runs.folder import BASELINES, CHECKPOINT, part_of, read_facts
 from bouba.runs.lock import locked
 from bouba.runs.methods import DEFAULT, method_named
+from bouba.runs.preparing import prepare
 from bouba.runs.processes import Processes
 from bouba.runs.recipe import build
 from bouba.runs.toml import to_toml
+
+if TYPE_CHECKING:
+    from bouba.runs.fitting import Fitting
 
 log = logging.getLogger("bouba")
 EPOCHS = "arguments.epochs"
@@ -206,8 +209,11 @@ class _Making:
         table = made_of if self.table is None else self.table
         if table is None:
             raise UsageError("name the table: bouba fit TABLE -o FOLDER, or Run.fit(TABLE, out=FOLDER)")
-        named = {**self.named, "recorded": None if self.origin is None else self.origin.folder}
-        fitting = Fitting.prepare(table, self.recipe, named=named, say=self.say)
+        recorded_in = None if self.origin is None else self.origin.folder
+        prepared = prepare(table, self.recipe, named={**self.named, "recorded": recorded_in})
+        from bouba.runs.fitting import Fitting  # with all that training and measuring take
+
+        fitting = Fitting.of(prepared, say=self.say, recorded=recorded_in)
         baseline = self.baseline and self._facts("baseline", True)
         fitting.facts = {"table": recorded(table), "baseline": baseline}
         if self.origin is not None and (longer := self.origin.extension(fitting.recipe)) is not None:
