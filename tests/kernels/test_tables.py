@@ -35,9 +35,11 @@ def problem(size, width=5, spread=1.0, seed=0):
 
 
 def logsumexps(a, b, scale, key=None, euclidean=False):
-    distances = (a[:, None] - b).square().sum(2)
-    distances = torch.where(distances > 0, distances, 1).sqrt() * (distances > 0)
-    logits = scale * (-distances if euclidean else a @ b.T)
+    if euclidean:
+        squares = (a[:, None] - b).square().sum(2)
+        logits = -scale * torch.where(squares > 0, squares, 1).sqrt() * (squares > 0)
+    else:
+        logits = scale * a @ b.T
     logits = logits.masked_fill(~counted(len(a), key), -math.inf)
     return logits.logsumexp(1), logits.logsumexp(0)
 
