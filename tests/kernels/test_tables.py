@@ -1,6 +1,7 @@
 """Sums over pairs as a GPU makes them, against their definition in float64 with the whole matrix."""
 
 import math
+import weakref
 
 import pytest
 import torch
@@ -35,9 +36,11 @@ def problem(size, width=5, spread=1.0, seed=0):
 
 
 def logsumexps(a, b, scale, key=None, euclidean=False):
-    distances = (a[:, None] - b).square().sum(2)
-    distances = torch.where(distances > 0, distances, 1).sqrt() * (distances > 0)
-    logits = scale * (-distances if euclidean else a @ b.T)
+    if euclidean:
+        squares = (a[:, None] - b).square().sum(2)
+        logits = -scale * torch.where(squares > 0, squares, 1).sqrt() * (squares > 0)
+    else:
+        logits = scale * a @ b.T
     logits = logits.masked_fill(~counted(len(a), key), -math.inf)
     return logits.logsumexp(1), logits.logsumexp(0)
 
@@ -182,3 +185,25 @@ def test_mmd(rows, tile, operands, unbiased, as_on_gpu):
         assert (ours.double() - theirs).norm() <= (
             1e-5 if operands == torch.float32 else ROUNDING[as_on_gpu]
         ) * theirs.norm() + 1e-7
+
+
+@pytest.mark.parametrize("as_on_gpu", ["torch"], indirect=True)
+def test_one_tile_is_held_at_a_time(as_on_gpu, monkeypatch):
+    """Of products, and of their gradient; a small table is kept instead."""
+    product, tables, alive = gpu_tables.product, [], []
+
+    def watched(x, y):
+        made = product(x, y)
+        if made.shape[1] > 16:  # products and not their share of a gradient
+            alive.append(sum(table() is not None for table in tables))
+            tables.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr(gpu_tables, "product", watched)
+    monkeypatch.setattr(gpu_tables, "DENSE", 0)
+    (a, b, scale), _ = problem(100, width=16)
+    off_diagonal_logsumexp(a, b, scale, floor=torch.zeros(100), tile=40).sum().backward()
+    off_diagonal_softplus(a, b, scale, torch.tensor(-3.0), tile=40).backward()
+    gaussian_mmd(a, b, torch.ones(1), tile=40).backward()
+    assert len(alive) > 30
+    assert max(alive) == 0

@@ -99,9 +99,9 @@ class LogSumExp(Function):
         sums = torch.full((2, len(a)), -torch.inf, device=a.device, dtype=a.dtype)
         rows, columns = sums[0], sums[0 if symmetric else 1]
         keeps = any(ctx.needs_input_grad) and len(a) * len(b) <= DENSE
-        kept, products = [], None
+        kept, products, tile = [], None, None
         for i, j in walk(len(a), options.tile, options.part, symmetric=symmetric):
-            del products  # so that the next one takes its memory
+            del products, tile  # so that the next one takes its memory
             products = product(x[i], y[j].T)
             tile = _tile(products, i, j, x, y, codes, options.euclidean)
             options.tiles.add_sums(tile, scale, rows[i], None if symmetric and i == j else columns[j])
@@ -122,10 +122,10 @@ class LogSumExp(Function):
         symmetric, euclidean = options.symmetric, options.euclidean
         outer = outer.sum(0).expand(2, -1).contiguous() if symmetric else outer.contiguous()
         largest = torch.linalg.vector_norm(outer, ord=torch.inf).clamp_(min=torch.finfo(a.dtype).tiny)
-        grad_a = grad_b = products = g = None
+        grad_a = grad_b = products = tile = g = None
         of_scale = torch.zeros_like(scale) if euclidean else None
         for number, (i, j) in enumerate(walk(len(a), options.tile, options.part, symmetric=symmetric)):
-            del products, g
+            del products, tile, g
             products = kept[number] if kept else product(x[i], y[j].T)
             tile = _tile(products, i, j, x, y, codes, euclidean)
             sides = Sums(sums[0, i], outer[0, i]), Sums(sums[1, j], outer[1, j])
@@ -181,10 +181,10 @@ class Softplus(Function):
     def forward(ctx, a, b, scale, bias, codes, options: Options):
         total, learns = torch.zeros_like(scale), any(ctx.needs_input_grad)
         x, y = a.to(options.operands), b.to(options.operands)
-        grad_a = grad_b = products = slopes = None
+        grad_a = grad_b = products = tile = slopes = None
         grad_bias = torch.zeros_like(bias)
         for i, j in walk(len(a), options.tile, options.part):
-            del products, slopes
+            del products, tile, slopes
             products = product(x[i], y[j].T)
             tile = _tile(products, i, j, x, y, codes, euclidean=False)
             value, slope, slopes = options.tiles.softplus(tile, scale, bias, options.operands)
@@ -222,9 +222,9 @@ class Gaussians(Function):
         half = torch.linalg.vecdot(exact, exact) / 2
         grad, pull = torch.zeros_like(exact), torch.zeros_like(half)
         total = torch.zeros((), device=a.device, dtype=torch.float64)
-        products = slopes = None
+        products = tile = slopes = None
         for i, j in walk(len(x), options.tile, options.part, symmetric=True, seam=n):
-            del products, slopes
+            del products, tile, slopes
             weight = (weights[0] if j.stop <= n else weights[1] if i.start >= n else weights[2]) / len(rates)
             products = product(x[i], x[j].T)
             tile = Tile(products, i.start, j.start)
