@@ -98,11 +98,11 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
         raise RecipeError(f"target in [fit] is the name of a domain, in quotes, got {target!r:.80}")
     if not isinstance(allowed := recipe.get("fit", {}).get("allow_duplicates", False), bool):
         raise RecipeError(f"allow_duplicates in [fit] is true or false, got {allowed!r:.80}")
-    for name in ("towers", "objective", "fusion"):
+    section = "it is a section of its own: see bouba.runs.recipe"
+    elsewhere = dict.fromkeys(("towers", "objective", "fusion"), section)
+    for name, where in {**elsewhere, "device": "no run keeps it: say --device, or Run.fit(..., device=...)"}.items():
         if name in recipe.get("arguments", {}):
-            raise RecipeError(f"{name} stands in [arguments]; it is a section of its own: see bouba.runs.recipe")
-    if "device" in recipe.get("arguments", {}):
-        raise RecipeError("device stands in [arguments]; no run keeps it: say --device, or Run.fit(..., device=...)")
+            raise RecipeError(f"{name} stands in [arguments]; {where}")
 
 
 def _several(names: Any) -> Iterable[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bouba.device import waits
 from bouba.errors import UsageError
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal_softplus import off_diagonal_softplus
@@ -66,10 +67,11 @@ def sigmoid_pairs(
     check_columns(len(z_a), key=key)
     check_tile(tile)
     scale, z_a, z_b = precise(temperature, z_a, z_b)
-    bias = torch.as_tensor(bias, dtype=scale.dtype, device=scale.device)
-    if bias.numel() != 1 or not torch.isfinite(bias).all():
+    if not isinstance(bias, Tensor):
+        bias = torch.full((), bias, device=scale.device)
+    if bias.numel() != 1 or (not waits(bias.device) and not torch.isfinite(bias).all()):
         raise UsageError(f"bias must be one finite number, got {bias.tolist()}")
-    bias = bias.reshape(())
+    bias = bias.to(scale.device, scale.dtype).reshape(())
     with torch.autocast(z_a.device.type, enabled=False):
         z_a, z_b = unit_rows(z_a), unit_rows(z_b)
         positives = log_one_plus(-scale * row_similarity(z_a, z_b) - bias).sum()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bouba.batch import picked
 from bouba.errors import ModalityError, UsageError
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_views
@@ -52,8 +53,8 @@ def _neighbours(x: Tensor, temperature: float) -> Tensor:
     """(B, B - 1) log probabilities of the others as neighbours of each row."""
     u = unit_rows(x)
     size = len(u)
-    others = ~torch.eye(size, dtype=torch.bool, device=u.device)
-    return (u @ u.T / temperature)[others].view(size, size - 1).log_softmax(1)
+    scores = u @ u.T / temperature
+    return scores.flatten()[1:].view(size - 1, size + 1)[:, :-1].reshape(size, size - 1).log_softmax(1)  # no diagonal
 
 
 def _check_temperature(temperature: float) -> None:
@@ -97,9 +98,10 @@ class Structure(Term):
     def loss(self, batch, state):
         costs, parts = [], Parts()
         for view in self.views or batch.raw:
-            rows = batch.present[view]
-            if int(rows.sum()) < 3:
+            rows = batch.rows_with(view)
+            if len(batch.rows if rows is None else rows) < 3:
                 continue
-            costs.append(structure(batch.z[view][rows], batch.raw[view][rows].flatten(1), temperature=self.temperature))
+            z, raw = picked(batch.z[view], rows), picked(batch.raw[view], rows).flatten(1)
+            costs.append(structure(z, raw, temperature=self.temperature))
             parts[view] = costs[-1].detach()
         return averaged(costs), parts
