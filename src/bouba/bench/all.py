@@ -38,6 +38,7 @@ PUBLISHED = {
     "cca": "cca",
     "sparse-cca": "sparse-cca",
     "info-nce": "info-nce",
+    "throughput": "throughput",
     "mmd": "mmd",
     "mnist-halves": "mnist-halves",
     "simclr": "simclr",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bouba.batch import picked
 from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
@@ -113,12 +114,12 @@ class NTXent(Term):
         check_twins("NTXent", batch)
         tau, costs, rivals = state(), [], []
         for view in self.views or batch.z:
-            present = batch.present[view]
-            n = int(present.sum())
+            rows = batch.rows_with(view)
+            n = len(batch.rows if rows is None else rows)
             if n < 2:
                 continue
-            key = None if batch.key is None else batch.key[present]
-            z, twin = batch.z[view][present], batch.twin[view][present]
+            key = None if batch.key is None else picked(batch.key, rows)
+            z, twin = picked(batch.z[view], rows), picked(batch.twin[view], rows)
             costs.append(nt_xent(z, twin, temperature=tau, key=key, tile=self.tile))
             rivals.append(2 * negatives(key, n, z.device))  # in each of the two views of the other rows
         parts: Parts = {"temperature": tau.detach()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from bouba.batch import picked
+from bouba.device import moved
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, is_checked
@@ -71,11 +73,19 @@ def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
 def by_domain(batch: Batch, view: str) -> list[Tensor]:
     """Directions z / |z| (B_d, D), of at least float32, of each domain that has two rows or more with the view."""
     assert batch.domain is not None, "the space has domains"
-    rows = batch.present[view] & (batch.domain >= 0)
-    domain, z = batch.domain[rows], batch.z[view][rows]
+    known = batch if batch.known is None else batch.known
+    domain = known.domain[of_a_domain(view, known)]  # type: ignore[index]
+    z = picked(batch.z[view], batch.rows_where(partial(of_a_domain, view)))
     check_finite(view, z)
     z = unit_rows(z.to(torch.promote_types(z.dtype, torch.float32)))
-    return [z[domain == code] for code in domain.unique() if (domain == code).sum() > 1]
+    of_each = [(domain == code).nonzero(as_tuple=True)[0] for code in domain.unique()]
+    return [z[moved(rows, z.device)] for rows in of_each if len(rows) > 1]
+
+
+def of_a_domain(view: str, batch: Batch) -> Tensor:
+    """bool (B,), True where a row has the view and its domain is known."""
+    assert batch.domain is not None, "the space has domains"
+    return batch.present[view] & (batch.domain >= 0)
 
 
 def unlabelled(batch: Batch, label: str) -> Tensor:
