@@ -39,6 +39,7 @@ PUBLISHED = {
     "sparse-cca": "sparse-cca",
     "info-nce": "info-nce",
     "mmd": "mmd",
+    "memory": "memory",
     "mnist-halves": "mnist-halves",
     "simclr": "simclr",
     "text-to-emoji": "text-to-emoji",
