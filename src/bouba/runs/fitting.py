@@ -31,7 +31,7 @@ from bouba.runs.known import is_found_whole
 from bouba.runs.measuring import Measured, measure
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table, repeated_text
-from bouba.runs.recipe import HOLDOUT, OF_THE_CUT, build
+from bouba.runs.recipe import HOLDOUT, MOST_HELD_OUT, OF_THE_CUT, build
 from bouba.runs.remembered import compared
 from bouba.runs.reporting import Story, history_of, watched, write_report
 from bouba.runs.rivals import trained_rivals
@@ -109,6 +109,12 @@ class Fitting:
         for module, extra in EXTRAS:
             require(module, extra)  # before hours of training, not after
         seed = model.get_params(deep=False).get("random_state") or 0
+        if "holdout" not in recipe["fit"] and not named.get("recorded") and len(views) * HOLDOUT > MOST_HELD_OUT:
+            recipe["fit"] = {**recipe["fit"], "holdout": MOST_HELD_OUT / len(views)}
+            remarks = [
+                *remarks,
+                f"{MOST_HELD_OUT:,} of {len(views):,} rows are held out; --holdout takes more.",
+            ]
         cut = _cut(views, recipe["fit"], named.get("recorded"))
         training, judged = cut.parts(seed)
         return cls(method, model, recipe, views, training, judged, schema, [*choices, *remarks], say, cut)
