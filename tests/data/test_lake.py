@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from bouba.data import disk, read, scratch
+from bouba.data.block_shuffle import block_of, block_permutation
+from bouba.data.formats.parts import Part
 from bouba.data.mapped import MappedArray, OnDisk
 from bouba.data.tables import open_table
 from bouba.errors import DataError, StorageError
@@ -306,3 +308,35 @@ def test_bytes_that_nobody_reads_are_left_in_the_file(tmp_path, all_large):
     columns_of = open_table(parquet(tmp_path)).columns
     assert columns_of["photo"].cells is None
     assert len(columns_of["photo"]) == N
+
+
+def test_rows_far_away_are_fetched_by_blocks(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    archive(
+        tmp_path / "t.tar",
+        [part for i in range(300) for part in ((f"{i:03d}.png", picture(i % 50)), (f"{i:03d}.txt", b"a b"))],
+    )
+    fsspec.filesystem("memory").put(str(tmp_path / "t.tar"), "/bucket/t.tar")
+    views = pickle.loads(pickle.dumps(read("memory://bucket/t.tar")))  # without what reading headers fetched
+    fetches = []
+    contents = Part.contents
+    monkeypatch.setattr(Part, "contents", lambda self, places: fetches.append(places) or contents(self, places))
+    block = block_of(views)
+    order = block_permutation(np.arange(300), np.random.default_rng(0), block, at_once=2)
+    assert sorted(order.tolist()) == list(range(300))
+    assert all(views["image"][row]["bytes"] == picture(row % 50) for row in order.tolist())
+    assert len(fetches) == -(-300 // block)
+    assert block_of(read(tmp_path / "t.tar")) is None
+
+
+@pytest.mark.parametrize("block", [None, 7, 50])
+def test_block_permutation_is_one(block):
+    rows = np.arange(700, 1050)
+    one, other = (block_permutation(rows, np.random.default_rng(seed), block, at_once=2) for seed in (0, 1))
+    assert sorted(one.tolist()) == sorted(other.tolist()) == rows.tolist()
+    assert one.tolist() != other.tolist()
+    if block is None:
+        assert one.tolist() == np.random.default_rng(0).permutation(rows).tolist()
+    else:
+        first = one[: 2 * block] // block
+        assert len(set(first.tolist())) == 2, "the first rows are of the first two blocks"

@@ -40,6 +40,7 @@ PUBLISHED = {
     "info-nce": "info-nce",
     "throughput": "throughput",
     "mmd": "mmd",
+    "memory": "memory",
     "mnist-halves": "mnist-halves",
     "simclr": "simclr",
     "text-to-emoji": "text-to-emoji",

@@ -25,6 +25,9 @@ CELLS = 4096  # that are looked at together
 class OnDisk:
     """A column whose cells are not in memory."""
 
+    block: int | None = None
+    """How many rows are fetched together, where they lie far away."""
+
     def __len__(self) -> int:
         raise NotImplementedError
 

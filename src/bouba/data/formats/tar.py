@@ -13,10 +13,11 @@ import io
 import json
 import logging
 import tarfile
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ TEXTS = ("txt", "text", "caption")
 CLASSES = ("cls", "cls2", "label")
 RECORDS = ("json", "jsn")
 ARRAYS = ("npy",)
+FETCHED, BLOCKS = 128, 24  # rows whose members are fetched at once from far away, and how many such blocks are kept
 AT_ONCE = 1000  # members that are read together
 MEMBERS = "members.json"
 VERSION = 1
@@ -92,6 +94,9 @@ class _Members(OnDisk):
 
     def __init__(self, parts: Sequence[Part], places: np.ndarray, names: Sequence[str]):
         self.parts, self.places, self.names = parts, places, names
+        self.block = FETCHED if any(part.storage is not None for part in parts) else None
+        self._blocks: OrderedDict[tuple[int, int], tuple[int, bytes]] = OrderedDict()  # the last ones
+        self._lock = Lock()
 
     @classmethod
     def of(cls, parts: Sequence[Part], rows: Sequence[_Row], endings: Sequence[str]) -> _Members:
@@ -109,7 +114,27 @@ class _Members(OnDisk):
         if number < 0:
             return None
         part = self.parts[number]
-        return {"bytes": part.contents([(start, size)])[0], "path": f"{part.address}/{self.names[row]}"}
+        content = part.contents([(start, size)])[0] if part.storage is None else self._fetched(row, number, start, size)
+        return {"bytes": content, "path": f"{part.address}/{self.names[row]}"}
+
+    def _fetched(self, row: int, number: int, start: int, size: int) -> bytes:
+        """A member far away, from all that its block of rows takes of the archive, fetched at once."""
+        key = (row // FETCHED, number)
+        with self._lock:
+            if key not in self._blocks:
+                places = self.places[key[0] * FETCHED : (key[0] + 1) * FETCHED]
+                places = places[places[:, 0] == number]
+                before = int(places[:, 1].min())
+                size_of_all = int(places[:, 1:].sum(1).max()) - before
+                self._blocks[key] = before, self.parts[number].contents([(before, size_of_all)])[0]
+                while len(self._blocks) > BLOCKS:
+                    self._blocks.popitem(last=False)
+            self._blocks.move_to_end(key)
+            first, content = self._blocks[key]
+        return content[start - first : start - first + size]
+
+    def __reduce__(self):
+        return _Members, (self.parts, self.places, self.names)
 
     def identity(self) -> Any:
         return key_of([part.facts for part in self.parts], self.places.tobytes())
