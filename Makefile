@@ -5,7 +5,7 @@ FLOORS := .venv-floors
 BARE := .venv-bare
 FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test tables reliability install format wheel test-floors clean
+.PHONY: demo test test-kernels tables reliability install format wheel test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -17,6 +17,12 @@ test: install
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_house.py
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/kernels
+
+# The kernels of a GPU without one: by Triton's interpreter against float64, and compiled for two generations.
+test-kernels: install
+	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/kernels
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow tests/kernels
 
 # At most 25 minutes on two cores; docs/reliability.md is made by it.
 reliability: install

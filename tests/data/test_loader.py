@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bouba.data import Views
+from bouba.data import Views, prepared
 from bouba.data.batches import Batches
 from bouba.data.loader import Codes, Rows, Shuffled, encode
 from bouba.errors import UsageError
@@ -58,7 +58,9 @@ def test_missing_cells_are_zero_and_codes_minus_one(views, encoders):
     assert encode(np.array(["a", "z", None], object), ["a"]).tolist() == [0, -1, -1]
 
 
-def test_rows_too_large_for_memory_are_not_cached(views, encoders):
+def test_rows_too_large_for_memory_and_disk_are_not_cached(views, encoders, monkeypatch, tmp_path):
+    monkeypatch.setenv("BOUBA_CACHE", str(tmp_path))
+    monkeypatch.setattr(prepared, "SHARE", 0)
     assert set(Rows(views, encoders, Codes()).cached) == {"v", "t"}
     assert set(Rows(views, encoders, Codes(), memory=100).cached) == {"v"}
 

@@ -119,7 +119,7 @@ def clip(tables, tmp_path_factory):
 
 def test_opening_loads_nothing(clip):
     run = Run.open(clip.path)
-    assert set(vars(run)) == {"path", "_place"}
+    assert set(vars(run)) == {"path", "device", "_place"}
     assert repr(run) == f"Run({str(clip.path)!r})"
     assert Run.open(clip.path / "model").path == clip.path
     with pytest.raises(DataError, match="no model in"):

@@ -79,8 +79,8 @@ def test_create_replaces_and_leaves_one_table(tmp_path):
     Index.create(tmp_path / "i", {"v": np.eye(2)})
     made = Index.create(tmp_path / "i", {"w": np.eye(3)}, similarity="dot")
     assert (made.views, made.dim, made.similarity) == (("w",), 3, "dot")
-    assert len(tables(tmp_path / "i")) == 2
-    assert tables(tmp_path / "i")[1] == "index.json"
+    name = made._state.table
+    assert tables(tmp_path / "i") == [f"{name}.lance", f"{name}.matrix", "index.json"]
 
 
 class Died(BaseException):
@@ -116,10 +116,12 @@ def test_a_killed_create_is_swept_by_the_next(tmp_path):
     """What a power cut leaves: a table nobody names and half a pointer."""
     Index.create(tmp_path / "i", {"v": np.eye(2)})
     (tmp_path / "i" / "cells-dead.lance").mkdir()
+    (tmp_path / "i" / "cells-dead.matrix").mkdir()
+    (tmp_path / "i" / "cells-gone.matrix").mkdir()
     (tmp_path / "i" / "index.json.dead.part").write_text('{"form')
     assert len(Index.open(tmp_path / "i")) == 2
-    Index.create(tmp_path / "i", {"v": np.eye(2)})
-    assert len(tables(tmp_path / "i")) == 2
+    name = Index.create(tmp_path / "i", {"v": np.eye(2)})._state.table
+    assert tables(tmp_path / "i") == [f"{name}.lance", f"{name}.matrix", "index.json"]
 
 
 def test_add_that_dies_changes_nothing(tmp_path, monkeypatch):
@@ -158,12 +160,16 @@ def test_add_refuses(tmp_path):
 def test_build_ann_refuses(tmp_path):
     made = Index.create(tmp_path / "i", {"v": np.ones((10, 2))})
     with pytest.raises(UsageError, match="256 cells or more, got 10; search exactly"):
-        made.build_ann()
+        made.build_ann(within=0)
     with pytest.raises(UsageError, match=r"call index.build_ann\(\) first"):
         made.search(np.ones(2), exact=False)
     made.add({"v": np.ones((300, 2))})
     with pytest.raises(UsageError, match="got probes=9, partitions=3"):
-        made.build_ann(partitions=3, probes=9)
+        made.build_ann(within=0, partitions=3, probes=9)
+    with pytest.raises(UsageError, match=r"in \(0, 1\], got 95"):
+        made.build_ann(within=0, recall=95)
+    assert made.build_ann() is None  # an exact search is quick
+    assert (made.recall, made._table.list_indices()) == (None, [])
 
 
 def test_the_pointer_is_plain_json(tmp_path):

@@ -154,7 +154,7 @@ def test_approximate_search_finds_most_neighbours(tmp_path, rng):
     centres = 4 * rng.normal(size=(40, 16))
     vectors = np.repeat(centres, 50, axis=0) + rng.normal(size=(2000, 16))
     made = Index.create(tmp_path / "i", {"image": vectors}, columns={"even": [i % 2 == 0 for i in range(2000)]})
-    made.build_ann(partitions=20, probes=5)
+    made.build_ann(within=0, partitions=20, probes=5)
     made = Index.open(tmp_path / "i")
     recalls = []
     for vector in vectors[::200] + 0.1:
@@ -168,6 +168,30 @@ def test_approximate_search_finds_most_neighbours(tmp_path, rng):
     assert np.mean(recalls) >= 0.9
     made.add({"image": 100 * np.ones((1, 16))})
     assert made.search(np.ones(16), k=1, exact=False)[0].row == 2000
+
+
+def test_an_approximate_index_reaches_and_tells_a_measured_recall(tmp_path, rng):
+    """Questions of another view, so that the clusters of what is found are not theirs."""
+    centres = 2 * rng.normal(size=(100, 16))
+    image = np.repeat(centres, 20, axis=0) + rng.normal(size=(2000, 16))
+    text = image + rng.normal(size=(2000, 16))
+    made = Index.create(tmp_path / "i", {"image": image, "text": text})
+    assert made.recall is None
+    low = made.build_ann(within=0, partitions=40, probes=1)
+    high = made.build_ann(within=0, partitions=40, recall=0.95)
+    assert low < 0.9 < 0.95 <= high <= 1
+    made = Index.open(tmp_path / "i")
+    assert made.recall == high
+    assert repr(made).endswith(f"cosine; exact=False finds {high:.0%} of the ten nearest)")
+    assert 1 < made._state.probes <= 40
+    found = [
+        len(
+            {hit.row for hit in made.search(t, view="image")}
+            & {h.row for h in made.search(t, view="image", exact=False)}
+        )
+        for t in text[7::50]
+    ]
+    assert np.mean(found) / 10 >= high - 0.1
 
 
 def test_the_example_runs():

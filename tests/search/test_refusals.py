@@ -129,8 +129,12 @@ def test_without_lancedb_the_sentence_names_the_command(made, tmp_path, monkeypa
     sentence = re.escape("lancedb is not installed; it comes with: pip install 'bouba[search]'")
     with pytest.raises(MissingExtraError, match=sentence):
         Index.create(tmp_path / "new", {"v": np.eye(2)})
+    opened = Index.open(tmp_path / "i")
     with pytest.raises(MissingExtraError, match=sentence):
-        Index.open(tmp_path / "i")
+        opened.search(np.ones(3), equals={"kind": "a"})
+    with pytest.raises(MissingExtraError, match=sentence):
+        opened.add({"image": np.eye(3)})
+    assert opened.search(np.eye(3)[1], k=1)[0].columns == {"kind": "b"}  # what needs no filter needs no LanceDB
 
 
 def test_the_room_imports_without_lancedb_and_torch():

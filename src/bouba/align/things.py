@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bouba.align.blocks import Blocks
+from bouba.data import scratch
 from bouba.data.duplicates.nearest import linked
 from bouba.data.views import is_missing
 
@@ -29,11 +30,10 @@ class Things:
     @classmethod
     def of(cls, blocks: Blocks) -> Things:
         """From keys, groups and cells."""
-        views, n = blocks.views, len(blocks)
+        views = blocks.views
         links = [] if views is None or views.key is None else [_first_alike(_names(views.key))]
         for view, features in blocks.data.items():
-            cells = np.ascontiguousarray(features, float)
-            links.append(_first_alike([cells[i].tobytes() if blocks.present[view][i] else None for i in range(n)]))
+            links.append(_first_alike(_digests(features, blocks.present[view])))
         shown = _connected(links)
         if views is None or views.group is None:
             return cls(shown, shown)
@@ -49,6 +49,15 @@ class Things:
     def apart(self) -> int:
         """How many there are that a fold can part."""
         return len(np.unique(self.together))
+
+
+def _digests(features: np.ndarray, present: np.ndarray) -> list[int | None]:
+    """A number for what each row holds, of 64 bits; None where it is missing."""
+    digests: list[int | None] = []
+    for at in scratch.blocks(len(features), 8 * features.shape[1]):
+        rows = np.ascontiguousarray(features[at], float)
+        digests += [hash(row.tobytes()) if there else None for row, there in zip(rows, present[at], strict=True)]
+    return digests
 
 
 def _names(values: Iterable[Any]) -> list[str | None]:

@@ -3,7 +3,7 @@
 From normalised float32 features at scale 100, random and solved (each pair nearly equal). Times are CPU-seconds of
 paired, alternating runs in one process: read the ratios. Memory is the peak of a fresh process that computes, less
 the peak of one that only holds the same inputs. Busy neighbours make threads wait for each other, which counts
-as CPU time: --threads 1 is the quietest.
+as CPU time: --threads 1 is the quietest. With --device cuda it measures what is in `gpu_contrast`.
 
 The rival takes its logits per text from the transposed logits per image, as open_clip does where it can; its
 second product instead would cost 1.5 times as much.
@@ -19,8 +19,10 @@ import torch
 import typer
 from torch.nn import functional as F
 
+from bouba.bench import gpu_contrast
 from bouba.bench.fresh import cost_text, peak_mb
 from bouba.bench.kept import Keeper, Out, print_tables
+from bouba.errors import UsageError
 from bouba.evaluation.table import Table
 from bouba.terms.info_nce import info_nce
 
@@ -53,18 +55,26 @@ def command(
     dim: Annotated[int, typer.Option(help="Width of the embeddings.")] = 512,
     repeats: Annotated[int, typer.Option(help="Paired runs of each variant.")] = 3,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="cpu, or cuda: milliseconds at all sizes in float32 and bfloat16, of other terms too.")
+    ] = "cpu",
     out: Out = None,
 ) -> None:
     """CPU-seconds and memory of one step, forward and backward."""
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"--device is cpu or cuda, got {device!r}")
     torch.set_num_threads(threads)
     keeper = Keeper(out)
-    figures = measure(batch, dim, repeats, threads)
+    of_cpu = device == "cpu"
+    figures = measure(batch, dim, repeats, threads) if of_cpu else gpu_contrast.measure(device, dim, repeats)
     keeper.write(figures)
     print_tables(tables(figures))
 
 
 def tables(figures: dict[str, Any]) -> dict[str, Table]:
-    """ "variants": what a step costs."""
+    """ "variants": what a step costs; more of a GPU, see `gpu_contrast`."""
+    if "batches" in figures:
+        return gpu_contrast.tables(figures)
     header = ["variant", "extra MB", "random: CPU-s", "ratio to naive", "solved: CPU-s", "ratio to random"]
     lines = [[name, *map(cost_text, row.values())] for name, row in figures["variants"].items()]
     note = (

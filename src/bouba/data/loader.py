@@ -16,6 +16,7 @@ from torch import Tensor
 from bouba.batch import Batch, Inputs
 from bouba.data.characters import one_form
 from bouba.data.faults import decoded, lose
+from bouba.data.prepared import prepared_on_disk
 from bouba.data.views import Views, is_missing
 from bouba.data.workers import prepared_in_turn
 from bouba.errors import DataError, UsageError
@@ -142,7 +143,8 @@ def standardise(values: np.ndarray, mean: float, scale: float) -> Tensor:
 
 
 class Rows:
-    """All rows of Views as batches on demand. Prepared cells stay in memory when they fit into `memory` bytes."""
+    """All rows of Views as batches on demand. Prepared cells stay in memory when they fit into `memory` bytes, else on
+    disk."""
 
     def __init__(self, views: Views, encoders: Mapping[str, Prepares], codes: Codes, *, memory: int = 2 << 30):
         self.views, self.encoders = views, encoders
@@ -163,15 +165,19 @@ class Rows:
         return len(self.views)
 
     def _prepared(self, name: str, memory: int) -> Inputs | None:
-        """Every prepared row of a view; None when they would not fit."""
+        """Every prepared row of a view, mapped from disk where they do not fit; None where they do not fit there."""
         if not memory:
             return None
         chunks: list[Inputs] = []
-        for chunk in prepared_in_turn(self, name, self.rows.split(CHUNK)):
+        every = lambda: prepared_in_turn(self, name, self.rows.split(CHUNK))  # noqa: E731
+        for chunk in every():
             chunks.append(chunk)
             a_row = sum(t[0].nbytes for t in chunks[-1].values())  # of the longest text so far, all are padded to it
             if a_row * len(self) > memory:
-                return None
+                encoder, size = self.encoders[name], a_row * len(self)
+                found = prepared_on_disk(name, self.views[name], encoder, size, every)
+                self.present[name] = torch.from_numpy(self.views[name].present)
+                return found
         return {part: _join([chunk[part] for chunk in chunks]) for part in chunks[0]}
 
     def prepares_apart(self, names: Iterable[str]) -> bool:

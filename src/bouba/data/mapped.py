@@ -25,6 +25,9 @@ CELLS = 4096  # that are looked at together
 class OnDisk:
     """A column whose cells are not in memory."""
 
+    block: int | None = None
+    """How many rows are fetched together, where they lie far away."""
+
     def __len__(self) -> int:
         raise NotImplementedError
 
@@ -35,6 +38,10 @@ class OnDisk:
     def is_nested(self) -> bool:
         """Whether a cell is more than one number, time or text."""
         return True
+
+    def identity(self) -> Any:
+        """What tells the cells from what they were before, without reading them; None where nothing does."""
+        return None
 
     def has(self, kind: str) -> np.ndarray:
         """bool (n,), False where a cell of a kind is missing: as little is read for it as will do."""
@@ -73,6 +80,12 @@ class ArrowCells(OnDisk):
 
         flat = of.is_primitive(self.type) or of.is_string(self.type) or of.is_large_string(self.type)
         return not (flat or of.is_string_view(self.type) or of.is_dictionary(self.type) or of.is_decimal(self.type))
+
+    def identity(self) -> Any:
+        import pyarrow.types as of
+
+        own = of.is_binary(self.type) or of.is_large_binary(self.type)  # text and records may point to files
+        return repr(self.reopen) if own and isinstance(self.reopen, ArrowFile) else None
 
     def has(self, kind: str) -> np.ndarray:
         present = np.concatenate([_valid(chunk) for chunk in self.values.chunks] or [np.zeros(0, bool)])
@@ -163,6 +176,9 @@ class Resolved(OnDisk):
 
     def __getitem__(self, row: int) -> Any:
         return decode.resolved(self.cells[row], self.base)
+
+    def identity(self) -> Any:
+        return self.cells.identity()
 
     def has(self, kind: str) -> np.ndarray:
         return self.cells.has(kind)

@@ -54,6 +54,8 @@ def units_of(views: Views, together: np.ndarray | None = None) -> np.ndarray:
     """(n,) the number of what each row must not be parted from, 0 and up: rows of one group, else of one key, and those
     that are joined by `together`."""
     own = views.group if views.group is not None else views.key
+    if own is None and together is None:
+        return np.arange(len(views))
     names = [(0, f"{i:012d}") if own is None or is_missing(own[i]) else (1, str(own[i])) for i in range(len(views))]
     if together is not None:
         joined = linked(len(views), *np.concatenate([_first_alike(names), _first_alike(together.tolist())]).T)

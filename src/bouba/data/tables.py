@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import numpy as np
 
 from bouba.data.arrays import column_names, column_values, is_array, is_named, unique_names
 from bouba.data.decode.files import irregular
-from bouba.data.formats import csv, jsonl, npy, parquet
-from bouba.data.formats.folder import MANIFESTS, pair_files, warn_of_unnamed
-from bouba.data.formats.parts import is_far, is_pattern
+from bouba.data.disk import kept, key_of
+from bouba.data.formats import arrow, csv, jsonl, lance, npy, parquet, tar
+from bouba.data.formats.batches import Batches
+from bouba.data.formats.folder import MANIFESTS, holds_media, pair_files, warn_of_unnamed
+from bouba.data.formats.parts import Part, inside, is_far, is_pattern, parts_of
 from bouba.data.pairing import pair
 from bouba.data.table import Table
 from bouba.errors import DataError
@@ -27,19 +30,33 @@ READERS = {
     ".ndjson": jsonl.read,
     ".json": jsonl.read_array,
     ".parquet": parquet.read,
+    ".arrow": arrow.read,
+    ".feather": arrow.read,
     ".npy": npy.read,
+    ".tar": tar.read,
 }
 """Ending of a file -> what reads it."""
+READERS_OF_PARTS: dict[str, Callable[[Sequence[Part]], Table | Batches]] = {
+    ".parquet": parquet.read_parts,
+    ".arrow": arrow.read_parts,
+    ".feather": arrow.read_parts,
+    ".tar": tar.read_parts,
+}
+"""Ending of files that may be the parts of one table -> what reads them."""
+LANCE = ".lance"
 
 
 def open_table(source) -> Table:
-    """A path, frame, `datasets.Dataset`, mapping or list of arrays, as a Table.
+    """A path, pattern or address, a list of paths, a frame, `datasets.Dataset`, mapping or list of arrays, as a Table.
 
     Raises:
         DataError: nothing there, a file of unknown type, columns of unequal lengths, an empty table.
     """
     if isinstance(source, str | os.PathLike):
-        table = _open_path(Path(source))
+        found = parts_of(os.fspath(source), tuple(READERS)) if is_far(source) or is_pattern(source) else None
+        table = _open_path(Path(source)) if found is None else _open_parts(found)
+    elif are_parts(source):
+        table = _open_parts([Part(os.fspath(path)) for path in source])
     elif isinstance(source, Mapping) and not is_array(source):
         table = _from_columns(source)
     elif isinstance(source, list | tuple):
@@ -60,6 +77,12 @@ def open_table(source) -> Table:
             f"cannot read a {type(source).__name__}; give a path, a mapping of columns, a list of arrays, "
             "a DataFrame or a datasets.Dataset"
         )
+    _refuse_misfit(table, source)
+    return table
+
+
+def _refuse_misfit(table: Table, source: Any) -> None:
+    """DataError for an empty table, and for columns of unequal lengths."""
     if not table.columns or not len(next(iter(table.columns.values()))):
         where = f" {source}" if isinstance(source, str | os.PathLike) else ""
         first = f"; row {table.bad_rows[0]['row']}: {table.bad_rows[0]['reason']}" if table.bad_rows else ""
@@ -68,7 +91,6 @@ def open_table(source) -> Table:
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
         raise DataError(f"columns have unequal lengths: {listed}; give every column all rows")
-    return table
 
 
 def _from_columns(columns: Mapping[str, Any]) -> Table:
@@ -110,10 +132,13 @@ def _open_path(path: Path) -> Table:
     refuse_absent([path])
     if (other := irregular(path)) is not None:
         raise DataError(f"{path} is {other}; give a file or a folder")
+    if path.is_dir() and path.suffix.lower() == LANCE:
+        return lance.read(path)
     if path.is_dir():
         manifest = next((path / name for name in MANIFESTS if (path / name).exists()), None)
         if manifest is None:
-            return pair_files(path)
+            parts = [] if holds_media(path) else inside(path, tuple(READERS_OF_PARTS))
+            return _open_parts(parts, path) if parts else pair_files(path)
         table = _open_path(manifest)
         warn_of_unnamed(path, manifest.name, table.columns)
         return table
@@ -123,6 +148,52 @@ def _open_path(path: Path) -> Table:
             f"cannot read {path.name}: {path.suffix or 'no'} ending; there is {', '.join(READERS)}, or a folder"
         )
     return reader(path)
+
+
+def are_parts(source: Any) -> bool:
+    """Whether a source is a list of paths that can only be the parts of one table: two or more of one format."""
+    if not isinstance(source, list | tuple) or not source or not all(isinstance(p, str | os.PathLike) for p in source):
+        return False
+    endings = {Part(os.fspath(path)).ending for path in source}
+    return len(endings) == 1 and endings <= READERS_OF_PARTS.keys()
+
+
+def hold_numbers_alone(paths: Sequence[str | os.PathLike]) -> bool:
+    """Whether files of one table's parts hold nothing but numbers, so that each may as well be a view of its own."""
+    part = Part(os.fspath(paths[0]))
+    if part.ending not in READERS_OF_PARTS or not os.path.isfile(part.address):
+        return False
+    batches = READERS_OF_PARTS[part.ending]([part])
+    return isinstance(batches, Batches) and batches.is_one_view
+
+
+def _open_parts(parts: Sequence[Part], base: Path | None = None) -> Table:
+    """The table that some files are, or the one file far away."""
+    endings = {part.ending for part in parts}
+    if len(endings) > 1:
+        raise DataError(f"files of several formats are not one table: {', '.join(sorted(endings))}; name one of them")
+    (ending,) = endings
+    if ending in READERS_OF_PARTS:
+        table = READERS_OF_PARTS[ending](parts)
+        base = Path(parts[0].address).parent if base is None and parts[0].storage is None else base
+        return table if isinstance(table, Table) else table.table(base)
+    if len(parts) > 1 or ending not in READERS:
+        several = f"{len(parts)} files of" if len(parts) > 1 else "a file with"
+        raise DataError(
+            f"cannot read {several} {ending or 'no'} ending as one table; there is {', '.join(READERS_OF_PARTS)}"
+            + ("" if ending in READERS else f", and {', '.join(READERS)} as one file")
+        )
+    return READERS[ending](_fetched(parts[0])) if parts[0].storage is not None else _open_path(Path(parts[0].address))
+
+
+def _fetched(part: Part) -> Path:
+    """A copy here of a file far away."""
+
+    def write(folder: Path) -> None:
+        with part.opened() as source, (folder / part.name).open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+
+    return kept(key_of("file", part.facts), write, size=part.size, what=part.address) / part.name
 
 
 @dataclass(frozen=True)

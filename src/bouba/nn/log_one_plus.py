@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,12 +11,13 @@ def log_one_plus(*exponents: Tensor) -> Tensor:
 
     (1 + e^x) (1 + e^y / (1 + e^x)) = 1 + e^x + e^y, so it is softplus(x) + softplus(y - softplus(x)).
 
+    >>> import torch
     >>> x = torch.tensor([0.0, -70.0])
     >>> log_one_plus(x, x)  # log 3, and 2 e^-70
     tensor([1.0986e+00, 7.9509e-31])
     """
-    total = torch.zeros_like(exponents[0])
-    for exponent in exponents:
-        # past 40 nats softplus(x) is x to the last bit of float64
+    # past 40 nats softplus(x) is x to the last bit of float64
+    total = F.softplus(exponents[0], threshold=40.0)
+    for exponent in exponents[1:]:
         total = total + F.softplus(exponent - total, threshold=40.0)
     return total

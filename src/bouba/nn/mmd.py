@@ -25,30 +25,45 @@ from torch import Tensor
 from torch.autograd.function import Function
 from torch.nn import functional as F
 
+from bouba.nn import gpu_tables
 from bouba.nn.first_order import refuse_second
 from bouba.nn.parts import Part, current_part
-from bouba.nn.tiles import walk
+from bouba.nn.tiles import tile_side, walk
 
 LOWEST = {torch.float32: -40.0, torch.float64: -300.0}
 """Below exp of this a kernel counts as 0. Its square is still a normal number; denormal ones are 20 times slower."""
 SMALLEST = 1e-30  # s^2, whose inverse is finite in float32
 
 
-def gaussian_mmd(a: Tensor, b: Tensor, variances: Iterable[float], *, unbiased: bool = True, tile: int = 512) -> Tensor:
+def gaussian_mmd(
+    a: Tensor,
+    b: Tensor,
+    variances: Tensor,
+    *,
+    unbiased: bool = True,
+    tile: int | None = None,
+    operands: torch.dtype | None = None,
+) -> Tensor:
     """V as in the head of this file, with gradients to a and b; UsageError for a second derivative.
 
     Args:
         a, b: float32 or float64 (n, D) and (m, D), n and m at least 1.
-        variances: s^2 of each kernel, above 0. One that halves the next larger one squares its kernel and costs no
-            exponential.
+        variances: float64 (R,), s^2 of each kernel, above 0, in any order. On a CPU one that halves the next larger
+            one squares its kernel and costs no exponential.
         unbiased: leave out the pairs of a row with itself. A sample of one row keeps its only pair, k(x, x) = 1.
-        tile: side of a tile of the kernel's matrix.
+        tile: side of a tile of the kernel's matrix; None picks one.
+        operands: what matrix products read on a GPU, see `operand_dtype`; for None, a and b as they are.
 
-    >>> gaussian_mmd(torch.zeros(2, 1), torch.ones(2, 1), (0.5,))  # 1 + 1 - 2 / e
+    >>> gaussian_mmd(torch.zeros(2, 1), torch.ones(2, 1), torch.tensor([0.5]))  # 1 + 1 - 2 / e
     tensor(1.2642)
     """
-    rates = tuple(1 / max(s2, SMALLEST) for s2 in sorted(variances, reverse=True))
-    return _GaussianMMD.apply(a, b, rates, unbiased, tile, current_part())
+    if gpu_tables.is_gpu(a):
+        (own_a, excess_a), (own_b, excess_b) = (_within(len(rows), unbiased) for rows in (a, b))
+        weights, of_gpu = (own_a, own_b, -1 / (len(a) * len(b))), 1 / variances.clamp(min=SMALLEST).to(a.dtype)
+        options = gpu_tables.Options.of(a, tile, operands)
+        return gpu_tables.Gaussians.apply(a, b, of_gpu, weights, excess_a + excess_b, options)
+    rates = tuple(1 / max(s2, SMALLEST) for s2 in sorted(variances.tolist(), reverse=True))
+    return _GaussianMMD.apply(a, b, rates, unbiased, tile_side(tile, a, cpu=512), current_part())
 
 
 class _GaussianMMD(Function):

@@ -9,6 +9,7 @@ first 24 MB are kept instead), where its gradient G gives  grad a = scale G b,  
 products are all that takes time, as long as nothing else leaves the cache and no number is denormal.
 Where a is b the matrix is symmetric: rows = cols, and the tiles above the diagonal serve for both, half the work.
 One exponential a tile, not two: E = exp(s - m) serves rows and columns whose own maxima are near m; else two.
+This is the way of a CPU; that of a GPU is in `gpu_tables`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import Function
 
+from bouba.nn import gpu_tables
 from bouba.nn.first_order import refuse_second
 from bouba.nn.parts import Part, current_part
-from bouba.nn.tiles import pair_codes, walk
+from bouba.nn.tiles import pair_codes, tile_side, walk
 
 CACHED = 6 * 2**20  # logits kept for the way back: all of a batch of 2,508, which so needs three products, not four
 
@@ -67,8 +69,9 @@ def off_diagonal_logsumexp(
     floor: Tensor,
     key: Tensor | None = None,
     euclidean: bool = False,
-    tile: int = 1024,
-) -> tuple[Tensor, Tensor]:
+    tile: int | None = None,
+    operands: torch.dtype | None = None,
+) -> Tensor:
     """rows and cols as in the head of this file, with gradients to a, b and scale.
 
     Args:
@@ -78,10 +81,11 @@ def off_diagonal_logsumexp(
             full accuracy. The gradient must not exceed the order of exp(value - floor_i), as softplus's does not.
         key: int64 (B,); pairs of equal keys are excluded like the diagonal; a negative key equals no other.
         euclidean: distances instead of dot products.
-        tile: side of a tile of the logits.
+        tile: side of a tile of the logits; None picks one.
+        operands: what matrix products read on a GPU, see `operand_dtype`; for None, a and b as they are.
 
     Returns:
-        rows (B,) and cols (B,), in nats; -inf with zero gradient where nothing is left.
+        (2, B), rows and cols, in nats; -inf with zero gradient where nothing is left.
 
     >>> a = torch.eye(3)
     >>> rows, cols = off_diagonal_logsumexp(a, a, torch.tensor(1.0), floor=torch.full((3,), -torch.inf))
@@ -91,8 +95,12 @@ def off_diagonal_logsumexp(
     symmetric = a is b and not euclidean
     if euclidean:  # distances ignore a common shift; a centred cloud loses fewer digits
         a, b = a - a.detach().mean(0), b - a.detach().mean(0)
+    if gpu_tables.is_gpu(a):
+        of_gpu = gpu_tables.Options.of(a, tile, operands, symmetric=symmetric, euclidean=euclidean)
+        codes = None if key is None else pair_codes(len(a), key, a.device)[0]
+        return gpu_tables.LogSumExp.apply(a, b, scale, codes, of_gpu)
     codes, has_keys = pair_codes(len(a), key, a.device)
-    options = _Options(has_keys, euclidean, symmetric, tile, current_part())
+    options = _Options(has_keys, euclidean, symmetric, tile_side(tile, a), current_part())
     return _OffDiagonal.apply(a, b, scale, floor.detach(), codes, options)
 
 
@@ -111,16 +119,16 @@ class _OffDiagonal(Function):
             rows[i] = rows[i].logaddexp(row)
             if not (symmetric and i == j):
                 cols[j] = cols[j].logaddexp(col)
-        rows = options.part.logsumexp(rows)
-        cols = rows.clone() if symmetric else options.part.logsumexp(cols)
+        sums = options.part.logsumexp(torch.stack([rows, cols]))
         ctx.options = options, list(cache or ())
-        ctx.save_for_backward(a, b, scale, floor, codes, rows, cols, *(cache or {}).values())
-        return rows, cols
+        ctx.save_for_backward(a, b, scale, floor, codes, sums, *(cache or {}).values())
+        return sums
 
     @staticmethod
-    def backward(ctx, grad_rows, grad_cols):
+    def backward(ctx, outer):
         refuse_second("a sum of exponentials over tiles")
-        a, b, scale, floor, codes, rows, cols, *cache = ctx.saved_tensors
+        a, b, scale, floor, codes, (rows, cols), *cache = ctx.saved_tensors
+        grad_rows, grad_cols = outer
         options, places = ctx.options
         euclidean, symmetric, tile = options.euclidean, options.symmetric, options.tile
         if symmetric:

@@ -12,16 +12,24 @@ import torch
 from torch import Tensor
 from torch.autograd.function import Function
 
+from bouba.nn import gpu_tables
 from bouba.nn.first_order import refuse_second
 from bouba.nn.parts import current_part
-from bouba.nn.tiles import pair_codes, walk
+from bouba.nn.tiles import pair_codes, tile_side, walk
 
 LOWEST = {torch.float32: -60.0, torch.float64: -600.0}
 """Logits are clamped here, where one costs 1e-26: products with denormal numbers take 20 times longer."""
 
 
 def off_diagonal_softplus(
-    a: Tensor, b: Tensor, scale: Tensor, bias: Tensor, *, key: Tensor | None = None, tile: int = 1024
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor,
+    bias: Tensor,
+    *,
+    key: Tensor | None = None,
+    tile: int | None = None,
+    operands: torch.dtype | None = None,
 ) -> Tensor:
     """S as in the head of this file, with gradients to a, b, scale and bias.
 
@@ -29,14 +37,19 @@ def off_diagonal_softplus(
         a, b: float32 or float64 (B, D).
         scale, bias: scalar tensors of the same dtype.
         key: int64 (B,); pairs of equal keys are excluded like the diagonal; a negative key equals no other.
-        tile: side of a tile of the logits.
+        tile: side of a tile of the logits; None picks one.
+        operands: what matrix products read on a GPU, see `operand_dtype`; for None, a and b as they are.
 
     >>> a = torch.eye(3)
     >>> off_diagonal_softplus(a, a, torch.tensor(1.0), torch.tensor(0.0))  # six logits of 0: 6 log 2
     tensor(4.1589)
     """
+    if gpu_tables.is_gpu(a):
+        of_gpu = gpu_tables.Options.of(a, tile, operands)
+        codes = None if key is None else pair_codes(len(a), key, a.device)[0]
+        return gpu_tables.Softplus.apply(a, b, scale, bias, codes, of_gpu)
     codes, has_keys = pair_codes(len(a), key, a.device)
-    return _OffDiagonalSoftplus.apply(a, b, scale, bias, codes, has_keys, tile, current_part())
+    return _OffDiagonalSoftplus.apply(a, b, scale, bias, codes, has_keys, tile_side(tile, a), current_part())
 
 
 class _OffDiagonalSoftplus(Function):

@@ -46,6 +46,13 @@ def walk(
                 yield i, j
 
 
+def tile_side(tile: int | None, z: Tensor, *, cpu: int = 1024) -> int:
+    """`tile`, or for None one that stays in a CPU's cache, or fills another device."""
+    if tile is not None:
+        return tile
+    return cpu if z.device.type == "cpu" else 4096
+
+
 def pair_codes(rows: int, key: Tensor | None, device) -> tuple[Tensor, bool]:
     """int64 (rows,), equal for two rows that are no negatives of each other; and whether different rows may be.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bouba.data.formats.parts import is_pattern
 from bouba.errors import BoubaError, DataError, Stopped, StorageError
 from bouba.persist import model_folder
 from bouba.runs.folder import CHECKPOINT, finished, part_of, read_facts
@@ -135,4 +136,6 @@ def recorded(table: Any) -> list[str] | None:
     paths = [table] if isinstance(table, str | os.PathLike) else table
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in paths):
         return None
-    return [os.path.abspath(path) if os.path.exists(path) else os.fspath(path) for path in paths] or None
+    return [
+        os.path.abspath(path) if os.path.exists(path) or is_pattern(path) else os.fspath(path) for path in paths
+    ] or None

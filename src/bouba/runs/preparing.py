@@ -13,7 +13,7 @@ from bouba.errors import DataError, UsageError, require_installed
 from bouba.runs.defaults import settled
 from bouba.runs.methods import METHODS, MULTITASK, Method, method_named
 from bouba.runs.reading import named_as_read, read_table
-from bouba.runs.recipe import build
+from bouba.runs.recipe import HOLDOUT, MOST_HELD_OUT, build
 
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 
@@ -68,7 +68,17 @@ def prepare(table: Any, recipe: dict[str, Any], *, named: Mapping[str, Any]) -> 
     views, remarks = _rows_of_method(method, recipe, model, views, sides)
     for module, extra in EXTRAS:
         require_installed(module, extra)  # before hours of training, not after
+    if not named.get("recorded"):
+        remarks = [*remarks, *_hold_out_fewer(recipe, views)]
     return Prepared(method, model, recipe, views, schema, [*choices, *remarks])
+
+
+def _hold_out_fewer(recipe: dict[str, Any], views: Views) -> list[str]:
+    """Where nothing is said, MOST_HELD_OUT rows at most are held out, and a sentence says so."""
+    if "holdout" in recipe["fit"] or len(views) * HOLDOUT <= MOST_HELD_OUT:
+        return []
+    recipe["fit"] = {**recipe["fit"], "holdout": MOST_HELD_OUT / len(views)}
+    return [f"{MOST_HELD_OUT:,} of {len(views):,} rows are held out; --holdout takes more."]
 
 
 def _rows_of_method(

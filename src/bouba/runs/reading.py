@@ -14,6 +14,7 @@ import numpy as np
 from bouba.data.kinds import KINDS
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
+from bouba.data.tables import are_parts, hold_numbers_alone
 from bouba.data.uses import listed
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError
@@ -25,8 +26,8 @@ def read_table(table: Any, named: Mapping[str, Any]) -> Views:
     """The views of a table.
 
     Args:
-        table: Views as they are; anything that `bouba.read` takes; or several paths, of files that each hold one view
-            of numbers, paired row by row and named as the files.
+        table: Views as they are; anything that `bouba.read` takes; or several paths, of files that are the parts of one
+            table (lake/*.parquet), or that each hold one view of numbers, paired row by row and named as the files.
         named: keywords of `bouba.read`: columns of a kind or role, `strict`.
     """
     if isinstance(table, Views):
@@ -73,11 +74,14 @@ def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _joined(table: Any) -> Any:
-    """One source for `read`: several files of numbers as columns by the names of the files."""
+    """One source for `read`: several files of numbers as columns by the names of the files; the parts of one table as
+    they are."""
     if not isinstance(table, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in table):
         return table
     if len(table) == 1:
         return table[0]
+    if are_parts(table) and not hold_numbers_alone(table):
+        return table
     columns: dict[str, Any] = {}
     for path in table:
         part = read(path)
@@ -127,11 +131,12 @@ def repeated_text(views: Views) -> str | None:
     """A hint when rows share their text and no key says that they are the same thing."""
     for name, column in views.columns.items():
         if column.kind == "text" and views.key is None:
-            texts = [str(cell) for cell, present in zip(column, column.present) if present]
-            shared = len(texts) - sum(1 for count in Counter(texts).values() if count == 1)
-            if shared > len(texts) / 20:
+            counts = Counter(hash(str(column[row])) for row in np.flatnonzero(column.present).tolist())
+            texts = counts.total()
+            shared = texts - sum(1 for count in counts.values() if count == 1)
+            if shared > texts / 20:
                 return (
-                    f"{shared:,} of {len(texts):,} rows share their {name!r} with another row and count as wrong "
+                    f"{shared:,} of {texts:,} rows share their {name!r} with another row and count as wrong "
                     f"answers to one another; if equal means the same thing, say --text {name} --key {name}"
                 )
     return None

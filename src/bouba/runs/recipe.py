@@ -52,6 +52,7 @@ SYNONYMS = {"dim": "n_components"}  # what closed forms call the width of the sh
 SECTIONS = ("method", "arguments", "towers", "objective", "fusion", "read", "fit")
 FIT = ("target", "validation", "holdout", "allow_duplicates")
 HOLDOUT = 0.1  # share of the things that is judged where nothing is said
+MOST_HELD_OUT = 20_000  # rows that are judged where nothing is said: more only narrow intervals of a percent
 OF_THE_CUT = ("holdout", "allow_duplicates")  # settings of [fit] that no model takes
 
 

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ from bouba.search.columns import IndexColumn, as_plain
 
 ROW, VIEW, PATH, VECTOR = "_row", "_view", "_path", "_vector"
 
-_AT_ONCE = 65_536  # vectors scaled in float64 at a time
+AT_ONCE = 65_536
+"""Rows that are looked at, or become cells, at a time."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +41,46 @@ class IndexRows:
         """The first row number above these and above `next_row - 1`."""
         return max(next_row, int(self.rows.max()) + 1) if len(self.rows) else next_row
 
-    def cells(self, columns: Sequence[IndexColumn], *, unit: bool, offsets: int) -> pa.Table:
-        """One table row a present cell; `unit` scales each vector to length one (zeros stay zeros). Behind it stand as
-        many `offsets` as the table has, zeros in a view that has none."""
-        n = len(self.rows)
-        metadata: dict[str, pa.Array] = {}
-        for column in columns:
-            metadata |= column.stored_columns(self.columns.get(column.name, [None] * n))
-        parts = []
-        for view, array in self.embeddings.items():
-            keep = np.flatnonzero(self.present[view])
-            own = self.offsets.get(view, np.zeros((n, offsets)))
-            vectors = np.hstack(
-                [as_stored(array[keep], unit=unit), own[keep].astype(np.float32)]
-            )  # (cells, d + offsets)
-            paths = _listed(self.paths[view]) if view in self.paths else [None] * n
-            location = {
-                ROW: pa.array(self.rows[keep]),
-                VIEW: pa.array([view] * len(keep), pa.string()),
-                PATH: pa.array([_text(paths[i]) for i in keep], pa.string()),
-                VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
-            }
-            selected = {name: values.take(pa.array(keep)) for name, values in metadata.items()}
-            parts.append(pa.table(location | selected))
-        return pa.concat_tables(parts)
+    @property
+    def cells(self) -> int:
+        """Number of present cells."""
+        return sum(int(np.count_nonzero(mask)) for mask in self.present.values())
+
+    def schema(self, columns: Sequence[IndexColumn], offsets: int) -> pa.Schema:
+        """Of `batches`."""
+        vector = pa.list_(pa.float32(), self.width + offsets)
+        location = {ROW: pa.int64(), VIEW: pa.string(), PATH: pa.string(), VECTOR: vector}
+        return pa.schema(location | {name: kind for column in columns for name, kind in column.stored_types.items()})
+
+    def batches(
+        self, columns: Sequence[IndexColumn], *, unit: bool, offsets: int
+    ) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Views with one table row a present cell, some rows at a time; `unit` scales each vector to length one (zeros
+        stay zeros). Behind it stand as many `offsets` as the table has, zeros in a view that has none."""
+        for start in range(0, len(self.rows), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            rows = self.rows[part]
+            metadata: dict[str, pa.Array] = {}
+            for column in columns:
+                values = self.columns[column.name][part] if column.name in self.columns else [None] * len(rows)
+                metadata |= column.stored_columns(values)
+            for view, array in self.embeddings.items():
+                keep = np.flatnonzero(self.present[view][part])
+                if not len(keep):
+                    continue
+                own = self.offsets[view][part] if view in self.offsets else np.zeros((len(rows), offsets))
+                vectors = np.hstack(
+                    [as_stored(np.asarray(array[part])[keep], unit=unit), np.asarray(own)[keep].astype(np.float32)]
+                )  # (cells, d + offsets)
+                paths = self.paths[view][part] if view in self.paths else [None] * len(rows)
+                location = {
+                    ROW: pa.array(rows[keep]),
+                    VIEW: pa.array([view] * len(keep), pa.string()),
+                    PATH: pa.array([_text(paths[i]) for i in keep.tolist()], pa.string()),
+                    VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
+                }
+                selected = {name: values.take(pa.array(keep)) for name, values in metadata.items()}
+                yield view, pa.record_batch(location | selected, schema=self.schema(columns, offsets))
 
 
 def check(
@@ -78,7 +96,7 @@ def check(
     """Checked rows: refuses shapes that disagree, NaN in a present cell, doubled row numbers."""
     if not embeddings:
         raise UsageError("an index needs one view or more, got none; give {'image': embeddings}")
-    arrays = {view: np.asarray(values) for view, values in embeddings.items()}
+    arrays = {view: _sliced(values) for view, values in embeddings.items()}
     for view, array in arrays.items():
         if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiu":
             raise UsageError(f"view {view!r} needs numbers of shape (rows, width), got {array.dtype} {array.shape}")
@@ -94,9 +112,10 @@ def check(
     for view, array in arrays.items():
         _check_finite(view, array, masks[view])
     listed = {name: _listed(values) for name, values in columns.items()}
-    numbers = {view: np.asarray(values) for view, values in offsets.items()}
+    listed_paths = {view: _listed(values) for view, values in paths.items()}
+    numbers = {view: _sliced(values) for view, values in offsets.items()}
     _check_offsets(numbers, arrays, n)
-    return IndexRows(arrays, masks, listed, paths, _row_numbers(rows, n, next_row), numbers)
+    return IndexRows(arrays, masks, listed, listed_paths, _row_numbers(rows, n, next_row), numbers)
 
 
 def _check_offsets(offsets: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> None:
@@ -113,18 +132,23 @@ def as_stored(vectors: np.ndarray, *, unit: bool) -> np.ndarray:
     if not unit:
         return vectors.astype(np.float32)
     stored = np.empty(vectors.shape, np.float32)
-    for start in range(0, len(vectors), _AT_ONCE):
-        wide = vectors[start : start + _AT_ONCE].astype(np.float64)
+    for start in range(0, len(vectors), AT_ONCE):
+        wide = vectors[start : start + AT_ONCE].astype(np.float64)
         largest = np.abs(wide).max(axis=1, keepdims=True)
         wide /= np.where(largest > 0, largest, 1)  # squares of tiny numbers would vanish
         length = np.linalg.norm(wide, axis=1, keepdims=True)
-        stored[start : start + _AT_ONCE] = wide / np.where(length > 0, length, 1)
+        stored[start : start + AT_ONCE] = wide / np.where(length > 0, length, 1)
     return stored
 
 
-def _listed(values: Sequence) -> list:
+def _listed(values: Sequence) -> Sequence:
     """By position: a pandas Series would answer values[3] by label."""
-    return list(values)
+    return values if isinstance(values, list | tuple | np.ndarray) else list(values)
+
+
+def _sliced(values: Any) -> Any:
+    """Numbers that can be cut into rows: as they are, so that what lies on a disk is never read at once."""
+    return values if hasattr(values, "shape") and hasattr(values, "dtype") else np.asarray(values)
 
 
 def _text(value: object) -> str | None:
@@ -160,7 +184,9 @@ def _check_lengths(argument: str, columns: Mapping, n: int, views: Mapping | Non
 
 def _check_finite(view: str, array: np.ndarray, mask: np.ndarray) -> None:
     limit = np.finfo(np.float32).max  # the index stores float32
-    bad = np.flatnonzero(mask & ~(np.abs(array) <= limit).all(axis=1))
+    parts = [slice(start, start + AT_ONCE) for start in range(0, len(mask), AT_ONCE)]
+    fine = [(np.abs(np.asarray(array[part])) <= limit).all(axis=1) for part in parts]
+    bad = np.flatnonzero(mask & ~np.concatenate([*fine, np.zeros(0, bool)]))
     if len(bad):
         raise DataError(
             f"view {view!r} has {len(bad)} embeddings with NaN or infinity, the first at position {bad[0]}; "

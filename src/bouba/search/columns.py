@@ -33,6 +33,11 @@ class IndexColumn:
         """The column of the table that filters look at."""
         return self.form or self.stored
 
+    @property
+    def stored_types(self) -> dict[str, pa.DataType]:
+        """Of `stored_columns`."""
+        return {name: _ARROW[self.kind] for name in (self.stored, self.form) if name is not None}
+
     def stored_columns(self, values: Sequence[object]) -> dict[str, pa.Array]:
         """The values as the table holds them, by its names."""
         shown = self.encode(values)

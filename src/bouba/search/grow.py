@@ -1,19 +1,50 @@
-"""Changes to an index that exists: rows added or replaced, small files merged, an approximate index built."""
+"""Changes of an index: a first table, rows added or replaced, small files merged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bouba.errors import UsageError, nearest, require
-from bouba.search import store
-from bouba.search.cells import ROW, VECTOR, IndexRows
-from bouba.search.query import METRIC
+import numpy as np
+import pyarrow as pa
+
+from bouba.errors import UsageError, nearest
+from bouba.search import matrices, store
+from bouba.search.cells import ROW, IndexRows
 from bouba.search.store import State
 
-TRAIN = 256  # vectors that a product quantiser learns its 8-bit codes from, at the least
 _DELETE_AT_ONCE = 10_000  # row numbers in one SQL condition
 _FRAGMENTS = 64  # small files, one an addition, before they are merged
+
+
+def write(path: Path, state: State, rows: IndexRows) -> tuple[State, Any]:
+    """A new table with its matrices, committed; the state that names them, and the table."""
+    writer = matrices.Writer(store.matrix_folder(path, state.table), state, {})
+    table = _fed(lambda cells: store.write_table(path, state.table, cells), rows, state, writer)
+    state = replace(state, version=table.version)
+    writer.finish(state)
+    store.commit(path, state)
+    return state, table
+
+
+def _fed(
+    write: Callable[[pa.RecordBatchReader], Any], rows: IndexRows, state: State, writer: matrices.Writer | None
+) -> Any:
+    """What `write` makes of the cells of rows, which on their way go to the matrices."""
+    raised: list[Exception] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        cells = rows.batches(state.columns, unit=state.similarity == "cosine", offsets=state.offsets)
+        try:
+            yield from (batch for _, batch in cells) if writer is None else writer.fed(cells)
+        except Exception as error:
+            raised.append(error)  # LanceDB makes another one of it
+            raise
+
+    try:
+        return write(pa.RecordBatchReader.from_batches(rows.schema(state.columns, state.offsets), batches()))
+    except Exception as error:
+        raise (raised or [error])[0] from None
 
 
 def add_rows(path: Path, table: Any, state: State, rows: IndexRows) -> State:
@@ -26,19 +57,19 @@ def add_rows(path: Path, table: Any, state: State, rows: IndexRows) -> State:
         raise UsageError(f"the index is {state.dim} wide, got embeddings {rows.width} wide")
     if rows.offsets and rows.offset_width != state.offsets:
         raise UsageError(f"the index keeps {state.offsets} offsets a cell, got {rows.offset_width}")
-    cells = rows.cells(state.columns, unit=state.similarity == "cosine", offsets=state.offsets)
     replaced = rows.rows[rows.rows < state.next_row]
+    writer = matrices.growing(store.matrix_folder(path, state.table), state, replaced)
     views = tuple(dict.fromkeys([*state.views, *rows.embeddings]))
 
     def write() -> State:
         for start in range(0, len(replaced), _DELETE_AT_ONCE):
             numbers = ", ".join(map(str, replaced[start : start + _DELETE_AT_ONCE].tolist()))
             table.delete(f"{ROW} IN ({numbers})")
-        if len(cells):
-            table.add(cells)
+        if rows.cells:
+            _fed(table.add, rows, state, writer)
         return replace(state, views=views, next_row=rows.after(state.next_row))
 
-    return _change(path, table, state, write)
+    return change(path, table, state, write, writer)
 
 
 def merge_files(path: Path, table: Any, state: State) -> State:
@@ -50,42 +81,22 @@ def merge_files(path: Path, table: Any, state: State) -> State:
         table.optimize()
         return state
 
-    return _change(path, table, state, write)
+    return change(path, table, state, write, same_cells(path, state))
 
 
-def add_ann(path: Path, table: Any, state: State, *, partitions: int, probes: int) -> State:
-    """Build the IVF-PQ index, replacing an earlier one."""
-    if state.cells < TRAIN:
-        raise UsageError(f"build_ann needs {TRAIN} cells or more, got {state.cells}; search exactly instead")
-    if not 1 <= probes <= partitions <= state.cells:
-        raise UsageError(
-            f"build_ann needs 1 <= probes <= partitions <= {state.cells} cells, "
-            f"got probes={probes}, partitions={partitions}"
-        )
-
-    codes = require("lancedb.index", "search").IvfPq(
-        distance_type=METRIC[state.similarity],
-        num_partitions=partitions,
-        num_sub_vectors=_codes(state.dim + state.offsets),
-    )
-
-    def write() -> State:
-        table.create_index(VECTOR, config=codes)
-        return replace(state, probes=probes)
-
-    return _change(path, table, state, write)
+def same_cells(path: Path, state: State) -> matrices.Writer | None:
+    """The matrices of a state, for one of the same cells."""
+    return matrices.growing(store.matrix_folder(path, state.table), state, np.zeros(0, np.int64))
 
 
-def _codes(dim: int) -> int:
-    """Bytes a vector is coded in: the smallest divisor of its width that is a quarter of it or more."""
-    return next(m for m in range(max(1, dim // 4), dim + 1) if dim % m == 0)
-
-
-def _change(path: Path, table: Any, state: State, write: Callable[[], State]) -> State:
-    """Let `write` change the table, then commit; if anything fails, all is as it was."""
+def change(path: Path, table: Any, state: State, write: Callable[[], State], writer: matrices.Writer | None) -> State:
+    """Let `write` change the table, then commit with the matrices that `writer` wrote; if anything fails, all is as it
+    was."""
     try:
         store.rewind(table, state)
         changed = replace(write(), version=table.version, cells=table.count_rows())
+        if writer is not None:
+            writer.finish(changed)
         store.commit(path, changed)
     except BaseException:
         table.checkout(state.version)

@@ -1,6 +1,5 @@
 """The search index: every present cell of every view, found by similarity, narrowed by metadata."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from bouba.errors import UsageError, nearest, require
-from bouba.search import grow, store
+from bouba.search import approximate, grow, store
 from bouba.search.cells import check
 from bouba.search.columns import describe
-from bouba.search.query import METRIC, Filter, as_queries, nearest_hits, stored_vectors
+from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, stored_vectors
 from bouba.search.query import Hit as Hit
 
 Similarity = Literal["cosine", "dot", "euclidean"]
@@ -21,8 +20,9 @@ Similarity = Literal["cosine", "dot", "euclidean"]
 class Index:
     """Embeddings on disk, searched exactly: recall is 1 and a filter narrows before the top k is taken.
 
-    Up to some 200,000 cells an exact search takes tenths of a second; above, `build_ann` and
-    `exact=False` trade recall for speed. LanceDB holds the table; nothing leaves the machine.
+    A search is one product over a matrix that is mapped into memory: a million cells of 128 numbers take some 50 ms,
+    a fifth of that where torch is loaded. LanceDB holds the table and finds what passes a filter; nothing leaves the
+    machine. Tens of millions of cells are worth `build_ann` and `exact=False`, which trade recall for speed.
 
     Example:
         >>> import tempfile
@@ -33,9 +33,18 @@ class Index:
         [(0, 0.0), (1, 0.0)]
     """
 
-    def __init__(self, path: Path, state: store.State, table: Any) -> None:
+    def __init__(self, path: Path, state: store.State, table: Any = None) -> None:
         """Use `Index.create` or `Index.open`."""
-        self._path, self._state, self._table = path, state, table
+        self._path = path
+        self._source = Source(path, state, table)
+
+    @property
+    def _state(self) -> store.State:
+        return self._source.state
+
+    @property
+    def _table(self) -> Any:
+        return self._source.table
 
     @classmethod
     def create(
@@ -73,26 +82,24 @@ class Index:
         described = describe(columns)
         if offsets and similarity == "euclidean":
             raise UsageError("offsets are taken off a product; similarity must be cosine or dot")
-        data = checked.cells(described, unit=similarity == "cosine", offsets=checked.offset_width)
-        if not len(data):
+        if not checked.cells:
             raise UsageError("every cell is absent, so there is nothing to index; check present=")
         path = Path(path)
         store.refuse_other_files(path)
         with store.writing(path):
-            table = store.write_table(path, data)
             state = store.State(
-                table=table.name,
-                version=table.version,
+                table=store.new_name(),
+                version=0,
                 similarity=similarity,
                 dim=checked.width,
                 views=tuple(checked.embeddings),
                 columns=described,
-                cells=len(data),
+                cells=checked.cells,
                 next_row=checked.after(0),
                 offsets=checked.offset_width,
             )
             try:
-                store.commit(path, state)
+                state, table = grow.write(path, state, checked)
             except BaseException:
                 store.drop_table(path, state.table)
                 raise
@@ -101,8 +108,14 @@ class Index:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Index":
-        """An index that was written before. DataError if there is none at `path`."""
-        return cls(Path(path), *store.opened(Path(path)))
+        """An index that was written before. DataError if there is none at `path`, or its table is gone."""
+        path = Path(path)
+        state = store.opened(path)
+        while True:
+            index = cls(path, state)
+            before, state = state, store.opened(path)
+            if (state.table, state.version) == (before.table, before.version):
+                return index  # its files were there when they were opened
 
     def search(
         self,
@@ -134,7 +147,7 @@ class Index:
             UsageError: another width, NaN, k < 1, an unknown view or column, a condition that is not SQL.
         """
         queries = as_queries(self._state, vector, ndim=1, weights=weights)
-        return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))[0]
+        return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))[0]
 
     def search_many(
         self,
@@ -148,11 +161,11 @@ class Index:
     ) -> list[list[Hit]]:
         """`search` for each of vectors (q, d): q lists of hits."""
         queries = as_queries(self._state, vectors, ndim=2)
-        return nearest_hits(self._table, self._state, queries, k=k, exact=exact, filters=Filter(view, where, equals))
+        return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))
 
     def vectors(self, rows: Sequence[int], *, view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Row -> its vector (d,) as it is stored, and its offsets (m,); no entry for a row without that view."""
-        return stored_vectors(self._table, self._state, rows, view)
+        return stored_vectors(self._source, rows, view)
 
     def add(
         self,
@@ -169,28 +182,46 @@ class Index:
         and a column that is left out is None. A new view is welcome, a new column is refused.
         """
         with store.writing(self._path):
-            self._reload()
-            checked = check(embeddings, present, columns, paths, rows, offsets=offsets, next_row=self._state.next_row)
-            self._state = grow.add_rows(self._path, self._table, self._state, checked)
-            self._state = grow.merge_files(self._path, self._table, self._state)
+            state, table = self._reloaded()
+            checked = check(embeddings, present, columns, paths, rows, offsets=offsets, next_row=state.next_row)
+            state = grow.add_rows(self._path, table, state, checked)
+            self._source = Source(self._path, state, table)
+            self._source = Source(self._path, grow.merge_files(self._path, table, state), table)
 
-    def build_ann(self, *, partitions: int | None = None, probes: int | None = None) -> None:
-        """Add an approximate index (IVF-PQ) for `exact=False`; worth it above some 200,000 cells.
+    def build_ann(
+        self,
+        *,
+        within: float = 0.5,
+        recall: float = 0.95,
+        partitions: int | None = None,
+        probes: int | None = None,
+    ) -> float | None:
+        """Add an approximate index (IVF-SQ) for `exact=False`, where an exact search takes long: tens of millions of
+        cells. One that is there is replaced.
 
-        A search scores the cells of `probes` out of `partitions` clusters from 8-bit codes, then the best
-        ten times k again with their full vectors. More probes find more and take longer.
+        A search scores the cells of `probes` out of `partitions` clusters from 8-bit codes, then the best ten times k
+        again with their full vectors.
 
         Args:
+            within: seconds that an exact search may take; where it takes no longer, nothing is built.
+            recall: share of the ten nearest cells that is to be found, measured with stored cells as questions to the
+                next view; as many clusters are looked into as that takes.
             partitions: clusters; the square root of the number of cells when left out.
-            probes: clusters a search looks into; a tenth of them, 20 or more, when left out.
+            probes: clusters a search looks into, instead of `recall`.
 
-        Reference: Jegou, Douze, Schmid, Product quantization for nearest neighbor search, TPAMI 2011.
+        Returns:
+            The recall that was measured, also `index.recall`; None where nothing was built.
+
+        Reference: Jegou, Douze, Schmid, Product quantization for nearest neighbor search, TPAMI 2011, section IV
+            (inverted lists; here with scalar codes).
         """
         with store.writing(self._path):
-            self._reload()
-            clusters = max(1, math.isqrt(len(self))) if partitions is None else partitions
-            probed = min(clusters, max(20, clusters // 10)) if probes is None else probes
-            self._state = grow.add_ann(self._path, self._table, self._state, partitions=clusters, probes=probed)
+            self._reloaded()
+            if within > 0 and approximate.exact_seconds(self._source) <= within:
+                return None
+            state = approximate.built(self._source, recall=recall, partitions=partitions, probes=probes)
+            self._source = Source(self._path, state, self._source.table)
+        return state.recall
 
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
@@ -217,10 +248,18 @@ class Index:
     def similarity(self) -> str:
         return self._state.similarity
 
+    @property
+    def recall(self) -> float | None:
+        """Share of the ten nearest cells that `exact=False` was measured to find; None without an approximate index."""
+        return self._state.recall
+
     def __repr__(self) -> str:
         views = ", ".join(self.views)
-        return f"Index({str(self._path)!r}: {len(self)} cells of {views}; {self.dim} wide, {self.similarity})"
+        ann = "" if self.recall is None else f"; exact=False finds {self.recall:.0%} of the ten nearest"
+        return f"Index({str(self._path)!r}: {len(self)} cells of {views}; {self.dim} wide, {self.similarity}{ann})"
 
-    def _reload(self) -> None:
-        """Start a change from what is committed now; another process may have written since."""
-        self._state, self._table = store.opened(self._path)
+    def _reloaded(self) -> tuple[store.State, Any]:
+        """What is committed now, to start a change from: another process may have written since."""
+        state = store.opened(self._path)
+        self._source = Source(self._path, state)
+        return state, self._source.table

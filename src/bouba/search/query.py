@@ -1,23 +1,28 @@
-"""A query becomes a filter and a vector; LanceDB's distances become similarities."""
+"""A query becomes a filter and a vector; the cells that are found become hits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from bouba import errors
 from bouba.data.characters import same_name
-from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.errors import DataError, MissingExtraError, ModalityError, UsageError
+from bouba.search import matrices, store
 from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored, true_path
 from bouba.search.columns import quoted
+from bouba.search.exact import exact_scores, nearest
 from bouba.search.store import State
 from bouba.search.where import condition
 
 # cosine is the dot product of vectors stored at length one: a row of zeros then scores 0 and is kept,
 # where LanceDB's own cosine is NaN and loses the row
 METRIC = {"cosine": "dot", "dot": "dot", "euclidean": "l2"}
-_AT_ONCE = 10_000  # row numbers in one SQL condition
+_AT_ONCE = 65_536  # row numbers in an Arrow batch of those that pass a filter
+_REMEMBERED = 8  # conditions whose cells are remembered
 _REFINE = 10  # candidates per hit that are scored again with their full vectors
 
 
@@ -45,40 +50,97 @@ class Filter:
     equals: Mapping[str, object]
 
     def sql(self, state: State) -> str | None:
-        """One condition; None keeps every cell."""
+        """One condition but for the view; None keeps every cell."""
         conditions = []
-        if self.view is not None:
-            if self.view not in state.views:
-                raise ModalityError(f"the index has no view {self.view!r}{nearest(self.view, state.views)}")
-            conditions.append(f"{VIEW} = {quoted(self.view)}")
+        if self.view is not None and self.view not in state.views:
+            raise ModalityError(f"the index has no view {self.view!r}{errors.nearest(self.view, state.views)}")
         columns = {column.name: column for column in state.columns}
         for given, value in self.equals.items():
             name = same_name(given, columns)
             if name not in columns:
-                raise UsageError(f"the index has no column {name!r}{nearest(name, columns)}")
+                raise UsageError(f"the index has no column {name!r}{errors.nearest(name, columns)}")
             conditions.append(columns[name].equals(value))
         if self.where is not None:
             conditions.append(f"({condition(self.where, state.columns)})")
         return " AND ".join(conditions) or None
 
 
-def nearest_hits(
-    table: Any, state: State, queries: np.ndarray, *, k: int, exact: bool, filters: Filter
-) -> list[list[Hit]]:
+class Source:
+    """One version of an index, of which nothing is opened before it is needed.
+
+    Attributes:
+        path, state: of the index. matrices: what exact search reads, made from the table where there are none.
+        table: the LanceDB table, for filters, the approximate index and changes.
+    """
+
+    def __init__(self, path: Path, state: State, table: Any = None) -> None:
+        self.path, self.state = path, state
+        self._table = table
+        self._matrices = matrices.opened(store.matrix_folder(path, state.table), state)
+        self._passing: dict[tuple[str, str], np.ndarray] = {}  # of the last conditions
+
+    @property
+    def table(self) -> Any:
+        """
+        Raises:
+            DataError: it is damaged. MissingExtraError: LanceDB is not installed.
+        """
+        if self._table is None:
+            self._table = store.open_table(self.path, self.state)
+        return self._table
+
+    @property
+    def matrices(self) -> matrices.Matrices:
+        """View -> Matrix."""
+        if self._matrices is None:
+            self._matrices = matrices.of_table(self.path, self.state, self.table)
+        return self._matrices
+
+    def passing(self, condition: str | None, view: str) -> np.ndarray | None:
+        """Positions of the cells of a view that fit a condition; None for all."""
+        if condition is None:
+            return None
+        if (condition, view) not in self._passing:
+            sql = _with_view(condition, view if len(self.state.views) > 1 else None)
+            builder = self.table.search().where(sql).select([ROW]).limit(self.state.cells)
+            parts = [np.asarray(batch.column(0)) for batch in builder.to_batches(_AT_ONCE)]
+            rows = np.concatenate([*parts, np.zeros(0, np.int64)])
+            while len(self._passing) >= _REMEMBERED:
+                self._passing.pop(next(iter(self._passing)))
+            self._passing[condition, view] = self.matrices[view].positions(rows)
+        return self._passing[condition, view]
+
+
+def _with_view(condition: str | None, view: str | None) -> str | None:
+    """A condition that also names a view."""
+    parts = [] if view is None else [f"{VIEW} = {quoted(view)}"]
+    return " AND ".join([*parts, *([] if condition is None else [condition])]) or None
+
+
+def nearest_hits(source: Source, queries: np.ndarray, *, k: int, exact: bool, filters: Filter) -> list[list[Hit]]:
     """The k nearest cells to each of queries (q, d), as `as_queries` made them."""
+    state = source.state
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise UsageError(f"k must be 1 or more, got {k}")
     k = min(int(k), state.cells)
     if not exact and state.probes is None:
-        raise UsageError("exact=False needs an approximate index; call index.build_ann() first")
-    sql = filters.sql(state)
-    try:
-        cells = [_nearest_cells(table, state, query, k=k, condition=sql, exact=exact) for query in queries]
-    except Exception as error:
-        raise DataError(
-            f"the index was replaced or damaged after it was opened ({_first_line(error)}); open it again"
-        ) from error
-    return [_hits(state, rows, scores) for rows, scores in cells]
+        raise UsageError(
+            "exact=False needs an approximate index; call index.build_ann() first, with within=0 where exact is quick"
+        )
+    condition = filters.sql(state)
+    views = state.views if filters.view is None else (filters.view,)
+    with _damage_named():
+        if not exact:
+            return [_approximate_hits(source, query, k, filters.view, condition) for query in queries]
+        passing = {view: source.passing(condition, view) for view in views}
+        euclidean = state.similarity == "euclidean"
+        found = {
+            view: nearest(source.matrices[view], queries, k, euclidean=euclidean, passing=passing[view])
+            for view in views
+        }
+        return [
+            _best_hits(source, {view: of[i] for view, of in found.items()}, k, queries[i]) for i in range(len(queries))
+        ]
 
 
 def as_queries(state: State, vectors: np.ndarray, *, ndim: int, weights: np.ndarray | None = None) -> np.ndarray:
@@ -105,76 +167,82 @@ def as_queries(state: State, vectors: np.ndarray, *, ndim: int, weights: np.ndar
     return np.hstack([as_stored(array, unit=unit), np.tile(-weights.astype(np.float32), (len(array), 1))])
 
 
-def _nearest_cells(
-    table: Any, state: State, vector: np.ndarray, *, k: int, condition: str | None, exact: bool
-) -> tuple[pa.Table, np.ndarray]:
-    """The k most similar cells and their scores, best first; equal scores by row number, then view."""
-    scale = _scale(state, vector)
-    scaled = (vector.astype(np.float64) * scale).astype(np.float32)
-    kth = min(k, state.cells) - 1
-    limit = kth + 2
-    while True:
-        cells = _run(table, state, scaled, limit, condition, exact)
-        distance = cells["_distance"].to_numpy()
-        order = np.lexsort((cells[VIEW].to_numpy(zero_copy_only=False), cells[ROW].to_numpy(), distance))
-        # LanceDB cuts a tie anywhere: fetch more until the whole tie of the kth score has come
-        cut = exact and len(order) == limit and distance[order[-1]] == distance[order[kth]]
-        if not cut or limit > state.cells:
-            break
-        limit = min(4 * limit, state.cells + 1)
-    order = order[:k]
-    bounded = not vector[state.dim :].any()
-    return cells.take(pa.array(order)), _similarity(state, distance[order].astype(np.float64), scale, bounded)
-
-
-def stored_vectors(
-    table: Any, state: State, rows: Sequence[int], view: str
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def stored_vectors(source: Source, rows: Sequence[int], view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Row -> its vector (d,) of a view, and its offsets."""
-    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    for start in range(0, len(rows), _AT_ONCE):
-        numbers = ", ".join(str(int(row)) for row in rows[start : start + _AT_ONCE])
-        builder = table.search().where(f"{VIEW} = {quoted(view)} AND {ROW} IN ({numbers})").select([ROW, VECTOR])
-        cells = builder.limit(_AT_ONCE).to_arrow()
-        vectors = np.asarray(cells[VECTOR].combine_chunks().flatten()).reshape(-1, state.dim + state.offsets)
-        found |= {row: (v[: state.dim], v[state.dim :]) for row, v in zip(cells[ROW].to_pylist(), vectors, strict=True)}
-    return found
+    if view not in source.state.views:
+        return {}
+    with _damage_named():
+        matrix = source.matrices[view]
+    places = matrix.positions(np.asarray(rows, np.int64))
+    vectors, offsets = matrix.vectors[places], matrix.offsets[places]
+    offsets = offsets[:, : source.state.offsets]
+    return dict(zip(matrix.rows[places].tolist(), zip(vectors, offsets, strict=True), strict=True))
 
 
-def _run(table: Any, state: State, vector: np.ndarray, limit: int, condition: str | None, exact: bool) -> pa.Table:
-    builder = table.search(vector, vector_column_name=VECTOR).distance_type(METRIC[state.similarity])
-    builder = builder.bypass_vector_index() if exact else _approximate(builder, state)
-    if condition is not None:
-        builder = builder.where(condition, prefilter=True)
-    stored = [column.stored for column in state.columns]
-    return builder.select([ROW, VIEW, PATH, *stored, "_distance"]).limit(limit).to_arrow()
+def _best_hits(
+    source: Source, found: Mapping[str, tuple[np.ndarray, np.ndarray]], k: int, query: np.ndarray
+) -> list[Hit]:
+    """The k best of what was found in each view: positions (n,) and scores (n,)."""
+    views = list(found)
+    positions, scores = (np.concatenate(part) for part in zip(*found.values(), strict=True))
+    of_view = np.repeat(np.arange(len(views)), [len(places) for places, _ in found.values()])
+    rows = np.concatenate([source.matrices[view].rows[places] for view, (places, _) in found.items()])
+    by_name = np.argsort(np.argsort(views))
+    best = np.lexsort((by_name[of_view], rows, -scores))[:k]
+    shown = {i: source.matrices[views[i]].shown for i in set(of_view[best].tolist())}
+    scores = _bounded(source.state, query, scores)
+    hits = []
+    for place in best.tolist():
+        (record,) = shown[of_view[place]].records(positions[place : place + 1])
+        hits.append(_hit(source.state, float(scores[place]), int(rows[place]), views[of_view[place]], record))
+    return hits
 
 
-def _approximate(builder: Any, state: State) -> Any:
-    return builder.nprobes(state.probes).refine_factor(_REFINE)
+def _approximate_hits(source: Source, query: np.ndarray, k: int, view: str | None, condition: str | None) -> list[Hit]:
+    """The k best of the cells that the approximate index finds, by their exact scores."""
+    found = {}
+    for name, rows in approximate_rows(source.table, source.state, query, k, view, condition).items():
+        matrix = source.matrices[name]
+        places = matrix.positions(rows)
+        found[name] = places, exact_scores(matrix, places, query, source.state.similarity == "euclidean")
+    return _best_hits(source, found, k, query)
 
 
-def _scale(state: State, vector: np.ndarray) -> float:
-    """LanceDB's dot distance is 1 - dot in float32, which rounds small products away; a query of
-    size 2**40 makes the 1 vanish instead. A power of two scales every product without rounding."""
-    largest = float(np.abs(vector).max())
-    if METRIC[state.similarity] != "dot" or largest == 0:
-        return 1.0
-    return 2.0 ** (40 - int(np.frexp(largest)[1]))
+def approximate_rows(
+    table: Any, state: State, query: np.ndarray, k: int, view: str | None, condition: str | None
+) -> dict[str, np.ndarray]:
+    """View -> rows of those of the k best cells that the approximate index finds."""
+    if METRIC[state.similarity] == "dot":  # LanceDB's distance is 1 - dot in float32, which loses small products
+        query = np.ldexp(query, 40 - int(np.frexp(np.abs(query).max())[1]))
+    builder = table.search(query, vector_column_name=VECTOR).distance_type(METRIC[state.similarity])
+    builder = builder.nprobes(state.probes).refine_factor(_REFINE)
+    if sql := _with_view(condition, view):
+        builder = builder.where(sql, prefilter=True)
+    cells = builder.select([ROW, VIEW, "_distance"]).limit(k).to_arrow()
+    rows, of_view = np.asarray(cells[ROW]), np.asarray(cells[VIEW].to_pylist(), object)
+    return {name: rows[of_view == name] for name in (state.views if view is None else (view,))}
 
 
-def _similarity(state: State, distance: np.ndarray, scale: float, bounded: bool) -> np.ndarray:
-    if state.similarity == "euclidean":
-        return 0 - np.sqrt(distance)  # l2 comes squared; 0 - x, as -x gives -0.0
-    score = (1 - distance) / scale
-    return np.clip(score, -1, 1) if state.similarity == "cosine" and bounded else score
+def _bounded(state: State, query: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Cosines within [-1, 1] in spite of rounding, where no offset is taken off."""
+    return np.clip(scores, -1, 1) if state.similarity == "cosine" and not query[state.dim :].any() else scores
 
 
-def _hits(state: State, cells: pa.Table, scores: np.ndarray) -> list[Hit]:
-    return [
-        Hit(float(score), cell[ROW], cell[VIEW], true_path(cell[PATH]), {c.name: cell[c.stored] for c in state.columns})
-        for score, cell in zip(scores, cells.to_pylist(), strict=True)
-    ]
+def _hit(state: State, score: float, row: int, view: str, record: Mapping[str, Any]) -> Hit:
+    return Hit(score, row, view, true_path(record[PATH]), {c.name: record[c.stored] for c in state.columns})
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    """DataError for whatever goes wrong in files that were whole when they were opened."""
+    try:
+        yield
+    except MissingExtraError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"the index was replaced or damaged after it was opened ({_first_line(error)}); open it again"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

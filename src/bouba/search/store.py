@@ -22,6 +22,7 @@ from bouba.search.columns import IndexColumn
 
 _POINTER = "index.json"
 _FORMAT = "bouba search index 1"
+ENDINGS = ("lance", "matrix")  # of the folders of a table
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,18 @@ class State:
     cells: int
     next_row: int
     probes: int | None = None  # of the approximate index, None without one
+    recall: float | None = None  # share of the nearest cells that the approximate index was measured to find
     offsets: int = 0  # numbers behind each vector that a question may weigh into the score
 
 
-def write_table(path: Path, data: pa.Table) -> Any:
+def new_name() -> str:
+    """Of a table."""
+    return f"cells-{uuid.uuid4().hex[:12]}"
+
+
+def write_table(path: Path, name: str, data: pa.RecordBatchReader) -> Any:
     """A new table in the folder; no reader sees it until a State that names it is committed."""
     lancedb = require("lancedb", "search")
-    name = f"cells-{uuid.uuid4().hex[:12]}"
     try:
         return lancedb.connect(str(path.absolute())).create_table(name, data, mode="create")
     except BaseException:
@@ -59,20 +65,24 @@ def refuse_other_files(path: Path) -> None:
         raise DataError(f"{path} holds other files and is not an index; name a new or empty folder")
 
 
-def opened(path: Path) -> tuple[State, Any]:
-    """The committed state and its table. Where another process replaces the index meanwhile, the new one.
+def opened(path: Path) -> State:
+    """The committed state, whose table is there. Where another process replaces the index meanwhile, the new one.
+
+    LanceDB is not opened, which takes seconds to import.
 
     Raises:
-        DataError: there is none, or the table that is named is damaged.
+        DataError: there is none, or the table that is named is gone.
     """
     state = load(path)
-    while True:
-        try:
-            return state, open_table(path, state)
-        except DataError:
-            before, state = state, load(path)
-            if (state.table, state.version) == (before.table, before.version):
-                raise
+    while not _table_exists(path, state):
+        before, state = state, load(path)
+        if (state.table, state.version) == (before.table, before.version):
+            raise _damaged(path, state)
+    return state
+
+
+def _table_exists(path: Path, state: State) -> bool:
+    return (path / f"{state.table}.lance" / "_versions").is_dir()
 
 
 def open_table(path: Path, state: State) -> Any:
@@ -83,11 +93,15 @@ def open_table(path: Path, state: State) -> Any:
         if table.version != state.version:
             table.checkout(state.version)
     except Exception as error:
-        raise DataError(
-            f"{path} is a damaged index: table {state.table!r} version {state.version} cannot be opened; "
-            f"write it again with bouba fit ... -o or Index.create"
-        ) from error
+        raise _damaged(path, state) from error
     return table
+
+
+def _damaged(path: Path, state: State) -> DataError:
+    return DataError(
+        f"{path} is a damaged index: table {state.table!r} version {state.version} cannot be opened; "
+        f"write it again with bouba fit ... -o or Index.create"
+    )
 
 
 def rewind(table: Any, state: State) -> None:
@@ -177,9 +191,9 @@ def load(path: Path) -> State:
 
 
 def _record(state: State) -> dict[str, Any]:
-    """A state as JSON; a column says what it has."""
-    columns = [{name: fact for name, fact in asdict(c).items() if fact is not None} for c in state.columns]
-    return {"format": _FORMAT, **asdict(state), "columns": columns}
+    """A state as JSON, of what it has."""
+    known = lambda record: {name: fact for name, fact in record.items() if fact is not None}  # noqa: E731
+    return known({"format": _FORMAT, **asdict(state), "columns": [known(asdict(column)) for column in state.columns]})
 
 
 def _state(record: Mapping[str, Any]) -> State:
@@ -187,19 +201,26 @@ def _state(record: Mapping[str, Any]) -> State:
     return State(**{**record, "views": tuple(record["views"]), "columns": columns})
 
 
+def matrix_folder(path: Path, table: str) -> Path:
+    """The folder of the matrices of a table."""
+    return path / f"{table}.matrix"
+
+
 def drop_table(path: Path, name: str) -> None:
     """Remove one table's files."""
-    shutil.rmtree(path / f"{name}.lance", ignore_errors=True)
+    for ending in ENDINGS:
+        shutil.rmtree(path / f"{name}.{ending}", ignore_errors=True)
 
 
 def drop_others(path: Path, name: str) -> None:
     """Remove what older or interrupted writers left, all but the committed table."""
-    for other in path.glob("cells-*.lance"):
-        if other.name != f"{name}.lance":
-            drop_table(path, other.stem)
+    for ending in ENDINGS:
+        for other in path.glob(f"cells-*.{ending}"):
+            if other.stem != name:
+                drop_table(path, other.stem)
     for part in path.glob(f"{_POINTER}.*.part"):
         part.unlink(missing_ok=True)
 
 
 def _foreign(entry: Path) -> bool:
-    return not entry.match("cells-*.lance") and not entry.match(f"{_POINTER}.*.part")
+    return not any(entry.match(own) for own in (f"{_POINTER}.*.part", *(f"cells-*.{ending}" for ending in ENDINGS)))

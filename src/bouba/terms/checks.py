@@ -1,8 +1,10 @@
-"""What terms check before they compute, with the messages of their refusals; and the precision and tile they take."""
+"""What terms check before they compute, with the messages of their refusals; and the precision they take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +17,24 @@ from bouba.terms.term import Space
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
+
+
+_trusted: ContextVar[bool] = ContextVar("values are trusted", default=False)
+
+
+@contextmanager
+def trusted() -> Iterator[None]:
+    """Inside, numbers on a GPU are not checked, as each check would wait for it; the loop looks at what is lost."""
+    token = _trusted.set(True)
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
+def is_checked(x: Tensor) -> bool:
+    """Whether the numbers of x are looked at: all but those of a GPU in training."""
+    return not waits(x.device) or not _trusted.get()
 
 
 def check_similarity(similarity: str) -> None:
@@ -34,11 +54,10 @@ def check_embeddings(function: str, **embeddings: Tensor) -> None:
 
 
 def check_finite(name: str, z: Tensor) -> None:
-    """DataError that names the first row of z (B, ...) with NaN or infinity. A GPU is not made to wait for that: there
-    the loss becomes NaN, or its gradient, and the loop says so."""
-    if waits(z.device):
-        return
-    if torch.isfinite(z.detach().sum()):  # one pass without a mask; a sum may overflow, so look again
+    """DataError that names the first row of z (B, ...) with NaN or infinity, if numbers are looked at."""
+    if not is_checked(z) or torch.isfinite(
+        z.detach().sum()
+    ):  # one pass without a mask; a sum may overflow, so look again
         return
     bad = (~torch.isfinite(z)).flatten(1).any(1).nonzero().flatten().tolist()
     if bad:
@@ -122,19 +141,14 @@ def precise(temperature: float | Tensor, *z: Tensor) -> tuple[Tensor, ...]:
     dtype = torch.float32
     for tensor in z:
         dtype = torch.promote_types(dtype, tensor.dtype)
-    one = temperature.numel() == 1 if isinstance(temperature, Tensor) else True
-    looks = not isinstance(temperature, Tensor) or not waits(temperature.device)
-    if not one or (looks and not 0 < temperature < torch.inf):
-        got = temperature.tolist() if isinstance(temperature, Tensor) else temperature
-        raise UsageError(f"temperature must be one finite number above 0, got {got}")
-    if not isinstance(temperature, Tensor):
-        temperature = torch.full((), temperature, device=z[0].device, dtype=dtype)  # copied from here it would wait
-    temperature = temperature.to(z[0].device, dtype)
-    return 1 / temperature.reshape(()), *(tensor.to(dtype) for tensor in z)
+    tau = scalar(temperature, dtype, z[0].device)
+    if tau.numel() != 1 or (is_checked(tau) and not 0 < tau < torch.inf):
+        raise UsageError(f"temperature must be one finite number above 0, got {tau.tolist()}")
+    return tau.reshape(()).reciprocal(), *(tensor.to(dtype) for tensor in z)
 
 
-def side(tile: int | None, z: Tensor) -> int:
-    """`tile`, or for None one that stays in a CPU's cache, or fills a GPU (measured by `bouba bench info-nce`)."""
-    if tile is not None:
-        return tile
-    return 1024 if z.device.type == "cpu" else 4096
+def scalar(number: float | Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A number as a tensor, filled where it belongs: to copy it to a GPU would wait for it."""
+    if isinstance(number, Tensor):
+        return number.to(device, dtype)
+    return torch.full((), number, dtype=dtype, device=device)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bouba.batch import picked
 from bouba.errors import UsageError
 from bouba.nn.by_view import ByView
 from bouba.nn.domain_classifier import DomainClassifier
 from bouba.nn.reversal import reverse_gradient
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_domains, check_predicted, check_views
-from bouba.terms.rows import averaged
+from bouba.terms.rows import averaged, of_a_domain
 from bouba.terms.term import Needs, Parts, Space, Term
 
 
@@ -131,13 +133,14 @@ class DomainAdversarial(Term):
         costs, parts = [], Parts()
         strength = adaptation_strength(batch.progress, self.gamma)
         for view, classifier in state.items():
-            rows = batch.present[view] & (batch.domain >= 0)
-            domain = batch.domain[rows]
-            if len(domain.unique()) < 2:  # nothing to classify: a view the target does not have
+            known = batch if batch.known is None else batch.known
+            if len(known.domain[of_a_domain(view, known)].unique()) < 2:  # nothing to classify: the target lacks it
                 continue
-            log_p = None if self.condition is None else batch.predicted[self.condition][rows].detach()
+            rows = batch.rows_where(partial(of_a_domain, view))
+            domain = picked(batch.domain, rows)
+            log_p = None if self.condition is None else picked(batch.predicted[self.condition], rows).detach()
             value, logits = domain_adversarial(
-                batch.z[view][rows],
+                picked(batch.z[view], rows),
                 domain,
                 classifier,
                 strength=strength,

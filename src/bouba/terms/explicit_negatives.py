@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bouba.errors import UsageError
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
 from bouba.nn.similarity import row_similarity
@@ -21,7 +22,6 @@ from bouba.terms.checks import (
     check_tile,
     check_views,
     precise,
-    side,
 )
 from bouba.terms.rows import negatives, of_chance
 from bouba.terms.term import Needs, Parts, Space, Term
@@ -87,6 +87,7 @@ def explicit_negatives(
         present = negatives.new_ones(negatives.shape[:2], dtype=torch.bool)
     negatives = torch.where(present[..., None], negatives, 0.0)
     check_finite("negatives", negatives)
+    operands = operand_dtype(anchor, positive)
     scale, anchor, positive, negatives = precise(temperature, anchor, positive, negatives)
     with torch.autocast(anchor.device.type, enabled=False):
         if similarity == "cosine":
@@ -99,7 +100,7 @@ def explicit_negatives(
         sums, counts = [wrong.masked_fill(~present, never).logsumexp(1)], present.any(1)
         if in_batch:
             others, _ = off_diagonal_logsumexp(
-                anchor, positive, scale, floor=right, key=key, euclidean=euclidean, tile=side(tile, anchor)
+                anchor, positive, scale, floor=right, key=key, euclidean=euclidean, tile=tile, operands=operands
             )
             sums, counts = [*sums, others], counts | ~others.isneginf()
         cost = log_one_plus(*(total - right for total in sums))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bouba.errors import UsageError
 from bouba.nn.temperature import Temperature
-from bouba.terms.checks import check_embeddings, check_pairs
+from bouba.terms.checks import check_embeddings, check_pairs, is_checked
 from bouba.terms.info_nce import info_nce
 from bouba.terms.rows import averaged, paired
 from bouba.terms.term import Needs, Parts, Space, Term
@@ -36,7 +36,7 @@ def fuse_mix(z_a: Tensor, z_b: Tensor, share: Tensor, order: Tensor, *, temperat
     True
     """
     check_embeddings("fuse_mix", z_a=z_a, z_b=z_b)
-    if share.shape != (len(z_a),) or not ((share >= 0) & (share <= 1)).all():
+    if share.shape != (len(z_a),) or (is_checked(share) and not ((share >= 0) & (share <= 1)).all()):
         raise UsageError(f"share must hold a number from 0 to 1 for each of {len(z_a)} rows, got {tuple(share.shape)}")
     l = share.to(z_a.dtype)[:, None]  # noqa: E741
     mixed = [l * z + (1 - l) * z[order] for z in (z_a, z_b)]

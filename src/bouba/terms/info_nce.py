@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bouba.device import waits
 from bouba.errors import UsageError
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
 from bouba.nn.similarity import row_similarity
@@ -20,8 +20,8 @@ from bouba.terms.checks import (
     check_pairs,
     check_similarity,
     check_tile,
+    is_checked,
     precise,
-    side,
 )
 from bouba.terms.rows import averaged, negatives, of_chance, paired, summed
 from bouba.terms.term import Needs, Parts, Space, Term
@@ -78,16 +78,17 @@ def info_nce(
     1.3863
     """
     _check(z_a, z_b, similarity, key, weight, tile)
+    operands = operand_dtype(z_a, z_b)
     scale, z_a, z_b = precise(temperature, z_a, z_b)
     with torch.autocast(z_a.device.type, enabled=False):
         if similarity == "cosine":
             z_a, z_b = unit_rows(z_a), unit_rows(z_b)
         euclidean = similarity == "euclidean"
         positive = scale * row_similarity(z_a, z_b, euclidean=euclidean)  # (B,)
-        rows, cols = off_diagonal_logsumexp(
-            z_a, z_b, scale, floor=positive, key=key, euclidean=euclidean, tile=side(tile, z_a)
+        strangers = off_diagonal_logsumexp(
+            z_a, z_b, scale, floor=positive, key=key, euclidean=euclidean, tile=tile, operands=operands
         )
-        cost = (log_one_plus(rows - positive) + log_one_plus(cols - positive)) / 2
+        cost = log_one_plus(strangers - positive).sum(0) / 2  # of rows and of columns
         if weight is None:
             return cost.mean()
         weight = weight.to(cost.dtype)
@@ -99,7 +100,7 @@ def _check(z_a, z_b, similarity, key, weight, tile) -> None:
     check_similarity(similarity)
     check_tile(tile)
     check_columns(len(z_a), key=key, weight=weight)
-    if weight is not None and not waits(weight.device) and not (weight >= 0).all():
+    if weight is not None and is_checked(weight) and not (weight >= 0).all():
         raise UsageError(f"weight must be at least 0 everywhere, got {weight.min().item():g}")
 
 

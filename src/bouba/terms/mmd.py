@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError, nearest
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.mmd import gaussian_mmd
 from bouba.terms.checks import check_domains, check_finite, check_tile, check_views
 from bouba.terms.rows import averaged, by_domain
@@ -75,17 +76,18 @@ def mmd(
     3.0
     """
     _check(z_a, z_b, kernel, bandwidths, tile)
+    operands = operand_dtype(z_a, z_b)
     dtype = torch.promote_types(torch.promote_types(z_a.dtype, z_b.dtype), torch.float32)
     z_a, z_b = z_a.to(dtype), z_b.to(dtype)
     with torch.autocast(z_a.device.type, enabled=False):
         if kernel == "linear":
             return _linear(z_a, z_b, unbiased)
         if bandwidths is None:
-            spread = median_squared_distance(z_a, z_b)
+            spread = _median_squared_distance(z_a, z_b)
             variances = [spread * share for share in (SHARES if kernel == "multi" else (1.0,))]
-        else:
-            variances = [s * s for s in bandwidths]
-        return gaussian_mmd(z_a, z_b, variances, unbiased=unbiased, tile=_side(tile, z_a))
+        else:  # filled there: a copy to a GPU would wait for it
+            variances = [torch.full((), s * s, dtype=torch.float64, device=_exact(z_a)) for s in bandwidths]
+        return gaussian_mmd(z_a, z_b, torch.stack(variances), unbiased=unbiased, tile=tile, operands=operands)
 
 
 def median_squared_distance(z_a: Tensor, z_b: Tensor) -> float:
@@ -97,12 +99,23 @@ def median_squared_distance(z_a: Tensor, z_b: Tensor) -> float:
     >>> median_squared_distance(torch.zeros(2, 1), torch.tensor([[1.0], [3.0]]))  # of 0, 1, 1, 4, 9, 9
     1.0
     """
+    return _median_squared_distance(z_a, z_b).item()
+
+
+def _median_squared_distance(z_a: Tensor, z_b: Tensor) -> Tensor:
+    """The same as a float64 scalar on their device, which is not waited for."""
     step = -(-(len(z_a) + len(z_b)) // SAMPLE)
-    rows = torch.cat([z_a.detach()[::step], z_b.detach()[::step]]).cpu().double()
+    rows = torch.cat([z_a.detach()[::step], z_b.detach()[::step]]).to(_exact(z_a), torch.float64)
     squares = torch.pdist(rows).square()
-    median, mean = squares.median().item(), squares.mean().item()
-    rounding = (100 * torch.finfo(z_a.dtype).eps) ** 2 * rows.square().sum(1).mean().item()
-    return max(median if median > 0 else mean, rounding) or 1.0
+    median = squares.median()
+    rounding = (100 * torch.finfo(z_a.dtype).eps) ** 2 * rows.square().sum(1).mean()
+    spread = torch.maximum(torch.where(median > 0, median, squares.mean()), rounding)
+    return torch.where(spread > 0, spread, 1.0)
+
+
+def _exact(z: Tensor) -> torch.device:
+    """Its device, or the CPU instead of one of Apple's GPUs, which have no float64."""
+    return torch.device("cpu") if z.device.type == "mps" else z.device
 
 
 def _linear(z_a: Tensor, z_b: Tensor, unbiased: bool) -> Tensor:
@@ -114,13 +127,6 @@ def _linear(z_a: Tensor, z_b: Tensor, unbiased: bool) -> Tensor:
         if unbiased and len(z) > 1:
             value = value - z.var(0).sum() / len(z)
     return value
-
-
-def _side(tile: int | None, z: Tensor) -> int:
-    """`tile`, or where it is None one whose buffers about fit into a CPU's second cache, or that fills a GPU."""
-    if tile is not None:
-        return tile
-    return 512 if z.device.type == "cpu" else 4096
 
 
 def _check(z_a, z_b, kernel, bandwidths, tile) -> None:

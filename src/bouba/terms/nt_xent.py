@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from bouba.batch import picked
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
 from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise, side
+from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise
 from bouba.terms.rows import averaged, negatives, of_chance, summed
 from bouba.terms.term import Needs, Parts, Space, Term
 
@@ -61,13 +63,14 @@ def nt_xent(
     check_embeddings("nt_xent", z=z, twin=twin)
     check_columns(len(z), key=key)
     check_tile(tile)
+    operands = operand_dtype(z, twin)
     scale, z, twin = precise(temperature, z, twin)
     with torch.autocast(z.device.type, enabled=False):
         z, twin = unit_rows(z), unit_rows(twin)
         positive = scale * row_similarity(z, twin)  # (B,)
-        others = partial(off_diagonal_logsumexp, scale=scale, floor=positive, key=key, tile=side(tile, z))
-        across = others(z, twin)
-        within = others(z, z)[0], others(twin, twin)[0]
+        options: dict[str, Any] = {"scale": scale, "floor": positive, "key": key, "tile": tile, "operands": operands}
+        across = off_diagonal_logsumexp(z, twin, **options)
+        within = [off_diagonal_logsumexp(copy, copy, **options)[0] for copy in (z, twin)]
         costs = [log_one_plus(x - positive, y - positive) for x, y in zip(across, within)]
         return torch.cat(costs).mean()
 
@@ -111,12 +114,12 @@ class NTXent(Term):
         check_twins("NTXent", batch)
         tau, costs, rivals = state(), [], []
         for view in self.views or batch.z:
-            present = batch.present[view]
-            n = int(present.sum())
+            rows = batch.rows_with(view)
+            n = len(batch.rows if rows is None else rows)
             if n < 2:
                 continue
-            key = None if batch.key is None else batch.key[present]
-            z, twin = batch.z[view][present], batch.twin[view][present]
+            key = None if batch.key is None else picked(batch.key, rows)
+            z, twin = picked(batch.z[view], rows), picked(batch.twin[view], rows)
             costs.append(nt_xent(z, twin, temperature=tau, key=key, tile=self.tile))
             rivals.append(2 * negatives(key, n, z.device))  # in each of the two views of the other rows
         parts: Parts = {"temperature": tau.detach()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bouba.batch import picked
 from bouba.data.loader import class_name
 from bouba.errors import UsageError, nearest
 from bouba.nn.by_view import ByView
@@ -34,18 +36,38 @@ class Heads(nn.Module):
         for place, weight in enumerate(weights.values()):
             self.register_buffer(f"weight{place}", weight)
         self._weighted = tuple(weights)
+        self._counting = {label: weight > 0 for label, weight in weights.items()}  # not on the device of the heads
 
     def weight(self, label: str) -> Tensor | None:
         """(C,) of a class label's errors; None where all count alike."""
         return self.get_buffer(f"weight{self._weighted.index(label)}") if label in self._weighted else None
 
-    def outputs(self, batch: Batch, label: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each source: which rows have it, bool (B,), and all rows' outputs (B, C), or (B, 1) for a number."""
+    def counts(self, batch: Batch, label: str) -> Tensor:
+        """bool (B,), the rows whose class is known and weighs something; rows that weigh nothing have no mean."""
+        labelled = batch.labelled(label)
+        counting = self._counting.get(label)
+        return labelled if counting is None else labelled & counting.to(labelled.device)[batch.y[label].clamp(min=0)]
+
+    def judged(self, label: str, has: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+        """bool (B,), the rows that have a source, and whose class counts."""
+        return has(batch) & self.counts(batch, label)
+
+    def outputs(self, batch: Batch, label: str) -> Iterator[tuple[Callable[[Batch], Tensor], Tensor]]:
+        """For each source: which rows of a batch have it, bool (B,), and all rows' outputs (B, C), or (B, 1) for a
+        number."""
         for source, heads in self.heads.items():
             fused = self.space.fused is not None and source == FUSED
-            z, present = (batch.fused, batch.any_present) if fused else (batch.z[source], batch.present[source])
-            z = torch.where(present[:, None], z, 0)  # type: ignore[arg-type]  # missing cells are not read
-            yield present, heads[label](z)  # type: ignore[index]
+            z, has = (batch.fused, _any_view) if fused else (batch.z[source], partial(_one_view, source))
+            z = torch.where(has(batch)[:, None], z, 0)  # type: ignore[arg-type]  # missing cells are not read
+            yield has, heads[label](z)  # type: ignore[index]
+
+
+def _any_view(batch: Batch) -> Tensor:
+    return batch.any_present
+
+
+def _one_view(view: str, batch: Batch) -> Tensor:
+    return batch.present[view]
 
 
 @dataclass(frozen=True)
@@ -153,16 +175,13 @@ class Prediction(Term):
         """Of one label, averaged over the sources that any labelled row has; None where there is none."""
         if label not in batch.y:
             return None
-        y, labelled, weight = batch.y[label], batch.labelled(label), state.weight(label)
-        is_number = label in state.space.numbers
-        if weight is not None:
-            labelled = labelled & (weight[y.clamp(min=0)] > 0)  # rows that all weigh nothing have no mean
+        y, weight, is_number = batch.y[label], state.weight(label), label in state.space.numbers
         values, scores = [], []
-        for present, outputs in state.outputs(batch, label):
-            rows = present & labelled
-            if not rows.any():
+        for has, outputs in state.outputs(batch, label):
+            rows = batch.rows_where(partial(state.judged, label, has))
+            if rows is not None and not len(rows):
                 continue
-            target, output = y[rows], outputs[rows].float()
+            target, output = picked(y, rows), picked(outputs, rows).float()
             if is_number:
                 values.append(F.mse_loss(output[:, 0], target.float()))
                 variance = target.float().var(correction=0)
@@ -184,8 +203,9 @@ class Prediction(Term):
         for label in state.labels:
             is_number = label in state.space.numbers
             total = count = batch.rows.new_zeros((), dtype=torch.float32)
-            for present, outputs in state.outputs(batch, label):
+            for has, outputs in state.outputs(batch, label):
                 value = outputs[:, 0].float() if is_number else outputs.float().softmax(1)
+                present = has(batch)
                 present = present.view(-1, *[1] * (value.dim() - 1))  # (B,) or (B, 1)
                 total, count = total + torch.where(present, value, 0), count + present.float()
             prior = total.new_zeros(()) if is_number else total.new_tensor(state.space.shares[label])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from bouba.batch import picked
+from bouba.device import waits
 from bouba.errors import ModalityError, UsageError
 from bouba.nn.by_view import ByView
 from bouba.nn.decoder import decoder_for
@@ -111,14 +113,14 @@ class Reconstruction(Term):
         costs, parts = [], {}
         for view, decoder in state.items():
             for source, z in self._sources(view, batch).items():
-                rows = batch.present[view] & batch.present[source]
-                if not rows.any():
+                rows = batch.rows_with(view, source)
+                if rows is not None and not len(rows):
                     continue
-                raw = batch.raw[view][rows]
-                value = reconstruction(z[rows], raw, decoder)
+                raw = picked(batch.raw[view], rows)
+                value = reconstruction(picked(z, rows), raw, decoder)
                 costs.append(value)
                 variance = raw.var(0, correction=0).mean()
-                if variance > 0:
+                if waits(variance.device) or variance > 0:
                     name = f"explained.{view}" if source == view else f"explained.{view}.from.{source}"
                     parts[name] = 1 - value.detach() / variance
         return averaged(costs), parts

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
 from bouba.nn.similarity import row_similarity
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_tile, precise, side
+from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_tile, precise
 from bouba.terms.rows import averaged, paired
 from bouba.terms.term import Needs, Parts, Space, Term
 
@@ -64,11 +65,12 @@ def robust_info_nce(
     _check_shares(q, density)
     check_tile(tile)
     check_columns(len(z_a), key=key)
+    operands = operand_dtype(z_a, z_b)
     scale, z_a, z_b = precise(temperature, z_a, z_b)
     with torch.autocast(z_a.device.type, enabled=False):
         z_a, z_b = unit_rows(z_a), unit_rows(z_b)
         positive = scale * row_similarity(z_a, z_b)  # (B,)
-        sums = off_diagonal_logsumexp(z_a, z_b, scale, floor=positive, key=key, tile=side(tile, z_a))
+        sums = off_diagonal_logsumexp(z_a, z_b, scale, floor=positive, key=key, tile=tile, operands=operands)
         pull = (q * (positive - scale)).exp()
         costs = [
             (q * (math.log(density) + positive + log_one_plus(strangers - positive) - scale)).exp() - pull

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from bouba.batch import picked
-from bouba.device import waits
+from bouba.device import moved
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_finite
+from bouba.terms.checks import check_finite, is_checked
 from bouba.terms.term import Parts
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def paired(
 
 def negatives(key: Tensor | None, rows: int, device) -> Tensor:
     """int64 (rows,), how many of the rows are negatives of each: all whose key is another, or unknown, but itself."""
+    if key is None:
+        return torch.full((rows,), rows - 1, device=device)
     codes, _ = pair_codes(rows, key, device)
     return rows - equals(codes)
 
@@ -58,21 +61,31 @@ def of_chance(cost: Tensor, negatives: Sequence[Tensor]) -> Parts:
         cost: the sum. negatives: for each mean, (n,) how many negatives stand in each of its rows' denominators.
 
     Returns:
-        Nothing, or NaN where looking would keep a GPU waiting, if no row has a negative: there is nothing to tell
-        apart.
+        Nothing where no row has a negative: there is nothing to tell apart. A GPU in training gives 0 then, for nobody
+        looks.
     """
     alike = summed([count.float().log1p().mean() for count in negatives])
-    return {"of_chance": cost.detach() / alike} if waits(alike.device) or alike > 0 else {}
+    if not is_checked(alike):  # without a negative the cost is 0
+        return {"of_chance": cost.detach() / alike.clamp(min=torch.finfo(alike.dtype).tiny)}
+    return {"of_chance": cost.detach() / alike} if alike > 0 else {}
 
 
 def by_domain(batch: Batch, view: str) -> list[Tensor]:
     """Directions z / |z| (B_d, D), of at least float32, of each domain that has two rows or more with the view."""
     assert batch.domain is not None, "the space has domains"
-    rows = batch.present[view] & (batch.domain >= 0)
-    domain, z = batch.domain[rows], batch.z[view][rows]
+    known = batch if batch.known is None else batch.known
+    domain = known.domain[of_a_domain(view, known)]  # type: ignore[index]
+    z = picked(batch.z[view], batch.rows_where(partial(of_a_domain, view)))
     check_finite(view, z)
     z = unit_rows(z.to(torch.promote_types(z.dtype, torch.float32)))
-    return [z[domain == code] for code in domain.unique() if (domain == code).sum() > 1]
+    of_each = [(domain == code).nonzero(as_tuple=True)[0] for code in domain.unique()]
+    return [z[moved(rows, z.device)] for rows in of_each if len(rows) > 1]
+
+
+def of_a_domain(view: str, batch: Batch) -> Tensor:
+    """bool (B,), True where a row has the view and its domain is known."""
+    assert batch.domain is not None, "the space has domains"
+    return batch.present[view] & (batch.domain >= 0)
 
 
 def unlabelled(batch: Batch, label: str) -> Tensor:

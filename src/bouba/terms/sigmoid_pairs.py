@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.log_one_plus import log_one_plus
 from bouba.nn.off_diagonal_softplus import off_diagonal_softplus
 from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_tile, precise, side
+from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_tile, is_checked, precise, scalar
 from bouba.terms.rows import averaged, paired
 from bouba.terms.term import Needs, Parts, Space, Term
 
@@ -65,15 +66,16 @@ def sigmoid_pairs(
     check_embeddings("sigmoid_pairs", z_a=z_a, z_b=z_b)
     check_columns(len(z_a), key=key)
     check_tile(tile)
+    operands = operand_dtype(z_a, z_b)
     scale, z_a, z_b = precise(temperature, z_a, z_b)
-    bias = torch.as_tensor(bias, dtype=scale.dtype, device=scale.device)
-    if bias.numel() != 1 or not torch.isfinite(bias).all():
+    bias = scalar(bias, scale.dtype, scale.device)
+    if bias.numel() != 1 or (is_checked(bias) and not torch.isfinite(bias).all()):
         raise UsageError(f"bias must be one finite number, got {bias.tolist()}")
     bias = bias.reshape(())
     with torch.autocast(z_a.device.type, enabled=False):
         z_a, z_b = unit_rows(z_a), unit_rows(z_b)
         positives = log_one_plus(-scale * row_similarity(z_a, z_b) - bias).sum()
-        negatives = off_diagonal_softplus(z_a, z_b, scale, bias, key=key, tile=side(tile, z_a))
+        negatives = off_diagonal_softplus(z_a, z_b, scale, bias, key=key, tile=tile, operands=operands)
         return (positives + negatives) / len(z_a)
 
 

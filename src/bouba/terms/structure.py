@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bouba.batch import picked
 from bouba.errors import ModalityError, UsageError
 from bouba.nn.parts import current_part
 from bouba.nn.unit import unit_rows
@@ -58,8 +59,9 @@ def _neighbours(x: Tensor, rows: slice, temperature: float) -> Tensor:
     """(I, B - 1) log probabilities of the others as neighbours of some rows."""
     u = unit_rows(x)
     size = len(u)
-    others = ~torch.eye(size, dtype=torch.bool, device=u.device)[rows]
-    return (u[rows] @ u.T / temperature)[others].view(-1, size - 1).log_softmax(1)
+    others = torch.arange(size - 1, device=u.device)
+    others = others + (others >= torch.arange(rows.start, rows.stop, device=u.device)[:, None])  # (I, B - 1)
+    return (u[rows] @ u.T / temperature).gather(1, others).log_softmax(1)
 
 
 def _check_temperature(temperature: float) -> None:
@@ -103,9 +105,10 @@ class Structure(Term):
     def loss(self, batch, state):
         costs, parts = [], Parts()
         for view in self.views or batch.raw:
-            rows = batch.present[view]
-            if int(rows.sum()) < 3:
+            rows = batch.rows_with(view)
+            if len(batch.rows if rows is None else rows) < 3:
                 continue
-            costs.append(structure(batch.z[view][rows], batch.raw[view][rows].flatten(1), temperature=self.temperature))
+            z, raw = picked(batch.z[view], rows), picked(batch.raw[view], rows).flatten(1)
+            costs.append(structure(z, raw, temperature=self.temperature))
             parts[view] = costs[-1].detach()
         return averaged(costs), parts

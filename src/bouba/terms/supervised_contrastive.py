@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from bouba.errors import UsageError, nearest
+from bouba.nn.gpu_tables import operand_dtype
 from bouba.nn.off_diagonal import off_diagonal_logsumexp
 from bouba.nn.similarity import row_similarity
 from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise, side
+from bouba.terms.checks import check_columns, check_embeddings, check_tile, check_twins, check_views, precise
 from bouba.terms.term import Needs, Parts, Space, Term
 
 
@@ -60,6 +61,7 @@ def supervised_contrastive(
     check_embeddings("supervised_contrastive", z=z)
     check_columns(len(z), label=label)
     check_tile(tile)
+    operands = operand_dtype(z)
     scale, z = precise(temperature, z)
     z, label = z[label >= 0], label[label >= 0]
     _, code, size = label.unique(return_inverse=True, return_counts=True)
@@ -71,7 +73,7 @@ def supervised_contrastive(
         sums = z.new_zeros(len(size), z.shape[1]).index_add(0, code, z)  # of each label, (C, D)
         similar = scale * row_similarity(z, sums[code] - z) / positives.clamp(min=1)  # mean over P(i), (N,)
         floor = torch.full_like(similar, -torch.inf)
-        everyone, _ = off_diagonal_logsumexp(z, z, scale, floor=floor, tile=side(tile, z))
+        everyone, _ = off_diagonal_logsumexp(z, z, scale, floor=floor, tile=tile, operands=operands)
         return (everyone - similar)[positives > 0].mean()
 
 

@@ -17,6 +17,7 @@ from bouba.nn.draws import Draws
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
 from bouba.nn.parts import in_parts
+from bouba.terms.checks import trusted
 from bouba.terms.term import Needs, Objective, Parts, Space
 from bouba.towers.tower import Tower
 from bouba.train.diagnosis import measure
@@ -149,7 +150,7 @@ class Network(nn.Module):
         self.draws, batch = None, gather(batch) if self.training else batch
         if not self.training:
             return self.objective.validation_loss(batch, self.state)
-        with in_parts():
+        with in_parts(), trusted():
             loss, parts = self.objective.loss(batch, self.state)
         return loss, parts | measure(batch)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bouba.data import decode
+from bouba.data import decode, scratch
 from bouba.data.duplicates.frames import Frames
 from bouba.data.duplicates.nearest import linked
 from bouba.data.duplicates.numbers import equal_records, equal_vectors
@@ -180,10 +180,23 @@ def _sounds(column: Column) -> _Different:
     return _Different(of_cell, lambda: {ALIKE: near_sounds(different)}, digests)
 
 
-def _numbers(column: Column, equal: Callable[[list], np.ndarray]) -> _Different:
+def _vectors(column: Column) -> _Different:
+    of_cell, there = np.full(len(column), -1), np.flatnonzero(column.present)
+    values = column.values
+    if not len(there):
+        return _Different(of_cell, dict)
+    if not isinstance(values, np.ndarray):
+        values = np.stack([np.asarray(column[row], np.float32) for row in there.tolist()])
+    elif len(there) < len(values) or (column.index != np.arange(len(values))).any():
+        values = scratch.taken(values, column.index[there])
+    of_cell[there] = equal_vectors(values)
+    return _Different(of_cell, dict)
+
+
+def _records(column: Column) -> _Different:
     of_cell, there = np.full(len(column), -1), np.flatnonzero(column.present)
     if len(there):
-        of_cell[there] = equal([column[row] for row in there.tolist()])
+        of_cell[there] = equal_records([column[row] for row in there.tolist()])
     return _Different(of_cell, dict)
 
 
@@ -205,7 +218,7 @@ READERS: dict[str, Callable[[Column], _Different]] = {
     "video": partial(_pictures, shown=lambda cell: video(cell, CLIP)),
     "text": _texts,
     "audio": _sounds,
-    "vector": partial(_numbers, equal=equal_vectors),
-    "table": partial(_numbers, equal=equal_records),
+    "vector": _vectors,
+    "table": _records,
 }
 """Kind of a view -> what reads its cells."""

@@ -16,6 +16,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from bouba.data import scratch
+
 PIECE = 3  # characters
 ALIKE = 0.8  # J from which two texts are near-duplicates
 ESTIMATE = 0.6  # share of equal minima from which J is computed
@@ -57,7 +59,9 @@ def near_texts(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     n = len(texts)
     if n < 2:
         return np.zeros(0, int), np.zeros(0, int)
-    minima = np.concatenate([_minima(block) for block in _blocks(texts)])  # (n, HASHES)
+    minima, done = scratch.zeros((n, HASHES), np.uint32), 0
+    for block in _blocks(texts):
+        minima[done : (done := done + len(block))] = _minima(block)
     encoded = [_candidates(minima[:, start : start + BAND]) for start in range(0, HASHES, BAND)]
     first, second = np.divmod(np.unique(np.concatenate(encoded)), n)
     likely = np.concatenate(
@@ -69,6 +73,8 @@ def near_texts(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         or [np.zeros(0, bool)]
     )
     first, second = first[likely], second[likely]
+    if not len(first):
+        return first, second
     weights = _Weights(texts)
     alike = np.array([weights.alike(texts[a], texts[b]) for a, b in zip(first.tolist(), second.tolist())], bool)
     return first[alike], second[alike]

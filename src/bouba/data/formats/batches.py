@@ -37,6 +37,7 @@ class Piece:
         name: for messages. facts: what tells it from what it was before: path, size, time of change.
         schema: of its columns. rows: how many. sizes: column -> its bytes in memory, as far as they are known.
         cells: (column, bytes of a row) -> arrays of its cells, in their order, some MB each.
+        mapped: column -> its cells where they lie; None where they are compressed or far away.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Piece:
     rows: int
     sizes: Mapping[str, int]
     cells: Callable[[str, int], Iterator[pa.Array]]
+    mapped: Callable[[str], pa.ChunkedArray] | None = None
 
 
 def joined(pieces: Sequence[Piece]) -> Batches:
@@ -87,6 +89,14 @@ class Batches:
         """How many there are."""
         return sum(piece.rows for piece in self.pieces)
 
+    @property
+    def is_one_view(self) -> bool:
+        """Whether it is columns of single numbers, or one of vectors, and nothing else."""
+        import pyarrow.types as of
+
+        types = self.schema.types
+        return all(of.is_floating(t) or of.is_integer(t) for t in types) or (len(types) == 1 and _is_vector(types[0]))
+
     def size(self, name: str) -> int:
         """Bytes of a column in memory, about: what files say of it, or what its first cells take, whichever is more."""
         known = sum(piece.sizes.get(name, 0) for piece in self.pieces)
@@ -126,19 +136,30 @@ class Batches:
     def _key(self, name: str) -> str:
         return key_of(VERSION, [piece.facts for piece in self.pieces], str(self.schema.field(name)), name)
 
+    def _where_they_lie(self, name: str) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        parts = [piece.mapped(name) for piece in self.pieces if piece.mapped is not None]
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], self.schema.field(name).type)
+
     def _copied(self, name: str) -> ArrowCells:
         """The cells of a column in a mapped file."""
         import pyarrow as pa
 
+        of_type = self.schema.field(name).type
+        if all(piece.mapped is not None and piece.schema.field(name).type == of_type for piece in self.pieces):
+            reopen = partial(self._where_they_lie, name)
+            return ArrowCells(reopen(), reopen)
+
         def write(folder: Path) -> None:
-            schema = pa.schema([pa.field(name, self.schema.field(name).type)])
+            schema = pa.schema([pa.field(name, of_type)])
             with pa.OSFile(str(folder / CELLS), "wb") as file, pa.ipc.new_file(file, schema) as out:
                 for cells in self.read(name):
                     out.write_batch(pa.record_batch([cells], schema=schema))
 
         folder = kept(self._key(name), write, size=self.size(name), what=f"column {name!r} of {self.name}")
-        reopen = ArrowFile(folder / CELLS)
-        return ArrowCells(reopen(), reopen)
+        opened = ArrowFile(folder / CELLS)
+        return ArrowCells(opened(), opened)
 
     def _vectors(self, name: str, large: bool) -> Any:
         """Lists of numbers as one array (n, d), with which rows have one; None where they are of several lengths, or a
@@ -202,6 +223,9 @@ class _Unread(OnDisk):
 
     def __getitem__(self, row: int) -> Any:
         return self.opened[row]
+
+    def identity(self) -> Any:
+        return self.opened.identity()
 
     def has(self, kind: str) -> np.ndarray:
         return self.opened.has(kind)

@@ -61,6 +61,11 @@ def pair_files(folder: Path) -> Table:
     return Table(columns, folder, kinds)
 
 
+def holds_media(folder: Path) -> bool:
+    """Whether a picture, sound or clip lies below a folder."""
+    return any(file.suffix.lower() in KIND_OF for file in _files(folder))
+
+
 def warn_of_unnamed(folder: Path, manifest: str, columns: Mapping[str, Any]) -> None:
     """Warn of pictures, sounds and clips below a folder that no cell of its manifest names."""
     cells = (column[row] for column in columns.values() for row in range(len(column)))

@@ -59,18 +59,21 @@ class Part:
         """Open for reading. OSError where it cannot be."""
         return open(self.address, "rb") if self.storage is None else self.storage.open(self.address, "rb")
 
-    def content(self, start: int, size: int) -> bytes:
-        """Some of its bytes. DataError where they cannot be read."""
+    def contents(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Some of its bytes, by (first byte, size). DataError where they cannot be read."""
         try:
             if self.storage is not None:
-                return self.storage.cat_file(self.address, start=start, end=start + size)
+                starts, ends = [start for start, _ in places], [start + size for start, size in places]
+                return self.storage.cat_ranges([self.address] * len(places), starts, ends, on_error="raise")
             with open(self.address, "rb") as file:
-                return os.pread(file.fileno(), size, start) if hasattr(os, "pread") else _sought(file, start, size)
-        except OSError as error:
-            raise DataError(f"{self.address} cannot be read: {error.strerror or error}") from error
+                return [_read_at(file, start, size) for start, size in places]
+        except Exception as error:  # whatever the library of a storage raises
+            if not isinstance(error, OSError) and self.storage is None:
+                raise
+            raise DataError(f"{self.address} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
-def _sought(file: BinaryIO, start: int, size: int) -> bytes:
+def _read_at(file: BinaryIO, start: int, size: int) -> bytes:
     file.seek(start)
     return file.read(size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import warnings
@@ -19,15 +20,18 @@ SETTINGS = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will do by itself, says a warning of it
 }
-LOGS = ("ray", "ray.data", "ray.train", "ray.tune")
+LOGS = ("ray", "ray.data", "ray.train")
 OBJECTS = 2**29
 """Bytes of shared memory for blocks on their way, where a cluster is started here."""
 
 
 @contextmanager
-def cluster() -> Iterator[Any]:
+def cluster(library: str) -> Iterator[Any]:
     """Ray, connected: to what this process is connected to; to the cluster that RAY_ADDRESS names; else to this machine
     alone, which is started for it and stopped again.
+
+    Args:
+        library: the part of Ray that is used, "ray.data" or "ray.train".
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -35,7 +39,7 @@ def cluster() -> Iterator[Any]:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     ray = require("ray", "ray")
-    with _quiet():
+    with _quiet(library):
         if ray.is_initialized():
             yield ray
             return
@@ -63,14 +67,12 @@ def devices(ray: Any, workers: int | None) -> tuple[int, bool]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray's libraries say nothing below an error; they are imported first, for that is when they set up their logs."""
-    import ray.data
-    import ray.train  # noqa: F401
-
+def _quiet(library: str) -> Iterator[None]:
+    """One of Ray's libraries says nothing: errors are raised. It is imported first, for then it sets up its log."""
+    importlib.import_module(library)
     with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="lancedb fork support")  # Ray's forks become programs at once
         for log in map(logging.getLogger, LOGS):
             stack.callback(log.setLevel, log.level)
-            log.setLevel(logging.ERROR)
+            log.setLevel(logging.CRITICAL)
         yield

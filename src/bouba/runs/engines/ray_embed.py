@@ -23,11 +23,8 @@ class Actor:
 
     def __init__(self, embedder: Any, gpu: bool):
         import ray
-        import torch
 
-        if not gpu:
-            torch.set_num_threads(1)
-        self.embedder: Embedder = ray.get(embedder)
+        self.embedder: Embedder = pickle.loads(ray.get(embedder))
         self.embedder.device = "cuda" if gpu else None
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list]:
@@ -53,13 +50,14 @@ def embedded(
     comes once."""
     if not blocks:
         return
-    with cluster() as ray:
+    with cluster("ray.data") as ray:
         from ray import data
 
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
         count, gpu = devices(ray, workers)
-        shared = ray.put(embedder)  # kept here, so that an actor that starts anew finds it
+        # kept here, so that an actor that starts anew finds it; arrays that Ray shares out itself cannot be written to
+        shared = ray.put(ray.cloudpickle.dumps(embedder))
         items = [
             {"place": place, "block": [block.table, block.start, block.stop]} for place, block in enumerate(blocks)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from bouba.errors import BoubaError
 from bouba.runs import making
 from bouba.runs.ending import how_to_go_on, in_a_line
 from bouba.runs.engines.ray_cluster import cluster, devices
+from bouba.runs.folder import refuse_occupied
 from bouba.runs.processes import process_number
 
 PAUSE = 0.2
@@ -58,14 +60,19 @@ def make(
     """
     place = out.resolve()
     own = place.with_name(f".{place.name}.ray")  # Ray Train wants a folder of its own
-    with in_a_line(out), cluster() as ray:
+    if not options["resume"]:  # what does not fit is refused before anything starts
+        options["compose"](None)
+        refuse_occupied(place, overwrite=options["overwrite"])
+    with in_a_line(out), cluster("ray.train") as ray:
+        from ray import cloudpickle
         from ray.train import RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
         from ray.train.v2.api.exceptions import TrainingFailedError
 
         count, gpu = devices(ray, workers)
         lines = ray.remote(num_cpus=0)(Lines).remote()
-        task = {"table": _absolute(table), "out": place, "lines": lines, "options": options}
+        table = cloudpickle.dumps(_absolute(table))  # arrays that Ray shares out itself cannot be written to
+        task = {"table": table, "out": place, "lines": lines, "options": options}
         trainer = TorchTrainer(
             _work,
             train_loop_config=task,
@@ -91,17 +98,18 @@ def make(
 
 
 def _work(task: dict[str, Any]) -> None:
-    """A worker's part. Its error goes home by itself, once: the other workers end in silence."""
+    """A worker's part. Its error goes home as what it is, and ends the others: they may wait for this one."""
     import ray
 
     lines = task["lines"]
     say = (lambda line: ray.get(lines.say.remote(line))) if process_number() == 0 else None
     try:
-        making.make(task["table"], task["out"], verbose=False, say=say, **task["options"])
+        making.make(pickle.loads(task["table"]), task["out"], verbose=False, say=say, **task["options"])
     except SystemExit:  # another one has failed
         pass
     except BaseException as error:
         ray.get(lines.fail.remote(error))
+        raise
 
 
 def _listen(ray: Any, lines: Any, done: threading.Event, say: Callable[[str], None]) -> None:

@@ -1,0 +1,55 @@
+"""What hits show, by position: an Arrow stream on disk that grows, mapped into memory, so that no store is opened."""
+
+from __future__ import annotations
+
+import mmap
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class Shown:
+    """Records of the cells of a view.
+
+    Args:
+        path: of a file that begins with the parts that `encoded` gave. size: bytes of it that count.
+
+    Raises:
+        ValueError: the file is shorter. OSError: there is none.
+    """
+
+    def __init__(self, path: Path, size: int):
+        self._mapped: bytes | mmap.mmap = b""
+        if size:
+            with path.open("rb") as file:  # mapped at once: what an index that is replaced had goes
+                self._mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+
+    @staticmethod
+    def encoded(cells: Any, *, first: bool) -> bytes:
+        """An Arrow RecordBatch as the next part of the file; the first one begins with the schema."""
+        batch = cells.serialize().to_pybytes()
+        return cells.schema.serialize().to_pybytes() + batch if first else batch
+
+    @cached_property
+    def _batches(self) -> list[Any]:
+        import pyarrow as pa
+
+        with pa.ipc.open_stream(pa.py_buffer(self._mapped)) as stream:
+            return list(stream)
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.array(list(accumulate(len(batch) for batch in self._batches)), int)
+
+    def records(self, positions: np.ndarray) -> list[dict[str, Any]]:
+        """Name -> value of each cell."""
+        found = []
+        for position in positions.tolist():
+            place = int(np.searchsorted(self._ends, position, side="right"))
+            batch = self._batches[place]
+            start = position - (int(self._ends[place]) - len(batch))
+            found += batch.slice(start, 1).to_pylist()
+        return found
