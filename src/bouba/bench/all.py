@@ -43,6 +43,7 @@ PUBLISHED = {
     "simclr": "simclr",
     "text-to-emoji": "text-to-emoji",
     "intervals": "intervals",
+    "search": "search",
 }
 """File -> the bench and its options."""
 ON_DATA = ("towers", "features", "mnist-m", "usps", "speakers", "av-digits", "mnist-halves")

@@ -14,15 +14,15 @@ from bouba.data.kinds import FILES
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views, is_missing
 from bouba.runs.known import FOLDER, WHOLE, is_found_whole, known_things
+from bouba.runs.spooled import Chosen, in_parts, spooled
 from bouba.runs.stages import Stages
+from bouba.search.cells import Numbers
 
 if TYPE_CHECKING:
     from bouba.search import Index
     from bouba.search.known import Known
 
 FUSED = "fused"
-ROWS = 4096
-"""Embedded at a time: a multiple of what a model embeds at a time, so that the numbers are the same to the bit."""
 
 
 def found_as_rows(model: Any) -> bool:
@@ -38,10 +38,12 @@ def write_search(
     *,
     target: Target | None = None,
     known: Views | None = None,
-    vectors: Mapping[str, np.ndarray] | None = None,
+    vectors: Mapping[str, Numbers] | None = None,
 ) -> Index:
     """Everything that search reads of a run folder: `index`, every cell embedded, with labels, domain, key, other
     columns, texts and original paths; and `known`, where rows are also found whole, by all the views that they have.
+
+    Vectors stand in memory some rows at a time; all of them wait on the disk of the folder.
 
     A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
 
@@ -52,34 +54,35 @@ def write_search(
         vectors: view -> (n, d), where the cells are embedded already.
     """
     embedded = views.select(*(name for name in views.columns if name in model.searchable))
-    vectors = _vectors(model, embedded, stages) if vectors is None else dict(vectors)
+    vectors = dict(spooled(_vectors(model, embedded, stages), folder) if vectors is None else vectors)
     if not is_found_whole(model):
-        return _written(model, views, embedded, vectors, folder / "index", None)
-    if known is None:
-        rows = np.flatnonzero(np.isin(views.rows, views.rows if target is None else source_only(views, target).rows))
-        knowledge = known_things(model, embedded[rows], {name: z[rows] for name, z in vectors.items()}, list(vectors))
-    else:
+        return _written(model, views, embedded, vectors, folder, None)
+    if known is not None:
         taught = known.select(*(name for name in known.columns if name in model.searchable))
-        knowledge = known_things(model, taught, _vectors(model, taught, None), list(vectors))
+        knowledge = known_things(model, taught, spooled(_vectors(model, taught, None), folder), list(vectors))
+    elif target is not None:
+        rows = np.flatnonzero(np.isin(views.rows, source_only(views, target).rows))
+        of_source = {name: Chosen(z, rows) for name, z in vectors.items()}
+        knowledge = known_things(model, embedded[rows], of_source, list(vectors))
+    else:
+        knowledge = known_things(model, embedded, vectors, list(vectors))
     knowledge.save(folder / FOLDER)
-    return _written(model, views, embedded, vectors, folder / "index", knowledge)
+    return _written(model, views, embedded, vectors, folder, knowledge)
 
 
-def _vectors(model: Any, embedded: Views, stages: Stages | None) -> dict[str, np.ndarray]:
-    """view -> (n, d), of each cell, or of each row as FUSED."""
-    if found_as_rows(model):
-        return {FUSED: np.concatenate([model.fuse(part) for part in _parts(embedded, stages)])}
-    parts = [model.embed(part) for part in _parts(embedded, stages)]
-    return {name: np.concatenate([z[name] for z in parts]) for name in parts[0]}
+def _vectors(model: Any, embedded: Views, stages: Stages | None) -> Iterator[Mapping[str, np.ndarray]]:
+    """view -> (some rows, d), of each cell, or of each row as FUSED."""
+    whole = found_as_rows(model)
+    return ({FUSED: model.fuse(part)} if whole else model.embed(part) for part in _parts(embedded, stages))
 
 
 def _written(
-    model: Any, views: Views, embedded: Views, vectors: dict[str, np.ndarray], path: Path, known: Known | None
+    model: Any, views: Views, embedded: Views, vectors: dict[str, Numbers], folder: Path, known: Known | None
 ) -> Index:
     """The index of rows by their vectors; with `known` each row also stands as WHOLE."""
     from bouba.search import Index
 
-    present, offsets = dict(embedded.present), {}
+    present, offsets = dict(embedded.present), dict[str, Numbers]()
     paths = {
         name: [_file_of(cell) if present else None for cell, present in zip(column, column.present)]
         for name, column in embedded.columns.items()
@@ -89,12 +92,13 @@ def _written(
     if found_as_rows(model):
         present, paths = {FUSED: anywhere}, {FUSED: next(iter(paths.values()))} if paths else {}
     if known is not None:
-        rows = known.placed({name: np.where(present[name][:, None], z, 0) for name, z in vectors.items()})
-        vectors, present, offsets = {**vectors, WHOLE: rows}, {**present, WHOLE: anywhere}, {WHOLE: known.offsets(rows)}
+        placed = spooled(_placed(known, vectors, present, len(views)), folder)
+        vectors, present = {**vectors, WHOLE: placed["rows"]}, {**present, WHOLE: anywhere}
+        offsets = {WHOLE: placed["offsets"]}
         if paths:
             paths[WHOLE] = [next(filter(None, row), None) for row in zip(*paths.values(), strict=True)]
     return Index.create(
-        path,
+        folder / "index",
         vectors,
         present=present,
         similarity=model.compared_by,
@@ -105,12 +109,21 @@ def _written(
     )
 
 
+def _placed(
+    known: Known, vectors: Mapping[str, Numbers], present: Mapping[str, np.ndarray], n: int
+) -> Iterator[Mapping[str, np.ndarray]]:
+    """Of n rows, some at a time: one vector each, and its offsets."""
+    for part in in_parts(n):
+        rows = known.placed({name: np.where(present[name][part, None], z[part], 0) for name, z in vectors.items()})
+        yield {"rows": rows, "offsets": known.offsets(rows)}
+
+
 def _parts(views: Views, stages: Stages | None) -> Iterator[Views]:
     """The rows, some at a time."""
     stages = stages or Stages(lambda line: None)
-    starts = range(0, len(views), ROWS)
-    for start in stages.each("index", starts, lambda start: f"{len(views):,} rows are embedded"):
-        yield views[np.arange(start, min(start + ROWS, len(views)))]
+    parts = list(in_parts(len(views)))
+    for part in stages.each("index", parts, lambda part: f"{len(views):,} rows are embedded"):
+        yield views[np.arange(part.start, part.stop)]
 
 
 def _file_of(cell: Any) -> str | None:
