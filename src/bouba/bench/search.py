@@ -185,9 +185,7 @@ def _searches(folder: Path, dim: int, queries: int, repeats: int) -> dict[str, d
     floats._source.codes = False
     vectors = np.array(index._source.matrices["v"].vectors)  # (n, d), in memory
     asked = np.random.default_rng(2).standard_normal((max(queries, FEW), dim), np.float32)
-    shares = np.array(
-        [record["share"] for record in index._source.matrices["v"].shown.records(np.arange(len(vectors)))]
-    )
+    shares = _shares(len(vectors))
     one = lambda i: asked[i % len(asked)]  # noqa: E731
     product = lambda i: _top(vectors @ one(i))  # noqa: E731
     products = lambda i: _top(asked[:queries] @ vectors.T)  # noqa: E731
