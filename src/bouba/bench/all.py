@@ -46,6 +46,7 @@ PUBLISHED = {
     "text-to-emoji": "text-to-emoji",
     "intervals": "intervals",
     "scaling": "scaling",
+    "search": "search",
 }
 """File -> the bench and its options."""
 ON_DATA = ("towers", "features", "mnist-m", "usps", "speakers", "av-digits", "mnist-halves")

@@ -16,8 +16,9 @@ from bouba.data.schema import Schema
 from bouba.data.tables import open_table
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, ModalityError
-from bouba.runs.indexing import FUSED, ROWS, found_as_rows
+from bouba.runs.indexing import FUSED, found_as_rows
 from bouba.runs.reading import read_table_like
+from bouba.runs.spooled import AT_ONCE
 
 PARQUET = ".parquet"
 BAD_ROWS = b"bouba.bad_rows"
@@ -68,9 +69,9 @@ def _files_of(table: Any) -> list[Any]:
 def blocks_of(tables: Sequence[Any]) -> list[Block]:
     """The blocks of tables, in the order of their rows."""
     return [
-        Block(number, start, min(start + ROWS, count))
+        Block(number, start, min(start + AT_ONCE, count))
         for number, count in enumerate(map(_count, tables))
-        for start in range(0, count, ROWS)
+        for start in range(0, count, AT_ONCE)
     ]
 
 

@@ -71,7 +71,10 @@ class Source:
     Attributes:
         path, state: of the index. matrices: what exact search reads, made from the table where there are none.
         table: the LanceDB table, for filters, the approximate index and changes.
+        codes: whether exact search multiplies codes; None for what is faster here. It finds the same.
     """
+
+    codes: bool | None = None
 
     def __init__(self, path: Path, state: State, table: Any = None) -> None:
         self.path, self.state = path, state
@@ -135,7 +138,9 @@ def nearest_hits(source: Source, queries: np.ndarray, *, k: int, exact: bool, fi
         passing = {view: source.passing(condition, view) for view in views}
         euclidean = state.similarity == "euclidean"
         found = {
-            view: nearest(source.matrices[view], queries, k, euclidean=euclidean, passing=passing[view])
+            view: nearest(
+                source.matrices[view], queries, k, euclidean=euclidean, passing=passing[view], codes=source.codes
+            )
             for view in views
         }
         return [
