@@ -58,9 +58,7 @@ class Dying:
 def quick():
     """Without the libraries that write pages and indices, a fit takes milliseconds."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(
-            fitting, "write_search", lambda model, views, folder, stages, target: (folder / "index").mkdir()
-        )
+        monkeypatch.setattr(fitting, "write_search", lambda model, views, folder, **given: (folder / "index").mkdir())
         monkeypatch.setattr(fitting, "write_report", lambda story, path: path.write_text("a report"))
         yield
 
