@@ -35,6 +35,7 @@ PUBLISHED = {
     "mfeat": "mfeat",
     "av-digits": "av-digits",
     "cache": "cache",
+    "embedding": "embedding",
     "cca": "cca",
     "sparse-cca": "sparse-cca",
     "info-nce": "info-nce",

@@ -58,6 +58,14 @@ def tables_of(table: Any, schema: Schema) -> list[Any]:
     return [file for path in paths for file in _files_of(path)]
 
 
+def here(table: Any) -> Any:
+    """A table whose files have names that hold in every folder, and on every machine that sees the same disk."""
+    if isinstance(table, list | tuple):
+        return [here(each) for each in table]
+    is_path = isinstance(table, os.PathLike) or (isinstance(table, str) and "://" not in table)
+    return os.path.abspath(table) if is_path else table
+
+
 def _files_of(table: Any) -> list[Any]:
     """A folder that holds Parquet files and nothing else as these; anything else as it is."""
     if not isinstance(table, str | os.PathLike) or not os.path.isdir(table):

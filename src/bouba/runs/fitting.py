@@ -167,6 +167,7 @@ class Fitting:
         for name in ("index", "known"):
             shutil.rmtree(part / name, ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
+            self.stages.begin("index", f"{len(self.views):,} rows, what is known of them, and what scores are worth")
             index = write_search(self.model, self.views, part, target=self.target, vectors=vectors)
             story = replace(story, certainty=self._certainty(part, index))
             texts.words_met(self.model, self.training).save(part / texts.FILE)
