@@ -107,7 +107,7 @@ def _embedded(run: Run, lake: Path, launch: list[str]) -> tuple[float, float]:
     """CPU-seconds of all processes and the peak of the largest in MB, of the command in processes of its own."""
     out = lake.with_suffix(".vectors.parquet")
     words = [sys.executable, *launch, "-m", "bouba", "embed", str(run.path), str(lake), "-o", str(out)]
-    child = os.spawnve(os.P_NOWAIT, words[0], words, {**os.environ, "OMP_NUM_THREADS": "1"})
+    child = os.posix_spawn(words[0], words, {**os.environ, "OMP_NUM_THREADS": "1"})
     _, status, usage = os.wait4(child, 0)
     if status:
         raise RuntimeError(f"{' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}")
