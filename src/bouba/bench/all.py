@@ -48,6 +48,7 @@ PUBLISHED = {
     "intervals": "intervals",
     "scaling": "scaling",
     "search": "search",
+    "start": "start",
 }
 """File -> the bench and its options."""
 ON_DATA = ("towers", "features", "mnist-m", "usps", "speakers", "av-digits", "mnist-halves")

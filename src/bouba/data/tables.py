@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,16 @@ def _declared(series: Mapping[str, Any]) -> dict[str, str]:
     return {name: "label" for name, dtype in categories.items() if dtype.kind in "biuf"}
 
 
+def refuse_absent(paths: Iterable[Any]) -> None:
+    """DataError for the first path of this machine where nothing is; what is no path, and addresses, pass."""
+    for path in paths:
+        named = isinstance(path, str | os.PathLike) and not is_far(path) and not is_pattern(path)
+        if named and not Path(path).exists():
+            raise DataError(f"no such file or folder: {Path(path)}")
+
+
 def _open_path(path: Path) -> Table:
-    if not path.exists():
-        raise DataError(f"no such file or folder: {path}")
+    refuse_absent([path])
     if (other := irregular(path)) is not None:
         raise DataError(f"{path} is {other}; give a file or a folder")
     if path.is_dir() and path.suffix.lower() == LANCE:

@@ -54,6 +54,8 @@ def prepare(table: Any, recipe: dict[str, Any], *, named: Mapping[str, Any]) -> 
         if method_named(recipe["method"]).solved:
             build(recipe)
     views = read_table(table, recipe["read"])
+    if (target := recipe["fit"].get("target")) is not None:
+        check_target(views, target)
     choices: list[str] = []
     if named.get("towers") is not None or not named.get("recorded"):
         recipe, choices = settled(recipe, views, named.get("towers"))
@@ -126,8 +128,6 @@ def _refuse_table(method: Method, recipe: Mapping[str, Any], views: Views) -> No
             f"one modality only: {name!r} ({kind}); aligning needs two. Name another column, for example --text COLUMN"
             + (f" (there is {', '.join(others)})" if others else "")
         )
-    if (target := recipe["fit"].get("target")) is not None:
-        check_target(views, target)
     if method.needs_label and not views.y:
         columns = f" (there is {', '.join(views.meta)})" if views.meta else ""
         raise UsageError(f"{method.name} needs --label COLUMN, what to predict{columns}")

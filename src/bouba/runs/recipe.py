@@ -123,9 +123,6 @@ def _refuse_no_table(section: str, value: Any) -> None:
 
 def build(recipe: Mapping[str, Any], **overrides):
     """The estimator a recipe describes; `overrides` that are not None replace its arguments."""
-    from bouba import terms, towers
-    from bouba.nn import fusion
-
     check_recipe(recipe)
     method = method_named(recipe.get("method", DEFAULT.name))
     if method is LEARNER and not recipe.get("objective"):
@@ -134,11 +131,15 @@ def build(recipe: Mapping[str, Any], **overrides):
     settings = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
     arguments = {str(k if k in parameters else SYNONYMS.get(k, k)): v for k, v in settings.items()}
     if "towers" in recipe:
+        from bouba import towers
+
         arguments["towers"] = {
             view: _described(spec, "encoder", towers, (towers.EncoderSpec, towers.SameAs))
             for view, spec in recipe["towers"].items()
         }
     if "objective" in recipe:
+        from bouba import terms
+
         weighted = [
             (entry.get("weight", 1.0), {k: v for k, v in entry.items() if k != "weight"})
             for entry in recipe["objective"]
@@ -149,6 +150,8 @@ def build(recipe: Mapping[str, Any], **overrides):
         parts = [(float(weight), _described(entry, "term", terms, (terms.Term,))) for weight, entry in weighted]
         arguments["objective"] = terms.Objective(tuple(parts))
     if "fusion" in recipe:
+        from bouba.nn import fusion
+
         late = recipe["fusion"] == {"kind": LATE}
         arguments["fusion"] = None if late else _described(recipe["fusion"], "kind", fusion, (fusion.Fusion,))
     _refuse_unknown(f"[arguments] of {method.name}", arguments, parameters)
@@ -159,17 +162,19 @@ def build(recipe: Mapping[str, Any], **overrides):
 
 
 def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]):
-    """One term, encoder or fusion: its class by name, its fields checked."""
-    classes: dict[str, Any] = {
-        name: cls for name in dir(room) if inspect.isclass(cls := getattr(room, name)) and issubclass(cls, kinds)
-    }
-    names = [name for name, cls in classes.items() if not inspect.isabstract(cls)]
+    """One term, encoder or fusion: its class by name, which alone is imported, its fields checked."""
     name = entry.get(key)
-    if name is None:
-        raise RecipeError(f"a table of a recipe lacks {key}; there is {', '.join(names)}")
-    if not isinstance(name, str) or name not in names:
+    cls: Any = getattr(room, name, None) if isinstance(name, str) else None
+    if not _is_one_of(cls, kinds):
+        names = [each for each in dir(room) if _is_one_of(getattr(room, each), kinds)]
+        if name is None:
+            raise RecipeError(f"a table of a recipe lacks {key}; there is {', '.join(names)}")
         raise RecipeError(f"no {key} {name!r}{nearest(str(name), names)}")
-    return _built(f"{key} {name}", classes[name], {k: v for k, v in entry.items() if k != key})
+    return _built(f"{key} {name}", cls, {k: v for k, v in entry.items() if k != key})
+
+
+def _is_one_of(cls: Any, kinds: tuple[type, ...]) -> bool:
+    return inspect.isclass(cls) and issubclass(cls, kinds) and not inspect.isabstract(cls)
 
 
 def _built(section: str, cls, values: Mapping[str, Any]):

@@ -252,11 +252,11 @@ class Run(Kept):
         Raises:
             DataError: no row has a label that the model predicts. UsageError: a translator without a judge.
         """
+        views = self.read(table, **named)
         from bouba.evaluation import evaluate
         from bouba.runs.duplicates import seen_in_training
         from bouba.runs.translation import judged_again
 
-        views = self.read(table, **named)
         if known := seen_in_training(self.path, views):
             log.warning("%s", known)
         if self.model.translates:

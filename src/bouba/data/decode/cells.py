@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 
@@ -26,7 +25,11 @@ def path_of(value) -> str | None:
     if not isinstance(path, str | os.PathLike):
         return None
     path = os.fsdecode(path)
-    return url2pathname(urlsplit(path).path) if path[:7].lower() == "file://" else path
+    if path[:7].lower() != "file://":
+        return path
+    from urllib.request import url2pathname
+
+    return url2pathname(urlsplit(path).path)
 
 
 def resolved(value, base: Path | None):
