@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from PIL import Image
 from scipy import sparse
 from sklearn.base import clone
@@ -16,9 +17,11 @@ from sklearn.preprocessing import FunctionTransformer
 
 import bouba.align
 from bouba import Views, load
+from bouba.align import CCA, blocks, cells
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.pairwise import Pairwise
+from bouba.data import scratch
 from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, RecipeError, UsageError
 
@@ -275,3 +278,29 @@ def test_numbers_without_a_finite_embedding_are_refused():
     model = bouba.align.CCA(n_components=2).fit({"left": left, "right": left[:, :3]})
     with pytest.raises(DataError, match=r"view 'left' holds numbers .* scale its columns"):
         model.embed({"left": left * 1e200})
+
+
+def test_law_many_cells_in_blocks_give_what_few_give_at_once(monkeypatch, tmp_path):
+    """Features learnt from as many cells as there are, computed in blocks on disk: the same solution and embeddings."""
+    random = np.random.default_rng(0)
+    numbers = random.normal(size=(300, 6))
+    numbers[17] = np.nan
+    words = ["red", "green", "blue", "round", "square", "long"]
+    texts = [" ".join(words[i] for i in np.argsort(row)[:3]) for row in np.nan_to_num(numbers)]
+    texts[5] = None
+    views = Views({"v": [None if np.isnan(row).any() else row for row in numbers], "t": texts}, kinds={"t": "text"})
+    at_once = CCA(4, ridge=0.1).fit(views)
+    monkeypatch.setenv("BOUBA_CACHE", str(tmp_path))
+    for module, name, value in ((scratch, "LARGE", 1), (scratch, "BLOCK", 1), (blocks, "AT_ONCE", 64)):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(blocks, "MANY", 299)
+    monkeypatch.setattr(cells, "MANY", 299)
+    in_blocks = CCA(4, ridge=0.1).fit(views)
+    assert_allclose(in_blocks.correlations_, at_once.correlations_, atol=1e-10)
+    z, expected = in_blocks.embed(views), at_once.embed(views)
+    for view in expected:
+        assert isinstance(z[view], np.memmap)
+        assert_allclose(np.abs(z[view]), np.abs(expected[view]), atol=1e-5)
+        assert_allclose(in_blocks.transform(views)[view].values, at_once.transform(views)[view].values, atol=1e-5)
+    assert not z["t"][5].any()
+    assert not z["v"][17].any()

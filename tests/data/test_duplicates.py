@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from bouba import Views, duplicates, samples, split
+from bouba.data import scratch
 from bouba.data.duplicates.nearest import candidates, standing_out
 from bouba.data.duplicates.registration import aligned_distance
 from bouba.data.duplicates.texts import ALIKE, near_texts, normalised
@@ -306,3 +307,24 @@ def test_a_part_of_a_photograph_is_moved_onto_it():
     )
     assert aligned_distance(one, other)[0] < 0.1
     assert aligned_distance(one, stranger)[0] > 0.5
+
+
+def test_law_duplicates_are_the_same_where_everything_lies_on_disk(monkeypatch, tmp_path):
+    pictures = [saved(scene(seed), "PNG") for seed in range(12)]
+    pictures[9], pictures[10] = CHANGES["jpeg"](scene(1)), CHANGES["mirrored"](scene(2))
+    random = np.random.default_rng(0)
+    sounds = [(random.normal(size=8000).astype(np.float32), 8000) for _ in range(12)]
+    sounds[11] = (0.5 * sounds[3][0], 8000)
+    vectors = random.normal(size=(12, 9)).astype(np.float32)
+    vectors[7] = vectors[4]
+    texts = [f"a rather long caption of thing {chr(97 + i)} in a garden" for i in range(12)]
+    columns = {"picture": pictures, "sound": sounds, "vector": vectors, "text": texts}
+    views = Views(columns, kinds={"picture": "image", "sound": "audio", "text": "text"})
+    in_memory = duplicates(views)
+    assert {pair.view for pair in in_memory.pairs} >= {"picture", "sound", "vector"}
+    monkeypatch.setattr(scratch, "LARGE", 1)
+    monkeypatch.setattr(scratch, "BLOCK", 1)
+    monkeypatch.setenv("BOUBA_CACHE", str(tmp_path))
+    on_disk = duplicates(views)
+    assert on_disk.pairs == in_memory.pairs
+    assert all(np.array_equal(on_disk.contents[view], cells) for view, cells in in_memory.contents.items())

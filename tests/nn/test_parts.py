@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bouba.nn import off_diagonal
+from bouba.nn import gpu_tables, off_diagonal
 from bouba.nn.parts import Part, current_part, in_parts
 from bouba.nn.tiles import walk
 from bouba.terms import explicit_negatives, info_nce, mmd, nt_xent, sigmoid_pairs, supervised_contrastive, triplet
@@ -120,6 +120,20 @@ def test_parts_make_the_whole_and_share_its_products(name, count, monkeypatch):
     tile = 4 * 16 * 16 * 40  # its four products
     assert operations > 20 * tile
     assert max(parts for *_, parts in everyone) <= operations / count + tile
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("hardest", "semi-hard", "structure")])
+def test_so_do_those_of_a_gpu(name, monkeypatch):
+    monkeypatch.setattr(gpu_tables, "is_gpu", lambda z: True)
+    monkeypatch.setattr(gpu_tables, "DENSE", 0)
+    value, gradients, operations = measured(LOSSES[name])
+    everyone = Processes(3).run(lambda: measured(LOSSES[name]))
+    for other, _, _ in everyone:
+        torch.testing.assert_close(other, value, rtol=1e-12, atol=1e-12)
+    for number, gradient in enumerate(gradients):
+        mean = sum(parts[number] for _, parts, _ in everyone) / 3
+        torch.testing.assert_close(mean, gradient, rtol=1e-9, atol=1e-10)
+    assert max(parts for *_, parts in everyone) <= operations / 3 + 4 * 16 * 16 * 40
 
 
 @pytest.mark.parametrize("symmetric", [False, True])

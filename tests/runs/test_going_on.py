@@ -262,7 +262,7 @@ def test_stages_say_what_is_done_and_how_long_it_takes():
 def test_every_stage_after_the_last_epoch_has_a_line(table, tmp_path):
     lines = []
     Run.fit(table, out=tmp_path / "run", say=lines.append, **QUICK)
-    assert [line.partition(":")[0] for line in lines[1:]] == ["save", "measure", "index", "report"]
+    assert [line.partition(":")[0] for line in lines[1:]] == ["save", "embed", "measure", "index", "report"]
 
 
 def test_who_names_no_listener_sees_the_stages_if_verbose(table, tmp_path, capsys, caplog):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bouba.errors import DataError
-from bouba.search.letters import Letters, ngrams
+from bouba.search.letters import COLUMNS, Letters, column_of, ngrams
 
 TEXTS = ["A frog.", "an antelope", "the fog over a lake", "青蛙", "苹果：水果", ""]
 
@@ -58,3 +58,19 @@ def test_saved_and_loaded_to_the_bit(tmp_path):
     (tmp_path / "letters.npz").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"letters\.npz is damaged"):
         Letters.load(tmp_path / "letters.npz")
+
+
+@given(st.text(max_size=12))
+def test_law_columns_are_those_of_scikit_learn(text):
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    counter = HashingVectorizer(analyzer=lambda one: [one], n_features=COLUMNS, alternate_sign=False, norm=None)
+    text = text.encode(errors="ignore").decode()
+    assert counter.transform([text]).indices.tolist() == [column_of(text)]
+
+
+def test_parts_that_do_not_fit_together_are_damage(tmp_path):
+    letters = Letters.of(TEXTS)
+    np.savez(tmp_path / "l.npz", data=letters.weights, indices=letters.columns[1:], indptr=[0], rarity=letters.rarity)
+    with pytest.raises(DataError, match="do not fit together"):
+        Letters.load(tmp_path / "l.npz")

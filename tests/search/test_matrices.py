@@ -200,7 +200,8 @@ def test_a_plain_search_imports_nothing_slow(made):
     code = f"""
 import sys
 import numpy as np
-from bouba.search import Index
+from bouba.search import Certainty, Hits, Index, Known
+from bouba.search.letters import Letters
 index = Index.open({str(made._path)!r})
 hits = index.search(np.ones(6), k=3)
 assert [hit.columns["kind"] for hit in hits] and index.vectors([1], view="text")

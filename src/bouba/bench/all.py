@@ -35,6 +35,7 @@ PUBLISHED = {
     "mfeat": "mfeat",
     "av-digits": "av-digits",
     "cache": "cache",
+    "embedding": "embedding",
     "cca": "cca",
     "sparse-cca": "sparse-cca",
     "info-nce": "info-nce",
@@ -46,6 +47,7 @@ PUBLISHED = {
     "text-to-emoji": "text-to-emoji",
     "intervals": "intervals",
     "scaling": "scaling",
+    "search": "search",
     "start": "start",
 }
 """File -> the bench and its options."""

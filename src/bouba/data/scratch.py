@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -64,6 +64,40 @@ def row_by_row(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> 
     """bool (n,), what `test` gives for rows (m, ...), some of them at a time."""
     parts = [test(values[at]) for at in blocks(len(values), _row_bytes(values))]
     return np.concatenate(parts) if parts else np.zeros(0, bool)
+
+
+class Stored(Sequence[np.ndarray]):
+    """A list of arrays of any shapes; those beyond LARGE bytes lie in a file without a name until they are read."""
+
+    def __init__(self) -> None:
+        self._places: list[np.ndarray | tuple[int, np.dtype, tuple[int, ...]]] = []
+        self._taken = 0
+        self._file: BinaryIO | None = None
+
+    def append(self, array: np.ndarray) -> None:
+        """One more. StorageError where the disk cannot take it."""
+        self._taken += array.nbytes
+        if self._taken < LARGE:
+            self._places.append(array)
+            return
+        if self._file is None:
+            with scratch_file() as handle:
+                self._file = os.fdopen(os.dup(handle), "w+b", buffering=0)
+        start = self._file.seek(0, os.SEEK_END)
+        self._file.write(np.ascontiguousarray(array).tobytes())
+        self._places.append((start, array.dtype, array.shape))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, place: Any) -> Any:
+        where = self._places[place]
+        if isinstance(where, np.ndarray):
+            return where
+        start, dtype, shape = where
+        assert self._file is not None, "it was written to"
+        self._file.seek(start)
+        return np.frombuffer(self._file.read(dtype.itemsize * math.prod(shape)), dtype).reshape(shape)
 
 
 def _row_bytes(values: np.ndarray) -> int:

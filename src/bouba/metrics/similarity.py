@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
 
 from bouba.errors import DataError, UsageError, nearest
 
@@ -55,6 +54,8 @@ def similarities(a: ArrayLike, b: ArrayLike, similarity: str = "cosine") -> NDAr
     """
     left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if similarity == "euclidean":
+        from scipy.spatial.distance import cdist
+
         return -cdist(left, right)
     q, g = ranking_space(left, right, similarity)
     return -(q @ g.T)

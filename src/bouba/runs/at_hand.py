@@ -10,6 +10,7 @@ import numpy as np
 
 from bouba.data.views import Views
 from bouba.runs.indexing import FUSED
+from bouba.search.cells import Numbers
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class WithEmbeddings:
 
     model: Any
     views: Views
-    vectors: Mapping[str, np.ndarray]
+    vectors: Mapping[str, Numbers]
 
     def embed(self, X: Views) -> dict[str, np.ndarray]:
         """view -> (m, d), of the table's rows as they were; of others by the model."""

@@ -16,8 +16,9 @@ from bouba.data.schema import Schema
 from bouba.data.tables import open_table
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, ModalityError
-from bouba.runs.indexing import FUSED, ROWS, found_as_rows
+from bouba.runs.indexing import FUSED, found_as_rows
 from bouba.runs.reading import read_table_like
+from bouba.runs.spooled import AT_ONCE
 
 PARQUET = ".parquet"
 BAD_ROWS = b"bouba.bad_rows"
@@ -57,6 +58,14 @@ def tables_of(table: Any, schema: Schema) -> list[Any]:
     return [file for path in paths for file in _files_of(path)]
 
 
+def here(table: Any) -> Any:
+    """A table whose files have names that hold in every folder, and on every machine that sees the same disk."""
+    if isinstance(table, list | tuple):
+        return [here(each) for each in table]
+    is_path = isinstance(table, os.PathLike) or (isinstance(table, str) and "://" not in table)
+    return os.path.abspath(table) if is_path else table
+
+
 def _files_of(table: Any) -> list[Any]:
     """A folder that holds Parquet files and nothing else as these; anything else as it is."""
     if not isinstance(table, str | os.PathLike) or not os.path.isdir(table):
@@ -68,9 +77,9 @@ def _files_of(table: Any) -> list[Any]:
 def blocks_of(tables: Sequence[Any]) -> list[Block]:
     """The blocks of tables, in the order of their rows."""
     return [
-        Block(number, start, min(start + ROWS, count))
+        Block(number, start, min(start + AT_ONCE, count))
         for number, count in enumerate(map(_count, tables))
-        for start in range(0, count, ROWS)
+        for start in range(0, count, AT_ONCE)
     ]
 
 

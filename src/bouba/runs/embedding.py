@@ -20,7 +20,7 @@ from bouba.errors import BoubaError, Stopped, StorageError, UsageError
 from bouba.files import read_json
 from bouba.persist import model_folder
 from bouba.runs import vectors
-from bouba.runs.blocks import BAD_ROWS, Block, Embedder, blocks_of, tables_of
+from bouba.runs.blocks import BAD_ROWS, Block, Embedder, blocks_of, here, tables_of
 from bouba.runs.ending import description, is_of_storage
 from bouba.runs.engines.engine import embedded_by, refuse_engine
 from bouba.runs.folder import part_of
@@ -68,7 +68,7 @@ def embed(
         stack.enter_context(_in_a_line(out))
         processes.lead(lambda: _occupy(stack, place, overwrite, say))
         part = part_of(place)
-        tables = [os.path.abspath(each) if _is_path(each) else each for each in tables_of(table, run.schema)]
+        tables = [here(each) for each in tables_of(table, run.schema)]
         blocks = processes.agree(lambda: blocks_of(tables))
         plan = {"model": _stamps(run), "tables": [_stamp(each) for each in tables], "named": repr(named)}
         left = processes.share(lambda: _left(part, plan, blocks, say))
@@ -138,10 +138,6 @@ def _in_a_line(out: Path) -> Iterator[None]:
         if isinstance(error, BoubaError) or not is_of_storage(error):
             raise
         raise StorageError(f"{description(error, out)}; {kept}") from error
-
-
-def _is_path(table: Any) -> bool:
-    return isinstance(table, str | os.PathLike) and os.path.exists(table)
 
 
 def _stamps(run: Any) -> list[Any]:

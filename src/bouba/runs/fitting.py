@@ -42,6 +42,7 @@ from bouba.runs.sharing import same_model, same_models, solve_together
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
 from bouba.search import Certainty, Index
+from bouba.search.cells import Numbers
 
 DIFFERENCES = "differences.json"
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
@@ -140,7 +141,7 @@ class Fitting:
         processes.lead(lambda: self._save(part))
         self.model = same_model(self.model, processes, part / "model")
         rivals = same_models(rivals, processes)
-        vectors = vectors_of(self.model, self.views, self.stages, processes) if self.model.searchable else {}
+        vectors = vectors_of(self.model, self.views, part, self.stages, processes) if self.model.searchable else {}
         measured = self._measured(part, rivals, vectors, processes)
         processes.lead(lambda: self._write_rest(part, out, rivals, measured, vectors))
 
@@ -159,13 +160,14 @@ class Fitting:
         out: Path,
         rivals: Mapping[str, Any],
         measured: Measured | None,
-        vectors: Mapping[str, np.ndarray],
+        vectors: Mapping[str, Numbers],
     ) -> None:
         """Numbers, index and report; then the folder is whole."""
         story = self._story(part, rivals, measured, vectors)
         for name in ("index", "known"):
             shutil.rmtree(part / name, ignore_errors=True)  # half of one, from a process that died
         if self.model.searchable:
+            self.stages.begin("index", f"{len(self.views):,} rows, what is known of them, and what scores are worth")
             index = write_search(self.model, self.views, part, target=self.target, vectors=vectors)
             story = replace(story, certainty=self._certainty(part, index))
             texts.words_met(self.model, self.training).save(part / texts.FILE)
@@ -216,7 +218,7 @@ class Fitting:
         return certainty
 
     def _measured(
-        self, part: Path, rivals: Mapping[str, Any], vectors: Mapping[str, np.ndarray], processes: Processes
+        self, part: Path, rivals: Mapping[str, Any], vectors: Mapping[str, Numbers], processes: Processes
     ) -> Measured | None:
         """The numbers of the model and its rivals; None where nothing is measured, and on all but the first process."""
         if self.held_out is None:
@@ -245,7 +247,7 @@ class Fitting:
         return [view for view in self.views.columns if view in self.model.kinds_]
 
     def _story(
-        self, part: Path, rivals: Mapping[str, Any], measured: Measured | None, vectors: Mapping[str, np.ndarray]
+        self, part: Path, rivals: Mapping[str, Any], measured: Measured | None, vectors: Mapping[str, Numbers]
     ) -> Story:
         """What the report tells of the numbers, which are written to metrics.json."""
         adaptation = diagnosed(part, self.model, self.held_out, rivals, self.target)

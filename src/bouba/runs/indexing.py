@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,15 @@ from bouba.data.target import Target, source_only
 from bouba.data.views import Views, is_missing
 from bouba.runs.known import FOLDER, WHOLE, is_found_whole, known_things
 from bouba.runs.processes import Processes
+from bouba.runs.spooled import Chosen, Spooled, in_parts, spooled
 from bouba.runs.stages import Stages
+from bouba.search.cells import Numbers
 
 if TYPE_CHECKING:
     from bouba.search import Index
     from bouba.search.known import Known
 
 FUSED = "fused"
-ROWS = 4096
-"""Embedded at a time: a multiple of what a model embeds at a time, so that the numbers are the same to the bit."""
 
 
 def found_as_rows(model: Any) -> bool:
@@ -40,10 +40,12 @@ def write_search(
     *,
     target: Target | None = None,
     known: Views | None = None,
-    vectors: Mapping[str, np.ndarray] | None = None,
+    vectors: Mapping[str, Numbers] | None = None,
 ) -> Index:
     """Everything that search reads of a run folder: `index`, every cell embedded, with labels, domain, key, other
     columns, texts and original paths; and `known`, where rows are also found whole, by all the views that they have.
+
+    Vectors stand in memory some rows at a time; all of them wait on the disk of the folder.
 
     A model that fuses its views without aligning them has one vector a row, indexed as view FUSED.
 
@@ -54,51 +56,58 @@ def write_search(
         vectors: view -> (n, d), where the cells are embedded already.
     """
     embedded = views.select(*(name for name in views.columns if name in model.searchable))
-    vectors = vectors_of(model, embedded, stages) if vectors is None else dict(vectors)
+    vectors = dict(vectors_of(model, views, folder, stages) if vectors is None else vectors)
     if not is_found_whole(model):
-        return _written(model, views, embedded, vectors, folder / "index", None)
-    if known is None:
-        rows = np.flatnonzero(np.isin(views.rows, views.rows if target is None else source_only(views, target).rows))
-        knowledge = known_things(model, embedded[rows], {name: z[rows] for name, z in vectors.items()}, list(vectors))
-    else:
+        return _written(model, views, embedded, vectors, folder, None)
+    if known is not None:
         taught = known.select(*(name for name in known.columns if name in model.searchable))
-        knowledge = known_things(model, taught, vectors_of(model, taught) or {}, list(vectors))
+        knowledge = known_things(model, taught, vectors_of(model, taught, folder), list(vectors))
+    elif target is not None:
+        rows = np.flatnonzero(np.isin(views.rows, source_only(views, target).rows))
+        of_source = {name: Chosen(z, rows) for name, z in vectors.items()}
+        knowledge = known_things(model, embedded[rows], of_source, list(vectors))
+    else:
+        knowledge = known_things(model, embedded, vectors, list(vectors))
     knowledge.save(folder / FOLDER)
-    return _written(model, views, embedded, vectors, folder / "index", knowledge)
+    return _written(model, views, embedded, vectors, folder, knowledge)
 
 
 def vectors_of(
-    model: Any, views: Views, stages: Stages | None = None, processes: Processes | None = None
-) -> dict[str, np.ndarray]:
+    model: Any, views: Views, folder: Path, stages: Stages | None = None, processes: Processes | None = None
+) -> dict[str, Spooled]:
     """view -> (n, d), of each cell by which rows can be found, or of each row as FUSED; nothing on a process that is
     not the first.
 
     Args:
-        stages: says how far it has come. processes: each of which has these rows and this model, and embeds a share.
+        folder: where they wait. stages: says how far it has come.
+        processes: each of which has these rows and this model, and embeds a share.
     """
     views = views.select(*(name for name in views.columns if name in model.searchable))
-    starts = range(0, len(views), ROWS)
+    stages, processes = stages or Stages(lambda line: None), processes or Processes()
+    parts = list(in_parts(len(views)))
+    rounds = [parts[first : first + processes.count] for first in range(0, len(parts), processes.count)]
 
-    def embedded(start: int) -> tuple[dict[str, np.ndarray], Faults]:
-        part = views[start : start + ROWS]
-        z = {FUSED: model.fuse(part)} if found_as_rows(model) else model.embed(part)
-        return z, faults_of(part)
+    def embedded(part: slice) -> tuple[dict[str, np.ndarray], Faults]:
+        rows = views[part]
+        z = {FUSED: model.fuse(rows)} if found_as_rows(model) else model.embed(rows)
+        return z, faults_of(rows)
 
-    detail = lambda start: f"{len(views):,} rows are embedded"  # noqa: E731
-    each = lambda own: (stages or Stages(lambda line: None)).each("embed", own, detail)  # noqa: E731
-    parts = (processes or Processes()).deal(starts, embedded, each) or []
-    for _, faults in parts:
-        lose_again(views, faults)
-    return {name: np.concatenate([z[name] for z, _ in parts]) for name in (parts[0][0] if parts else ())}
+    def each() -> Iterator[dict[str, np.ndarray]]:
+        for of_each_process in stages.each("embed", rounds, lambda _: f"{len(views):,} rows are embedded"):
+            for z, faults in processes.deal(of_each_process, embedded) or ():
+                lose_again(views, faults)
+                yield z
+
+    return spooled(each(), folder)
 
 
 def _written(
-    model: Any, views: Views, embedded: Views, vectors: dict[str, np.ndarray], path: Path, known: Known | None
+    model: Any, views: Views, embedded: Views, vectors: dict[str, Numbers], folder: Path, known: Known | None
 ) -> Index:
     """The index of rows by their vectors; with `known` each row also stands as WHOLE."""
     from bouba.search import Index
 
-    present, offsets = dict(embedded.present), {}
+    present, offsets = dict(embedded.present), dict[str, Numbers]()
     paths = {
         name: [_file_of(cell) if present else None for cell, present in zip(column, column.present)]
         for name, column in embedded.columns.items()
@@ -108,12 +117,13 @@ def _written(
     if found_as_rows(model):
         present, paths = {FUSED: anywhere}, {FUSED: next(iter(paths.values()))} if paths else {}
     if known is not None:
-        rows = known.placed({name: np.where(present[name][:, None], z, 0) for name, z in vectors.items()})
-        vectors, present, offsets = {**vectors, WHOLE: rows}, {**present, WHOLE: anywhere}, {WHOLE: known.offsets(rows)}
+        placed = spooled(_placed(known, vectors, present, len(views)), folder)
+        vectors, present = {**vectors, WHOLE: placed["rows"]}, {**present, WHOLE: anywhere}
+        offsets = {WHOLE: placed["offsets"]}
         if paths:
             paths[WHOLE] = [next(filter(None, row), None) for row in zip(*paths.values(), strict=True)]
     return Index.create(
-        path,
+        folder / "index",
         vectors,
         present=present,
         similarity=model.compared_by,
@@ -122,6 +132,15 @@ def _written(
         rows=np.asarray(views.rows),
         offsets=offsets,
     )
+
+
+def _placed(
+    known: Known, vectors: Mapping[str, Numbers], present: Mapping[str, np.ndarray], n: int
+) -> Iterator[Mapping[str, np.ndarray]]:
+    """Of n rows, some at a time: one vector each, and its offsets."""
+    for part in in_parts(n):
+        rows = known.placed({name: np.where(present[name][part, None], z[part], 0) for name, z in vectors.items()})
+        yield {"rows": rows, "offsets": known.offsets(rows)}
 
 
 def _file_of(cell: Any) -> str | None:

@@ -13,6 +13,8 @@ from bouba.data import decode
 from bouba.data.characters import one_form
 from bouba.data.views import Views
 from bouba.metrics.similarity import unit_rows
+from bouba.runs.spooled import in_parts
+from bouba.search.cells import Numbers
 
 if TYPE_CHECKING:
     from bouba.search import Known
@@ -28,7 +30,7 @@ def is_found_whole(model: Any) -> bool:
     return model.aligns and model.compared_by == "cosine" and WHOLE not in model.kinds_
 
 
-def known_things(model: Any, views: Views, embeddings: Mapping[str, np.ndarray], indexed: Sequence[str]) -> Known:
+def known_things(model: Any, views: Views, embeddings: Mapping[str, Numbers], indexed: Sequence[str]) -> Known:
     """What is known of rows with all that they have: rows of the same texts are one thing.
 
     Args:
@@ -40,10 +42,9 @@ def known_things(model: Any, views: Views, embeddings: Mapping[str, np.ndarray],
     names = [name for name in embeddings if name in views.columns]
     texts = {name: _texts(views, name) for name in names if views.columns[name].kind == "text"}
     firsts, thing_of_row = _things(texts, len(views))
-    merged = {name: _mean_directions(embeddings[name], views.present[name], thing_of_row) for name in names}
-    if len(firsts) > MOST:
-        kept = np.linspace(0, len(firsts) - 1, MOST).round().astype(int)
-        firsts, merged = firsts[kept], {name: z[kept] for name, z in merged.items()}
+    kept = np.linspace(0, len(firsts) - 1, min(MOST, len(firsts))).round().astype(int)
+    firsts, place_of_row = firsts[kept], _places(kept, thing_of_row)
+    merged = {name: _mean_directions(embeddings[name], views.present[name], place_of_row, len(kept)) for name in names}
     own = {name: [values[row] for row in firsts] for name, values in texts.items()}
     meanings = {name: meanings_of(model, views[firsts], name) for name in texts if reads_alone(model, name)}
     return Known.of({name: model.kinds_[name] for name in names}, merged, own, meanings, indexed)
@@ -81,9 +82,16 @@ def _things(texts: Mapping[str, Sequence[str]], n: int) -> tuple[np.ndarray, np.
     return np.unique(thing_of_row, return_index=True)[1], thing_of_row
 
 
-def _mean_directions(z: np.ndarray, present: np.ndarray, thing_of_row: np.ndarray) -> np.ndarray:
+def _places(kept: np.ndarray, thing_of_row: np.ndarray) -> np.ndarray:
+    """(n,) the place of each row's thing among those that are kept, in order; -1 for another."""
+    places = np.searchsorted(kept, thing_of_row).clip(max=len(kept) - 1)
+    return np.where(kept[places] == thing_of_row, places, -1)
+
+
+def _mean_directions(z: Numbers, present: np.ndarray, place_of_row: np.ndarray, things: int) -> np.ndarray:
     """(things, d): of each thing the mean direction of its rows' cells; zeros where it has none."""
-    unit = unit_rows(np.where(present[:, None], z, 0).astype(np.float64))
-    total = np.zeros((thing_of_row.max() + 1, unit.shape[1]))
-    np.add.at(total, thing_of_row, unit)
+    total = np.zeros((things, z.shape[1]))
+    for part in in_parts(len(present)):
+        rows = np.flatnonzero(present[part] & (place_of_row[part] >= 0))
+        np.add.at(total, place_of_row[part][rows], unit_rows(np.asarray(z[part][rows], np.float64)))
     return total

@@ -13,8 +13,8 @@ from bouba.align.moments import Moments
 from bouba.data.views import Views
 from bouba.learner import BaseLearner
 from bouba.persist import load
-from bouba.runs.indexing import ROWS
 from bouba.runs.processes import Processes
+from bouba.runs.spooled import AT_ONCE
 
 LEARNT = 20_000
 """Rows that features of pictures and texts are learnt from, at most, where processes solve together."""
@@ -51,12 +51,12 @@ def solve_together(model: CCA, training: Views, processes: Processes) -> None:
     processes.lead(lambda: model.learn(training[sample]))
     features = processes.share(lambda: {name: getattr(model, name) for name in FEATURES})
     model.__dict__.update(features)
-    starts = range(0, len(training), ROWS)
+    starts = range(0, len(training), AT_ONCE)
 
     def summed(number: int) -> Moments | None:
         total: Moments | None = None
         for start in starts[number :: processes.count]:
-            more = model.moments(training[start : start + ROWS])
+            more = model.moments(training[start : start + AT_ONCE])
             total = more if total is None else total + more
         return total
 

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +18,33 @@ AT_ONCE = 65_536
 """Rows that are looked at, or become cells, at a time."""
 
 
+class Numbers(Protocol):
+    """(n, d) of which some rows are cut out at a time: an array, or what lies on a disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def ndim(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: Any, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class IndexRows:
     """Rows to be stored, checked: arrays of one length, every mask and row number filled in."""
 
-    embeddings: Mapping[str, np.ndarray]
+    embeddings: Mapping[str, Numbers]
     present: Mapping[str, np.ndarray]
     columns: Mapping[str, Sequence[object]]
     paths: Mapping[str, Sequence[str | None]]
     rows: np.ndarray
-    offsets: Mapping[str, np.ndarray]
+    offsets: Mapping[str, Numbers]
 
     @property
     def width(self) -> int:
@@ -84,13 +101,13 @@ class IndexRows:
 
 
 def check(
-    embeddings: Mapping[str, np.ndarray],
+    embeddings: Mapping[str, Numbers],
     present: Mapping[str, np.ndarray] | None,
     columns: Mapping[str, Sequence[object]],
     paths: Mapping[str, Sequence[str | None]],
     rows: np.ndarray | None,
     *,
-    offsets: Mapping[str, np.ndarray] = {},
+    offsets: Mapping[str, Numbers] = {},
     next_row: int = 0,
 ) -> IndexRows:
     """Checked rows: refuses shapes that disagree, NaN in a present cell, doubled row numbers."""
@@ -118,7 +135,7 @@ def check(
     return IndexRows(arrays, masks, listed, listed_paths, _row_numbers(rows, n, next_row), numbers)
 
 
-def _check_offsets(offsets: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> None:
+def _check_offsets(offsets: Mapping[str, Numbers], arrays: Mapping[str, Numbers], n: int) -> None:
     _check_lengths("offsets", offsets, n, views=arrays)
     widths = {array.shape[1:] for array in offsets.values()}
     if len(widths) > 1 or any(len(width) != 1 for width in widths):
@@ -146,7 +163,7 @@ def _listed(values: Sequence) -> Sequence:
     return values if isinstance(values, list | tuple | np.ndarray) else list(values)
 
 
-def _sliced(values: Any) -> Any:
+def _sliced(values: Any) -> Numbers:
     """Numbers that can be cut into rows: as they are, so that what lies on a disk is never read at once."""
     return values if hasattr(values, "shape") and hasattr(values, "dtype") else np.asarray(values)
 
@@ -164,7 +181,7 @@ def true_path(stored: str | None) -> str | None:
     return path if os.path.lexists(path) else stored
 
 
-def _masks(present: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+def _masks(present: Mapping[str, np.ndarray], arrays: Mapping[str, Numbers], n: int) -> dict[str, np.ndarray]:
     _check_lengths("present", present, n, views=arrays)
     masks = {view: np.asarray(present.get(view, np.ones(n, dtype=bool))) for view in arrays}
     for view, mask in masks.items():
@@ -182,7 +199,7 @@ def _check_lengths(argument: str, columns: Mapping, n: int, views: Mapping | Non
             raise UsageError(f"{argument}[{name!r}] has {len(values)} values for {n} rows; give one a row")
 
 
-def _check_finite(view: str, array: np.ndarray, mask: np.ndarray) -> None:
+def _check_finite(view: str, array: Numbers, mask: np.ndarray) -> None:
     limit = np.finfo(np.float32).max  # the index stores float32
     parts = [slice(start, start + AT_ONCE) for start in range(0, len(mask), AT_ONCE)]
     fine = [(np.abs(np.asarray(array[part])) <= limit).all(axis=1) for part in parts]

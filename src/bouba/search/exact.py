@@ -19,7 +19,7 @@ ONE, SEVERAL = 1 << 17, 1 << 14  # cells multiplied at a time with one query, or
 QUERIES = 256  # at a time
 GROUP = 128  # neighbouring cells of which the best is looked at first
 GATHERED = 0.25  # share of the cells that pass a filter up to which only these are read
-CODED = 20_000  # cells from which reading codes saves time
+CODED = 1 << 22  # numbers in a matrix from which reading codes saves time
 UNIT, SMALLEST = 2.0**-24, 2.0**-126  # of float32: rounding of a number near 1, and the smallest that is exact
 LARGEST = 1e37
 
@@ -87,7 +87,7 @@ def _candidates(
     if among <= k:
         return [_everything(matrix, passing)] * len(queries)
     scaled = _scaled(matrix, queries, euclidean)
-    takes_codes = codes_are_faster() and len(matrix) >= CODED if codes is None else codes
+    takes_codes = codes_are_faster() and matrix.codes.size >= CODED if codes is None else codes
     product: Product = CodeProduct(matrix, scaled) if takes_codes else FloatProduct(matrix, scaled)
     if not np.isfinite(product.bound).all():
         return [_everything(matrix, passing)] * len(queries)

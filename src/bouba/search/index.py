@@ -9,7 +9,7 @@ import numpy as np
 
 from bouba.errors import UsageError, nearest, require
 from bouba.search import approximate, grow, store
-from bouba.search.cells import check
+from bouba.search.cells import Numbers, check
 from bouba.search.columns import describe
 from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, stored_vectors
 from bouba.search.query import Hit as Hit
@@ -50,20 +50,21 @@ class Index:
     def create(
         cls,
         path: str | os.PathLike[str],
-        embeddings: Mapping[str, np.ndarray],
+        embeddings: Mapping[str, Numbers],
         *,
         present: Mapping[str, np.ndarray] | None = None,
         similarity: Similarity = "cosine",
         columns: Mapping[str, Sequence[object]] = {},
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
-        offsets: Mapping[str, np.ndarray] = {},
+        offsets: Mapping[str, Numbers] = {},
     ) -> "Index":
         """Write an index; one that is already at `path` stays readable until the new one is complete.
 
         Args:
             path: a folder, made if missing.
-            embeddings: view -> (n, d) finite numbers, stored as float32.
+            embeddings: view -> (n, d) finite numbers, stored as float32: an array, or whatever rows are cut out of by a
+                slice, as np.memmap; they are read some rows at a time.
             present: view -> bool (n,); absent cells are not stored. A view without a mask is all present.
             similarity: "cosine" in [-1, 1], "dot", or "euclidean" (minus the distance).
             columns: name -> n values: str, int, float, bool or None (NaN is None); others become str.
@@ -169,13 +170,13 @@ class Index:
 
     def add(
         self,
-        embeddings: Mapping[str, np.ndarray],
+        embeddings: Mapping[str, Numbers],
         *,
         present: Mapping[str, np.ndarray] | None = None,
         columns: Mapping[str, Sequence[object]] = {},
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
-        offsets: Mapping[str, np.ndarray] = {},
+        offsets: Mapping[str, Numbers] = {},
     ) -> None:
         """Append rows, in one step for readers; a row number that the index has already is replaced, all its
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,56 +46,77 @@ class Letters:
     Use it for names, spellings and words nobody learnt; a text encoder where other words may mean the same.
 
     Args:
-        table: sparse (n, COLUMNS), a row of length one a text. rarity: (COLUMNS,) the second factor.
+        weights: (entries,) of all texts, one after the other; those of a text have length one together.
+        columns: (entries,) of the n-grams, below COLUMNS. starts: (n + 1,) the first entry of each text, and the end.
+        rarity: (COLUMNS,) the second factor.
 
     Reference: Salton & Buckley 1988, Term-weighting approaches in automatic text retrieval. Departure: n-grams of
     letters, hashed, for words.
     """
 
-    table: Any
+    weights: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
     rarity: np.ndarray
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Letters:
         """Read the texts (n,); one without letters is like nothing."""
-        from sklearn.feature_extraction.text import TfidfTransformer
+        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
-        counts = _counter().transform(texts)
+        options: dict[str, Any] = {"n_features": COLUMNS, "alternate_sign": False, "norm": None}
+        counts = HashingVectorizer(analyzer=ngrams, **options).transform(texts)
         transformer = TfidfTransformer(sublinear_tf=True).fit(counts)
-        return cls(transformer.transform(counts).astype(np.float32), transformer.idf_.astype(np.float32))
+        table = transformer.transform(counts).astype(np.float32)
+        return cls(table.data, table.indices, table.indptr, transformer.idf_.astype(np.float32))
 
     def similarities(self, words: str) -> np.ndarray:
         """(n,) in [0, 1]: how alike the letters of each text and the words are."""
-        counts = _counter().transform([words])
-        weights = (1 + np.log(counts.data)) * self.rarity[counts.indices]
-        length = float(np.linalg.norm(weights)) or 1.0
-        query = np.zeros(COLUMNS, np.float32)
-        query[counts.indices] = weights / length
-        return np.clip(self.table @ query, 0, 1)
+        counts = Counter(column_of(ngram) for ngram in ngrams(words))
+        columns = np.array(sorted(counts), int)
+        weights = (1 + np.log([counts[column] for column in columns.tolist()])) * self.rarity[columns]
+        query = np.zeros(COLUMNS)
+        query[columns] = weights / (float(np.linalg.norm(weights)) or 1.0)
+        shared = query[self.columns]  # (entries,)
+        entries = np.flatnonzero(shared)
+        texts = np.searchsorted(self.starts, entries, side="right") - 1
+        alike = np.bincount(texts, self.weights[entries] * shared[entries], minlength=len(self.starts) - 1)
+        return np.clip(alike, 0, 1).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """Write one file of arrays."""
-        table = self.table
-        parts = {"data": table.data, "indices": table.indices, "indptr": table.indptr}
-        np.savez_compressed(path, **parts, rarity=self.rarity)
+        np.savez_compressed(path, data=self.weights, indices=self.columns, indptr=self.starts, rarity=self.rarity)
 
     @classmethod
     def load(cls, path: Path) -> Letters:
         """What `save` wrote. DataError for another file."""
-        from scipy.sparse import csr_array
-
         try:
             with np.load(path) as kept:
-                shape = (len(kept["indptr"]) - 1, COLUMNS)
-                return cls(csr_array((kept["data"], kept["indices"], kept["indptr"]), shape), kept["rarity"])
-        except (OSError, ValueError, KeyError) as error:
+                letters = cls(kept["data"], kept["indices"], kept["indptr"], kept["rarity"])
+            if len(letters.weights) != len(letters.columns) or letters.starts[-1] != len(letters.columns):
+                raise ValueError("its parts do not fit together")
+            return letters
+        except (OSError, ValueError, KeyError, IndexError) as error:
             raise DataError(f"{path} is damaged ({error!s:.80}); make the run again") from error
 
 
-@cache
-def _counter() -> Any:
-    """Texts -> counts of hashed n-grams."""
-    from sklearn.feature_extraction.text import HashingVectorizer
+def column_of(ngram: str) -> int:
+    """The column that an n-gram is hashed into, as scikit-learn's HashingVectorizer does, which takes a second to
+    import.
 
-    options: dict[str, Any] = {"n_features": COLUMNS, "alternate_sign": False, "norm": None}
-    return HashingVectorizer(analyzer=ngrams, **options)
+    Reference: Appleby 2011, MurmurHash3 (x86, 32 bits, seed 0).
+    """
+    data, mask = ngram.encode(), 0xFFFFFFFF
+    value, length = 0, len(data)
+    for start in range(0, length, 4):
+        block = data[start : start + 4]
+        mixed = int.from_bytes(block, "little") * 0xCC9E2D51 & mask
+        value ^= (mixed << 15 | mixed >> 17) * 0x1B873593 & mask
+        if len(block) == 4:
+            value = ((value << 13 | value >> 19) & mask) * 5 + 0xE6546B64 & mask
+    value ^= length
+    value = (value ^ value >> 16) * 0x85EBCA6B & mask
+    value = (value ^ value >> 13) * 0xC2B2AE35 & mask
+    value ^= value >> 16
+    signed = value - (1 << 32) if value >> 31 else value
+    return ((1 << 31) - COLUMNS if signed == -(1 << 31) else abs(signed)) % COLUMNS

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,17 @@ class Source:
     Attributes:
         path, state: of the index. matrices: what exact search reads, made from the table where there are none.
         table: the LanceDB table, for filters, the approximate index and changes.
+        passing: condition and view -> positions (p,) of the cells that fit; None for all. The last ones are remembered.
+        codes: whether exact search multiplies codes; None for what is faster here. It finds the same.
     """
+
+    codes: bool | None = None
 
     def __init__(self, path: Path, state: State, table: Any = None) -> None:
         self.path, self.state = path, state
         self._table = table
         self._matrices = matrices.opened(store.matrix_folder(path, state.table), state)
-        self._passing: dict[tuple[str, str], np.ndarray] = {}  # of the last conditions
+        self.passing = lru_cache(_REMEMBERED)(self._positions_that_fit)
 
     @property
     def table(self) -> Any:
@@ -96,19 +101,14 @@ class Source:
             self._matrices = matrices.of_table(self.path, self.state, self.table)
         return self._matrices
 
-    def passing(self, condition: str | None, view: str) -> np.ndarray | None:
-        """Positions of the cells of a view that fit a condition; None for all."""
+    def _positions_that_fit(self, condition: str | None, view: str) -> np.ndarray | None:
+        """Of the cells of a view; None for all."""
         if condition is None:
             return None
-        if (condition, view) not in self._passing:
-            sql = _with_view(condition, view if len(self.state.views) > 1 else None)
-            builder = self.table.search().where(sql).select([ROW]).limit(self.state.cells)
-            parts = [np.asarray(batch.column(0)) for batch in builder.to_batches(_AT_ONCE)]
-            rows = np.concatenate([*parts, np.zeros(0, np.int64)])
-            while len(self._passing) >= _REMEMBERED:
-                self._passing.pop(next(iter(self._passing)))
-            self._passing[condition, view] = self.matrices[view].positions(rows)
-        return self._passing[condition, view]
+        sql = _with_view(condition, view if len(self.state.views) > 1 else None)
+        builder = self.table.search().where(sql).select([ROW]).limit(self.state.cells)
+        parts = [np.asarray(batch.column(0)) for batch in builder.to_batches(_AT_ONCE)]
+        return self.matrices[view].positions(np.concatenate([*parts, np.zeros(0, np.int64)]))
 
 
 def _with_view(condition: str | None, view: str | None) -> str | None:
@@ -135,7 +135,9 @@ def nearest_hits(source: Source, queries: np.ndarray, *, k: int, exact: bool, fi
         passing = {view: source.passing(condition, view) for view in views}
         euclidean = state.similarity == "euclidean"
         found = {
-            view: nearest(source.matrices[view], queries, k, euclidean=euclidean, passing=passing[view])
+            view: nearest(
+                source.matrices[view], queries, k, euclidean=euclidean, passing=passing[view], codes=source.codes
+            )
             for view in views
         }
         return [
@@ -189,13 +191,14 @@ def _best_hits(
     rows = np.concatenate([source.matrices[view].rows[places] for view, (places, _) in found.items()])
     by_name = np.argsort(np.argsort(views))
     best = np.lexsort((by_name[of_view], rows, -scores))[:k]
-    shown = {i: source.matrices[views[i]].shown for i in set(of_view[best].tolist())}
     scores = _bounded(source.state, query, scores)
-    hits = []
-    for place in best.tolist():
-        (record,) = shown[of_view[place]].records(positions[place : place + 1])
-        hits.append(_hit(source.state, float(scores[place]), int(rows[place]), views[of_view[place]], record))
-    return hits
+    hits: dict[int, Hit] = {}  # by their place among all
+    for number, view in enumerate(views):
+        here = best[of_view[best] == number]
+        records = source.matrices[view].shown.records(positions[here])
+        for place, record in zip(here.tolist(), records, strict=True):
+            hits[place] = _hit(source.state, float(scores[place]), int(rows[place]), view, record)
+    return [hits[place] for place in best.tolist()]
 
 
 def _approximate_hits(source: Source, query: np.ndarray, k: int, view: str | None, condition: str | None) -> list[Hit]:

@@ -52,7 +52,7 @@ def info_nce(
 
     Args:
         z_a, z_b: (B, D) embeddings; row i of one belongs to row i of the other. Any float type; half precision
-            is computed in float32.
+            is computed in float32, on a GPU but for what matrix products read (`nn.gpu_tables.operand_dtype`).
         temperature: tau > 0, divides the similarity; a scalar tensor is learnt.
         similarity: "cosine" in [-1, 1], "dot", or "euclidean" (minus the distance).
         key: int64 (B,); rows of equal key are the same thing and no negatives of each other. Negative = unknown.

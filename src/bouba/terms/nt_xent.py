@@ -40,7 +40,8 @@ def nt_xent(
     without the 2B x 2B matrix. All alike costs log(2B - 1); one cell has no negatives and costs 0.
 
     Args:
-        z: (B, D) embeddings. Any float type; half precision is computed in float32.
+        z: (B, D) embeddings. Any float type; half precision is computed in float32,
+            on a GPU but for what matrix products read (`nn.gpu_tables.operand_dtype`).
         twin: (B, D) embeddings of the same cells, changed at random once more.
         temperature: tau > 0, divides the cosine; a scalar tensor is learnt.
         key: int64 (B,); rows of equal key are the same thing and no negatives of each other. Negative = unknown.

@@ -40,7 +40,7 @@ def robust_info_nce(
 
     Args:
         z_a, z_b: (B, D) embeddings; row i of one belongs to row i of the other. Any float type; half precision
-            is computed in float32.
+            is computed in float32, on a GPU but for what matrix products read (`nn.gpu_tables.operand_dtype`).
         q: how little a pair that does not fit is believed, in (0, 1]; the paper advises 0.1 to 0.5.
         density: lambda, in (0, 1], weighs strangers against partners.
         temperature: tau > 0, divides the cosines. It is not learnt: sharper would always cost less.

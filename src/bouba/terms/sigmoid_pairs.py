@@ -42,7 +42,7 @@ def sigmoid_pairs(
 
     Args:
         z_a, z_b: (B, D) embeddings; row i of one belongs to row i of the other. Any float type; half precision
-            is computed in float32.
+            is computed in float32, on a GPU but for what matrix products read (`nn.gpu_tables.operand_dtype`).
         temperature: tau > 0, divides the cosine (the paper's t is 1 / tau); a scalar tensor is learnt.
         bias: b, added to every logit; a scalar tensor is learnt.
         key: int64 (B,); pairs of different rows with equal keys are left out. Negative = unknown.

@@ -37,7 +37,8 @@ def supervised_contrastive(
     float32 the result is rounded at about 1e-7 / temperature.
 
     Args:
-        z: (N, D) embeddings of all views together. Any float type; half precision is computed in float32.
+        z: (N, D) embeddings of all views together. Any float type; half precision is computed in float32,
+            on a GPU but for what matrix products read (`nn.gpu_tables.operand_dtype`).
         label: int64 (N,); equal = positives of each other. Negative = unlabelled: such a row is left out, as it might
             be of any class.
         temperature: tau > 0, divides the cosine; a scalar tensor is learnt.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bouba.data import scratch
+from bouba.data.scratch import Stored
 from bouba.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,35 +57,44 @@ class Frames:
                 DataError.
         """
         digests: list[bytes | None] = []
-        kept: dict[bytes, tuple] = {}
-        seen: dict[bytes, bytes | None] = {}  # encoded bytes -> digest: equal files are decoded once
+        kept: dict[bytes, _Small] = {}
+        pixels = Stored()
+        seen: dict[bytes, bytes | None] = {}  # of encoded bytes -> of pixels: equal files are decoded once
         for cell, there in zip(cells, present, strict=True):
             stored = cell.get("bytes") if isinstance(cell, dict) else cell
-            if there and isinstance(stored, bytes) and stored in seen:
-                digests.append(seen[stored])
+            key = blake2b(stored, digest_size=16).digest() if isinstance(stored, bytes) else None
+            if there and key is not None and key in seen:
+                digests.append(seen[key])
                 continue
-            digest = _kept(cell, shown, kept) if there else None
-            if isinstance(stored, bytes):
-                seen[stored] = digest
+            digest = _kept(cell, shown, kept, pixels) if there else None
+            if key is not None:
+                seen[key] = digest
             digests.append(digest)
         order = {digest: place for place, digest in enumerate(sorted(kept))}
-        frames = [kept[digest] for digest in order]
-        most = max((frame[0].shape[1] for frame in frames), default=1)
-        luminance, colour, shape, plain, side = (
-            np.array([_as_long(frame[part], most) if part < 2 else frame[part] for frame in frames])
-            for part in range(5)
-        )
+        small = [kept[digest] for digest in order]
+        most = max((pixels[one.place].shape[1] for one in small), default=1)
+        luminance = scratch.zeros((len(small), 2, most, FINE, FINE), np.uint8)
+        colour = scratch.zeros((len(small), 2, most, TONES, TONES, 2), np.int16)
+        for place, one in enumerate(small):
+            luminance[place] = _as_long(pixels[one.place], most)
+            colour[place] = _as_long(pixels[one.place + 1], most)
         of_cell = np.array([-1 if digest is None else order[digest] for digest in digests], int)
-        if not frames:
-            luminance, colour = (
-                np.zeros((0, 2, 1, FINE, FINE), np.uint8),
-                np.zeros((0, 2, 1, TONES, TONES, 2), np.int16),
-            )
-            shape, plain = np.zeros((0, 2)), np.zeros(0, bool)
+        shape = np.array([one.shape for one in small]).reshape(-1, 2)
+        plain, side = np.array([one.plain for one in small], bool), np.array([one.side for one in small])
         return cls(luminance, colour, shape, plain, side, of_cell, list(order))
 
 
-def _kept(cell: Any, shown: Callable[[Any], list[Image]], kept: dict[bytes, tuple]) -> bytes | None:
+@dataclass(frozen=True)
+class _Small:
+    """What is known of one picture: where its luminance is stored, its colour behind it; and as in Frames."""
+
+    place: int
+    shape: tuple[float, float]
+    plain: bool
+    side: int
+
+
+def _kept(cell: Any, shown: Callable[[Any], list[Image]], kept: dict[bytes, _Small], pixels: Stored) -> bytes | None:
     """The digest of a cell's pixels, under which its frames are kept; None where it cannot be decoded."""
     try:
         pictures = shown(cell)
@@ -94,7 +105,10 @@ def _kept(cell: Any, shown: Callable[[Any], list[Image]], kept: dict[bytes, tupl
         hashed.update(repr(picture.size).encode() + picture.tobytes())
     digest = hashed.digest()
     if digest not in kept:
-        kept[digest] = _frames_of(pictures)
+        luminance, colour, shape, plain, side = _frames_of(pictures)
+        kept[digest] = _Small(len(pixels), shape, plain, side)
+        pixels.append(luminance)
+        pixels.append(colour)
     return digest
 
 

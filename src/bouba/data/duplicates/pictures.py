@@ -74,12 +74,20 @@ def near_pictures(frames: Frames) -> Near:
 def _candidates(frames: Frames, frame: int):
     """(mirrored, pairs) by one frame at low resolution."""
     rows = np.flatnonzero(frames.plain) if frame == DRAWN else np.arange(len(frames))
-    luminance = frames.luminance[rows, frame]
-    z = _units(_reduced(luminance, COARSE))
+    z = _coarse(frames, rows, frame)
     for mirrored in (False, True):
-        queries = _units(_reduced(luminance[..., ::-1], COARSE)) if mirrored else None
+        queries = _coarse(frames, rows, frame, mirrored=True) if mirrored else None
         first, second = candidates(z, CANDIDATES, LIMIT, queries=queries)
         yield mirrored, (rows[first], rows[second])
+
+
+def _coarse(frames: Frames, rows: np.ndarray, frame: int, *, mirrored: bool = False) -> np.ndarray:
+    """u of some pictures in one frame at low resolution, (m, T * COARSE * COARSE)."""
+    z = np.zeros((len(rows), frames.luminance.shape[2] * COARSE**2), np.float32)
+    for start in range(0, len(rows), CHUNK):
+        luminance = frames.luminance[rows[start : start + CHUNK], frame]
+        z[start : start + CHUNK] = _units(_reduced(luminance[..., ::-1] if mirrored else luminance, COARSE))
+    return z
 
 
 def _measured(frames: Frames, frame: int, mirrored: bool, first: np.ndarray, second: np.ndarray) -> tuple:
@@ -112,7 +120,7 @@ def _cropped(frames: Frames, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     photographs = np.flatnonzero(~frames.plain & (frames.side >= FINE))
     if not len(photographs):
         return photographs, photographs
-    z = _units(_reduced(frames.luminance[:, WHOLE], COARSE))
+    z = _coarse(frames, np.arange(len(frames)), WHOLE)
     first, second = candidates(z, CANDIDATES, WIDE, asking=photographs)
     apart = np.linalg.norm(z[first] - z[second], axis=1)
     reach, behind = reaches(len(frames), first, second, apart, far=CROPPED, ratio=APART, k=CANDIDATES, limit=WIDE)

@@ -18,6 +18,8 @@ import numpy as np
 
 from bouba.data import decode
 from bouba.data.duplicates.nearest import candidates
+from bouba.data.mapped import Picked
+from bouba.data.scratch import Stored
 from bouba.errors import DataError
 
 RATE = 8000  # Hz
@@ -30,11 +32,12 @@ SAME = 0.95  # correlation of the waves
 DURATION = 0.5  # share by which durations may differ, what is nearly silent being cut off or not
 
 
-def recordings(cells: Iterable[Any], present: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], list[bytes]]:
+def recordings(cells: Iterable[Any], present: np.ndarray) -> tuple[np.ndarray, Sequence[np.ndarray], list[bytes]]:
     """Which recording each cell is (n,), -1 where it is missing or cannot be decoded; the different ones without the
     silence around them, float32 at RATE; and their digests, sorted."""
     digests: list[bytes | None] = []
-    kept: dict[bytes, np.ndarray] = {}
+    kept: dict[bytes, int] = {}
+    waves = Stored()
     for cell, there in zip(cells, present, strict=True):
         try:
             samples = decode.audio(cell, RATE, seconds=3 * SECONDS) if there else None
@@ -43,12 +46,14 @@ def recordings(cells: Iterable[Any], present: np.ndarray) -> tuple[np.ndarray, l
         digest = None
         if samples is not None:
             digest = blake2b(np.ascontiguousarray(samples).tobytes(), digest_size=16).digest()
-            kept.setdefault(digest, _trimmed(samples))
+            if digest not in kept:
+                kept[digest] = len(waves)
+                waves.append(_trimmed(samples))
         digests.append(digest)
     order = {digest: place for place, digest in enumerate(sorted(kept))}
     return (
         np.array([-1 if d is None else order[d] for d in digests], int),
-        [kept[digest] for digest in order],
+        Picked(waves, [kept[digest] for digest in order]),
         list(order),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 
 from bouba.errors import BoubaError
 from bouba.runs import making
+from bouba.runs.blocks import here
 from bouba.runs.ending import how_to_go_on, in_a_line
 from bouba.runs.engines.ray_cluster import cluster, devices
 from bouba.runs.folder import refuse_occupied
@@ -71,7 +71,7 @@ def make(
 
         count, gpu = devices(ray, workers)
         lines = ray.remote(num_cpus=0)(Lines).remote()
-        table = cloudpickle.dumps(_absolute(table))  # arrays that Ray shares out itself cannot be written to
+        table = cloudpickle.dumps(here(table))  # arrays that Ray shares out itself cannot be written to
         task = {"table": table, "out": place, "lines": lines, "options": options}
         trainer = TorchTrainer(
             _work,
@@ -120,10 +120,3 @@ def _listen(ray: Any, lines: Any, done: threading.Event, say: Callable[[str], No
         for line in ray.get(lines.since.remote(heard)):
             say(line)
             heard += 1
-
-
-def _absolute(table: Any) -> Any:
-    """Files by names that hold on every machine."""
-    if isinstance(table, list | tuple):
-        return [_absolute(each) for each in table]
-    return os.path.abspath(table) if isinstance(table, str | os.PathLike) and os.path.exists(table) else table
