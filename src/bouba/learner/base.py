@@ -25,9 +25,7 @@ from bouba.learner.building import build_network, codes_of, learn, refuse_other_
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.options import refuse_arguments
 from bouba.learner.saving import restore
-from bouba.learner.training import train_network
 from bouba.learner.training_data import TrainingData, check_training
-from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.fusion import Fusion
 from bouba.nn.temperature import Temperature
 from bouba.terms.term import Objective
@@ -193,6 +191,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         import torch
 
+        from bouba.learner.training import train_network
+
         refuse_arguments(self)
         self._check_options(validation)
         check_training(validation, self.patience, self.epochs, self.batch_size)
@@ -332,6 +332,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         score = self._own_score(views, None if y is None else row_values("y", y, views.row_names))
         if score is not None:
             return score
+        from bouba.metrics import mean_reciprocal_rank
+
         return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
 
     @property
