@@ -51,7 +51,7 @@ def lake(tmp_path_factory):
 def test_a_worker_that_is_killed_loses_nothing(lake, tmp_path, monkeypatch):
     """Each row once, as from one machine, although a worker dies in the middle."""
     run, folder = lake
-    monkeypatch.setattr(blocks, "ROWS", 10)
+    monkeypatch.setattr(blocks, "AT_ONCE", 10)
     run.embed(folder, out=tmp_path / "one.parquet")
     killed = []
     part = tmp_path / "many.lance.part"
