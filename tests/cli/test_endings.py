@@ -10,7 +10,7 @@ import pytest
 from test_commands import bouba
 
 from bouba import Run
-from bouba.runs import fitting
+from bouba.runs import fitting, preparing
 
 pytest.importorskip("lancedb")
 pytest.importorskip("plotly")
@@ -46,7 +46,7 @@ def sends(number):
 def test_fit_says_how_to_go_on(number, words, code, tables, tmp_path, capsys, monkeypatch):
     out = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr(fitting, "read_table", sends(number))
+        patched.setattr(preparing, "read_table", sends(number))
         assert bouba("fit", *tables, "-o", out, *QUICK) == code
     assert lines(capsys) == [f"{words}; nothing was written, start it again"]
     assert not list(tmp_path.iterdir())

@@ -60,18 +60,19 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
     return {"starts": Table(["a cold start", "CPU-s", "x torch", "imports"], lines, note=note)}
 
 
-def starts(folder: Path, run: Path | None = None) -> dict[str, str]:
+def starts(folder: Path, run: Path | None = None, *, methods: Sequence[str] = ("few-pairs", "clip")) -> dict[str, str]:
     """What is measured -> its program.
 
     Args:
         folder: for the table and the runs that are searched, which are made here. run: one more to search.
+        methods: of the runs.
     """
     table = folder / "table.csv"
     words = ("red", "green", "blue", "round", "square", "small", "large", "old")
     rows = [f"a {a} {b} thing,{i},{j}" for i, a in enumerate(words) for j, b in enumerate(words)]
     table.write_text("\n".join(["title,width,height", *rows]) + "\n", encoding="utf-8")
     runs = {} if run is None else {f"search {run}": run}
-    for method in ("few-pairs", "clip"):
+    for method in methods:
         runs[f"search a run of {method}"] = folder / method
         options = ["--method", method, "--vector", "width", "--vector", "height", "-o", str(folder / method)]
         options += ["--towers", "scratch", "--epochs", "2"] if method == "clip" else []
@@ -86,6 +87,8 @@ def starts(folder: Path, run: Path | None = None) -> dict[str, str]:
         "bouba inspect table.csv": program(["inspect", str(table)]),
         "a wrong --method": program([*refused, "clipp"], refused=True),
         "a wrong --text": program([*refused, "clip", "--text", "titel"], refused=True),
+        "a target that is not there": program([*refused, "clip", "--target", "moon"], refused=True),
+        "a recipe that is not there": program([*refused, "clip", "--recipe", "no.toml"], refused=True),
         "a table that is not there": program(["fit", str(folder / "no.csv"), *refused[2:], "clip"], refused=True),
         "a run that is not there": program(["search", str(folder / "none"), "red"], refused=True),
         **{name: program(["search", str(at), "snowman"]) for name, at in runs.items()},

@@ -28,9 +28,11 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Shapley values: the points of probability (or of a number) that each view added, row by row and on average."""
+    from bouba.data.tables import refuse_absent
     from bouba.runs.run import Run
 
     opened = Run.open(run)
+    refuse_absent(table)  # before the model is loaded
     opened.refuse_unless("predicts")
     views = opened.read(table, strict=strict)
     explained = opened.explain(views, row=row, label=label, of=of, page=out)

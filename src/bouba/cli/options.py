@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from bouba.data.kinds import FILES, KINDS
-from bouba.data.tables import READERS, refuse_absent
+from bouba.data.tables import READERS
 from bouba.device import running_on
 
 Run = Annotated[Path, typer.Argument(help="A run folder or model folder.")]
@@ -20,18 +20,8 @@ TABLE = (
     f"A file ({', '.join(READERS)}) or a folder; or several files of numbers, one a view, called as its file: "
     "rows are paired by place, later files matched by name."
 )
-
-
-def _there(table: list[str] | None) -> list[str] | None:
-    """The files of a table, refused where one is not there, before anything is loaded to read them."""
-    refuse_absent(table or [])
-    return table
-
-
-Table = Annotated[list[str], typer.Argument(help=TABLE, callback=_there)]
-TableOrNone = Annotated[
-    list[str] | None, typer.Argument(help=f"{TABLE} With --resume: that of the run.", callback=_there)
-]
+Table = Annotated[list[str], typer.Argument(help=TABLE)]
+TableOrNone = Annotated[list[str] | None, typer.Argument(help=f"{TABLE} With --resume: that of the run.")]
 Label = Annotated[list[str] | None, typer.Option("--label", help="Column of labels.")]
 Domain = Annotated[str | None, typer.Option("--domain", help="Column that names where a row comes from.")]
 Key = Annotated[

@@ -29,11 +29,13 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Predict labels for the rows of a table. Its columns are named as in training; a row may lack any of them."""
+    from bouba.data.tables import refuse_absent
     from bouba.runs.run import Run
     from bouba.runs.settings import LEVEL, refuse_outside
 
     refuse_outside(LEVEL, level, "--level")
     opened = Run.open(run)
+    refuse_absent(table)  # before the model is loaded
     opened.refuse_unless("predicts")
     views = opened.read(table, strict=strict)
     records = opened.predict(views, proba=proba, level=level)

@@ -23,9 +23,11 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Make pictures or numbers for the rows of a table. Its columns are named as in training."""
+    from bouba.data.tables import refuse_absent
     from bouba.runs.run import Run
 
     opened = Run.open(run)
+    refuse_absent(table)  # before the model is loaded
     opened.refuse_unless("translates")
     views = opened.read(table, strict=strict)
     translation = opened.translate(views, draws=draws, random_state=random_state, out=out)

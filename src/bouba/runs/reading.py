@@ -14,7 +14,7 @@ import numpy as np
 from bouba.data.kinds import KINDS
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
-from bouba.data.tables import are_parts, hold_numbers_alone
+from bouba.data.tables import are_parts, hold_numbers_alone, refuse_absent
 from bouba.data.uses import listed
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError
@@ -59,6 +59,13 @@ def refuse_names_for_views(table: Any, named: Mapping[str, Any]) -> None:
     """UsageError where columns are named, or cells to be refused, of Views, which were read already."""
     if isinstance(table, Views) and any(value is not False for value in given_options(named).values()):
         raise UsageError(f"Views were read already and take no {', '.join(given_options(named))}; say so to bouba.read")
+
+
+def read_again(run: Any, table: Any, named: Mapping[str, Any]) -> Views:
+    """A later table of a Run, as it was read for training. Files that are not there are refused before the model is
+    loaded."""
+    refuse_absent(table if isinstance(table, list | tuple) else [table])
+    return read_table_like(table, run.schema, names_for(run, table, named))
 
 
 def names_for(run: Any, table: Any, named: Mapping[str, Any]) -> dict[str, Any]:

@@ -162,9 +162,9 @@ class Run(Kept):
             ModalityError: the table has none of the model's views. DataError: a table that cannot be read.
             UsageError: columns named of Views.
         """
-        from bouba.runs.reading import names_for, read_table_like
+        from bouba.runs.reading import read_again
 
-        return read_table_like(table, self.schema, names_for(self, table, named))
+        return read_again(self, table, named)
 
     def embed(
         self,
