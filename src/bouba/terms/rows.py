@@ -38,6 +38,8 @@ def paired(
 
 def negatives(key: Tensor | None, rows: int, device) -> Tensor:
     """int64 (rows,), how many of the rows are negatives of each: all whose key is another, or unknown, but itself."""
+    if key is None:
+        return torch.full((rows,), rows - 1, device=device)
     codes, _ = pair_codes(rows, key, device)
     return rows - equals(codes)
 
