@@ -96,6 +96,7 @@ def test_what_a_worker_refuses_is_said_as_here(lake, tmp_path):
     assert messages[0][0] is DataError
 
 
+@pytest.mark.slow  # half a minute; what the workers do is tested under torchrun
 def test_moments_add_up_over_workers(lake, tmp_path):
     _, folder = lake
     lines = []
