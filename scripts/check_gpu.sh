@@ -15,7 +15,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || command -v python3)}
-export PYTHONPATH=src OMP_NUM_THREADS="${OMP_NUM_THREADS:-4}"
+export PYTHONPATH=src OMP_NUM_THREADS="${OMP_NUM_THREADS:-$([ "$(nproc)" -ge 8 ] && echo 4 || echo 1)}"
 WORK=$(mktemp -d) && trap 'rm -rf "$WORK"' EXIT
 
 # Files in their order: what most concerns a device first, and no more is begun once the time is up.
@@ -30,16 +30,16 @@ step() { # NAME SECONDS COMMAND...: what it says goes to a file, how it ended an
 }
 WORKERS=$([ "$(nproc)" -ge 8 ] && echo 6 || echo 1)
 # shellcheck disable=SC2086
-step tests $([ -n "$QUICK" ] && echo 300 || echo 150) "$PYTHON" -m pytest -q -n "$WORKERS" -p no:cacheprovider \
+step tests $([ -n "$QUICK" ] && echo 300 || echo 140) "$PYTHON" -m pytest -q -n "$WORKERS" -p no:cacheprovider \
     --junitxml "$WORK/tests.xml" $TESTS
-step device 60 "$PYTHON" -m scripts.device_round_trip --device "$DEVICE" --out "$WORK/device.json"
+step device $([ -n "$QUICK" ] && echo 150 || echo 40) "$PYTHON" -m scripts.device_round_trip --device "$DEVICE" --out "$WORK/device.json"
 if [ -n "$QUICK" ]; then
     step throughput 200 "$PYTHON" -m bouba bench throughput --device "$DEVICE" --rows 300 --epochs 2 --batch 64 \
         --pictures 0 --large --large-rows 96 --layers 1 --out "$WORK/throughput.json"
-    step info_nce 60 "$PYTHON" -m bouba bench info-nce --batch 512 --repeats 1 --out "$WORK/info_nce.json"
+    step info_nce 150 "$PYTHON" -m bouba bench info-nce --batch 256 --repeats 1 --out "$WORK/info_nce.json"
 else
-    step throughput 110 "$PYTHON" -m bouba bench throughput --device "$DEVICE" --pictures 0 --large \
-        --large-rows 6144 --out "$WORK/throughput.json"
+    step throughput 120 "$PYTHON" -m bouba bench throughput --device "$DEVICE" --pictures 0 --large \
+        --out "$WORK/throughput.json"
     step info_nce 40 "$PYTHON" -m bouba bench info-nce --device "$DEVICE" --out "$WORK/info_nce.json"
 fi
 "$PYTHON" -m scripts.gather_checks "$WORK" --device "$DEVICE" --out "$OUT"
