@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+HELD = ("known", "_rows_with")
+"""Fields of a batch that hold of these rows what `map` does not apply to."""
 Inputs = dict[str, "Tensor"]
 """What one encoder's `prepare` returns: named tensors, the rows along the first dimension."""
 
@@ -56,6 +58,7 @@ class Batch:
     key: Tensor | None = None
     progress: float = 0.0
     known: Batch | None = None
+    _rows_with: dict[tuple[str, ...], Tensor | None] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,7 +98,9 @@ class Batch:
                 has = has & other
             return has
 
-        return self.rows_where(which)
+        if views not in self._rows_with:
+            self._rows_with[views] = self.rows_where(which)
+        return self._rows_with[views]
 
     def map(self, function) -> Batch:
         """A copy with `function` applied to every tensor (to a device, gathered over processes, ...)."""
@@ -105,12 +110,13 @@ class Batch:
                 return {name: walk(inner) for name, inner in value.items()}
             return value if value is None or isinstance(value, float) else function(value)
 
-        return replace(
-            self, known=None, **{f.name: walk(getattr(self, f.name)) for f in fields(self) if f.name != "known"}
-        )
+        tensors = (f.name for f in fields(self) if f.name not in HELD)
+        return replace(self, known=None, _rows_with={}, **{name: walk(getattr(self, name)) for name in tensors})
 
     def to(self, device: torch.device) -> Batch:
         """The batch on another device; from the CPU's memory, what is known of its rows stays there too."""
+        if self.rows.device == device:
+            return self
         batch = self.map(lambda tensor: moved(tensor, device))
         if self.rows.device.type != "cpu" or device.type == "cpu":
             return batch
@@ -119,8 +125,8 @@ class Batch:
 
     def replace(self, **changes) -> Batch:
         """A copy with some fields changed."""
-        if self.known is not None and not changes.keys().isdisjoint(("present", "rows", "y", "domain", "key")):
-            changes = {"known": None, **changes}
+        if not changes.keys().isdisjoint(("present", "rows", "y", "domain", "key")):
+            changes = {"known": None, "_rows_with": {}, **changes}
         return replace(self, **changes)
 
 

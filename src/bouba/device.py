@@ -52,6 +52,11 @@ def device_named(name: str = "auto") -> torch.device:
     return torch.device(kind, place)
 
 
+def wanted_device() -> str:
+    """The name that the innermost `running_on` was given; "auto" outside of any."""
+    return _name.get()
+
+
 @contextmanager
 def running_on(name: str) -> Iterator[None]:
     """Inside, "auto" means this device, and kernels that take none, as Triton's, run on it. "auto" changes nothing.

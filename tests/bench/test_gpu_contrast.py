@@ -12,7 +12,7 @@ from bouba.nn import gpu_tables, tile_torch
 
 def test_measures_and_shows_every_size_and_term(monkeypatch):
     monkeypatch.setattr(gpu_tables, "is_gpu", lambda z: True)
-    monkeypatch.setattr(gpu_tables, "tile_functions", lambda operands: tile_torch)
+    monkeypatch.setattr(gpu_tables, "tile_functions", lambda operands, device: tile_torch)
     figures = gpu_contrast.measure("cpu", 16, 1, sizes=(32, 64), rows_of_terms=48, rows_of_errors=40)
     figures = json.loads(json.dumps(figures))
     tables = info_nce.tables(figures)

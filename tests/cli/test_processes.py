@@ -24,10 +24,10 @@ sys.path.insert(0, {tests!r})
 from bouba import Run
 from bouba.align.cca import CCA
 from bouba.align.closed_form import ClosedForm
-from bouba.runs import indexing, measuring, sharing
+from bouba.runs import sharing, spooled
 from bouba.runs.processes import process_number
 
-indexing.ROWS = sharing.ROWS = 8
+spooled.AT_ONCE = sharing.AT_ONCE = 8
 rows = {{"embedded": 0, "added up": 0}}
 
 def counted(name, method):

@@ -131,3 +131,10 @@ def test_target_rows_fill_and_go_round():
     counts = [sum(batch.count(row) for batch in batches) for row in (12, 13)]
     assert sorted(counts) == [4, 5]
     assert next(iter(Shuffled(14, 4, seed=0, target=target, target_size=0)))  # a target nobody asked for
+
+
+def test_rows_that_are_fetched_in_blocks_are_mixed_a_few_blocks_at_a_time():
+    batches = list(Shuffled(6400, 64, seed=0, block=20))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(6400))
+    assert max(len(set(np.array(batch) // 20)) for batch in batches) <= 32  # of 320 blocks; at most two mixtures meet
+    assert sum(len(set(np.array(batch) // 20)) for batch in Shuffled(6400, 64, seed=0)) > 50 * len(batches)

@@ -20,5 +20,5 @@ def as_on_gpu(request, monkeypatch):
             pytest.skip("needs Triton and TRITON_INTERPRET=1: make test-kernels")
         tiles = importlib.import_module("bouba.nn.tile_triton")
     monkeypatch.setattr(gpu_tables, "is_gpu", lambda z: True)
-    monkeypatch.setattr(gpu_tables, "tile_functions", lambda operands: tiles)
+    monkeypatch.setattr(gpu_tables, "tile_functions", lambda operands, device: tiles)
     return request.param

@@ -44,6 +44,7 @@ def leaves(device="cpu", rows=70, width=8):
 def meta(monkeypatch):
     """Tensors of this device have shapes and no numbers; autocast, which it does not have, is on."""
     monkeypatch.setattr(torch, "autocast", lambda *args, **options: contextlib.nullcontext())
+    monkeypatch.setattr(torch.amp, "is_autocast_available", lambda kind: True)
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: True)
     monkeypatch.setattr(torch, "get_autocast_dtype", lambda kind: torch.bfloat16)
     return "meta"
@@ -170,7 +171,7 @@ def test_small_batches_start_few_kernels(meta, monkeypatch):
     """At 1,024 rows a GPU waits for launches, so their number stands for the time."""
     tiles = FewTiles()
     monkeypatch.setattr(gpu_tables, "is_gpu", lambda z: True)
-    monkeypatch.setattr(gpu_tables, "tile_functions", lambda operands: tiles)
+    monkeypatch.setattr(gpu_tables, "tile_functions", lambda operands, device: tiles)
     names = {}
 
     def launches(function):

@@ -80,7 +80,7 @@ def test_lance_holds_what_parquet_holds(things, tmp_path):
 @pytest.mark.parametrize("give", [lambda lake: lake, lambda lake: sorted(lake.iterdir())], ids=["folder", "files"])
 def test_a_lake_is_embedded_file_by_file(numbers, tmp_path, monkeypatch, give):
     run, lake, views = numbers
-    monkeypatch.setattr(blocks, "ROWS", 16)
+    monkeypatch.setattr(blocks, "AT_ONCE", 16)
     done = run.embed(give(lake), out=tmp_path / "all.parquet")
     written = pq.read_table(done.path)
     files = sorted(map(str, lake.iterdir()))
@@ -92,7 +92,7 @@ def test_a_lake_is_embedded_file_by_file(numbers, tmp_path, monkeypatch, give):
 
 def test_views_are_embedded_in_their_order(numbers, tmp_path, monkeypatch):
     run, _, views = numbers
-    monkeypatch.setattr(blocks, "ROWS", 16)
+    monkeypatch.setattr(blocks, "AT_ONCE", 16)
     shuffled = views[np.random.default_rng(0).permutation(len(views))]
     written = pq.read_table(run.embed(shuffled, out=tmp_path / "all.parquet").path)
     assert written["row"].to_pylist() == shuffled.rows.tolist()
@@ -100,7 +100,7 @@ def test_views_are_embedded_in_their_order(numbers, tmp_path, monkeypatch):
 
 def test_what_was_cut_off_goes_on_and_is_not_done_twice(numbers, tmp_path, monkeypatch):
     run, lake, _ = numbers
-    monkeypatch.setattr(blocks, "ROWS", 16)
+    monkeypatch.setattr(blocks, "AT_ONCE", 16)
     run.embed(lake, out=tmp_path / "whole.parquet")
     embed, done = Embedder.__call__, []
 

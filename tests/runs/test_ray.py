@@ -51,7 +51,7 @@ def lake(tmp_path_factory):
 def test_a_worker_that_is_killed_loses_nothing(lake, tmp_path, monkeypatch):
     """Each row once, as from one machine, although a worker dies in the middle."""
     run, folder = lake
-    monkeypatch.setattr(blocks, "ROWS", 10)
+    monkeypatch.setattr(blocks, "AT_ONCE", 10)
     run.embed(folder, out=tmp_path / "one.parquet")
     killed = []
     part = tmp_path / "many.lance.part"
@@ -96,6 +96,7 @@ def test_what_a_worker_refuses_is_said_as_here(lake, tmp_path):
     assert messages[0][0] is DataError
 
 
+@pytest.mark.slow  # half a minute; what the workers do is tested under torchrun
 def test_moments_add_up_over_workers(lake, tmp_path):
     _, folder = lake
     lines = []

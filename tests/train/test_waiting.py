@@ -29,7 +29,7 @@ from bouba.terms import (
 )
 from bouba.terms.rows import averaged, negatives, of_chance, paired, summed
 from bouba.terms.term import Needs
-from bouba.train import meter, step
+from bouba.train import meter
 from bouba.train.processes import accelerator
 from bouba.train.step import Schedule, Stepping, optimizer_for
 
@@ -136,8 +136,7 @@ class BreaksAt(Term):
 
 def far(monkeypatch):
     """From here on, the CPU passes for a device that has to be waited for."""
-    for module in (meter, step):
-        monkeypatch.setattr(module, "waits", lambda device: True)
+    monkeypatch.setattr(meter, "waits", lambda device: True)
 
 
 @pytest.mark.parametrize("waited_for", [False, True])
@@ -205,7 +204,5 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path):
     assert all(tensor.isfinite().all() for tensor in saved.values() if tensor.is_floating_point())
     from bouba.train.checkpoint import refuse_infinite
 
-    with pytest.raises(
-        BoubaError, match=r"^towers\.left\..* is not finite after 3 steps, which is not saved; lower lr"
-    ):
+    with pytest.raises(BoubaError, match=r"^towers\..* is not finite after 3 steps, which is not saved; lower lr"):
         refuse_infinite(model.module_, "after 3 steps")

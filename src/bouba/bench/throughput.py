@@ -104,7 +104,7 @@ def tables(figures: dict[str, Any]) -> dict[str, Table]:
         made["files"] = Table(
             ["read, prepared, trained on", "pictures/s", "CPU-s"],
             lines,
-            note=f"{of['pictures']:,} JPEG files, 640 x 480; two cores: {one / two:.2f} times one core's rate. {note}",
+            note=f"{of['pictures']:,} JPEG files of 640 x 480; two cores: {one / two:.2f} times one's rate. {note}",
         )
     if "large" in figures:
         of = figures["large"]

@@ -13,6 +13,7 @@ from bouba.cli.printing import bad_row_lines, to_stderr
 from bouba.errors import UsageError
 
 
+@options.takes_device
 def command(
     run: options.Run,
     table: Annotated[

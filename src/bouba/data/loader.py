@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bouba.batch import Batch, Inputs
+from bouba.data.block_shuffle import block_permutation
 from bouba.data.characters import one_form
 from bouba.data.faults import decoded, lose
 from bouba.data.prepared import prepared_on_disk
@@ -254,7 +255,7 @@ class Shuffled:
     A batch holds `batch_size` rows and, with a `target` mask (n,), `target_size` rows of the target besides; the
     target goes round again until the others are through. Under several processes each takes every world-th row
     of a batch. A last batch of less than half is left out, and one that has no row for some process. The first `start`
-    batches of an epoch are passed over.
+    batches of an epoch are passed over. Rows that are fetched in blocks of `block` are mixed a few blocks at a time.
 
     Raises:
         UsageError: no batch has a row for every process.
@@ -270,6 +271,7 @@ class Shuffled:
         target_size=0,
         rank=0,
         world=1,
+        block: int | None = None,
     ):
         everything = np.arange(n)
         if target is None or not target.any():
@@ -277,6 +279,7 @@ class Shuffled:
         else:
             self.sides = [(everything[~target], batch_size), (everything[target], target_size)]
         self.seed, self.rank, self.world, self.epoch, self.start = seed, rank, world, 0, 0
+        self.block = block
         rows = len(self.sides[0][0])
         self.batches = max(1, (2 * rows + batch_size) // (2 * batch_size))
         besides = sum(size for _, size in self.sides[1:])
@@ -300,4 +303,4 @@ class Shuffled:
         """Enough rows for all batches, each round in a new order; the first side is gone through once."""
         once = side is self.sides[0][0]
         rounds = 1 if once else max(1, -(-self.batches * size // len(side)))
-        return np.concatenate([random.permutation(side) for _ in range(rounds)]), size
+        return np.concatenate([block_permutation(side, random, self.block) for _ in range(rounds)]), size

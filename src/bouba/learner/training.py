@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bouba.data.batches import Batches
+from bouba.data.block_shuffle import block_of
 from bouba.data.loader import Codes, Rows, Shuffled
 from bouba.learner.identity import identity_of
 from bouba.learner.training_data import TrainingData
@@ -44,6 +45,7 @@ def train_network(
         target_size=max(2, batch_size // 2),
         rank=rank(),
         world=world_size(),
+        block=block_of(views),
     )
     steps = {"rows": len(views), "batch_size": batch_size, "random_state": random_state}
     rows = Rows(views, encoders, codes)

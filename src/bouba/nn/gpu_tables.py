@@ -31,8 +31,9 @@ DENSE = 2048 * 2048
 
 
 def is_gpu(z: Tensor) -> bool:
-    """Whether sums over pairs of these rows are made here."""
-    return z.device.type == "cuda"
+    """Whether sums over pairs of these rows are made here. So are those of the meta device, which has no
+    numbers: none is asked for."""
+    return z.device.type in ("cuda", "meta")
 
 
 def operand_dtype(*z: Tensor) -> torch.dtype:
@@ -43,7 +44,8 @@ def operand_dtype(*z: Tensor) -> torch.dtype:
         dtype = torch.promote_types(dtype, rows.dtype)
     if not is_gpu(z[0]) or dtype == torch.float64:
         return dtype
-    mixed = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
+    can_mix = torch.amp.is_autocast_available(kind)
+    mixed = can_mix and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
     return torch.bfloat16 if mixed or all(rows.dtype == torch.bfloat16 for rows in z) else dtype
 
 
@@ -64,7 +66,7 @@ class Options(NamedTuple):
         """For rows a (B, D); the operands of distances are never rounded, since near ones would have no digit left."""
         operands = a.dtype if operands is None or euclidean else operands
         shape = TILE if tile is None else (tile, tile)
-        return cls(symmetric, euclidean, shape, operands, current_part(), tile_functions(operands))
+        return cls(symmetric, euclidean, shape, operands, current_part(), tile_functions(operands, a.device))
 
 
 @cache
@@ -72,9 +74,9 @@ def _has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def tile_functions(operands: torch.dtype) -> ModuleType:
+def tile_functions(operands: torch.dtype, device: torch.device) -> ModuleType:
     """`tile_triton` where there is Triton and it can (not in float64), else `tile_torch`."""
-    if operands == torch.float64 or not _has_triton():
+    if device.type != "cuda" or operands == torch.float64 or not _has_triton():
         return tile_torch
     return importlib.import_module("bouba.nn.tile_triton")
 

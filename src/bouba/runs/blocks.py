@@ -15,6 +15,7 @@ import pyarrow as pa
 from bouba.data.schema import Schema
 from bouba.data.tables import open_table
 from bouba.data.views import Views, is_missing
+from bouba.device import device_named, running_on
 from bouba.errors import DataError, ModalityError
 from bouba.runs.indexing import FUSED, found_as_rows
 from bouba.runs.reading import read_table_like
@@ -105,21 +106,29 @@ class Embedder:
 
     Args:
         model: fitted. schema: that its tables are read by. named: keywords for reading, see `Run.read`.
-        tables: by number. device: where a network runs; None where it is.
+        tables: by number. device: where networks run; "auto" for where they are.
     """
 
     model: Any
     schema: Schema
     named: Mapping[str, Any]
     tables: Sequence[Any]
-    device: str | None = None
+    device: str = "auto"
     _last: tuple[int, Views] | None = field(default=None, repr=False)
 
     def __call__(self, block: Block) -> pa.Table:
         """The rows of a block that have a cell: `row`, `table` of several, `key`, and a vector a view, null where its
         cell is missing; what could not be read stands in the metadata."""
-        if self.device is not None and hasattr(self.model, "module_"):
-            self.model.module_.to(self.device)
+        with running_on(self.device):
+            return self._embedded(block)
+
+    def move(self, device: str) -> None:
+        """Have networks run there from now on."""
+        self.device = device
+        if hasattr(self.model, "module_"):
+            self.model.module_.to(device_named(device))
+
+    def _embedded(self, block: Block) -> pa.Table:
         views = self._views(block.table)
         numbers = np.arange(len(views)) if isinstance(self.tables[block.table], Views) else views.rows
         part = views[(numbers >= block.start) & (numbers < block.stop)]

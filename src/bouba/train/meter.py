@@ -39,24 +39,27 @@ class Meter:
         return not self._waiting
 
     @torch.no_grad()
-    def add(self, loss: Tensor, gradient: Tensor, parts: Parts) -> Tensor:
+    def add(self, loss: Tensor, gradient: Tensor, parts: Parts) -> Tensor | None:
         """Note a step; every so often all are read.
 
         Args:
             loss: of the step. gradient: its norm. parts: what terms log.
 
         Returns:
-            float32 (), 1 where loss or gradient is not finite, else 0; on their device.
+            float32 (), 1 where loss or gradient is not finite, else 0, on their device; None where it was looked at.
 
         Raises:
-            BoubaError: it was read, and something is not finite.
+            BoubaError: it was looked at, and something is not finite.
         """
         numbers: dict[str, Any] = {LOSS: loss, GRADIENT: gradient, **parts}
+        if not waits(loss.device):
+            self._count({name: float(number) for name, number in numbers.items()})
+            return None
         on_device = [number for number in numbers.values() if isinstance(number, Tensor)]
         vector = torch.stack([number.to(loss.device).reshape(()) for number in on_device])
         at_hand = {name: None if isinstance(number, Tensor) else float(number) for name, number in numbers.items()}
         self._waiting.append((at_hand, vector))
-        if not waits(loss.device) or len(self._waiting) >= STEPS:
+        if len(self._waiting) >= STEPS:
             self.read()
         return (~torch.isfinite(vector[:2].sum())).float()
 
@@ -65,14 +68,17 @@ class Meter:
         waiting, self._waiting = self._waiting, []
         values = iter(torch.cat([vector for _, vector in waiting]).cpu().tolist() if waiting else ())
         for at_hand, _ in waiting:
-            self.step += 1
-            step = {name: next(values) if number is None else number for name, number in at_hand.items()}
-            self._refuse_infinite(step)
-            del step[GRADIENT]
-            for name, value in step.items():
-                if not math.isnan(value):
-                    self.sums[name] = self.sums.get(name, 0.0) + value
-                    self.counts[name] = self.counts.get(name, 0) + 1
+            self._count({name: next(values) if number is None else number for name, number in at_hand.items()})
+
+    def _count(self, step: dict[str, float]) -> None:
+        """Add up a step, by name. BoubaError where it is not finite."""
+        self.step += 1
+        self._refuse_infinite(step)
+        del step[GRADIENT]
+        for name, value in step.items():
+            if not math.isnan(value):
+                self.sums[name] = self.sums.get(name, 0.0) + value
+                self.counts[name] = self.counts.get(name, 0) + 1
 
     def _refuse_infinite(self, step: Mapping[str, float]) -> None:
         what = next((name for name in (LOSS, GRADIENT) if not math.isfinite(step[name])), None)

@@ -44,6 +44,7 @@ class Network(nn.Module):
         self.read = [name for name in towers if self.fusion is not None or read is None or name in read]
         self.predicted_labels = objective.predicted_labels(space)
         self.state = objective.state(space)
+        self._after_step = [module for module in self.state.modules() if hasattr(module, "after_step")]
         self.chunk_size = chunk_size
         self.draws: Draws | None = None  # of the step under way
 
@@ -181,9 +182,8 @@ class Network(nn.Module):
 
     def after_step(self) -> None:
         """Temperatures go back into range, moving averages take in the step: whatever has a method `after_step`."""
-        for module in self.state.modules():
-            if after_step := getattr(module, "after_step", None):
-                after_step()
+        for module in self._after_step:
+            module.after_step()  # type: ignore[operator]
 
 
 def _precise(z: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from bouba.batch import Batch
-from bouba.device import waits
 from bouba.towers.tower import Tower
 from bouba.train.meter import Meter
 from bouba.train.network import Network
@@ -106,7 +105,7 @@ class Stepping:
         self.fabric.backward(loss)
         gradient = self.fabric.clip_grad_norm_(self.model.parameters(), self.schedule.clip)
         infinite = self.meter.add(loss, gradient, parts)
-        if waits(infinite.device):
+        if infinite is not None:
             inner = getattr(self.optimizer, "optimizer", self.optimizer)
             inner.found_inf = infinite  # a fused step looks at it on the device
         self.optimizer.step()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bouba.device import wanted_device
 from bouba.errors import require
 
 SETTINGS = {
@@ -58,9 +59,10 @@ def _started(ray: Any) -> Iterator[Any]:
 
 
 def devices(ray: Any, workers: int | None) -> tuple[int, bool]:
-    """How many workers there are to be, and whether each has a GPU: one a GPU, else one a core, where nobody says."""
+    """How many workers there are to be, and whether each has a GPU: one a GPU, else one a core, where nobody says. None
+    has one where the CPU is wanted, see `bouba.device.running_on`."""
     there = ray.cluster_resources()
-    gpus = int(there.get("GPU", 0))
+    gpus = 0 if wanted_device() == "cpu" else int(there.get("GPU", 0))
     if workers is None:
         workers = gpus or max(1, int(there.get("CPU", 1)))
     return workers, gpus >= workers

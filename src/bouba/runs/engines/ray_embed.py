@@ -25,7 +25,7 @@ class Actor:
         import ray
 
         self.embedder: Embedder = pickle.loads(ray.get(embedder))
-        self.embedder.device = "cuda" if gpu else None
+        self.embedder.move("cuda" if gpu else "cpu")
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list]:
         """Of each block its place, and its table or what was refused, as bytes."""
@@ -56,6 +56,7 @@ def embedded(
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
         count, gpu = devices(ray, workers)
+        embedder.move("cpu")  # what travels must need no GPU to arrive
         # kept here, so that an actor that starts anew finds it; arrays that Ray shares out itself cannot be written to
         shared = ray.put(ray.cloudpickle.dumps(embedder))
         items = [

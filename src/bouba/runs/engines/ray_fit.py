@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bouba.device import running_on
 from bouba.errors import BoubaError
 from bouba.runs import making
 from bouba.runs.blocks import here
@@ -72,7 +73,7 @@ def make(
         count, gpu = devices(ray, workers)
         lines = ray.remote(num_cpus=0)(Lines).remote()
         table = cloudpickle.dumps(here(table))  # arrays that Ray shares out itself cannot be written to
-        task = {"table": table, "out": place, "lines": lines, "options": options}
+        task = {"table": table, "out": place, "lines": lines, "device": "cuda" if gpu else "cpu", "options": options}
         trainer = TorchTrainer(
             _work,
             train_loop_config=task,
@@ -104,7 +105,8 @@ def _work(task: dict[str, Any]) -> None:
     lines = task["lines"]
     say = (lambda line: ray.get(lines.say.remote(line))) if process_number() == 0 else None
     try:
-        making.make(pickle.loads(task["table"]), task["out"], verbose=False, say=say, **task["options"])
+        with running_on(task["device"]):
+            making.make(pickle.loads(task["table"]), task["out"], verbose=False, say=say, **task["options"])
     except SystemExit:  # another one has failed
         pass
     except BaseException as error:
