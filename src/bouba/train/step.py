@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -79,6 +80,11 @@ class Stepping:
         self.model.train()
         self.meter = Meter(sums, counts, terms=self.network.objective.names(), epoch=epoch, step=step)
 
+    @cached_property
+    def _parameters(self) -> list[nn.Parameter]:
+        """Of the network, which are the same in each step; to list them takes as long as to clip them."""
+        return list(self.model.parameters())
+
     @property
     def is_read(self) -> bool:
         """Whether all that was logged is looked at."""
@@ -103,7 +109,7 @@ class Stepping:
             loss, parts = self.model(batch)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
-        gradient = self.fabric.clip_grad_norm_(self.model.parameters(), self.schedule.clip)
+        gradient = nn.utils.clip_grad_norm_(self._parameters, self.schedule.clip)
         infinite = self.meter.add(loss, gradient, parts)
         if infinite is not None:
             inner = getattr(self.optimizer, "optimizer", self.optimizer)
