@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from bouba.data import scratch
-from bouba.data.arrays import column_names, column_values, data_error
+from bouba.data.arrays import column_names, column_values, data_error, is_sparse
 from bouba.data.faults import decoded
 from bouba.data.matching import column_order
 from bouba.data.pairing import pair
@@ -96,7 +95,7 @@ class Numbers:
 
 def _with_presence(name: str, values: Any, accepts: str | bool) -> tuple[Any, np.ndarray]:
     """Numbers (n, d), and which rows have them, bool (n,)."""
-    if not sparse.issparse(values):
+    if not is_sparse(values):
         values = column_values(name, values)
     if not isinstance(values, list):
         numbers = checked(name, values, accepts)
@@ -109,7 +108,7 @@ def _with_presence(name: str, values: Any, accepts: str | bool) -> tuple[Any, np
 
 def are_arrays(X) -> bool:
     """Whether X is a list or a mapping of 2-D arrays."""
-    if not isinstance(X, Mapping | list | tuple) or sparse.issparse(X):  # SciPy's dictionary of keys is a mapping
+    if not isinstance(X, Mapping | list | tuple) or is_sparse(X):  # SciPy's dictionary of keys is a mapping
         return False
     values = [v for v in (X.values() if isinstance(X, Mapping) else X) if v is not None]
     return bool(values) and all(len(getattr(v, "shape", ())) == 2 for v in values)
@@ -154,13 +153,15 @@ def features(name: str, column: Column, read: Callable[[Sequence], Any], *, sing
     parts = []
     for start in range(0, len(column), AT_ONCE):
         rows, values = decoded(name, column, range(start, min(start + AT_ONCE, len(column))), read, singly=singly)
-        if sparse.issparse(values):
+        if is_sparse(values):
             parts.append((rows, values))
         elif values is not None:
             dense = scratch.zeros((len(column), values.shape[1]), values.dtype) if dense is None else dense
             dense[rows] = values
     if not parts:
         return dense
+    from scipy import sparse
+
     stacked = sparse.vstack([values for _, values in parts], format="csr")
     return spread(stacked, np.isin(np.arange(len(column)), np.concatenate([rows for rows, _ in parts])))
 
@@ -174,14 +175,16 @@ def present_rows(values: Any, present: np.ndarray) -> Any:
     """The rows that are present."""
     if present.all():
         return values
-    return values[present] if sparse.issparse(values) else scratch.taken(values, np.flatnonzero(present))
+    return values[present] if is_sparse(values) else scratch.taken(values, np.flatnonzero(present))
 
 
 def spread(values, present: np.ndarray) -> Any:
     """Rows put where `present` is True, zeros elsewhere: (m, d) -> (n, d)."""
     if present.all():
         return values
-    if sparse.issparse(values):
+    if is_sparse(values):
+        from scipy import sparse
+
         lengths = np.zeros(len(present), int)
         lengths[present] = np.diff(values.indptr)
         ends = np.concatenate([[0], np.cumsum(lengths)])

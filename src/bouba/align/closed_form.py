@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from scipy import sparse
 
 from bouba import persist
 from bouba.align.blocks import FLOATS, Blocks, Numbers, accepted_sparse, are_arrays, present_rows, spread
@@ -20,7 +19,7 @@ from bouba.align.features import SimpleFeatures
 from bouba.align.maps import pearson
 from bouba.data import scratch
 from bouba.data.alphabet import text_view
-from bouba.data.arrays import column_names, complete, data_error
+from bouba.data.arrays import column_names, complete, data_error, is_sparse
 from bouba.data.matching import views_like
 from bouba.data.pairing import in_order, index_of
 from bouba.data.read import as_views
@@ -261,9 +260,9 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return blocks
 
     def _is_one_array(self, X, y) -> bool:
-        if isinstance(X, Views | Mapping | str | os.PathLike) and not sparse.issparse(X):
+        if isinstance(X, Views | Mapping | str | os.PathLike) and not is_sparse(X):
             return False
-        plain = isinstance(X, np.ndarray | list | tuple) or sparse.issparse(X)
+        plain = isinstance(X, np.ndarray | list | tuple) or is_sparse(X)
         return plain or y is not None or "n_features_in_" in vars(self)  # a frame with y is numbers, alone a table
 
     def _read_array(self, X, y, fit: bool) -> Blocks:

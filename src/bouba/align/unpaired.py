@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from bouba.align.canonical import solve
 from bouba.align.light import Coordinates
@@ -159,6 +158,8 @@ def chances_to_meet(cells: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     graph = finder.kneighbors_graph(mode="distance")
     graph.data = np.clip(1 - graph.data, 0, None)
     graph = graph.maximum(graph.T)
+    from scipy import sparse
+
     root = sparse.diags_array(1 / np.sqrt(np.maximum(np.asarray(graph.sum(1)).ravel(), np.finfo(float).eps)))
     step = ONWARD * root @ graph @ root
     ends = np.zeros((len(points), len(landmarks)))

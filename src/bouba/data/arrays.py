@@ -57,7 +57,7 @@ def is_array(values: Any) -> bool:
     return (
         isinstance(values, memoryview)
         or any(hasattr(type(values), protocol) for protocol in ("__array__", "__dlpack__"))
-        or _is_sparse(values)
+        or is_sparse(values)
     )
 
 
@@ -68,7 +68,7 @@ def is_named(values: Any) -> bool:
 
 def complete(name: str, values: Any) -> Any:
     """One array of scikit-learn's form, tensors among them as arrays. DataError where a value is masked."""
-    if values is None or _is_sparse(values) or not is_array(values) or column_names(name, values):
+    if values is None or is_sparse(values) or not is_array(values) or column_names(name, values):
         return values
     if np.ma.is_masked(values):
         raise DataError(f"{name} has masked values; fill them, or leave these rows out")
@@ -140,10 +140,11 @@ def _listed(values: Any) -> list:
 
 
 def _is_mapping(values: Any) -> bool:
-    return isinstance(values, Mapping) and not _is_sparse(values)  # SciPy's dictionary of keys is a mapping
+    return isinstance(values, Mapping) and not is_sparse(values)  # SciPy's dictionary of keys is a mapping
 
 
-def _is_sparse(values: Any) -> bool:
+def is_sparse(values: Any) -> bool:
+    """Whether it is a sparse matrix or array of SciPy, which need not be imported to tell."""
     scipy_sparse = sys.modules.get("scipy.sparse")
     return scipy_sparse is not None and scipy_sparse.issparse(values)
 
@@ -157,7 +158,7 @@ def _as_numpy(name: str, values: Any) -> np.ndarray:
     """Any array as one of NumPy, masks kept. DataError where it gives none."""
     if isinstance(values, np.ndarray):
         return values
-    if _is_sparse(values):
+    if is_sparse(values):
         raise DataError(f"column {name!r} is a sparse {type(values).__name__}; {SPARSE}")
     try:
         if _is_tensor(values):
