@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from bouba.bench.demo import make_demo
 from bouba.cli.options import takes_device
 from bouba.cli.printing import to_stderr
 
@@ -23,6 +22,8 @@ def command(
     ] = None,
 ) -> None:
     """Align pictures and words of the built-in emoji, measure it, and write runs/demo: an index and a report."""
+    from bouba.bench.demo import make_demo
+
     result, clock = make_demo(out, seed=seed, epochs=epochs, say=to_stderr)
     best = result.where(
         metric=["recall@10", "group_accuracy"], direction=["en->image", "zh->image", "image->en", "image"]
