@@ -132,6 +132,7 @@ def test_training_by_workers_is_training_by_one(lake, tmp_path):
     one = Run.fit(folder / "part0.parquet", out=tmp_path / "one", **options)
     two = Run.fit(folder / "part0.parquet", out=tmp_path / "two", engine="ray", workers=2, **options)
     assert [row["loss"] for row in two.history] == pytest.approx([row["loss"] for row in one.history], abs=1e-4)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "Ray leaves its own"
     files = lambda run: {file.name for file in run.path.iterdir()}  # noqa: E731
     assert files(one) == files(two)
     assert (one.path / "recipe.toml").read_text() == (two.path / "recipe.toml").read_text()

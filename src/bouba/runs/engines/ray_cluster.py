@@ -40,7 +40,7 @@ def cluster(library: str) -> Iterator[Any]:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     ray = require("ray", "ray")
-    with _quiet(library):
+    with _quiet(library), _signals_kept():
         if ray.is_initialized():
             yield ray
             return
