@@ -6,6 +6,8 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +68,20 @@ def devices(ray: Any, workers: int | None) -> tuple[int, bool]:
     if workers is None:
         workers = gpus or max(1, int(there.get("CPU", 1)))
     return workers, gpus >= workers
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Outside, an interruption is what it was before: Ray Train leaves a handler that looks for its cluster."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
