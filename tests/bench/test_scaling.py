@@ -8,8 +8,8 @@ from bouba.bench.scaling import AHEAD, H100, PASSES, Machine, Step, gpu, tables
 @pytest.mark.parametrize("kind", H100)
 def test_large_batches_on_one_gpu_cost_what_was_measured(kind):
     for batch in (16_384, 32_768, 65_536):
-        said = 1000 * Step(batch, logit_bytes=PASSES[kind]).contrast(gpu(kind))
-        assert said == pytest.approx(H100[kind][batch], rel=0.15)
+        modelled = 1000 * Step(batch, logit_bytes=PASSES[kind]).contrast(gpu(kind))
+        assert modelled == pytest.approx(H100[kind][batch], rel=0.15)
 
 
 def test_the_contrast_grows_with_the_square_of_the_batch_and_is_shared_by_devices():

@@ -33,7 +33,7 @@ MEASURED = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+sys.stdout.write(f"{usage.ru_utime + usage.ru_stime} {usage.ru_maxrss}")
 """
 """Between the bench and the command: the peak of a child counts from that of its parent, so this one is small."""
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")

@@ -84,9 +84,9 @@ def write_captions(folder: Path, n: int) -> Path:
 
     def parts() -> Iterator[Any]:
         for start in range(0, n, AT_ONCE):
-            said = random.integers(0, VOCABULARY, (min(AT_ONCE, n - start), WORDS))
-            vectors = meanings[said].sum(1) + random.normal(size=(len(said), WIDTH)).astype(np.float32)
-            captions = [" ".join(words[word] for word in row) for row in said]
+            chosen = random.integers(0, VOCABULARY, (min(AT_ONCE, n - start), WORDS))
+            vectors = meanings[chosen].sum(1) + random.normal(size=(len(chosen), WIDTH)).astype(np.float32)
+            captions = [" ".join(words[word] for word in row) for row in chosen]
             yield {"caption": captions, "vector": pa.FixedSizeListArray.from_arrays(vectors.ravel(), WIDTH)}
 
     return _written(folder / f"captions-{n}.parquet", parts())
@@ -181,4 +181,4 @@ def run(stage: str, table: str) -> None:
         from bouba.runs.indexing import write_search
 
         write_search(bouba.load(kept), views, Path(f"{table}.run"))
-    print(json.dumps({"all_mb": high_water_mb(), "cpu_s": time.process_time()}))  # noqa: T201
+    sys.stdout.write(json.dumps({"all_mb": high_water_mb(), "cpu_s": time.process_time()}) + "\n")

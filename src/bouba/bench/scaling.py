@@ -185,20 +185,20 @@ def _checked(figures: dict[str, Any]) -> Table:
     lines = []
     for kind in H100:
         for batch, measured in H100[kind].items():
-            said = Step(batch, logit_bytes=PASSES[kind]).contrast(gpu(kind)) / MS
-            lines.append(_line(f"InfoNCE, one H100, {kind}", f"{batch:,}", "ms", measured, said, batch == 16_384))
+            modelled = Step(batch, logit_bytes=PASSES[kind]).contrast(gpu(kind)) / MS
+            lines.append(_line(f"InfoNCE, one H100, {kind}", f"{batch:,}", "ms", measured, modelled, batch == 16_384))
     points = _by_size(figures["info_nce"])
     first = min(points)
     machine = Machine(products=figures["products"])
     machine = replace(machine, a_logit=(points[first] - Step(first).contrast(machine)) / first**2)
     for batch, measured in points.items():
-        said = Step(batch).contrast(machine)
-        lines.append(_line("InfoNCE, one CPU thread", f"{batch:,}", "CPU-s", measured, said, batch == first))
+        modelled = Step(batch).contrast(machine)
+        lines.append(_line("InfoNCE, one CPU thread", f"{batch:,}", "CPU-s", measured, modelled, batch == first))
     points = _by_size(figures["cca"])
     fixed, a_row = _line_through(points)
     for count, measured in points.items():
-        said = fixed + a_row * count
-        lines.append(_line("CCA, one CPU thread", f"{count:,}", "CPU-s", measured, said, count != max(points)))
+        modelled = fixed + a_row * count
+        lines.append(_line("CCA, one CPU thread", f"{count:,}", "CPU-s", measured, modelled, count != max(points)))
     note = (
         "InfoNCE of two views of 512 numbers, forward and backward; CCA of two views of 256 numbers. * The model is "
         "calibrated here. Below 8,192 rows a GPU waits for launches, of which the model knows nothing."
@@ -213,8 +213,15 @@ def _line_through(points: dict[int, float]) -> tuple[float, float]:
     return less - a_row * few, a_row
 
 
-def _line(what: str, rows: str, unit: str, measured: float, said: float, calibrated: bool) -> list[str]:
-    return [what, rows, unit, f"{measured:.3g}", f"{said:.3g}", f"{said / measured:.2f}{'*' if calibrated else ''}"]
+def _line(what: str, rows: str, unit: str, measured: float, modelled: float, calibrated: bool) -> list[str]:
+    return [
+        what,
+        rows,
+        unit,
+        f"{measured:.3g}",
+        f"{modelled:.3g}",
+        f"{modelled / measured:.2f}{'*' if calibrated else ''}",
+    ]
 
 
 def _steps() -> Table:

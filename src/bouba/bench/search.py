@@ -184,33 +184,33 @@ def _searches(folder: Path, dim: int, queries: int, repeats: int) -> dict[str, d
     index, floats = Index.open(folder), Index.open(folder)
     floats._source.codes = False
     vectors = np.array(index._source.matrices["v"].vectors)  # (n, d), in memory
-    asked = np.random.default_rng(2).standard_normal((max(queries, FEW), dim), np.float32)
+    questions = np.random.default_rng(2).standard_normal((max(queries, FEW), dim), np.float32)
     shares = _shares(len(vectors))
-    one = lambda i: asked[i % len(asked)]  # noqa: E731
+    one = lambda i: questions[i % len(questions)]  # noqa: E731
     product = lambda i: _top(vectors @ one(i))  # noqa: E731
-    products = lambda i: _top(asked[:queries] @ vectors.T)  # noqa: E731
+    products = lambda i: _top(questions[:queries] @ vectors.T)  # noqa: E731
     several = max(3, repeats // 5)
     filters: dict[str, Pair] = {
-        f"filter {share:.0%}": (_filtered(index, asked, share), product, repeats) for share in SHARES
+        f"filter {share:.0%}": (_filtered(index, questions, share), product, repeats) for share in SHARES
     }
     pairs: dict[str, Pair] = {
         "exact": (lambda i: index.search(one(i), k=K), product, repeats),
         "float32": (lambda i: floats.search(one(i), k=K), product, repeats),
         **filters,
-        "many": (lambda i: index.search_many(asked[:queries], k=K), products, several),
-        "many float32": (lambda i: floats.search_many(asked[:queries], k=K), products, several),
+        "many": (lambda i: index.search_many(questions[:queries], k=K), products, several),
+        "many float32": (lambda i: floats.search_many(questions[:queries], k=K), products, several),
         "codes": (lambda i: index.search(one(i), k=K), lambda i: floats.search(one(i), k=K), repeats),
         "lancedb": (lambda i: _lancedb(index, one(i)), product, several),
     }
     figures = {}
     for name, (ours, rival, times) in pairs.items():
-        figures[name] = {**_paired(ours, rival, times), "recall": _recall(name, ours, vectors, asked, shares)}
+        figures[name] = {**_paired(ours, rival, times), "recall": _recall(name, ours, vectors, questions, shares)}
     return figures
 
 
-def _filtered(index: Index, asked: np.ndarray, share: float) -> Callable[[int], Any]:
+def _filtered(index: Index, questions: np.ndarray, share: float) -> Callable[[int], Any]:
     """A search with a filter that no search had before."""
-    return lambda i: index.search(asked[i % len(asked)], k=K, where=f"share < {share + 1e-9 * i:.12f}")
+    return lambda i: index.search(questions[i % len(questions)], k=K, where=f"share < {share + 1e-9 * i:.12f}")
 
 
 def _top(scores: np.ndarray) -> np.ndarray:
@@ -240,13 +240,15 @@ def _paired(ours: Callable[[int], Any], rival: Callable[[int], Any], times: int)
 
 
 def _recall(
-    name: str, search: Callable[[int], Any], vectors: np.ndarray, asked: np.ndarray, shares: np.ndarray
+    name: str, search: Callable[[int], Any], vectors: np.ndarray, questions: np.ndarray, shares: np.ndarray
 ) -> float:
     """Share of the cells that float64 finds."""
     found, wide = [], vectors.astype(np.float64)
     for i in range(1 if name.startswith("many") else FEW):
         answers = search(i)
-        for query, hits in zip(asked, answers, strict=False) if name.startswith("many") else [(asked[i], answers)]:
+        for query, hits in (
+            zip(questions, answers, strict=False) if name.startswith("many") else [(questions[i], answers)]
+        ):
             scores = wide @ query.astype(np.float64)
             if name.startswith("filter"):
                 scores[shares >= float(name.split()[1].rstrip("%")) / 100 + 1e-9 * i] = -np.inf
@@ -266,13 +268,13 @@ def approximate(cells: int, dim: int, clusters: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         index = Index.create(folder, {"v": near(cells)})
         begun = time.process_time()
-        told = index.build_ann(within=0)
+        reached = index.build_ann(within=0)
         build = time.process_time() - begun
-        asked, shares = near(100), []
-        for question in asked:
+        questions, shares = near(100), []
+        for question in questions:
             truth = {hit.row for hit in index.search(question, k=K)}
             shares.append(len(truth & {hit.row for hit in index.search(question, k=K, exact=False)}) / K)
-        spent = _paired(lambda i: index.search(asked[i], exact=False), lambda i: index.search(asked[i]), 15)
+        spent = _paired(lambda i: index.search(questions[i], exact=False), lambda i: index.search(questions[i]), 15)
         probes = index._state.probes
     return {
         "cells": cells,
@@ -280,7 +282,7 @@ def approximate(cells: int, dim: int, clusters: int) -> dict[str, Any]:
         "partitions": math.isqrt(cells),
         "probes": probes,
         "build_s": build,
-        "measured": told,
+        "measured": reached,
         "recall": float(np.mean(shares)),
         "ms": spent["ms"],
         "exact_ms": spent["rival_ms"],

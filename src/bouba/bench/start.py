@@ -123,7 +123,7 @@ def cold(text: str, names: Sequence[str] = HEAVY) -> tuple[float, list[str]]:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
-        said = errors.read().decode(errors="replace")
+        written = errors.read().decode(errors="replace")
     if process.returncode:
-        raise RuntimeError(f"a process ended with {process.returncode}: {said[-2000:]}")
-    return used.ru_utime + used.ru_stime, said.rpartition("\n")[2].split()
+        raise RuntimeError(f"a process ended with {process.returncode}: {written[-2000:]}")
+    return used.ru_utime + used.ru_stime, written.rpartition("\n")[2].split()

@@ -190,8 +190,8 @@ def on_cores(table: Path, repeats: int) -> dict[str, Any]:
             code = "import sys; from bouba.bench.throughput import fit_files; fit_files(*sys.argv[1:])"
             words = [sys.executable, "-c", code, str(table), ",".join(map(str, pinned))]
             environment = os.environ | {"OMP_NUM_THREADS": str(len(pinned))}
-            told = subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout
-            for figure, value in json.loads(told.splitlines()[-1]).items():
+            output = subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout
+            for figure, value in json.loads(output.splitlines()[-1]).items():
                 measured.setdefault(name, {}).setdefault(figure, []).append(value)
     return measured
 

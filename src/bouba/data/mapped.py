@@ -6,6 +6,7 @@ a worker process, such a column is the name of its files, which are opened again
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 CELLS = 4096  # that are looked at together
 
 
-class OnDisk:
+class OnDisk(ABC):
     """A column whose cells are not in memory."""
 
     block: int | None = None
     """How many rows are fetched together, where they lie far away."""
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, row: int) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def __getitem__(self, row: int) -> Any: ...
 
     @property
     def is_nested(self) -> bool:

@@ -15,7 +15,6 @@ import numpy as np
 from bouba import durable
 from bouba.data.duplicates import duplicates
 from bouba.data.faults import faults_of, lose_again
-from bouba.data.schema import Schema
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
 from bouba.evaluation.differences import write_differences
@@ -30,7 +29,7 @@ from bouba.runs.folder import BASELINES
 from bouba.runs.indexing import vectors_of, write_search
 from bouba.runs.known import is_found_whole
 from bouba.runs.measuring import Measured, measure
-from bouba.runs.methods import CCA, Method
+from bouba.runs.methods import CCA
 from bouba.runs.preparing import Prepared
 from bouba.runs.processes import Processes
 from bouba.runs.reading import repeated_text
@@ -51,25 +50,17 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Fitting:
+class Fitting(Prepared):
     """One run while it is made: `divide` the rows of a table, `train`, and `finish` the folder.
 
-    Args:
-        method, model: what is fitted. recipe: complete, as it will be saved.
-        views: the rows that the method learns from and is judged on; `training` and `held_out` are parts of them, the
-            latter None where there are too few rows to measure.
-        schema: of the table. remarks: sentences for the report. cut: how rows were held out.
+    Args, besides those of `Prepared`:
+        training, held_out: parts of `views`, the latter None where there are too few rows to measure. cut: how rows
+            were held out.
         say: takes each sentence on what happens. recorded: the folder of a run that goes on.
         facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
         remembered: a sentence with the numbers on rows that have no near-duplicate in training, once they are measured.
     """
 
-    method: Method
-    model: Any
-    recipe: dict[str, Any]
-    views: Views
-    schema: Schema
-    remarks: list[str]
     say: Say
     recorded: Path | None = None
     training: Views = field(init=False)

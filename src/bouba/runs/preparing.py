@@ -18,7 +18,7 @@ from bouba.runs.recipe import HOLDOUT, MOST_HELD_OUT, build
 EXTRAS = (("lancedb", "search"), ("plotly", "report"), ("jinja2", "report"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
     """A table and what is to be fitted on it.
 

@@ -83,14 +83,14 @@ def built(source: Source, *, recall: float, partitions: int | None, probes: int 
             f"got probes={probes}, partitions={clusters}"
         )
     lists = require("lancedb.index", "search").IvfSq(distance_type=METRIC[state.similarity], num_partitions=clusters)
-    asked = Probe.of(source)
+    queries = Probe.of(source)
 
     def write() -> State:
         source.table.create_index(VECTOR, config=lists)
         looked_into = 1 if probes is None else probes
         while True:
             changed = replace(state, probes=looked_into)
-            reached = float(np.mean([probe.recall(source.table, changed) for probe in asked]))
+            reached = float(np.mean([probe.recall(source.table, changed) for probe in queries]))
             if probes is not None or reached >= recall or looked_into == clusters:
                 return replace(changed, recall=reached)
             looked_into = min(clusters, math.ceil(STEP * looked_into))
