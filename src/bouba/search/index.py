@@ -1,18 +1,28 @@
 """The search index: every present cell of every view, found by similarity, narrowed by metadata."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from bouba.errors import UsageError, nearest, require
-from bouba.search import approximate, grow, store
-from bouba.search.cells import EXTRA, Numbers, check
+from bouba.search import approximate, grow, store, versions
+from bouba.search.cells import CONTENT, EXTRA, Numbers, check
 from bouba.search.columns import describe
-from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, shown_of, stored_vectors
+from bouba.search.query import (
+    METRIC,
+    Filter,
+    Source,
+    as_queries,
+    nearest_hits,
+    shown_of,
+    stored_vectors,
+    values_of,
+)
 from bouba.search.query import Hit as Hit
+from bouba.search.store import Version as Version
 
 Similarity = Literal["cosine", "dot", "euclidean"]
 
@@ -102,6 +112,7 @@ class Index:
                 columns=described,
                 cells=checked.cells,
                 next_row=checked.after(0),
+                number=store.next_number(path),
                 offsets=checked.offset_width,
                 extra=tuple(EXTRA),
             )
@@ -114,10 +125,19 @@ class Index:
         return cls(path, state, table)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> "Index":
-        """An index that was written before. DataError if there is none at `path`, or its table is gone."""
+    def open(cls, path: str | os.PathLike[str], *, version: int | None = None) -> "Index":
+        """An index that was written before.
+
+        Args:
+            version: one of `versions()`; the last one when None.
+
+        Raises:
+            DataError: there is none at `path`, or its table is gone. UsageError: no such version.
+        """
         path = Path(path)
         state = store.opened(path)
+        if version is not None and version != state.number:
+            return cls(path, versions.state_of(state, version))
         while True:
             index = cls(path, state)
             before, state = state, store.opened(path)
@@ -183,6 +203,17 @@ class Index:
         """
         return shown_of(self._source, row, view)
 
+    def column(self, name: str) -> dict[int, object]:
+        """Row -> its value in a column. UsageError for a name that there is not."""
+        column = next((column for column in self._state.columns if column.name == name), None)
+        if column is None:
+            raise UsageError(f"the index has no column {name!r}{nearest(name, self.columns)}")
+        return values_of(self._source, column.stored)
+
+    def contents(self) -> dict[int, bytes | None]:
+        """Row -> the digest of what it holds, None where that was not given; see `create`."""
+        return values_of(self._source, CONTENT) if CONTENT in self._state.extra else {}
+
     def add(
         self,
         embeddings: Mapping[str, Numbers],
@@ -194,27 +225,72 @@ class Index:
         offsets: Mapping[str, Numbers] = {},
         shown: Mapping[str, Sequence[bytes | None]] = {},
         contents: Sequence[bytes] | None = None,
+        remove: Sequence[int] | np.ndarray = (),
     ) -> None:
         """Append rows, in one step for readers; a row number that the index has already is replaced, all its
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
         and a column that is left out is None. A new view is welcome, a new column is refused.
+
+        Args:
+            remove: rows that leave in the same step; numbers that the index has not are passed over.
+        """
+        given = {"columns": columns, "paths": paths, "offsets": offsets, "shown": shown, "contents": contents}
+        with store.writing(self._path):
+            state, table = self._reloaded()
+            checked = check(embeddings, present, rows=rows, next_row=state.next_row, **given)  # type: ignore[arg-type]
+            self._change(lambda: grow.add_rows(self._path, table, state, checked, self._there(remove)))
+
+    def remove(self, rows: Sequence[int] | np.ndarray) -> None:
+        """Take rows out, in one step for readers; numbers that the index has not are passed over.
+
+        Raises:
+            UsageError: nothing would be left.
         """
         with store.writing(self._path):
             state, table = self._reloaded()
-            checked = check(
-                embeddings,
-                present,
-                columns,
-                paths,
-                rows,
-                offsets=offsets,
-                shown=shown,
-                contents=contents,
-                next_row=state.next_row,
-            )
-            state = grow.add_rows(self._path, table, state, checked)
-            self._source = Source(self._path, state, table)
-            self._source = Source(self._path, grow.merge_files(self._path, table, state), table)
+            self._change(lambda: grow.add_rows(self._path, table, state, None, self._there(rows)))
+
+    def _there(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Those of some rows that the index has."""
+        wanted = np.asarray(rows, np.int64)
+        if not len(wanted):
+            return wanted
+        places = [(matrix, matrix.positions(wanted)) for matrix in self._source.matrices.values()]
+        return np.unique(np.concatenate([matrix.rows[found] for matrix, found in places]))
+
+    def _change(self, write: Callable[[], store.State]) -> None:
+        """Let a change of the table be what this index reads, and small files be merged."""
+        table = self._table
+        state = write()
+        self._source = Source(self._path, state, table)
+        self._source = Source(self._path, grow.merge_files(self._path, table, state), table)
+
+    def versions(self) -> list[Version]:
+        """What can be restored, the oldest first; the last is what this index holds."""
+        return versions.listed(self._state)
+
+    def restore(self, number: int) -> None:
+        """Make an earlier version the next one, in one step for readers.
+
+        Raises:
+            UsageError: no such version, or one that was compacted away.
+        """
+        with store.writing(self._path):
+            state, table = self._reloaded()
+            self._change(lambda: versions.restore(self._path, table, state, number))
+
+    def compact(self) -> int:
+        """Let all earlier versions go; readers that have one of them open must open the index again.
+
+        Returns:
+            Bytes of disk that were freed.
+        """
+        with store.writing(self._path):
+            before = versions.bytes_on_disk(self._path)
+            state, table = self._reloaded()
+            self._source = Source(self._path, versions.compact(self._path, table, state), table)
+            store.drop_others(self._path, state.table)
+            return before - versions.bytes_on_disk(self._path)
 
     def build_ann(
         self,
@@ -254,6 +330,22 @@ class Index:
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
         return self._state.cells
+
+    @property
+    def version(self) -> int:
+        """Counts the changes of what the index holds, from 1."""
+        return self._state.number
+
+    @property
+    def rows(self) -> int:
+        """Rows that have a cell."""
+        if self._state.rows is not None:
+            return self._state.rows
+        live = [
+            matrix.rows if matrix.live is None else matrix.rows[matrix.live]
+            for matrix in self._source.matrices.values()
+        ]
+        return len(np.unique(np.concatenate(live)))
 
     @property
     def views(self) -> tuple[str, ...]:

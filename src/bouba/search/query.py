@@ -191,6 +191,17 @@ def shown_of(source: Source, row: int, view: str) -> bytes | None:
     return found[SHOWN][0].as_py() if len(found) else None
 
 
+def values_of(source: Source, stored: str) -> dict[int, Any]:
+    """Row -> its value in a column of the table."""
+    with _damage_named():
+        batches = source.table.search().select([ROW, stored]).limit(source.state.cells).to_batches(_AT_ONCE)
+        return {
+            row: value
+            for batch in batches
+            for row, value in zip(batch[ROW].to_pylist(), batch[stored].to_pylist(), strict=True)
+        }
+
+
 def _best_hits(
     source: Source, found: Mapping[str, tuple[np.ndarray, np.ndarray]], k: int, query: np.ndarray
 ) -> list[Hit]:
