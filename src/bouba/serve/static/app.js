@@ -32,7 +32,7 @@ async function show(now) {
   notice(null);
   const tabs = tabsOf(run);
   const tab = tabs.includes(now.tab) ? now.tab : (tabs[0] ?? "search");
-  document.title = `${run.title} · bouba`;
+  document.title = [state().tab === "search" && state().q, run.title, "bouba"].filter(Boolean).join(" · ");
   find("#heading").textContent = `${run.title}: ${t(`tab.${tab}`)}`;
   showHeader(state(), run, tabs, tab);
   for (const each of TABS) find(`#${each}`).hidden = each !== tab;
@@ -49,15 +49,15 @@ async function boot() {
   start();
   onChange(show);
   listenForKeys();
-  listenForToken(boot_runs);
-  await boot_runs();
+  listenForToken(loadAll);
+  await loadAll();
 }
 
-async function boot_runs() {
+async function loadAll() {
   try {
     await loadRuns();
   } catch (error) {
-    fill(find("#notice"), trouble(error, boot_runs));
+    fill(find("#notice"), trouble(error, loadAll));
     return;
   }
   if (!runs().length) return notice(t("runs.none"));

@@ -59,7 +59,7 @@ function values(column, filter) {
   const list = seen.map(({ value, count }) => {
     const box = el("input", { type: "checkbox", id: idOf(column.name, value), on: { change: (event) => toggle(column.name, value, event.target.checked) } });
     box.checked = chosen.includes(value);
-    return el("li", {}, el("label", {}, box, el("span", { class: "value", dir: "auto", text: shown(value) }), el("span", { class: "count", text: number(count) })));
+    return el("li", {}, el("label", {}, box, el("span", { class: "value", dir: "auto", text: shown(value) }), el("span", { class: "count", text: number(count, true) })));
   });
   const unfold = () => {
     unfolded.add(column.name);

@@ -2,7 +2,7 @@
 
 import { nameOf, runs } from "./context.js";
 import { el, fill, find, icon } from "./dom.js";
-import { LANGUAGES, choose, language, shown, t } from "./language.js";
+import { LANGUAGES, choose, language, number, t } from "./language.js";
 import { change, state } from "./state.js";
 import { nextTheme, theme } from "./theme.js";
 
@@ -10,7 +10,7 @@ const OWN_NAMES = { en: "English", zh: "中文" };
 
 export function showHeader(now, run, tabs, tab) {
   const choice = find("#run");
-  fill(choice, runs().map((each) => el("option", { value: each.name, text: `${each.title} · ${shown(each.rows)}` })));
+  fill(choice, runs().map((each) => el("option", { value: each.name, text: `${each.title} · ${number(each.rows, true)}` })));
   choice.value = nameOf(now);
   choice.parentElement.hidden = runs().length < 2;
   fill(find("#tabs"), tabs.length > 1 && tabs.map((each) => tabButton(each, each === tab)));

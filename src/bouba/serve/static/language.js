@@ -25,7 +25,7 @@ export function t(key, values = {}) {
   const words = WORDS[language()];
   const sentence = (values.n === 1 && words[`${key}.one`]) || words[key];
   if (sentence === undefined) throw new Error(`no words for ${key}`);
-  return sentence.replace(/\{(\w+)\}/g, (_, name) => shown(values[name]));
+  return sentence.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name], true) : shown(values[name])));
 }
 
 /** A value for people: numbers as the language writes them, all else as text. */
@@ -36,14 +36,15 @@ export function shown(value) {
   return String(value);
 }
 
-export function number(value) {
+/** A number; `counted` ones, unlike years, are written in groups of three. */
+export function number(value, counted = false) {
   const size = Math.abs(value);
   const digits = Number.isInteger(value) ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3;
-  return new Intl.NumberFormat(language(), { maximumFractionDigits: digits, useGrouping: size >= 10000 }).format(value);
+  return new Intl.NumberFormat(language(), { maximumFractionDigits: digits, useGrouping: counted || size >= 10000 }).format(value);
 }
 
 export const percent = (share) =>
-  new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share);
+  new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: share < 0.01 ? 1 : 0 }).format(share);
 
 /** Fills all that is marked with data-t (text), data-t-label (aria-label and title) or data-t-placeholder. */
 export function apply(within = document) {

@@ -12,7 +12,7 @@ export function legendOf(legend, codes, only, choose) {
     const dot = el("span", { class: "dot", "aria-hidden": "true" });
     dot.style.background = code === 255 ? "var(--faint)" : hexOf(code);
     return el("li", {}, el("button", { type: "button", class: "quiet", "aria-pressed": String(code === only), on: { click: () => choose(code === only ? null : code) } },
-      dot, el("span", { class: "value", dir: "auto", text: value }), el("span", { class: "count", text: number(counts[code]) })));
+      dot, el("span", { class: "value", dir: "auto", text: value }), el("span", { class: "count", text: number(counts[code], true) })));
   };
   return el("ul", { class: "legend" }, legend.values.map((value, code) => counts[code] > 0 && entry(shown(value), code)), counts[255] > 0 && entry(t("other"), 255));
 }

@@ -35,6 +35,8 @@ dialog.addEventListener("keydown", (event) => {
   if (event.key === "ArrowRight" && after !== null) change({ row: after }, { push: false });
 });
 
+document.addEventListener("order", () => dialog.open && find("#row-title") && find(".bar-top").replaceWith(bar(state().row, find("#row-title").textContent)));
+
 async function load(key, row, run) {
   const inside = dialog.contains(document.activeElement) ? document.activeElement.id : null;
   dialog.setAttribute("aria-busy", "true");

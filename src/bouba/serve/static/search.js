@@ -62,18 +62,26 @@ async function hitsOf(now, name, signal) {
   const first = name === nameOf(now);
   // rows, columns and views of one run mean nothing in another
   const question = first ? now : { ...now, parts: now.parts.filter((part) => part.kind !== "row"), filters: [], where: "", view: null };
-  return { run, first, answer: await ask(question, run, { signal }) };
+  try {
+    return { run, first, answer: await ask(question, run, { signal }) };
+  } catch (error) {
+    if (!isWelcome(question) || error.status !== 400) throw error;
+    return { run, first, answer: { hits: [], remarks: [] } }; // nothing was asked, so nothing is amiss
+  }
 }
+
+const isWelcome = (now) => isEmpty(now) && !now.filters.length && !now.where;
 
 function draw(now, run, pages) {
   const [{ answer }] = pages;
   order = answer.hits.map((hit) => hit.row);
-  const welcome = isEmpty(now) && !now.filters.length && !now.where;
+  const welcome = isWelcome(now);
   const lines = pages.map(({ run: of, first, answer: found }) => column(now, of, found, first, pages.length > 1));
   fill(find("#results"),
-    welcome ? showWelcome(run) : toolbar(now, run, answer),
+    welcome ? showWelcome(run, answer.hits.length > 0) : toolbar(now, run, answer),
     pages.length > 1 ? el("div", { class: "against" }, lines) : lines);
-  announce(answer.hits.length ? t("count", { n: answer.hits.length }) : t("none.title"));
+  document.dispatchEvent(new CustomEvent("order"));
+  if (!welcome) announce(answer.hits.length ? t("count", { n: answer.hits.length }) : t("none.title"));
 }
 
 function column(now, run, answer, first, several) {
@@ -81,7 +89,7 @@ function column(now, run, answer, first, several) {
   return el("div", { class: "column" },
     several && el("h2", { class: "of-run", text: run.title }),
     answer.remarks.map(remark),
-    hits.length ? grid(hits, several && !first ? run.name : null) : !answer.remarks.length && nothing(now),
+    hits.length ? grid(hits, several && !first ? run.name : null) : !answer.remarks.length && !isWelcome(now) && nothing(now),
     !several && hits.length >= now.k && now.k < run.limits.k && moreButton(now, run));
 }
 

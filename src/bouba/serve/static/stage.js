@@ -35,8 +35,29 @@ export class Stage {
   moved() {
     this.follow();
     clearTimeout(this.timer);
-    if (this.points.n <= FEW) this.paint();
-    else this.timer = setTimeout(() => this.paint(), STILL);
+    if (this.points.n <= FEW) this.soon();
+    else {
+      if (!this.covers()) this.soon();
+      this.timer = setTimeout(() => this.paint(), STILL);
+    }
+  }
+
+  /** Paints with the next frame, once, unless it paints already. */
+  soon() {
+    if (this.waiting || this.painting) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = null;
+      this.paint();
+    });
+  }
+
+  /** Whether the picture, as it lies now, fills all that is seen. */
+  covers() {
+    const { camera, shot } = this;
+    if (!shot) return false;
+    const [across, down] = camera.screenAt(shot.x, shot.y);
+    const half = camera.scale / shot.scale / 2;
+    return Math.abs(across - camera.width / 2) <= shot.width * half - camera.width / 2 && Math.abs(down - camera.height / 2) <= shot.height * half - camera.height / 2;
   }
 
   follow() {
@@ -64,11 +85,13 @@ export class Stage {
     const ratio = Math.min(devicePixelRatio, points.n > FEW ? 1 : 2);
     const shot = { x: camera.x, y: camera.y, scale: camera.scale, width: Math.round(camera.width * MARGIN), height: Math.round(camera.height * MARGIN) };
     painter.begin({ ...shot, scale: shot.scale * ratio, width: shot.width * ratio, height: shot.height * ratio, size: this.size() * ratio });
+    this.painting = true;
     for (let first = 0; first < points.n; first += AT_ONCE) {
       if (first) await new Promise(requestAnimationFrame);
-      if (round !== this.round) return;
+      if (round !== this.round) return; // the next one has begun
       painter.some(first, Math.min(AT_ONCE, points.n - first));
     }
+    this.painting = false;
     painter.end();
     this.reveal(shot, ratio);
     this.canvas.dataset.painted = String(Math.round(performance.now() - began));
