@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from bouba.search.query import (
 )
 from bouba.search.query import Hit as Hit
 from bouba.search.store import Version as Version
+
+if TYPE_CHECKING:
+    from bouba.search.listing import Listing
 
 Similarity = Literal["cosine", "dot", "euclidean"]
 
@@ -47,6 +50,7 @@ class Index:
         """Use `Index.create` or `Index.open`."""
         self._path = path
         self._source = Source(path, state, table)
+        self._listed: tuple[Source, Listing] | None = None
 
     @property
     def _state(self) -> store.State:
@@ -326,6 +330,20 @@ class Index:
             state = approximate.built(self._source, recall=recall, partitions=partitions, probes=probes)
             self._source = Source(self._path, state, self._source.table)
         return state.recall
+
+    @property
+    def listing(self) -> "Listing":
+        """The rows by their numbers, with their columns; of one version of the index, and remembered."""
+        from bouba.search.listing import Listing
+
+        if self._listed is None or self._listed[0] is not self._source:
+            self._listed = self._source, Listing(self._source)
+        return self._listed[1]
+
+    @property
+    def version(self) -> str:
+        """A name for what it holds now: another one after every change."""
+        return f"{self._state.table}-{self._state.version}"
 
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
