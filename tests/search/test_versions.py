@@ -1,5 +1,7 @@
 """Each change of an index is a version, which stays until it is compacted away."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ def test_a_restored_version_answers_to_the_bit(grown, number):
     assert answers(reader, vectors) == seen[3]
     assert answers(reader, vectors, where="n = 7") == [[h for h in hits if h.columns["n"] == 7] for hits in seen[3]]
     index.add({"image": vectors}, columns={"n": [8] * 4})  # goes on from there, and touches no other version
-    assert min(index.column("n").keys() - set(Index.open(index._path, version=5).column("n"))) == 50
+    assert min(set(index.listing.rows) - set(Index.open(index._path, version=5).listing.rows)) == 60
     assert answers(reader, vectors) == seen[3]
     for earlier, expected in enumerate(seen, start=1):
         assert answers(Index.open(index._path, version=earlier), vectors) == expected
@@ -118,19 +120,10 @@ def test_nothing_is_left_is_refused(tmp_path):
     assert (Index.open(tmp_path / "i").version, len(Index.open(tmp_path / "i"))) == (1, 2)
 
 
-def test_columns_and_contents_are_read_by_row(tmp_path):
-    index = Index.create(
-        tmp_path / "i",
-        {"v": np.eye(2), "w": np.eye(2)},
-        columns={"a.b": ["x", None]},
-        contents=[b"1", b"2"],
-        rows=[4, 9],
-    )
+def test_contents_are_read_by_row(tmp_path):
+    index = Index.create(tmp_path / "i", {"v": np.eye(2), "w": np.eye(2)}, contents=[b"1", b"2"], rows=[4, 9])
     index.add({"v": np.eye(2)})
-    assert index.column("a.b") == {4: "x", 9: None, 10: None, 11: None}
     assert index.contents() == {4: b"1", 9: b"2", 10: None, 11: None}
-    with pytest.raises(UsageError, match=r"no column 'a.c'; did you mean 'a.b'"):
-        index.column("a.c")
 
 
 def test_an_index_of_before_is_read_and_grows(tmp_path, monkeypatch):
@@ -138,8 +131,6 @@ def test_an_index_of_before_is_read_and_grows(tmp_path, monkeypatch):
         before.setattr("bouba.search.index.EXTRA", {})
         made = Index.create(tmp_path / "i", {"v": np.eye(2)})
     record = (tmp_path / "i" / "index.json").read_text()
-    import json
-
     facts = json.loads(record)
     kept = ("format", "table", "version", "similarity", "dim", "views", "columns", "cells", "next_row", "offsets")
     (tmp_path / "i" / "index.json").write_text(json.dumps({name: facts[name] for name in kept}))

@@ -207,13 +207,6 @@ class Index:
         """
         return shown_of(self._source, row, view)
 
-    def column(self, name: str) -> dict[int, object]:
-        """Row -> its value in a column. UsageError for a name that there is not."""
-        column = next((column for column in self._state.columns if column.name == name), None)
-        if column is None:
-            raise UsageError(f"the index has no column {name!r}{nearest(name, self.columns)}")
-        return values_of(self._source, column.stored)
-
     def contents(self) -> dict[int, bytes | None]:
         """Row -> the digest of what it holds, None where that was not given; see `create`."""
         return values_of(self._source, CONTENT) if CONTENT in self._state.extra else {}
@@ -256,11 +249,7 @@ class Index:
 
     def _there(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Those of some rows that the index has."""
-        wanted = np.asarray(rows, np.int64)
-        if not len(wanted):
-            return wanted
-        places = [(matrix, matrix.positions(wanted)) for matrix in self._source.matrices.values()]
-        return np.unique(np.concatenate([matrix.rows[found] for matrix, found in places]))
+        return np.intersect1d(np.asarray(rows, np.int64), self.listing.rows) if len(rows) else np.zeros(0, np.int64)
 
     def _change(self, write: Callable[[], store.State]) -> None:
         """Let a change of the table be what this index reads, and small files be merged."""
@@ -341,9 +330,9 @@ class Index:
         return self._listed[1]
 
     @property
-    def version(self) -> str:
-        """A name for what it holds now: another one after every change."""
-        return f"{self._state.table}-{self._state.version}"
+    def name(self) -> str:
+        """For what it holds now: another one after every change."""
+        return f"{self._state.table}-{self._state.number}"
 
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
@@ -357,13 +346,7 @@ class Index:
     @property
     def rows(self) -> int:
         """Rows that have a cell."""
-        if self._state.rows is not None:
-            return self._state.rows
-        live = [
-            matrix.rows if matrix.live is None else matrix.rows[matrix.live]
-            for matrix in self._source.matrices.values()
-        ]
-        return len(np.unique(np.concatenate(live)))
+        return len(self.listing.rows) if self._state.rows is None else self._state.rows
 
     @property
     def views(self) -> tuple[str, ...]:
