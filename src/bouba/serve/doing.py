@@ -77,7 +77,8 @@ def neighbours(opened: Opened, row: int, k: int) -> dict[str, Any]:
 
 def row_of(run: Run, row: int) -> Views:
     """What the index knows of a row, as Views of one row."""
-    item, cells = run.items([row])[0], {}
+    item = run.items([row])[0]
+    cells: dict[str, Any] = {}
     for view, cell in item.views.items():
         if view not in run.model.kinds_:
             continue

@@ -12,6 +12,7 @@ from typing import Any
 
 from bouba.errors import BoubaError
 from bouba.persist import model_folder
+from bouba.runs.coordinates import coordinates
 from bouba.runs.run import Run
 from bouba.serve.limits import Refusal
 
@@ -84,7 +85,10 @@ class Opened:
             self.map_progress = share
 
         try:
-            run.map(note)
+            if self.writes:
+                run.map(note)
+            else:
+                run.maps[run.index.name] = coordinates(run.index, note)
         except Exception:
             log.exception("the map of %s could not be made", self.name)
             self._map_failed = True
@@ -118,7 +122,7 @@ class Opened:
         return run
 
 
-def opened_runs(paths: Sequence[Path], *, device: str = "auto") -> dict[str, Opened]:
+def opened_runs(paths: Sequence[Path], *, device: str = "auto", writes: bool = True) -> dict[str, Opened]:
     """Runs by the names of their folders, "-2" and so on behind those that are alike."""
     runs: dict[str, Opened] = {}
     for path in paths:
@@ -126,7 +130,7 @@ def opened_runs(paths: Sequence[Path], *, device: str = "auto") -> dict[str, Ope
         number = 2
         while name in runs:
             name, number = f"{stem}-{number}", number + 1
-        runs[name] = Opened(name, path, device=device)
+        runs[name] = Opened(name, path, device=device, writes=writes)
     return runs
 
 

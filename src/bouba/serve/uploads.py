@@ -63,8 +63,12 @@ class Files:
             return "audio", sound
         if "video" in reads:
             return "video", {"bytes": content, "path": None}
-        wanted = " or a ".join({"image": "picture", "audio": "sound"}[kind] for kind in sorted(reads & {"image", "audio"}))
-        raise Refusal(415, f"{field} is no file that can be read here; send a {wanted}" if wanted else "this model reads no files")
+        wanted = " or a ".join(
+            {"image": "picture", "audio": "sound"}[kind] for kind in sorted(reads & {"image", "audio"})
+        )
+        raise Refusal(
+            415, f"{field} is no file that can be read here; send a {wanted}" if wanted else "this model reads no files"
+        )
 
     def _picture(self, content: bytes) -> Any:
         """None for what is no picture."""

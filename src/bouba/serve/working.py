@@ -56,9 +56,7 @@ class Work:
         """What a function gives, on the thread of models."""
         return await self.together(object(), lambda questions: [function()], None)
 
-    async def together(
-        self, kind: Hashable, answer: Callable[[Sequence[Any]], Sequence[Any]], question: Any
-    ) -> Any:
+    async def together(self, kind: Hashable, answer: Callable[[Sequence[Any]], Sequence[Any]], question: Any) -> Any:
         """The answer to a question, one an item of what `answer` gives for a list of questions of this kind."""
         self._enter()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
