@@ -25,6 +25,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "translate": "Make pictures or numbers for the rows of a table, from another view of each.",
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "search": "Find the rows that fit a sentence or a picture.",
+    "serve": "Search and try runs in a browser, or by an API.",
     "migrate": "Give a run another encoder without encoding its rows again.",
     "bench": "Repeat a published measurement.",
     "licenses": "The licences of what bouba stands on, as it is installed.",

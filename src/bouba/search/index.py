@@ -189,9 +189,10 @@ class Index:
         where: str | None = None,
         equals: Mapping[str, object] = {},
         exact: bool = True,
+        weights: np.ndarray | None = None,
     ) -> list[list[Hit]]:
-        """`search` for each of vectors (q, d): q lists of hits."""
-        queries = as_queries(self._state, vectors, ndim=2)
+        """`search` for each of vectors (q, d), with weights (q, m): q lists of hits."""
+        queries = as_queries(self._state, vectors, ndim=2, weights=weights)
         return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))
 
     def vectors(self, rows: Sequence[int], *, view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:

@@ -65,7 +65,7 @@ function bar(row, title) {
 }
 
 function body(item, neighbours, run) {
-  const views = Object.entries(item.views).map(([name, view]) => [name, cell(view, name, item.title, { large: true })]);
+  const views = run.views.map(({ name }) => [name, cell(item.views[name], name, item.title, { large: true })]);
   const large = views.filter(([, node]) => node && node.matches("img, video"));
   const other = views.filter(([, node]) => node && !node.matches("img, video"));
   const missing = views.filter(([, node]) => !node).map(([name]) => name);
