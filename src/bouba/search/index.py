@@ -85,7 +85,7 @@ class Index:
             similarity: "cosine" in [-1, 1], "dot", or "euclidean" (minus the distance).
             columns: name -> n values: str, int, float, bool or None (NaN is None); others become str.
             paths: view -> the file behind each row, returned with a hit.
-            rows: (n,) the caller's row numbers, each once; 0 ... n-1 when left out.
+            rows: (n,) the caller's row numbers, each once, -1 for the next one that is free; 0 ... n-1 when left out.
             offsets: view -> (n, m) numbers that a search may weigh and take off the score, such as how near a cell is
                 to every question; zeros in a view that has none.
             shown: view -> n small files, WebP or OGG, that a page shows of cells with no file behind them, None for
