@@ -211,5 +211,7 @@ def test_law_a_fitted_table_fits(seed):
 
 def test_a_path_is_cut_at_its_beginning():
     assert cut("/a/long/way/to/thing.png", 12) == "…o/thing.png"
+    assert cut("/my own photos/a thing.png", 12) == "…a thing.png"
+    assert cut("red and/or blue. A circle", 12) == "red and/or…"
     assert cut("a long text of words", 12) == "a long text…"
     assert width_of([cut("第" * 20, 10)]) <= 10

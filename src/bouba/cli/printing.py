@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -11,6 +12,8 @@ from bouba.data.characters import one_line, printable
 
 if TYPE_CHECKING:
     from bouba.data.views import Views
+
+_PATH = re.compile(r"\S*/\S*|.*/[^/]*\.\w{1,5}")
 
 
 def text_columns(rows: Sequence[Sequence[str]]) -> str:
@@ -37,7 +40,7 @@ def cut(text: str, width: int) -> str:
     text = printable(one_line(text))
     if width_of([text]) <= width:
         return text
-    step = -1 if "/" in text and " " not in text else 1
+    step = -1 if _PATH.fullmatch(text) else 1
     shown = text[::step][: width - 1]
     while width_of([shown]) >= width:
         shown = shown[:-1]
