@@ -25,7 +25,10 @@ def png(number):
 
 
 def test_runs_and_what_they_can_do(client):
-    assert [(run["name"], run["rows"]) for run in got(client, "/api/v1/runs")["runs"]] == [("shapes", ROWS), ("kinds", ROWS)]
+    assert [(run["name"], run["rows"]) for run in got(client, "/api/v1/runs")["runs"]] == [
+        ("shapes", ROWS),
+        ("kinds", ROWS),
+    ]
     shapes, kinds = got(client, "/api/v1/run"), got(client, "/api/v1/run", run="kinds")
     assert shapes["abilities"] == {"search": True, "predict": False, "translate": False, "explain": False, "map": True}
     assert kinds["abilities"]["predict"] and kinds["abilities"]["explain"]
