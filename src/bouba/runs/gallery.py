@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bouba.runs.adding import Added
     from bouba.runs.coordinates import Map
     from bouba.runs.facets import Colours, Facet
+    from bouba.runs.holding import Holding
     from bouba.runs.items import Item, Naming
     from bouba.search import Hits
 
@@ -209,6 +210,12 @@ class Gallery(Kept):
 
         options: dict[str, Any] = {"remove": remove, "sync": sync, "id": id, "engine": engine, "workers": workers}
         return add(self, table, named=named, say=say or log.info, **options)
+
+    def holding(self) -> Holding:
+        """How many rows, cells, versions and bytes the index has, and its columns. UsageError without an index."""
+        from bouba.runs.holding import holding_of
+
+        return holding_of(self)
 
     def restore(self, version: int) -> None:
         """Make an earlier version of the index, one of `index.versions()`, the next one, in one step for readers.

@@ -65,6 +65,11 @@ class Listing:
         places[np.searchsorted(self.rows, self._source.matrices[view].rows[live])] = live
         return places
 
+    @property
+    def cells(self) -> dict[str, int]:
+        """View -> how many rows have a cell of it."""
+        return {view: len(self._live(view)) for view in self._source.matrices}
+
     def places(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Where some row numbers stand among `rows`.
 

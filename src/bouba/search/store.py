@@ -45,6 +45,16 @@ class Version:
     probes: int | None = None
     recall: float | None = None
 
+    @property
+    def date(self) -> str:
+        """When it was written, to the second; "" where that was not noted."""
+        return (self.written or "")[:19].replace("T", " ")
+
+    @property
+    def counted(self) -> str:
+        """How many rows it holds; "" where they were not counted."""
+        return "" if self.rows is None else f"{self.rows:,}"
+
 
 @dataclass(frozen=True)
 class State:
