@@ -31,7 +31,8 @@ def test_runs_and_what_they_can_do(client):
     ]
     shapes, kinds = got(client, "/api/v1/run"), got(client, "/api/v1/run", run="kinds")
     assert shapes["abilities"] == {"search": True, "predict": False, "translate": False, "explain": False, "map": True}
-    assert kinds["abilities"]["predict"] and kinds["abilities"]["explain"]
+    assert kinds["abilities"]["predict"]
+    assert kinds["abilities"]["explain"]
     assert {label["name"]: label["kind"] for label in kinds["labels"]} == {"kind": "class", "price": "number"}
     assert [view["name"] for view in shapes["views"]] == ["picture", "caption"]
 
