@@ -198,7 +198,7 @@ def test_columns_keep_their_own_names_and_numbers_are_numbers(tmp_path, capsys):
     assert {hit["row"] for hit in json.loads(capsys.readouterr().out)} == {7}
     assert bouba("search", tmp_path / "run", "good", "-k", 1) == 0
     header = capsys.readouterr().out.split("\n")[0].split()  # "words" is the title, and there is no file
-    assert header == ["row", "title", "score", "way", "site", "rank"]
+    assert header == ["row", "title", "score", "way", "site", "rank", "rooms"]
 
 
 def test_what_the_machine_refuses_is_one_line_and_exit_code_1(run, capsys, tmp_path):
