@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bouba.runs.kept import Kept
 
 if TYPE_CHECKING:
+    from bouba.report.comparison import Comparison
     from bouba.runs.onnx_export import ExportedRun
 
 
@@ -26,3 +27,20 @@ class Publishing(Kept):
         from bouba.runs.onnx_export import export_onnx
 
         return export_onnx(self, Path(folder))
+
+    def compare(self, other: Any, table: Any = None, /, **named: Any) -> Comparison:
+        """This run and another side by side: their numbers, with the interval of each difference where both were judged
+        on the same rows; what was set otherwise; time and size. `.format()` is a table, `.write(FILE)` a page.
+
+        Args:
+            other: a Run, or the path of one.
+            table, **named: as in `read`, rows that neither was trained on. None: the rows that both held out, where
+                that is known, else the numbers of each on its own rows, which are not paired.
+
+        Raises:
+            UsageError: nothing that both were judged by; the message says how to go on.
+        """
+        from bouba.runs.comparing import compare
+
+        other = other if isinstance(other, Publishing) else type(self).open(other, device=self.device)  # type: ignore[attr-defined]
+        return compare(self, other, table, named)

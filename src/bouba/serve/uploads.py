@@ -21,9 +21,11 @@ def parsed(text: str, what: str) -> Any:
     try:
         if max(_depths(text), default=0) > DEEPEST:
             raise ValueError("too deep")
-        return json.loads(text, parse_constant=_no_number)
+        value: Any = json.loads(text, parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode()  # halves of a pair of surrogates are no text
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"{what} is no JSON: {str(error)[:80]}") from None
+    return value
 
 
 def _depths(text: str) -> Any:

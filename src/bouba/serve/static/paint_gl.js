@@ -12,7 +12,7 @@ void main() {
 }`;
 
 const FRAGMENT = `#version 300 es
-precision mediump float;
+precision highp float;
 in vec4 colour; out vec4 painted;
 uniform float size;
 void main() {
