@@ -115,6 +115,8 @@ class Opened:
     def _warm(run: Run) -> Run:
         """Load what the first question would wait for."""
         if run.model.searchable and (run._place.folder / "index").exists():
+            if run.known is not None:
+                run.known.keep_ready()
             run.items(run.index.listing.rows[:1].tolist())
             text = next((view for view, kind in run.model.kinds_.items() if kind == "text"), None)
             if text is not None:
