@@ -15,6 +15,7 @@ from bouba.runs import blocks
 from bouba.runs.adding import difference
 from bouba.runs.blocks import Embedder
 from bouba.runs.indexing import write_search
+from bouba.runs.migrating import migrate
 from bouba.search import Index
 
 pytest.importorskip("lancedb")
@@ -238,6 +239,18 @@ def test_a_run_has_restored_and_compacted_versions(run, made):
     assert run.index.rows == 40
     assert run.compact() > 0
     assert [each.change for each in run.index.versions()] == ["version 1 restored"]
+
+
+def test_an_index_that_changed_is_not_migrated_by_its_first_table(run, made, tmp_path):
+    few = write(made[0] / "few.csv", made[3][:6])
+    for change, counted in (
+        ({"table": made[2]}, r"added 20 rows .* removed 0"),
+        ({"remove": few}, r"added 0 .* removed 6"),
+    ):
+        run.add(change.get("table"), remove=change.get("remove"))
+        with pytest.raises(UsageError, match=f"{counted}.*--restore 1"):
+            migrate(Run.open(run.path), tmp_path / "new", towers="packaged", say=print)
+        run.restore(1)
 
 
 def test_differences_are_what_a_loop_says():
