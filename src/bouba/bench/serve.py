@@ -1,9 +1,9 @@
 """bouba bench serve: what a run answers over HTTP to several clients at once: errors, waiting, memory.
 
 A server is started on the run, as `bouba serve` does; clients in a process of their own keep one connection each and
-put one request after the other: words, rows like a row, counts of filters, rows, thumbnails, by SHARES. Each question of
-words is asked once or a few times, as people do: some are answered from memory, and the share of these is told. Clients
-and server share the cores.
+put one request after the other: words, rows like a row, counts of filters, rows, thumbnails, by SHARES. Each question
+of words is asked once or a few times, as people do: some are answered from memory, and the share of these is told.
+Clients and server share the cores.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
     for kind, of in figures["kinds"].items():
         numbers = [f"{of[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms")]
         lines.append([kind, f"{of['requests']:,}", str(of["errors"]), *numbers])
+    early, late = figures["memory_mb"]
     note = (
-        f"{figures['clients']} clients at once, {figures['cores']} cores shared with them; {figures['rate']:.0f} requests a "
-        f"second, {figures['cpu_ms']:.1f} CPU-ms of the server each; {figures['remembered']:.0%} of the searches answered from "
-        f"memory. Private memory of the server: {figures['memory_mb'][0]:.0f} MB after {EARLY:.0%} of them, "
-        f"{figures['memory_mb'][1]:.0f} MB at the end."
+        f"{figures['clients']} clients at once, {figures['cores']} cores shared with them; {figures['rate']:.0f} requests a"
+        f" second, {figures['cpu_ms']:.1f} CPU-ms of the server each; {figures['remembered']:.0%} of the searches answered"
+        f" from memory. Private memory of the server: {early:.0f} MB after {EARLY:.0%} of them, {late:.0f} MB at the end."
     )
     header = ["requests", "number", "errors", "p50 ms", "p95 ms", "p99 ms"]
     return {"requests": Table(header, lines, note=note)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,7 @@ def command(
     require("fastapi", "serve")
     require("uvicorn", "serve")
     token = _token(token_file, host)
+    one_thread()
     from bouba.serve.app import application, serve
     from bouba.serve.guard import LOOPBACK
     from bouba.serve.opened import opened_runs
@@ -50,6 +52,15 @@ def command(
             typer.launch(address)
 
     serve(app, host, port, ready=ready)
+
+
+def one_thread() -> None:
+    """Have products computed by one thread each. Questions are small: threads that wait for each other would take twice
+    the time of the processor for the same answers."""
+    from threadpoolctl import threadpool_limits
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what is imported from here on
+    threadpool_limits(1)
 
 
 def _token(file: Path | None, host: str) -> str | None:

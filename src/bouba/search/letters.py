@@ -93,7 +93,8 @@ class Letters:
             return entries, shared[entries]
         order, ordered = self.by_column
         first, last = np.searchsorted(ordered, columns), np.searchsorted(ordered, columns, side="right")
-        entries = np.concatenate([order[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True)] or [order[:0]])
+        parts = [order[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+        entries = np.concatenate([order[:0], *parts])
         ascending = np.argsort(entries)
         return entries[ascending], np.repeat(weights, last - first)[ascending]
 

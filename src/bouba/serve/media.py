@@ -41,16 +41,21 @@ class Media:
         cell = item.views.get(view)
         if cell is None or cell.kind not in FILES:
             raise Refusal(404, f"row {row} has no picture, sound or clip {view!r}")
+        key = (run.index.name, row, view, size)
+        if cell.path is None and (small := self._kept(key)) is not None:
+            return small, "image/webp"
         content = None if cell.path is not None else run.index.shown(row, view)
         if cell.path is None and content is None:
             raise Refusal(404, f"the index keeps nothing to show of {view!r} in row {row}")
         source: bytes | Path = Path(cell.path) if content is None else content  # type: ignore[arg-type]
         try:
-            return self._read(source, cell.kind, size)
+            return self._read(source, cell.kind, size, key)
         except (OSError, ValueError, SyntaxError, RuntimeError) as error:
             raise Refusal(404, f"{view!r} of row {row} cannot be shown: its file is gone or damaged") from error
 
-    def _read(self, source: bytes | Path, kind: str, size: int | None) -> tuple[bytes | Path, str]:
+    def _read(
+        self, source: bytes | Path, kind: str, size: int | None, key: tuple[Any, ...]
+    ) -> tuple[bytes | Path, str]:
         if isinstance(source, Path) and not source.is_file():  # a pipe or a device is never read
             raise FileNotFoundError(source)
         if kind == "audio":
@@ -60,7 +65,7 @@ class Media:
                 return source, clip
             raise ValueError("a clip has no thumbnail")
         if size is not None:
-            return self._thumbnail(source, size), "image/webp"
+            return self._thumbnail(source, size, key), "image/webp"
         return self._picture(source)
 
     def _picture(self, source: bytes | Path) -> tuple[bytes | Path, str]:
@@ -73,30 +78,40 @@ class Media:
             picture.convert("RGBA" if "A" in picture.getbands() else "RGB").save(out, "PNG")
         return out.getvalue(), "image/png"
 
-    def _thumbnail(self, source: bytes | Path, size: int) -> bytes:
-        if isinstance(source, bytes):
-            key: tuple[Any, ...] = (hash(source), len(source), size)
-        else:
+    def _thumbnail(self, source: bytes | Path, size: int, key: tuple[Any, ...]) -> bytes:
+        if isinstance(source, Path):
             stat = os.stat(source)
             key = (str(source), stat.st_mtime_ns, stat.st_size, size)
+            if (small := self._kept(key)) is not None:
+                return small
+        small = self._scaled(source, size)
+        with self._lock:
+            if key not in self._thumbnails:
+                self._size += len(small)
+            self._thumbnails[key] = small
+            while self._size > KEPT:
+                self._size -= len(self._thumbnails.popitem(last=False)[1])
+        return small
+
+    def _kept(self, key: tuple[Any, ...]) -> bytes | None:
         with self._lock:
             if key in self._thumbnails:
                 self._thumbnails.move_to_end(key)
-                return self._thumbnails[key]
+            return self._thumbnails.get(key)
+
+    def _scaled(self, source: bytes | Path, size: int) -> bytes:
+        """As WebP."""
         from PIL import ImageOps
 
         with self._opened(source) as picture:
+            if isinstance(source, bytes) and picture.format == "WEBP" and max(picture.size) <= size:
+                return source  # as the index keeps it
             picture.draft("RGB", (size, size))
             small = ImageOps.exif_transpose(picture)
             small.thumbnail((size, size))
             out = io.BytesIO()
             small = small.convert("RGBA" if "A" in small.getbands() or "transparency" in small.info else "RGB")
             small.save(out, "WEBP", quality=82, method=2)
-        with self._lock:
-            self._thumbnails[key] = out.getvalue()
-            self._size += len(out.getvalue())
-            while self._size > KEPT:
-                self._size -= len(self._thumbnails.popitem(last=False)[1])
         return out.getvalue()
 
     def _opened(self, source: bytes | Path) -> Any:
