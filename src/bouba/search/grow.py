@@ -34,7 +34,8 @@ def _fed(
     raised: list[Exception] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
-        cells = rows.batches(state.columns, unit=state.similarity == "cosine", offsets=state.offsets)
+        unit = state.similarity == "cosine"
+        cells = rows.batches(state.columns, unit=unit, offsets=state.offsets, extra=state.extra)
         try:
             yield from (batch for _, batch in cells) if writer is None else writer.fed(cells)
         except Exception as error:
@@ -42,7 +43,9 @@ def _fed(
             raise
 
     try:
-        return write(pa.RecordBatchReader.from_batches(rows.schema(state.columns, state.offsets), batches()))
+        return write(
+            pa.RecordBatchReader.from_batches(rows.schema(state.columns, state.offsets, state.extra), batches())
+        )
     except Exception as error:
         raise (raised or [error])[0] from None
 

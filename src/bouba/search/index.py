@@ -9,9 +9,9 @@ import numpy as np
 
 from bouba.errors import UsageError, nearest, require
 from bouba.search import approximate, grow, store
-from bouba.search.cells import Numbers, check
+from bouba.search.cells import EXTRA, Numbers, check
 from bouba.search.columns import describe
-from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, stored_vectors
+from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, shown_of, stored_vectors
 from bouba.search.query import Hit as Hit
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Index:
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
         offsets: Mapping[str, Numbers] = {},
+        shown: Mapping[str, Sequence[bytes | None]] = {},
+        contents: Sequence[bytes] | None = None,
     ) -> "Index":
         """Write an index; one that is already at `path` stays readable until the new one is complete.
 
@@ -76,6 +78,9 @@ class Index:
             rows: (n,) the caller's row numbers, each once; 0 ... n-1 when left out.
             offsets: view -> (n, m) numbers that a search may weigh and take off the score, such as how near a cell is
                 to every question; zeros in a view that has none.
+            shown: view -> n small files, WebP or OGG, that a page shows of cells with no file behind them, None for
+                those that need none; they are cut out some rows at a time and read by `Index.shown` alone.
+            contents: n digests, of what each row holds.
 
         Raises:
             UsageError: shapes that disagree. DataError: NaN in a present cell, or a folder of other files.
@@ -83,7 +88,7 @@ class Index:
         require("lancedb", "search")
         if similarity not in METRIC:
             raise UsageError(f"no similarity {similarity!r}{nearest(str(similarity), METRIC)}")
-        checked = check(embeddings, present, columns, paths, rows, offsets=offsets)
+        checked = check(embeddings, present, columns, paths, rows, offsets=offsets, shown=shown, contents=contents)
         described = describe(columns)
         if offsets and similarity == "euclidean":
             raise UsageError("offsets are taken off a product; similarity must be cosine or dot")
@@ -102,6 +107,7 @@ class Index:
                 cells=checked.cells,
                 next_row=checked.after(0),
                 offsets=checked.offset_width,
+                extra=tuple(EXTRA),
             )
             try:
                 state, table = grow.write(path, state, checked)
@@ -172,6 +178,15 @@ class Index:
         """Row -> its vector (d,) as it is stored, and its offsets (m,); no entry for a row without that view."""
         return stored_vectors(self._source, rows, view)
 
+    def shown(self, row: int, view: str) -> bytes | None:
+        """The small file, WebP or OGG, that a page shows of a cell; None for one that has its own file, and where there
+        is no such cell.
+
+        Raises:
+            DataError: this version was compacted away since it was opened.
+        """
+        return shown_of(self._source, row, view)
+
     def add(
         self,
         embeddings: Mapping[str, Numbers],
@@ -181,6 +196,8 @@ class Index:
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
         offsets: Mapping[str, Numbers] = {},
+        shown: Mapping[str, Sequence[bytes | None]] = {},
+        contents: Sequence[bytes] | None = None,
     ) -> None:
         """Append rows, in one step for readers; a row number that the index has already is replaced, all its
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
@@ -188,7 +205,17 @@ class Index:
         """
         with store.writing(self._path):
             state, table = self._reloaded()
-            checked = check(embeddings, present, columns, paths, rows, offsets=offsets, next_row=state.next_row)
+            checked = check(
+                embeddings,
+                present,
+                columns,
+                paths,
+                rows,
+                offsets=offsets,
+                shown=shown,
+                contents=contents,
+                next_row=state.next_row,
+            )
             state = grow.add_rows(self._path, table, state, checked)
             self._source = Source(self._path, state, table)
             self._source = Source(self._path, grow.merge_files(self._path, table, state), table)

@@ -13,7 +13,7 @@ from bouba import errors
 from bouba.data.characters import same_name
 from bouba.errors import DataError, MissingExtraError, ModalityError, UsageError
 from bouba.search import matrices, store
-from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored, true_path
+from bouba.search.cells import PATH, ROW, SHOWN, VECTOR, VIEW, as_stored, true_path
 from bouba.search.columns import quoted
 from bouba.search.exact import exact_scores, nearest
 from bouba.search.store import State
@@ -179,6 +179,16 @@ def stored_vectors(source: Source, rows: Sequence[int], view: str) -> dict[int, 
     vectors, offsets = matrix.vectors[places], matrix.offsets[places]
     offsets = offsets[:, : source.state.offsets]
     return dict(zip(matrix.rows[places].tolist(), zip(vectors, offsets, strict=True), strict=True))
+
+
+def shown_of(source: Source, row: int, view: str) -> bytes | None:
+    """What a page shows of a cell that has no file; None where there is nothing."""
+    if SHOWN not in source.state.extra or view not in source.state.views:
+        return None
+    with _damage_named():
+        sql = f"{ROW} = {int(row)} AND {VIEW} = {quoted(view)}"
+        found = source.table.search().where(sql).select([SHOWN]).limit(1).to_arrow()
+    return found[SHOWN][0].as_py() if len(found) else None
 
 
 def _best_hits(

@@ -40,6 +40,7 @@ class State:
     probes: int | None = None  # of the approximate index, None without one
     recall: float | None = None  # share of the nearest cells that the approximate index was measured to find
     offsets: int = 0  # numbers behind each vector that a question may weigh into the score
+    extra: tuple[str, ...] = ()  # columns of the table that an index of before lacks, see cells.EXTRA
 
 
 def new_name() -> str:
@@ -198,7 +199,8 @@ def _record(state: State) -> dict[str, Any]:
 
 def _state(record: Mapping[str, Any]) -> State:
     columns = tuple(IndexColumn(**column) for column in record["columns"])
-    return State(**{**record, "views": tuple(record["views"]), "columns": columns})
+    lists = {name: tuple(record[name]) for name in ("views", "extra") if name in record}
+    return State(**{**record, **lists, "columns": columns})
 
 
 def matrix_folder(path: Path, table: str) -> Path:
