@@ -66,7 +66,7 @@ class Batch:
     @property
     def view_counts(self) -> Tensor:
         """int64 (B,), how many views each row has."""
-        return sum(self.present.values(), start=self.rows.new_zeros(len(self)))
+        return sum(self.present.values(), start=0 * self.rows)
 
     @property
     def any_present(self) -> Tensor:

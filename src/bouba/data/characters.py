@@ -84,6 +84,27 @@ FORMS: dict[str, Callable[[str], str]] = {"composed": composed, "one": one_form}
 """How a model reads its texts: those that were saved before there was one form only compose letters."""
 
 
+def form_steps(name: str) -> list[dict[str, str]]:
+    """What the form of FORMS with this name does to a text, step by step, for a program in another language; patterns
+    are those of Python's `re`. A text of ASCII takes the first step of "one" and no other."""
+    surrogates = {"step": "replace half surrogates by U+FFFD"}
+    compose = {"step": "normalise", "form": "NFC"}
+    if name == "composed":
+        return [surrogates, compose]
+    return [
+        {"step": "replace", "pattern": "\r\n", "by": "\n", "of": "every text"},
+        surrogates,
+        {"step": "replace", "pattern": _UNSEEN.pattern, "by": ""},
+        {"step": "replace", "pattern": _STRAY_JOINER.pattern, "by": ""},
+        {"step": "replace", "pattern": _LINE_END.pattern, "by": "\n"},
+        {"step": "replace", "pattern": _SPACE.pattern, "by": " "},
+        compose,
+        {"step": "replace", "pattern": _PRESENTATION.pattern, "by": ""},
+        {"step": "map each character that Unicode decomposes as <wide> or <narrow>, and U+3000, to what it stands for"},
+        compose,
+    ]
+
+
 def is_blank_text(text: str) -> bool:
     """Whether a text shows nothing."""
     return not text.strip() or (not text.isascii() and _BLANK.fullmatch(text) is not None)

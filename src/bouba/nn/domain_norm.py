@@ -85,6 +85,10 @@ class DomainStatistics(nn.Module):
         finally:
             self._exchange(before)
 
+    def settle(self, code: int) -> None:
+        """The network normalises by this domain's statistics from now on."""
+        self._write(self.values[code])
+
     def _exchange(self, statistics: Iterable[tuple[Tensor | None, Tensor | None]]) -> None:
         for layer, (mean, variance) in zip(self._layers, statistics, strict=True):
             layer.running_mean, layer.running_var = mean, variance

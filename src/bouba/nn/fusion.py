@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bouba.declared import Declared
 from bouba.errors import UsageError
+from bouba.nn.traced_layer import traced_layer
 
 
 def kept_views(present: Tensor, drop: float) -> Tensor:
@@ -148,9 +149,13 @@ class _Attention(nn.Module):
 
     def forward(self, z: Tensor, present: Tensor) -> Tensor:
         tokens = torch.where(present[:, :, None], z + self.which.to(z.dtype), 0)
-        tokens = torch.cat([self.asker.to(z.dtype).expand(len(z), 1, -1), tokens], 1)
+        tokens = torch.cat([self.asker.to(z.dtype).expand(z.shape[0], 1, -1), tokens], 1)
         hidden = torch.cat([torch.zeros_like(present[:, :1]), ~present], 1)
-        return self.layers(tokens, src_key_padding_mask=hidden)[:, 0]
+        if not torch.jit.is_tracing():
+            return self.layers(tokens, src_key_padding_mask=hidden)[:, 0]
+        for layer in self.layers.layers:
+            tokens = traced_layer(layer, tokens, hidden)
+        return tokens[:, 0] if self.layers.norm is None else self.layers.norm(tokens[:, 0])
 
 
 @dataclass(frozen=True)

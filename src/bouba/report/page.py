@@ -81,7 +81,7 @@ def render(report: Report) -> str:
         "too_weak": TOO_WEAK,
     }
     body = (
-        _environment(jinja2, report.methods)
+        environment(jinja2, report.methods)
         .get_template("report.html.j2")
         .render(
             context,
@@ -92,7 +92,8 @@ def render(report: Report) -> str:
     return body + "\n"
 
 
-def _environment(jinja2: ModuleType, methods: wording.Methods) -> Any:
+def environment(jinja2: ModuleType, methods: wording.Methods) -> Any:
+    """Templates, in which every value is escaped."""
     templates = resources.files("bouba.report") / "templates"
 
     def source(name: str) -> str:

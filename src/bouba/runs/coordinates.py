@@ -166,7 +166,7 @@ def _file(folder: Path, version: str) -> Path:
 
 def map_of(run: Any, progress: Progress | None, compute: bool) -> Map | None:
     """The map of a Run's index: remembered, else kept in its folder, else made where `compute`."""
-    version = run.index.version
+    version = run.index.name
     if version not in run.maps:
         made = kept(run._place.folder, version)
         if made is None:

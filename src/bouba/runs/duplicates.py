@@ -218,6 +218,18 @@ def seen_in_training(folder: Path, views: Views) -> str:
     return f"{rows:,} of {len(views):,} rows were in training ({by_view}): numbers on them are partly memory"
 
 
+def held_out_again(folder: Path, views: Views) -> Views | None:
+    """The rows of a run's table, read again, that were held out; None where that is not known, or the table has other
+    cells by now."""
+    if not (folder / FILE).exists():
+        return None
+    facts = _facts(folder)
+    same = facts["rows"] == len(views) and all(
+        cells.tolist() == facts["contents"].get(view, cells.tolist()) for view, cells in contents(views).items()
+    )
+    return views[np.asarray(facts["judged"], int)] if same and facts["judged"] else None
+
+
 def opened(folder: Path, views: Views, share: float) -> Cut | None:
     """The cut of a run in a folder; None where it kept none, or its table has other rows."""
     if not (folder / FILE).exists():

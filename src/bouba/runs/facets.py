@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bouba.search.listing import Coded, Listing
 
 BINS = 20
-WHOLE_NUMBERS = 12  # distinct ones up to which they are counted one by one
+WHOLE_NUMBERS = 12  # distinct ones up to which whole numbers are counted one by one
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _facet(listing: Listing, name: str, passing: np.ndarray) -> Facet | None:
 def _coded(listing: Listing, name: str) -> Coded | None:
     """A column whose values are counted one by one; None for another."""
     coded = listing.coded(name)
-    most = WHOLE_NUMBERS if listing.column(name).kind in ("int", "float") else len(coded.values) if coded else 0
+    most = {"int": WHOLE_NUMBERS, "float": 0}.get(listing.column(name).kind, len(coded.values) if coded else 0)
     return coded if coded is not None and 0 < len(coded.values) <= most else None
 
 

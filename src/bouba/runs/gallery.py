@@ -1,4 +1,4 @@
-"""What can be found in a run: its index searched, listed, counted and laid out on a map."""
+"""What can be found in a run: its index searched, listed, counted, laid out on a map, and changed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Gallery(Kept):
 
     def search(
         self,
-        query: Any,
+        query: Any = None,
         *,
         minus: Any = None,
+        like: int | Sequence[int] | None = None,
         k: int = 10,
         where: str | None = None,
         equals: Mapping[str, Any] = MappingProxyType({}),
@@ -39,21 +40,44 @@ class Gallery(Kept):
 
         Args:
             query: words; a Path, a PIL picture, an array of pixels or numbers, (samples, rate); an embedding (dim,) of
-                this model; or several at once by view or kind, {"caption": "red", "picture": path}.
-            minus: what hits should not fit: a query, or a list of them.
+                this model; several at once by view or kind, {"caption": "red", "picture": path}; or a list of parts
+                with signs, [{"text": "red"}, {"file": path, "sign": -1}, {"cell": picture}, {"row": 12}].
+            minus: what hits should not fit: a query, the number of a row, or a list of them.
+            like: rows of the index that hits should be like, and which are no hits themselves.
             where: an SQL condition over the columns. equals: column -> value it must have.
             filters: each {"column": name, "any": values, None for missing} or {"column": name, "low": a, "high": b}.
             view: search this view's cells alone, directly; whole rows when None. domain: of the query, if known.
             sure: instead of k rows, all of a set that holds the one that was meant with this probability, as 0.9.
 
         Raises:
-            UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
+            UsageError: no index, no such column, view or row. ModalityError: a kind that the model does not read.
         """
-        from bouba.runs.searching import find
+        from bouba.runs.searching import Narrowed, find
         from bouba.search.filters import joined
 
-        where = joined(where, filters)
-        return find(self, query, minus=minus, k=k, where=where, equals=equals, view=view, domain=domain, sure=sure)
+        narrowed = Narrowed(joined(where, filters), equals, view, domain)
+        return find(self, [(query, minus, like)], narrowed, k=k, sure=sure)[0]
+
+    def search_many(
+        self,
+        queries: Sequence[Any],
+        *,
+        minus: Any = None,
+        k: int = 10,
+        where: str | None = None,
+        equals: Mapping[str, Any] = MappingProxyType({}),
+        filters: Sequence[Mapping[str, Any]] = (),
+        view: str | None = None,
+        domain: str | None = None,
+        sure: float | None = None,
+    ) -> list[Hits]:
+        """`search` for each of several queries, which are embedded and looked for together: much faster than one by
+        one. The arguments go for all of them."""
+        from bouba.runs.searching import Narrowed, find
+        from bouba.search.filters import joined
+
+        narrowed = Narrowed(joined(where, filters), equals, view, domain)
+        return find(self, [(query, minus, None) for query in queries], narrowed, k=k, sure=sure)
 
     def suspicious(self, table: Any = None, /, **named: Any) -> list[Doubt]:
         """The rows whose pair may be wrong, the most doubtful first, each judged by models fitted on other rows.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bouba.search.known import Known
 
 FUSED = "fused"
+NAMED = 16  # columns of a view of numbers up to which rows are filtered by each
 
 
 def found_as_rows(model: Any) -> bool:
@@ -174,6 +175,11 @@ def columns_of(views: Views) -> dict[str, list]:
             records = [decode.record(cell) if present else {} for cell, present in zip(column, column.present)]
             for key in dict.fromkeys(key for record in records for key in record):
                 columns.setdefault(key, [record.get(key) for record in records])
+        names = views.sources.get(name, ())
+        if column.kind == "vector" and 0 < len(names) <= NAMED:
+            numbers = [decode.vector(cell) if there else None for cell, there in zip(column, column.present)]
+            for place, own in enumerate(names):
+                columns.setdefault(own, [None if cell is None else float(cell[place]) for cell in numbers])
     return {name: [None if is_missing(v) else v for v in values] for name, values in columns.items()}
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from bouba.device import running_on
 from bouba.errors import DataError, UsageError
 from bouba.runs.gallery import Gallery
+from bouba.runs.growing import Growing
 from bouba.runs.methods import method_named
+from bouba.runs.publishing import Publishing
 
 if TYPE_CHECKING:
     from bouba.data.views import Views
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("bouba")
 
 
-class Run(Gallery):
+class Run(Gallery, Growing, Publishing):
     """A fitted table: its model, numbers, report and index, each loaded when it is asked for.
 
     Make one with `Run.fit`, or open the folder that it, `bouba fit` or `bouba demo` wrote with `Run.open`.

@@ -245,6 +245,8 @@ def _row_numbers(numbers: np.ndarray | None, n: int, next_row: int) -> np.ndarra
     if rows.shape != (n,) or (n and rows.dtype.kind not in "iu"):
         raise UsageError(f"rows needs {n} whole numbers, got {rows.dtype} {rows.shape}")
     rows = rows.astype(np.int64)
+    new = rows < 0
+    rows[new] = np.arange(new.sum()) + max(next_row, int(rows.max(initial=-1)) + 1)
     distinct, counts = np.unique(rows, return_counts=True)
     if (counts > 1).any():
         raise UsageError(f"row number {distinct[counts > 1][0]} comes twice in rows; each row needs its own")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FEW = 100  # distinct values of a column that are counted
 REMEMBERED = 32  # columns
+NAMELESS = 0.1  # share of the rows that may have no value in a column that names rows
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class Listing:
         places, live = np.full(len(self.rows), -1), self._live(view)
         places[np.searchsorted(self.rows, self._source.matrices[view].rows[live])] = live
         return places
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """View -> how many rows have a cell of it."""
+        return {view: len(self._live(view)) for view in self._source.matrices}
 
     def places(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Where some row numbers stand among `rows`.
@@ -188,9 +194,9 @@ class Listing:
         return [every[cell] for cell in self._cells[:most].tolist()]
 
     def is_distinct(self, name: str) -> bool:
-        """Whether every row has a value of its own in a column."""
-        first = self.texts(name, 1000)
-        if None in first or len(set(first)) < len(first):
+        """Whether the values of a column all differ, of which NAMELESS at most are missing."""
+        first = [value for value in self.texts(name, 1000) if value is not None]
+        if len(set(first)) < len(first):
             return False
-        every = self.texts(name)
-        return None not in every and len(set(every)) == len(every)
+        every = [value for value in self.texts(name) if value is not None]
+        return len(set(every)) == len(every) >= (1 - NAMELESS) * len(self.rows)

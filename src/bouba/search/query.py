@@ -164,9 +164,11 @@ def as_queries(state: State, vectors: np.ndarray, *, ndim: int, weights: np.ndar
         zero = np.flatnonzero(~array.any(axis=1))[0]
         raise UsageError(f"vector {zero} is all zeros and has no direction; cosine needs one that is not")
     weights = np.zeros(state.offsets) if weights is None else np.asarray(weights)
-    if weights.shape != (state.offsets,) or not np.isfinite(weights).all():
+    if weights.shape not in ((state.offsets,), (len(array), state.offsets)) or not np.isfinite(weights).all():
         raise UsageError(f"the index keeps {state.offsets} offsets a cell, got weights of shape {weights.shape}")
-    return np.hstack([as_stored(array, unit=unit), np.tile(-weights.astype(np.float32), (len(array), 1))])
+    return np.hstack(
+        [as_stored(array, unit=unit), np.broadcast_to(-weights.astype(np.float32), (len(array), state.offsets))]
+    )
 
 
 def stored_vectors(source: Source, rows: Sequence[int], view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
@@ -189,6 +191,17 @@ def shown_of(source: Source, row: int, view: str) -> bytes | None:
         sql = f"{ROW} = {int(row)} AND {VIEW} = {quoted(view)}"
         found = source.table.search().where(sql).select([SHOWN]).limit(1).to_arrow()
     return found[SHOWN][0].as_py() if len(found) else None
+
+
+def values_of(source: Source, stored: str) -> dict[int, Any]:
+    """Row -> its value in a column of the table."""
+    with _damage_named():
+        batches = source.table.search().select([ROW, stored]).limit(source.state.cells).to_batches(_AT_ONCE)
+        return {
+            row: value
+            for batch in batches
+            for row, value in zip(batch[ROW].to_pylist(), batch[stored].to_pylist(), strict=True)
+        }
 
 
 def _best_hits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,10 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.spec_augment import SpecAugment
 from bouba.errors import UsageError
+from bouba.towers.portable import Port, Portable
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
+from bouba.towers.traced import TracedCRNN
 
 WINDOW, HOP = 0.025, 0.01  # seconds
 FLOOR = 1e-8  # of the energy of a full-scale signal; keeps silence finite
@@ -140,6 +143,29 @@ class AudioEncoder(Encoder):
     def restore(self, raw: np.ndarray) -> np.ndarray:
         """Log energies (B, SLICES, mels), see `log_mel`."""
         return raw.reshape(len(raw), SLICES, -1) * self.scale.numpy() + self.mean.numpy()
+
+    def portable(self) -> Portable:
+        spec, filters = self.spec, io.BytesIO()
+        np.save(filters, mel_filters(spec.rate, spec.mels))
+        preparation = {
+            "how": "log-mel energies",
+            "rate": spec.rate,
+            "channels": "averaged",
+            "resampling": "scipy.signal.resample_poly with its usual filter",
+            "seconds": spec.seconds,
+            "window": {"samples": round(WINDOW * spec.rate), "hop": round(HOP * spec.rate), "shape": "periodic Hann"},
+            "points": _points(spec.rate),
+            "mels": spec.mels,
+            "filters": "mel_filters.npy",
+            "floor": FLOOR,
+            "frames": spec.frames,
+            "mean": self.mean.tolist(),
+            "std": self.scale.tolist(),
+            "energy": "log(floor + filters @ |FFT(window * frame)|^2 / sum(window^2)), frames wholly within the sound, "
+            "a sound shorter than a frame filled up with zeros; (energy - mean) / std, rounded to float16; 0 behind",
+        }
+        inputs = {"energies": Port("float32", ("frames", spec.mels)), "lengths": Port("int64", ())}
+        return Portable(TracedCRNN(self), inputs, preparation, {"mel_filters.npy": filters.getvalue()})
 
     def forward(self, energies: Tensor, lengths: Tensor) -> Tensor:
         lengths = lengths.clamp(min=1)

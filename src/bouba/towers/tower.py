@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from bouba.batch import Inputs
 from bouba.errors import UsageError
 from bouba.nn.domain_norm import DomainStatistics
 from bouba.nn.projection import Projection
+
+if TYPE_CHECKING:
+    from bouba.towers.portable import Portable
 
 
 class Encoder(nn.Module, ABC):
@@ -57,6 +61,10 @@ class Encoder(nn.Module, ABC):
     def raw(self, inputs: Inputs) -> Tensor:
         """What `prepare` gave -> float (B, raw_width) of order 1, for a decoder to give back."""
         raise UsageError(f"{type(self).__name__} has no raw form that could be decoded")
+
+    def portable(self) -> Portable:
+        """The same for programs without bouba. UsageError, the default, where they cannot run it, with the reason."""
+        raise UsageError(f"{type(self).__name__} is not described for other programs")
 
     @property
     def raw_shape(self) -> tuple[int, ...]:

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
+from bouba.towers.portable import Portable
 from bouba.towers.spec import Learned
 from bouba.towers.text import SubwordEncoder, SubwordSpec
+from bouba.towers.traced import TracedTransformer
 
 
 class TransformerEncoder(SubwordEncoder):
@@ -26,6 +28,9 @@ class TransformerEncoder(SubwordEncoder):
             for _ in range(spec.layers)
         )  # each with numbers of its own; nn.TransformerEncoder would start them as copies of one
         self.norm = nn.LayerNorm(width)
+
+    def portable(self) -> Portable:
+        return self.portable_as(TracedTransformer(self))
 
     def forward(self, tokens: Tensor, words: Tensor | None = None) -> Tensor:
         embedded, lengths = self.embedded(tokens)

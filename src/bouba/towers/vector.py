@@ -15,6 +15,7 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import refuse_share
 from bouba.errors import DataError, UsageError
+from bouba.towers.portable import Port, Portable
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
 
@@ -61,6 +62,10 @@ class VectorEncoder(Encoder):
     def restore(self, raw: np.ndarray) -> np.ndarray:
         """Numbers in their own unit, (B, d)."""
         return raw * self.scale.cpu().numpy() + self.mean.cpu().numpy()
+
+    def portable(self) -> Portable:
+        preparation = {"how": "numbers", "width": self.raw_width, "standardisation": "in the graph"}
+        return Portable(self, {"values": Port("float32", (self.raw_width,))}, preparation)
 
     def forward(self, values: Tensor) -> Tensor:
         return self.layers((values - self.mean) / self.scale)
