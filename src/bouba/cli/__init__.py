@@ -26,6 +26,8 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "compare": "Two runs side by side, on the same rows.",
     "search": "Find the rows that fit a sentence or a picture.",
+    "card": "A model card in the hub's format.",
+    "push": "Put a run on the Hugging Face hub, to be opened as hf://USER/NAME.",
     "migrate": "Give a run another encoder without encoding its rows again.",
     "bench": "Repeat a published measurement.",
     "licenses": "The licences of what bouba stands on, as it is installed.",

@@ -47,7 +47,8 @@ class Run(Publishing):
         """The run in a folder. Nothing is loaded yet.
 
         Args:
-            path: a run folder, its `model` folder, or one that `model.save` wrote: without numbers, report or index.
+            path: a run folder, its `model` folder, one that `model.save` wrote (without numbers, report or index), or
+                hf://USER/NAME[@REVISION], which is fetched into the hub's cache (extra `hub`).
             device: where its model computes, see `bouba.load`.
 
         Raises:
@@ -55,7 +56,7 @@ class Run(Publishing):
         """
         from bouba.runs.ending import refuse_unfinished
 
-        return cls(refuse_unfinished(Path(path)), device=device)
+        return cls(refuse_unfinished(cls.located(path)), device=device)
 
     @classmethod
     def fit(  # noqa: PLR0913 - an option a parameter, as on the command line
