@@ -228,6 +228,21 @@ def test_the_commands_of_fuse_run(here, monkeypatch, capsys):
     assert "Shapley values" in capsys.readouterr().out
 
 
+def test_the_commands_and_the_python_of_sharing_run(here, monkeypatch, capsys):
+    for extra in ("lancedb", "plotly", "onnxruntime", "huggingface_hub"):
+        pytest.importorskip(extra)
+    lines = [line for code in blocks("docs/sharing.md", "bash") for line in code.splitlines()]
+    for line in lines:
+        command(line, monkeypatch)
+    out = capsys.readouterr().out
+    assert "difference [95%]" in out
+    assert "would go to hf://me/things; nothing was sent" in out
+    assert (here / "compared.html").stat().st_size > 1000
+    assert (here / "card.md").read_text().startswith("---")
+    done = run("docs/sharing.md", monkeypatch)["done"]
+    assert done.views == {"picture": "picture.onnx", "caption": "caption.onnx"}
+
+
 @pytest.mark.parametrize("page", sorted(str(page.relative_to(HOME)) for page in PAGES))
 def test_links_lead_somewhere(page):
     file = HOME / page

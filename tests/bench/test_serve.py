@@ -16,9 +16,7 @@ def test_no_request_fails_and_all_are_counted(tmp_path):
     pictures = [np.full((8, 8, 3), 10 * i % 256, np.uint8) for i in range(len(words))]
     numbers = random.integers(0, 3, len(words)).tolist()
     kinds = {"photo": "image", "caption": "text"}
-    views = Views(
-        {"photo": pictures, "caption": words}, kinds=kinds, meta={"n": random.integers(0, 3, len(words)).tolist()}
-    )
+    views = Views({"photo": pictures, "caption": words}, kinds=kinds, meta={"n": numbers})
     Run.fit(views, method=CLIP(epochs=1), out=tmp_path / "run", baseline=False)
     figures = measure(tmp_path / "run", 120, 3, tmp_path / "log.txt")
     assert figures["kinds"]["all"]["requests"] == 120

@@ -48,6 +48,7 @@ PUBLISHED = {
     "intervals": "intervals",
     "scaling": "scaling",
     "search": "search",
+    "serve": "serve",
     "start": "start",
 }
 """File -> the bench and its options."""

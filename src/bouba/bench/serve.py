@@ -56,10 +56,11 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Table]:
         numbers = [f"{of[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms")]
         lines.append([kind, f"{of['requests']:,}", str(of["errors"]), *numbers])
     early, late = figures["memory_mb"]
+    clients, cores, share = figures["clients"], figures["cores"], figures["remembered"]
     note = (
-        f"{figures['clients']} clients at once, {figures['cores']} cores shared with them; {figures['rate']:.0f} requests a"
-        f" second, {figures['cpu_ms']:.1f} CPU-ms of the server each; {figures['remembered']:.0%} of the searches answered"
-        f" from memory. Private memory of the server: {early:.0f} MB after {EARLY:.0%} of them, {late:.0f} MB at the end."
+        f"{clients} clients at once, {cores} cores shared with them; {figures['rate']:.0f} requests a second, "
+        f"{figures['cpu_ms']:.1f} CPU-ms of the server each; {share:.0%} of the searches answered from memory. Private "
+        f"memory of the server: {early:.0f} MB after {EARLY:.0%} of them, {late:.0f} MB at the end."
     )
     header = ["requests", "number", "errors", "p50 ms", "p95 ms", "p99 ms"]
     return {"requests": Table(header, lines, note=note)}

@@ -28,6 +28,8 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "compare": "Two runs side by side, on the same rows.",
     "search": "Find the rows that fit a sentence or a picture.",
     "serve": "Search and try runs in a browser, or by an API.",
+    "card": "A model card in the hub's format.",
+    "push": "Put a run on the Hugging Face hub, to be opened as hf://USER/NAME.",
     "migrate": "Give a run another encoder without encoding its rows again.",
     "bench": "Repeat a published measurement.",
     "licenses": "The licences of what bouba stands on, as it is installed.",

@@ -91,7 +91,7 @@ def _held_out_by_both(one: Any, other: Any) -> Pair | str:
     parts = []
     for run in (one, other):
         try:
-            held_out = held_out_again(run.path, read_table(run.facts["table"], run.recipe["read"]))
+            held_out = held_out_again(run.path, read_table(run.facts["table"], run.recipe.get("read", {})))
         except BoubaError as error:
             return f"the table cannot be read again ({error})"
         if held_out is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,21 @@ from bouba.runs.kept import Kept
 
 if TYPE_CHECKING:
     from bouba.report.comparison import Comparison
+    from bouba.runs.hub import Pushed
     from bouba.runs.onnx_export import ExportedRun
 
 
 class Publishing(Kept):
     """The methods of Run that give it to others."""
+
+    @staticmethod
+    def located(path: str | os.PathLike[str]) -> Path:
+        """The folder of a run that is named by its path, or fetched from hf://USER/NAME."""
+        if not os.fspath(path).startswith("hf:/"):
+            return Path(path)
+        from bouba.runs.hub import fetched
+
+        return fetched(path)
 
     def export_onnx(self, folder: str | os.PathLike[str]) -> ExportedRun:
         """Write each tower as ONNX into a new folder (extra `onnx`): NAME.onnx takes the cells of a view and gives its
@@ -44,3 +55,33 @@ class Publishing(Kept):
 
         other = other if isinstance(other, Publishing) else type(self).open(other, device=self.device)  # type: ignore[attr-defined]
         return compare(self, other, table, named)
+
+    def card(self, *, license: str | None = None, datasets: Sequence[str] = ()) -> str:
+        """A model card in the hub's format, the text of a README.md (extra `hub`).
+
+        Args:
+            license: by the hub's short name, "apache-2.0"; none is claimed when None.
+            datasets: names on the hub of what it was made of.
+
+        Raises:
+            MissingExtraError: huggingface_hub is not installed.
+        """
+        from bouba.runs.card import card_of
+
+        return card_of(self, license=license, datasets=datasets)
+
+    def push(self, name: str, **options: Any) -> Pushed:
+        """Put model, card, numbers and report on the hub in one commit; `Run.open("hf://USER/NAME")` opens it.
+
+        Args:
+            name: USER/NAME, made where it is not there.
+            **options: private; revision, a branch; index, the search index too, with captions, columns and file paths
+                of every row, False unless said; report, False leaves out the page, which shows some rows; license;
+                dry_run, nothing is sent; say, takes a sentence on each file and on what it may show.
+
+        Raises:
+            UsageError: the hub refuses. StorageError: it cannot be reached. MissingExtraError: no huggingface_hub.
+        """
+        from bouba.runs.hub import push
+
+        return push(self, name, **options)

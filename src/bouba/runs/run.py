@@ -46,7 +46,8 @@ class Run(Gallery, Growing, Publishing):
         """The run in a folder. Nothing is loaded yet.
 
         Args:
-            path: a run folder, its `model` folder, or one that `model.save` wrote: without numbers, report or index.
+            path: a run folder, its `model` folder, one that `model.save` wrote (without numbers, report or index), or
+                hf://USER/NAME[@REVISION], which is fetched into the hub's cache (extra `hub`).
             device: where its model computes, see `bouba.load`.
 
         Raises:
@@ -54,7 +55,7 @@ class Run(Gallery, Growing, Publishing):
         """
         from bouba.runs.ending import refuse_unfinished
 
-        return cls(refuse_unfinished(Path(path)), device=device)
+        return cls(refuse_unfinished(cls.located(path)), device=device)
 
     @classmethod
     def fit(  # noqa: PLR0913 - an option a parameter, as on the command line
