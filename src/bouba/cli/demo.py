@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -20,14 +21,21 @@ def command(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes of CLIP and CLIP + DANN over the captioned drawings.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Print every number, in a wide table.")] = False,
 ) -> None:
     """Align pictures and words of the built-in emoji, measure it, and write runs/demo: an index and a report."""
     from bouba.bench.demo import make_demo
+    from bouba.runs.run import Run
 
     result, clock = make_demo(out, seed=seed, epochs=epochs, say=to_stderr)
-    best = result.where(
-        metric=["recall@10", "group_accuracy"], direction=["en->image", "zh->image", "image->en", "image"]
-    )
-    typer.echo(best.format(rows=("split", "direction", "method")))
-    typer.echo(f"\n{clock}\n\nreport: {out / 'report.html'}")
+    run = Run.open(out)
+    directions = ["en->image", "zh->image", "image->en", "image"]
+    shown = result.where(metric=["recall@10", "group_accuracy"], direction=directions)
+    typer.echo(f"{fill(run.summary(), 100)}\n")
+    if everything:
+        typer.echo(result.format(rows=("split", "direction", "method")))
+    else:
+        typer.echo(run.overview(shown, rest=f"--all, or {out / 'metrics.json'}"))
+    typer.echo(f"\n{fill(str(clock), 100)}\n\nreport: {out / 'report.html'}")
     typer.echo(f'search: bouba search {out} "snowman"      bouba search {out} "火车"')
+    typer.echo(f"serve: bouba serve {out}")

@@ -17,8 +17,6 @@ from bouba.runs.recipe import FUSIONS, HOLDOUT
 from bouba.runs.run import Run
 from bouba.runs.settings import option_of, refuse_out_of_range
 
-ROWS = ("split", "domain", "direction", "method")
-
 AllowDuplicates = Annotated[
     bool | None,
     typer.Option(
@@ -115,11 +113,10 @@ def _show(run: Run, as_json: bool) -> None:
         facts = {"run": str(run.path), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}
         typer.echo(json.dumps(facts | {"caution": run.caution}, ensure_ascii=False))
         return
-    result = run.numbers()
     if summary := run.summary():
-        typer.echo(f"{fill(summary, 120)}\n")
-    if result is not None:
-        typer.echo(result.format(rows=ROWS) + "\n")
+        typer.echo(f"{fill(summary, 100)}\n")
+    if run.result is not None:
+        typer.echo(run.overview(rest=f"{run.path / 'metrics.json'}") + "\n")
     if run.caution:
-        typer.echo(run.caution + "\n")
+        typer.echo(f"{fill(run.caution, 100)}\n")
     typer.echo("\n".join(run.commands()))

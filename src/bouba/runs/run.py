@@ -319,6 +319,17 @@ class Run(Gallery, Growing, Publishing):
 
         return None if self.result is None else best_known(self.result)
 
+    def overview(self, result: Result | None = None, *, rest: str = "") -> str:
+        """The numbers that matter as a table of at most 100 columns: recall@10 and MRR of each direction, what is
+        predicted, what is made, beside the best rivals, with intervals and chance; "" where nothing was measured.
+
+        Args:
+            result: of `evaluate`; the numbers that the run was measured by, if None. rest: where all numbers are.
+        """
+        from bouba.runs.showing import overview_of
+
+        return overview_of(self, result, rest)
+
     def summary(self) -> str:
         """What the report opens with, in a few sentences: whether a baseline is ahead of the model, and how often it is
         right, of how many; "" where nothing was measured."""

@@ -14,13 +14,14 @@ def commands_of(run: Any) -> list[str]:
     lines = [f"report: {path / 'report.html'}"] * (path / "report.html").exists()
     lines += [f"predict: bouba predict {path} TABLE"] * model.predicts
     lines += [f"translate: bouba translate {path} TABLE -o FOLDER"] * model.translates
-    return lines + ([f"search: bouba search {path} {query}"] if query and (path / "index").exists() else [])
+    indexed = (path / "index").exists()
+    lines += [f"search: bouba search {path} {query}"] * bool(query and indexed)
+    return lines + [f"serve: bouba serve {path}"] * indexed
 
 
 def summary_of(run: Any) -> str:
     """What a Run's report opens with: whether a baseline is ahead, how often it is right, of how many; '' where nothing
     was measured."""
-    from bouba.data.target import name_of
     from bouba.report.contest import Contest
     from bouba.report.headline import summary
     from bouba.runs.methods import instead_of, wording
@@ -29,9 +30,24 @@ def summary_of(run: Any) -> str:
         return ""
     records = [vars(record) for record in run.result]
     names = dict.fromkeys([run.name, *(record["method"] for record in records)])
-    target = run.recipe.get("fit", {}).get("target")
     contest = Contest(run.name, run.differences, instead_of(names))
-    return summary(records, None if target is None else name_of(target), wording(names), contest)
+    return summary(records, _target(run), wording(names), contest)
+
+
+def overview_of(run: Any, result: Any, rest: str) -> str:
+    """The numbers that matter of a Result, of those that a Run was measured by where it is None; '' without any."""
+    from bouba.report.overview import overview
+
+    result = run.result if result is None else result
+    return "" if result is None else overview([vars(each) for each in result], run.name, target=_target(run), rest=rest)
+
+
+def _target(run: Any) -> str | None:
+    """The domain that a Run adapts to."""
+    from bouba.data.target import name_of
+
+    target = run.recipe.get("fit", {}).get("target")
+    return None if target is None else name_of(target)
 
 
 def as_html(run: Any) -> str:
