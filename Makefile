@@ -5,7 +5,7 @@ FLOORS := .venv-floors
 BARE := .venv-bare
 FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test test-kernels tables reliability install format wheel test-floors clean
+.PHONY: demo test test-kernels test-page tables reliability install format wheel test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -23,6 +23,10 @@ test: install
 test-kernels: install
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/kernels
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow tests/kernels
+
+# The page of `bouba serve` in Debian's chromium; also part of `make test` where that is installed.
+test-page: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/page tests/serve
 
 # At most 25 minutes on two cores; docs/reliability.md is made by it.
 reliability: install

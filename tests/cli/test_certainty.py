@@ -1,6 +1,7 @@
 """Confidence, sets and remarks as `bouba search` prints them."""
 
 import json
+import re
 import sys
 from contextlib import suppress
 
@@ -30,8 +31,9 @@ def run(tmp_path_factory):
 def test_hits_show_how_sure_they_are_and_words_that_training_hardly_met(run, capsys):
     out, err = printed(capsys, "search", run.path, "red zyzzyva", "-k", 3)
     lines = out.splitlines()
-    assert lines[0].split()[:3] == ["score", "sure", "row"]
-    assert lines[1].split()[1].endswith("%")
+    header, hit = (re.split("  +", line) for line in lines[:2])
+    assert header[:4] == ["row", "title", "score", "sure"]
+    assert hit[3].endswith("%")
     assert "training hardly met 'zyzzyva'" in lines[4]
     assert not err
 

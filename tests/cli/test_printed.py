@@ -1,5 +1,7 @@
 """What commands print is what is there."""
 
+import re
+
 import numpy as np
 import pytest
 from test_commands import bouba
@@ -17,5 +19,5 @@ def test_search_prints_a_zero_as_a_zero(tmp_path, capsys):
     assert bouba("fit", table, "-o", tmp_path / "run", *options) == 0
     capsys.readouterr()
     assert bouba("search", tmp_path / "run", "red circle", "-k", 1) == 0
-    header, hit = (line.split() for line in capsys.readouterr().out.splitlines())
+    header, hit = (re.split("  +", line) for line in capsys.readouterr().out.splitlines())
     assert hit[header.index("count")] == "0"

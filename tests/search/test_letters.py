@@ -74,3 +74,11 @@ def test_parts_that_do_not_fit_together_are_damage(tmp_path):
     np.savez(tmp_path / "l.npz", data=letters.weights, indices=letters.columns[1:], indptr=[0], rarity=letters.rarity)
     with pytest.raises(DataError, match="do not fit together"):
         Letters.load(tmp_path / "l.npz")
+
+
+def test_law_letters_sorted_by_column_say_the_same_to_the_bit():
+    texts = ["a red dog", "the blue dog", "苹果和香蕉", "", "dogs, dogs and dogs"]
+    letters, ready = Letters.of(texts), Letters.of(texts)
+    assert len(ready.by_column[0]) == len(ready.weights)
+    for words in ("dog", "苹果", "nothing like it: qqq", "", "red dogs"):
+        np.testing.assert_array_equal(letters.similarities(words), ready.similarities(words))

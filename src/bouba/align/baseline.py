@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bouba.align.blocks import Blocks
-from bouba.align.canonical import Solution, solve
+from bouba.align.canonical import Solution, most_components, solve
 from bouba.align.choosing import FEWEST, folds
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
@@ -66,7 +66,7 @@ class LinearBaseline(ClosedForm):
         self.solution_ = self._solved(moments, self.ridge_)
 
     def _solved(self, moments: Moments, ridge: float) -> Solution:
-        return solve(moments, min(self.dim, *moments.widths), dict.fromkeys(moments.names, ridge))
+        return solve(moments, min(self.dim, most_components(moments.widths)), dict.fromkeys(moments.names, ridge))
 
     def _chosen_ridge(self, blocks: Blocks) -> float:
         """The one of RIDGES by which held-out rows find each other best, summed over folds; the larger of equals."""

@@ -145,10 +145,10 @@ def vectors(column: Column) -> np.ndarray:
 
 def features(name: str, column: Column, read: Callable[[Sequence], Any], *, singly: bool = True) -> Any:
     """What `read` makes of the cells of a column (n, d), of many some at a time; zeros where a cell is missing or
-    breaks while it is read."""
+    breaks while it is read. None where all do."""
     if len(column) <= MANY:
         rows, values = decoded(name, column, range(len(column)), read, singly=singly)
-        return spread(values, column.present)
+        return None if values is None else spread(values, column.present)
     dense: np.ndarray | None = None
     parts = []
     for start in range(0, len(column), AT_ONCE):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -78,6 +78,16 @@ def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
     pairs = [(a, b) for a, b in across if moments.count(a, b) > 1]
     shared = [(sides[a].weights * moments.between(a, b, right=sides[b].weights)).sum(0) for a, b in pairs]
     return Solution(np.mean(shared, axis=0), sides)
+
+
+def most_components(widths: Sequence[int]) -> int:
+    """How many components views of these widths can share: as many as the second widest has columns. A narrower one has
+    a part in each, within the directions that it has; of two views it is the narrower.
+
+    >>> most_components([40, 30]), most_components([40, 30, 1])
+    (30, 30)
+    """
+    return sorted(widths)[-2]
 
 
 def _refuse_alone(moments: Moments) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from bouba.align.canonical import Solution, solve
+from bouba.align.canonical import Solution, most_components, solve
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
@@ -36,7 +36,8 @@ class CCA(ClosedForm):
     the features too.
 
     Args:
-        n_components: k; None takes as many as the narrowest view has columns, or one less than there are rows.
+        n_components: k; None takes as many as the second widest view has columns, of two views the narrower, or one
+            less than there are rows.
         ridge: shrinkage r in [0, 1], one for all, one a view in order, or view -> r. 0 is the textbook's CCA and the
             default: no shrinkage, with a warning where there are too few rows for it. 1 is partial
             least squares. In between, choose by GridSearchCV, which maximises `score` on held-out rows.
@@ -236,12 +237,13 @@ class CCA(ClosedForm):
         """Components and view -> ridge, from the arguments.
 
         Raises:
-            DataError: more components than the narrowest view has columns. UsageError: a ridge that does not suit.
+            DataError: more components than the second widest view has columns. UsageError: a ridge that does not suit.
         """
         widths = list(self.widths_.values())
-        k = min(widths) if self.n_components is None else index(self.n_components)
-        if not 1 <= k <= min(widths):
-            raise DataError(f"{k} components from views {widths} wide; take {min(widths)} or fewer")
+        most = most_components(widths)
+        k = most if self.n_components is None else index(self.n_components)
+        if not 1 <= k <= most:
+            raise DataError(f"{k} components from views {widths} wide; take {most} or fewer")
         return k, ridges_of(self.ridge, list(self.widths_))
 
 

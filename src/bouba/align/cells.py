@@ -44,13 +44,18 @@ class Cells:
     def numbers(self, name: str, column: Column) -> Any:
         """A column as numbers (n, d). Of more than MANY cells, features are learnt from so many by chance."""
         if not (present := column.present).any():
-            if self.learn is not None:
-                raise DataError(f"view {name!r} has no cell in these rows; leave it out or choose other rows")
-            return np.zeros((len(column), self.widths[name]))
+            return self._nothing(name, column)
         if column.kind == "vector" and name not in self.towers:
             return self.vectors(name, checked(name, vectors(column), False), present)
         with running_on(self.device):
-            return self._features(name, column, present)
+            values = self._features(name, column, present)
+        return self._nothing(name, column) if values is None else values
+
+    def _nothing(self, name: str, column: Column) -> np.ndarray:
+        """Zeros (n, d) for a column without a cell, or of which all broke while they were read."""
+        if self.learn is not None:
+            raise DataError(f"view {name!r} has no cell in these rows; leave it out or choose other rows")
+        return np.zeros((len(column), self.widths[name]))
 
     def _features(self, name: str, column: Column, present: np.ndarray) -> Any:
         if self.learn is None:

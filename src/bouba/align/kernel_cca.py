@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from bouba.align.canonical import Side, solve
+from bouba.align.canonical import Side, most_components, solve
 from bouba.align.cca import ridges_of
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
@@ -331,11 +331,11 @@ class KernelCCA(ClosedForm):
         for name, width in widths.items():
             if width == 0:
                 raise DataError(f"view {name!r} looks alike in all rows; leave it out")
-        k = min(*self.widths_.values(), *widths.values()) if self.n_components is None else self.n_components
-        if not 1 <= k <= min(widths.values()):
-            raise DataError(
-                f"{k} components from {list(widths.values())} features; take {min(widths.values())} or fewer"
-            )
+        most = most_components(list(widths.values()))
+        usual = most_components([min(self.widths_[name], width) for name, width in widths.items()])
+        k = usual if self.n_components is None else self.n_components
+        if not 1 <= k <= most:
+            raise DataError(f"{k} components from {list(widths.values())} features; take {most} or fewer")
         return k
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from bouba.align.canonical import solve
+from bouba.align.canonical import most_components, solve
 from bouba.align.choosing import FEWEST, Candidate, Trial, discounted, folds
 from bouba.align.maps import Joined, Linear, Map
 from bouba.align.moments import Moments
@@ -63,7 +63,7 @@ def _solved(
     features: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray], ridge: float, width: int
 ) -> dict[str, Map]:
     moments = Moments.of(dict(features), dict(present))
-    solution = solve(moments, min(width, *moments.widths), dict.fromkeys(features, ridge))
+    solution = solve(moments, min(width, most_components(moments.widths)), dict.fromkeys(features, ridge))
     return {
         view: Joined((Linear(side.mean, side.weights * side.emphasis),), (1.0,))
         for view, side in solution.sides.items()

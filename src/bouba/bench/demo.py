@@ -28,6 +28,7 @@ from bouba.runs.describing import recipe_of
 from bouba.runs.indexing import write_search
 from bouba.runs.lock import locked
 from bouba.runs.methods import ADAPTED_CLIP, CLIP, FEW_PAIRS, LINEAR_CCA, wording
+from bouba.runs.reporting import tries
 from bouba.runs.run import Run
 from bouba.runs.stages import Stages
 from bouba.runs.toml import to_toml
@@ -109,7 +110,8 @@ def _made(out: Path, *, seed: int, epochs: int | None, say: Callable[[str], None
     clock("index")
     page = _page(protocol, models, result, clock)
     found = [_found_by_words(Run(part), protocol.views)]
-    report.write(replace(page, galleries=[*found, *page.galleries]), part / "report.html")
+    page = replace(page, tries=tries(part, out, model), serve=f"bouba serve {out}", galleries=[*found, *page.galleries])
+    report.write(page, part / "report.html")
     run_folder.finish(part, out)
     clock("report")
     return result, clock

@@ -63,6 +63,18 @@ def names_files(command: Command) -> Command:
     return _expanded(command, "files", options)
 
 
+def names_files_to_avoid(command: Command) -> Command:
+    """The command with --minus-image FILE and its like in place of its parameter `minus_files`."""
+    options = {
+        kind: Annotated[
+            list[Path] | None,
+            typer.Option(f"--minus-{kind}", help=f"A {KINDS[kind].noun} that hits should not fit; may be repeated."),
+        ]
+        for kind in FILES
+    }
+    return _expanded(command, "minus_files", options)
+
+
 def takes_device(command: Command) -> Command:
     """The command with --device, on which it then computes."""
 

@@ -1,4 +1,4 @@
-"""bouba search: find rows by words, a picture, a sound or a clip, or several of them."""
+"""bouba search: find rows by words, a picture, a sound or a clip, by rows like them, or several of these."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bouba.cli.options import Files, Json, names_files, takes_device
-from bouba.cli.printing import text_columns
-from bouba.data.characters import file_text, same_name
+from bouba.cli.hits import table
+from bouba.cli.options import Files, Json, names_files, names_files_to_avoid, takes_device
+from bouba.cli.printing import to_stderr
+from bouba.data.characters import same_name
 from bouba.errors import UsageError
 
 if TYPE_CHECKING:
-    from bouba.search import Hit, Index
-
-CODES = ("key", "group")  # columns that say little to a person
+    from bouba.runs.hit_records import Answer
+    from bouba.runs.run import Run
+    from bouba.search import Index
 
 
 @takes_device
+@names_files_to_avoid
 @names_files
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder written by bouba fit or bouba demo.")],
     words: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
     *,
     files: Files,
+    like: Annotated[list[int] | None, typer.Option(help="A row that hits should be like; may be repeated.")] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Search for each line of a .txt, or row of a .csv or .parquet with a column question or text."
+        ),
+    ] = None,
     minus: Annotated[list[str] | None, typer.Option(help="Words that hits should not fit; may be repeated.")] = None,
+    minus_files: dict[str, list[Path] | None],
     domain: Annotated[str | None, typer.Option(help="The domain the file comes from, if known.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many to show.")] = 10,
     view: Annotated[str | None, typer.Option(help="Search this view alone; all that a row has by default.")] = None,
@@ -36,43 +46,78 @@ def command(
     sure: Annotated[
         float | None, typer.Option(help="Find all rows of a set that holds what is meant with this probability: 0.9.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write all hits to this file: .csv, .parquet or .jsonl.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write text as it is, also where a spreadsheet would run it as a formula.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find the rows that fit words, a file, or both. Where a model fuses views: rows like one that has only these."""
+    from bouba.runs.hit_records import Answer, records, refuse, write
+    from bouba.runs.questions import questions_of
     from bouba.runs.run import Run
 
     query = {kind: cell for kind, cell in {"text": words, **files}.items() if cell is not None}
-    if not query:
-        *first, last = (f"--{kind} FILE" for kind in files)
-        raise UsageError(f"say what to look for: words, {', '.join(first)} or {last}, or several of them")
+    _refuse_unclear(query or like, questions, files)
+    refuse(out, overwrite=overwrite)
+    texts, empty = ({}, 0) if questions is None else questions_of(questions)
     opened = Run.open(run)
     equals = dict(_equality(condition, opened.index) for condition in column or [])
-    hits = opened.search(query, minus=minus, k=k, view=view, where=where, equals=equals, domain=domain, sure=sure)
+    away = [*(minus or []), *({kind: file} for kind, given in minus_files.items() for file in given or [])]
+    options: dict[str, Any] = {"minus": away, "k": k, "view": view, "where": where, "equals": equals, "domain": domain}
+    if questions is None:
+        answers = [Answer(opened.search(query or None, like=like, sure=sure, **options))]
+    else:
+        found = opened.search_many([{"text": text} for text in texts.values()], sure=sure, **options)
+        answers = [Answer(hits, *of) for hits, of in zip(found, texts.items(), strict=True)]
+    remarks = [f"rows of {questions} without a question, left out: {empty:,}"] if empty else []
+    remarks += [remark for answer in answers for remark in answer.remarks]
+    if not any(answer.hits for answer in answers):
+        remarks.append(_nothing(column, where))
+    if out is not None:
+        listed = records(opened, answers)
+        write(opened, listed, out, questions=questions is not None, raw=raw)
     if as_json:
-        listed = [vars(hit) | {"path": hit.path and file_text(hit.path)} for hit in hits]
-        typer.echo(json.dumps(listed, ensure_ascii=False, default=str))
-        for remark in hits.remarks:
-            typer.echo(remark, err=True)
+        typer.echo(json.dumps(records(opened, answers), ensure_ascii=False, default=str))
+    elif out is not None:
+        typer.echo(f"{len(listed):,} hits: {out}")
+    else:
+        typer.echo("\n".join([*_lines(opened, answers, k, sure), *remarks]))
         return
-    names = [name for name in opened.filters() if name not in CODES] or opened.filters()
-    lines = [text_columns(_rows(hits[:k], names[:4]))] if hits else []
-    if sure is not None:
-        more = f"; the best {k} are shown, -k shows more" if len(hits) > k else ""
-        lines.append(f"{len(hits):,} rows in a set that holds what is meant with probability {sure:g}{more}")
-    typer.echo("\n".join([*lines, *hits.remarks]) or "nothing fits these filters")
+    for remark in remarks:
+        to_stderr(remark)
 
 
-def _rows(hits: Sequence[Hit], names: Sequence[str]) -> list[list[str]]:
-    """A header, and a line a hit."""
-    rows = [["score", "sure", "row", "way", *names, "path"]]
-    for hit in hits:
-        values = [hit.columns.get(name) for name in names]
-        cells = ["" if value is None else str(value)[:40] for value in values]
-        confidence = "" if hit.confidence is None else f"{hit.confidence:.0%}"
-        rows.append([f"{hit.score:.3f}", confidence, str(hit.row), hit.way or "", *cells, file_text(hit.path or "")])
-    if all(hit.confidence is None for hit in hits):
-        rows = [[score, *rest] for score, _, *rest in rows]
-    return rows
+def _lines(run: Run, answers: Sequence[Answer], k: int, sure: float | None) -> list[str]:
+    """The hits in a table, and how many there are of a set."""
+    from bouba.runs.hit_records import records
+
+    listed = records(run, [answer.best(k) for answer in answers])
+    lines = [table(run, listed)] if listed else []
+    for answer in answers if sure is not None else ():
+        more = f"; the best {k} are shown, -k shows more" if len(answer.hits) > k else ""
+        begin = "" if answer.number is None else f"question {answer.number}: "
+        count = f"{begin}{len(answer.hits):,} rows"
+        lines.append(f"{count} in a set that holds what is meant with probability {sure:g}{more}")
+    return lines
+
+
+def _nothing(column: Sequence[str] | None, where: str | None) -> str:
+    """Why there is no hit."""
+    filters = [*(f"--column {each}" for each in column or []), *([] if where is None else [f"--where {where}"])]
+    return f"no row fits {' and '.join(filters)}; leave one out" if filters else "there is no row to find"
+
+
+def _refuse_unclear(query: Any, questions: Path | None, files: Files) -> None:
+    """UsageError where nothing is looked for, or two things at once."""
+    if query and questions is not None:
+        raise UsageError("--questions holds what to look for; leave out words, files and --like")
+    if not query and questions is None:
+        kinds = ", ".join(f"--{kind} FILE" for kind in files)
+        raise UsageError(f"say what to look for: words, {kinds}, --like ROW or --questions FILE, or several of them")
 
 
 def _equality(condition: str, index: Index) -> tuple[str, Any]:

@@ -207,6 +207,14 @@ class Doubtful:
 
 
 @dataclass(frozen=True)
+class Try:
+    """A query that works: the command that puts it, and pictures of its first hits."""
+
+    command: str
+    pictures: Sequence[Picture] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything on the page. An empty part leaves its section out.
 
@@ -216,6 +224,7 @@ class Report:
         caution: what a reader must know before the numbers, right under the summary; "" for nothing.
         facts: (name, value) pairs, shown as a strip under the summary.
         samples: a look at the data.
+        tries: queries that work. serve: the command that shows the run in a browser.
         curves: method -> history rows, `{"epoch": 1, "loss": 2.3, "validation": 0.1, ...}`.
         records: flat scores, `{"method", "split", "domain", "direction", "metric", "value", "low", "high",
             "chance", "n"}` and perhaps "seed"; fractions in [0, 1], except ranks.
@@ -238,6 +247,8 @@ class Report:
     caution: str = ""
     facts: Sequence[tuple[str, str]] = ()
     samples: Sequence[Picture] = ()
+    tries: Sequence[Try] = ()
+    serve: str = ""
     curves: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     judged: Sequence[Judged] = ()

@@ -35,7 +35,7 @@ from bouba.runs.processes import Processes
 from bouba.runs.reading import repeated_text
 from bouba.runs.recipe import HOLDOUT, OF_THE_CUT
 from bouba.runs.remembered import compared
-from bouba.runs.reporting import Story, history_of, watched, write_report
+from bouba.runs.reporting import Story, history_of, tries, watched, write_report
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.sharing import same_model, same_models, solve_together
 from bouba.runs.stages import Stages
@@ -162,6 +162,7 @@ class Fitting(Prepared):
             index = write_search(self.model, self.views, part, target=self.target, vectors=vectors)
             story = replace(story, certainty=self._certainty(part, index))
             texts.words_met(self.model, self.training).save(part / texts.FILE)
+            story = replace(story, tries=tries(part, out, self.model), serve=f"bouba serve {out}")
         cut = texts.cut_texts(self.model, self.training)
         for sentence in cut:
             self.say(sentence)

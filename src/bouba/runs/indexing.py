@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,9 @@ from bouba.data.faults import Faults, faults_of, lose_again
 from bouba.data.kinds import FILES
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views, is_missing
+from bouba.runs.contents import contents_of
 from bouba.runs.known import FOLDER, WHOLE, is_found_whole, known_things
+from bouba.runs.miniatures import Miniatures, file_of
 from bouba.runs.processes import Processes
 from bouba.runs.spooled import Chosen, Spooled, in_parts, spooled
 from bouba.runs.stages import Stages
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bouba.search.known import Known
 
 FUSED = "fused"
+NAMED = 16  # columns of a view of numbers up to which rows are filtered by each
 
 
 def found_as_rows(model: Any) -> bool:
@@ -106,32 +108,49 @@ def _written(
 ) -> Index:
     """The index of rows by their vectors; with `known` each row also stands as WHOLE."""
     from bouba.search import Index
+    from bouba.search.columns import describe
 
-    present, offsets = dict(embedded.present), dict[str, Numbers]()
+    columns = columns_of(views)
+    cells = cells_of(model, embedded, vectors, folder, known)
+    contents = contents_of(embedded, columns, describe(columns))
+    return Index.create(
+        folder / "index",
+        **cells,
+        similarity=model.compared_by,
+        columns=columns | imputed_columns(views),
+        rows=np.asarray(views.rows),
+        contents=contents,
+    )
+
+
+def cells_of(
+    model: Any, views: Views, vectors: Mapping[str, Numbers], folder: Path, known: Known | None
+) -> dict[str, Any]:
+    """What `Index.create` and `Index.add` take of the cells of rows: embeddings, masks, files, what a page shows.
+
+    Args:
+        views: by which rows can be found. vectors: of them. folder: where vectors wait.
+        known: by which each row also stands as WHOLE.
+    """
+    present, offsets = dict(views.present), dict[str, Numbers]()
+    files = {name: column for name, column in views.columns.items() if column.kind in FILES}
     paths = {
-        name: [_file_of(cell) if present else None for cell, present in zip(column, column.present)]
-        for name, column in embedded.columns.items()
-        if column.kind in FILES
+        name: [file_of(cell) if there else None for cell, there in zip(column, column.present)]
+        for name, column in files.items()
     }
+    shown = {name: Miniatures(column) for name, column in files.items()}
     anywhere = np.any(list(present.values()), axis=0)
     if found_as_rows(model):
-        present, paths = {FUSED: anywhere}, {FUSED: next(iter(paths.values()))} if paths else {}
+        present = {FUSED: anywhere}
+        paths = dict(zip([FUSED], paths.values()))
+        shown = dict(zip([FUSED], shown.values()))
     if known is not None:
         placed = spooled(_placed(known, vectors, present, len(views)), folder)
         vectors, present = {**vectors, WHOLE: placed["rows"]}, {**present, WHOLE: anywhere}
         offsets = {WHOLE: placed["offsets"]}
         if paths:
             paths[WHOLE] = [next(filter(None, row), None) for row in zip(*paths.values(), strict=True)]
-    return Index.create(
-        folder / "index",
-        vectors,
-        present=present,
-        similarity=model.compared_by,
-        columns=_filters(views),
-        paths=paths,
-        rows=np.asarray(views.rows),
-        offsets=offsets,
-    )
+    return {"embeddings": vectors, "present": present, "paths": paths, "offsets": offsets, "shown": shown}
 
 
 def _placed(
@@ -143,13 +162,7 @@ def _placed(
         yield {"rows": rows, "offsets": known.offsets(rows)}
 
 
-def _file_of(cell: Any) -> str | None:
-    """The file that a cell points to, wherever a hit is looked at later."""
-    path = decode.path_of(cell)
-    return None if path is None else os.path.abspath(path)
-
-
-def _filters(views: Views) -> dict[str, list]:
+def columns_of(views: Views) -> dict[str, list]:
     """Name -> a value a row, of all that rows can be filtered by or shown with."""
     roles = {"domain": views.domain, "key": views.key, "group": views.group}
     columns: dict[str, Any] = {name: values for name, values in roles.items() if values is not None}
@@ -162,5 +175,14 @@ def _filters(views: Views) -> dict[str, list]:
             records = [decode.record(cell) if present else {} for cell, present in zip(column, column.present)]
             for key in dict.fromkeys(key for record in records for key in record):
                 columns.setdefault(key, [record.get(key) for record in records])
-    columns |= {f"{name} imputed": marks.tolist() for name, marks in views.imputed.items() if marks.any()}
+        names = views.sources.get(name, ())
+        if column.kind == "vector" and 0 < len(names) <= NAMED:
+            numbers = [decode.vector(cell) if there else None for cell, there in zip(column, column.present)]
+            for place, own in enumerate(names):
+                columns.setdefault(own, [None if cell is None else float(cell[place]) for cell in numbers])
     return {name: [None if is_missing(v) else v for v in values] for name, values in columns.items()}
+
+
+def imputed_columns(views: Views) -> dict[str, list]:
+    """Name -> whether a cell of each row was filled in, of the views of which some were."""
+    return {f"{name} imputed": marks.tolist() for name, marks in views.imputed.items() if marks.any()}

@@ -127,3 +127,11 @@ class Kept:
         from bouba.runs.certainty import opened
 
         return self._place.read(opened)
+
+    @cached_property
+    def examples(self) -> list[str]:
+        """Queries that find what they name, for a page to offer; see `bouba.runs.examples`."""
+        from bouba.runs.examples import found, kept
+
+        queries = self._place.read(kept)
+        return found(self) if queries is None else queries

@@ -153,7 +153,22 @@ def _table_of(run: Run, table: Any) -> Views:
     made_of = run.facts.get("table") if table is None else table
     if made_of is None:
         raise UsageError(f"{run.path} does not say which table it was made of; name it with --table")
-    return run.read(made_of)
+    views = run.read(made_of)
+    _refuse_changed_index(run, views)
+    return views
+
+
+def _refuse_changed_index(run: Run, views: Views) -> None:
+    """UsageError where rows came into the index after the run was made, or left it."""
+    rows = run.index.listing.rows
+    embedded = np.any([views.present[name] for name in views.columns if name in run.index.views], axis=0)
+    added, removed = np.setdiff1d(rows, views.rows), np.setdiff1d(views.rows[embedded], rows)
+    removed = np.setdiff1d(removed, [bad["row"] for bad in run.bad_rows])
+    if len(added) or len(removed):
+        raise UsageError(
+            f"bouba embed added {len(added):,} rows to the index of {run.path} and removed {len(removed):,}; go back "
+            f"first, with bouba index {run.path} --restore 1, and embed them again after it"
+        )
 
 
 def _unseen(run: Run, views: Views) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,11 @@ from bouba.evaluation import Result
 from bouba.evaluation.differences import Difference
 from bouba.report import EmbeddingMap, Gallery, Picture, Report, build, write
 from bouba.report.build import Method as NamedModel
-from bouba.report.content import Made
+from bouba.report.content import Made, Try
 from bouba.report.contest import Contest
 from bouba.report.predictions import judged
 from bouba.report.translations import Watch, made
+from bouba.runs import examples, gallery
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
 from bouba.runs.indexing import found_as_rows
 from bouba.runs.methods import Method, instead_of, wording
@@ -42,6 +44,7 @@ class Story:
         adaptation: of a model that adapts. watch: what followed a translator's training.
         certainty: what its scores are worth, where that was measured. caution: what to know before the numbers.
         differences: of the model and each rival, on the same rows.
+        tries: queries that work. serve: the command that shows the run in a browser.
     """
 
     method: Method
@@ -56,6 +59,8 @@ class Story:
     certainty: Certainty | None = None
     differences: Sequence[Difference] = ()
     caution: str = ""
+    tries: Sequence[Try] = ()
+    serve: str = ""
 
     @property
     def shown(self) -> Views:
@@ -101,6 +106,8 @@ def write_report(story: Story, path: Path) -> Path:
         caution=story.caution,
         facts=build.facts(story.views, len(story.views.bad_rows)),
         samples=_samples(story),
+        tries=story.tries,
+        serve=story.serve,
         curves=build.curves({name: history_of(model)}),
         judged=judged(NamedModel(name, model), story.held_out) if story.held_out is not None and model.predicts else [],
         records=records,
@@ -116,6 +123,21 @@ def write_report(story: Story, path: Path) -> Path:
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
     )
     return write(page, path)
+
+
+def tries(part: Path, out: Path, model: Any) -> list[Try]:
+    """Queries that work on a run that is being made, which are kept with it.
+
+    Args:
+        part: where its index is. out: where it will be. model: of it.
+    """
+    run = gallery.Gallery(part)
+    run.model = model
+    return [Try(_command(out, query), examples.pictures_of(run, query)) for query in examples.write(run, part)]
+
+
+def _command(out: Path, query: str) -> str:
+    return shlex.join(["bouba", "search", str(out), query])
 
 
 def history_of(model: Any) -> list[dict]:

@@ -7,26 +7,25 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bouba.device import running_on
 from bouba.errors import DataError, UsageError
+from bouba.runs.gallery import Gallery
+from bouba.runs.growing import Growing
 from bouba.runs.methods import method_named
 from bouba.runs.publishing import Publishing
 
 if TYPE_CHECKING:
     from bouba.data.views import Views
     from bouba.evaluation import Result
-    from bouba.evaluation.doubts import Doubt
     from bouba.runs.embedding import Embedded
     from bouba.runs.predicting import Translation
-    from bouba.search import Hits
 
 log = logging.getLogger("bouba")
 
 
-class Run(Publishing):
+class Run(Gallery, Growing, Publishing):
     """A fitted table: its model, numbers, report and index, each loaded when it is asked for.
 
     Make one with `Run.fit`, or open the folder that it, `bouba fit` or `bouba demo` wrote with `Run.open`.
@@ -200,48 +199,6 @@ class Run(Publishing):
         options: dict[str, Any] = {"engine": engine, "workers": workers, "overwrite": overwrite}
         return embed(self, table, Path(out), named=named, say=say or log.info, **options)
 
-    def search(
-        self,
-        query: Any,
-        *,
-        minus: Any = None,
-        k: int = 10,
-        where: str | None = None,
-        equals: Mapping[str, Any] = MappingProxyType({}),
-        view: str | None = None,
-        domain: str | None = None,
-        sure: float | None = None,
-    ) -> Hits:
-        """The k rows of the index that fit a query best, each once; a list, with `remarks` such as "nothing here fits".
-
-        Args:
-            query: words; a Path, a PIL picture, an array of pixels or numbers, (samples, rate); an embedding (dim,) of
-                this model; or several at once by view or kind, {"caption": "red", "picture": path}.
-            minus: what hits should not fit: a query, or a list of them.
-            where: an SQL condition over the columns. equals: column -> value it must have.
-            view: search this view's cells alone, directly; whole rows when None. domain: of the query, if known.
-            sure: instead of k rows, all of a set that holds the one that was meant with this probability, as 0.9.
-
-        Raises:
-            UsageError: no index, no such column or view. ModalityError: a kind that the model does not read.
-        """
-        from bouba.runs.searching import find
-
-        return find(self, query, minus=minus, k=k, where=where, equals=equals, view=view, domain=domain, sure=sure)
-
-    def suspicious(self, table: Any = None, /, **named: Any) -> list[Doubt]:
-        """The rows whose pair may be wrong, the most doubtful first, each judged by models fitted on other rows.
-
-        Args:
-            table, **named: as in `read`; the table that the run was made of when None.
-
-        Raises:
-            UsageError: that table is not known. DataError: too few rows have a pair.
-        """
-        from bouba.runs.suspicion import suspicious_of
-
-        return suspicious_of(self, table, named)
-
     def evaluate(self, table: Any, /, *, templates: Sequence[str] = ("{}",), **named: Any) -> Result:
         """Retrieval, classes and predictions on the rows of a table, with intervals and chance.
 
@@ -355,11 +312,6 @@ class Run(Publishing):
         from bouba.runs.predicting import refuse_unless_predicts, refuse_unless_translates
 
         {"predicts": refuse_unless_predicts, "translates": refuse_unless_translates}[ability](self.model)
-
-    def filters(self) -> list[str]:
-        """The columns that hits are filtered by and shown with, a role under the name that it has in the table."""
-        renamed = {role for role, column in (self.schema.roles or {}).items() if column != role}
-        return [name for name in self.index.columns if name not in renamed]
 
     def numbers(self) -> Result | None:
         """Of `result` the numbers that are best known; None where nothing was measured."""

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,13 @@ from bouba.errors import DataError, UsageError, nearest
 from bouba.search.columns import IndexColumn, as_plain
 
 ROW, VIEW, PATH, VECTOR = "_row", "_view", "_path", "_vector"
+CONTENT, SHOWN = "_content", "_shown"
+
+EXTRA: dict[str, pa.DataType] = {CONTENT: pa.binary(), SHOWN: pa.binary()}
+"""Columns that the table of an index of before may lack: a digest of the row, and what a page shows of the cell."""
+
+SHOWN_AT_ONCE = 4096
+"""Rows that become cells at a time, where cells carry what a page shows."""
 
 AT_ONCE = 65_536
 """Rows that are looked at, or become cells, at a time."""
@@ -45,6 +52,8 @@ class IndexRows:
     paths: Mapping[str, Sequence[str | None]]
     rows: np.ndarray
     offsets: Mapping[str, Numbers]
+    shown: Mapping[str, Sequence[bytes | None]] = field(default_factory=dict)
+    contents: Sequence[bytes] | None = None
 
     @property
     def width(self) -> int:
@@ -63,19 +72,22 @@ class IndexRows:
         """Number of present cells."""
         return sum(int(np.count_nonzero(mask)) for mask in self.present.values())
 
-    def schema(self, columns: Sequence[IndexColumn], offsets: int) -> pa.Schema:
+    def schema(self, columns: Sequence[IndexColumn], offsets: int, extra: Sequence[str]) -> pa.Schema:
         """Of `batches`."""
         vector = pa.list_(pa.float32(), self.width + offsets)
         location = {ROW: pa.int64(), VIEW: pa.string(), PATH: pa.string(), VECTOR: vector}
+        location |= {name: EXTRA[name] for name in extra}
         return pa.schema(location | {name: kind for column in columns for name, kind in column.stored_types.items()})
 
     def batches(
-        self, columns: Sequence[IndexColumn], *, unit: bool, offsets: int
+        self, columns: Sequence[IndexColumn], *, unit: bool, offsets: int, extra: Sequence[str]
     ) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Views with one table row a present cell, some rows at a time; `unit` scales each vector to length one (zeros
         stay zeros). Behind it stand as many `offsets` as the table has, zeros in a view that has none."""
-        for start in range(0, len(self.rows), AT_ONCE):
-            part = slice(start, start + AT_ONCE)
+        step = SHOWN_AT_ONCE if self.shown else AT_ONCE
+        schema = self.schema(columns, offsets, extra)
+        for start in range(0, len(self.rows), step):
+            part = slice(start, min(start + step, len(self.rows)))
             rows = self.rows[part]
             metadata: dict[str, pa.Array] = {}
             for column in columns:
@@ -96,8 +108,17 @@ class IndexRows:
                     PATH: pa.array([_text(paths[i]) for i in keep.tolist()], pa.string()),
                     VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
                 }
+                location |= {name: self._extra(name, view, part, keep) for name in extra}
                 selected = {name: values.take(pa.array(keep)) for name, values in metadata.items()}
-                yield view, pa.record_batch(location | selected, schema=self.schema(columns, offsets))
+                yield view, pa.record_batch(location | selected, schema=schema)
+
+    def _extra(self, name: str, view: str, part: slice, keep: np.ndarray) -> pa.Array:
+        """One of EXTRA for some cells of a view."""
+        values = self.contents if name == CONTENT else self.shown.get(view)
+        if values is None:
+            return pa.nulls(len(keep), EXTRA[name])
+        chosen = values[part]
+        return pa.array([chosen[place] for place in keep.tolist()], EXTRA[name])
 
 
 def check(
@@ -108,6 +129,8 @@ def check(
     rows: np.ndarray | None,
     *,
     offsets: Mapping[str, Numbers] = {},
+    shown: Mapping[str, Sequence[bytes | None]] = {},
+    contents: Sequence[bytes] | None = None,
     next_row: int = 0,
 ) -> IndexRows:
     """Checked rows: refuses shapes that disagree, NaN in a present cell, doubled row numbers."""
@@ -125,6 +148,9 @@ def check(
     n = shape[0]
     _check_lengths("columns", columns, n)
     _check_lengths("paths", paths, n, views=arrays)
+    _check_lengths("shown", shown, n, views=arrays)
+    if contents is not None and len(contents) != n:
+        raise UsageError(f"contents has {len(contents)} digests for {n} rows; give one a row")
     masks = _masks(present or {}, arrays, n)
     for view, array in arrays.items():
         _check_finite(view, array, masks[view])
@@ -132,7 +158,8 @@ def check(
     listed_paths = {view: _listed(values) for view, values in paths.items()}
     numbers = {view: _sliced(values) for view, values in offsets.items()}
     _check_offsets(numbers, arrays, n)
-    return IndexRows(arrays, masks, listed, listed_paths, _row_numbers(rows, n, next_row), numbers)
+    numbered = _row_numbers(rows, n, next_row)
+    return IndexRows(arrays, masks, listed, listed_paths, numbered, numbers, shown, contents)
 
 
 def _check_offsets(offsets: Mapping[str, Numbers], arrays: Mapping[str, Numbers], n: int) -> None:
@@ -218,6 +245,8 @@ def _row_numbers(numbers: np.ndarray | None, n: int, next_row: int) -> np.ndarra
     if rows.shape != (n,) or (n and rows.dtype.kind not in "iu"):
         raise UsageError(f"rows needs {n} whole numbers, got {rows.dtype} {rows.shape}")
     rows = rows.astype(np.int64)
+    new = rows < 0
+    rows[new] = np.arange(new.sum()) + max(next_row, int(rows.max(initial=-1)) + 1)
     distinct, counts = np.unique(rows, return_counts=True)
     if (counts > 1).any():
         raise UsageError(f"row number {distinct[counts > 1][0]} comes twice in rows; each row needs its own")

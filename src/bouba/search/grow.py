@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pyarrow as pa
 
 from bouba.errors import UsageError, nearest
 from bouba.search import matrices, store
-from bouba.search.cells import ROW, IndexRows
+from bouba.search.cells import AT_ONCE, ROW, IndexRows
 from bouba.search.store import State
 
 _DELETE_AT_ONCE = 10_000  # row numbers in one SQL condition
+NEVER = timedelta(days=36_500)  # LanceDB would drop versions of a week ago by itself
 _FRAGMENTS = 64  # small files, one an addition, before they are merged
 
 
@@ -21,7 +23,7 @@ def write(path: Path, state: State, rows: IndexRows) -> tuple[State, Any]:
     """A new table with its matrices, committed; the state that names them, and the table."""
     writer = matrices.Writer(store.matrix_folder(path, state.table), state, {})
     table = _fed(lambda cells: store.write_table(path, state.table, cells), rows, state, writer)
-    state = replace(state, version=table.version)
+    state = replace(state, version=table.version, rows=_rows_of(table, state.cells), written=_now(), change="made")
     writer.finish(state)
     store.commit(path, state)
     return state, table
@@ -34,7 +36,8 @@ def _fed(
     raised: list[Exception] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
-        cells = rows.batches(state.columns, unit=state.similarity == "cosine", offsets=state.offsets)
+        unit = state.similarity == "cosine"
+        cells = rows.batches(state.columns, unit=unit, offsets=state.offsets, extra=state.extra)
         try:
             yield from (batch for _, batch in cells) if writer is None else writer.fed(cells)
         except Exception as error:
@@ -42,13 +45,44 @@ def _fed(
             raise
 
     try:
-        return write(pa.RecordBatchReader.from_batches(rows.schema(state.columns, state.offsets), batches()))
+        return write(
+            pa.RecordBatchReader.from_batches(rows.schema(state.columns, state.offsets, state.extra), batches())
+        )
     except Exception as error:
         raise (raised or [error])[0] from None
 
 
-def add_rows(path: Path, table: Any, state: State, rows: IndexRows) -> State:
-    """Append the rows; stored ones of the same number leave first, in the same step."""
+def add_rows(path: Path, table: Any, state: State, rows: IndexRows | None, removed: np.ndarray) -> State:
+    """Append the rows; stored ones of the same number leave first, and so do `removed` ones, in the same step."""
+    if rows is not None:
+        _refuse_misfit(state, rows)
+    given = np.zeros(0, np.int64) if rows is None else rows.rows
+    leaving = np.union1d(given[given < state.next_row], removed)
+    writer = matrices.growing(store.matrix_folder(path, state.table), state, leaving)
+    views = state.views if rows is None else tuple(dict.fromkeys([*state.views, *rows.embeddings]))
+
+    def write() -> State:
+        for start in range(0, len(leaving), _DELETE_AT_ONCE):
+            numbers = ", ".join(map(str, leaving[start : start + _DELETE_AT_ONCE].tolist()))
+            table.delete(f"{ROW} IN ({numbers})")
+        if rows is not None and rows.cells:
+            _fed(table.add, rows, state, writer)
+        if not table.count_rows():
+            raise UsageError("nothing would be left in the index; leave a row in it, or fit another table")
+        return replace(state, views=views, next_row=state.next_row if rows is None else rows.after(state.next_row))
+
+    change_words = _words(len(given), len(np.intersect1d(given, leaving)), len(np.setdiff1d(removed, given)))
+    return change(path, table, state, write, writer, words=change_words)
+
+
+def _words(given: int, replaced: int, removed: int) -> str:
+    """What an addition does."""
+    counts = {"added": given - replaced, "replaced": replaced, "removed": removed}
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing"
+
+
+def _refuse_misfit(state: State, rows: IndexRows) -> None:
+    """UsageError where rows do not go into the table."""
     names = [column.name for column in state.columns]
     for name in rows.columns:
         if name not in names:
@@ -57,19 +91,6 @@ def add_rows(path: Path, table: Any, state: State, rows: IndexRows) -> State:
         raise UsageError(f"the index is {state.dim} wide, got embeddings {rows.width} wide")
     if rows.offsets and rows.offset_width != state.offsets:
         raise UsageError(f"the index keeps {state.offsets} offsets a cell, got {rows.offset_width}")
-    replaced = rows.rows[rows.rows < state.next_row]
-    writer = matrices.growing(store.matrix_folder(path, state.table), state, replaced)
-    views = tuple(dict.fromkeys([*state.views, *rows.embeddings]))
-
-    def write() -> State:
-        for start in range(0, len(replaced), _DELETE_AT_ONCE):
-            numbers = ", ".join(map(str, replaced[start : start + _DELETE_AT_ONCE].tolist()))
-            table.delete(f"{ROW} IN ({numbers})")
-        if rows.cells:
-            _fed(table.add, rows, state, writer)
-        return replace(state, views=views, next_row=rows.after(state.next_row))
-
-    return change(path, table, state, write, writer)
 
 
 def merge_files(path: Path, table: Any, state: State) -> State:
@@ -78,7 +99,7 @@ def merge_files(path: Path, table: Any, state: State) -> State:
         return state
 
     def write() -> State:
-        table.optimize()
+        table.optimize(cleanup_older_than=NEVER)
         return state
 
     return change(path, table, state, write, same_cells(path, state))
@@ -89,12 +110,33 @@ def same_cells(path: Path, state: State) -> matrices.Writer | None:
     return matrices.growing(store.matrix_folder(path, state.table), state, np.zeros(0, np.int64))
 
 
-def change(path: Path, table: Any, state: State, write: Callable[[], State], writer: matrices.Writer | None) -> State:
+def change(
+    path: Path,
+    table: Any,
+    state: State,
+    write: Callable[[], State],
+    writer: matrices.Writer | None,
+    *,
+    words: str | None = None,
+) -> State:
     """Let `write` change the table, then commit with the matrices that `writer` wrote; if anything fails, all is as it
-    was."""
+    was.
+
+    Args:
+        words: what is done, where that makes another version of what the index holds.
+    """
     try:
         store.rewind(table, state)
         changed = replace(write(), version=table.version, cells=table.count_rows())
+        if words is not None:
+            changed = replace(
+                changed,
+                number=state.number + 1,
+                rows=_rows_of(table, changed.cells),
+                written=_now(),
+                change=words,
+                earlier=(*state.earlier, state.as_version),
+            )
         if writer is not None:
             writer.finish(changed)
         store.commit(path, changed)
@@ -102,3 +144,13 @@ def change(path: Path, table: Any, state: State, write: Callable[[], State], wri
         table.checkout(state.version)
         raise
     return changed
+
+
+def _rows_of(table: Any, cells: int) -> int:
+    """How many rows have a cell."""
+    batches = table.search().select([ROW]).limit(cells).to_batches(AT_ONCE)
+    return len(np.unique(np.concatenate([np.zeros(0, np.int64), *(np.asarray(batch.column(0)) for batch in batches)])))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

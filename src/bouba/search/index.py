@@ -1,18 +1,31 @@
 """The search index: every present cell of every view, found by similarity, narrowed by metadata."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bouba.errors import UsageError, nearest, require
-from bouba.search import approximate, grow, store
-from bouba.search.cells import Numbers, check
+from bouba.search import approximate, grow, store, versions
+from bouba.search.cells import CONTENT, EXTRA, Numbers, check
 from bouba.search.columns import describe
-from bouba.search.query import METRIC, Filter, Source, as_queries, nearest_hits, stored_vectors
+from bouba.search.query import (
+    METRIC,
+    Filter,
+    Source,
+    as_queries,
+    nearest_hits,
+    shown_of,
+    stored_vectors,
+    values_of,
+)
 from bouba.search.query import Hit as Hit
+from bouba.search.store import Version as Version
+
+if TYPE_CHECKING:
+    from bouba.search.listing import Listing
 
 Similarity = Literal["cosine", "dot", "euclidean"]
 
@@ -37,6 +50,7 @@ class Index:
         """Use `Index.create` or `Index.open`."""
         self._path = path
         self._source = Source(path, state, table)
+        self._listed: tuple[Source, Listing] | None = None
 
     @property
     def _state(self) -> store.State:
@@ -58,6 +72,8 @@ class Index:
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
         offsets: Mapping[str, Numbers] = {},
+        shown: Mapping[str, Sequence[bytes | None]] = {},
+        contents: Sequence[bytes] | None = None,
     ) -> "Index":
         """Write an index; one that is already at `path` stays readable until the new one is complete.
 
@@ -69,9 +85,12 @@ class Index:
             similarity: "cosine" in [-1, 1], "dot", or "euclidean" (minus the distance).
             columns: name -> n values: str, int, float, bool or None (NaN is None); others become str.
             paths: view -> the file behind each row, returned with a hit.
-            rows: (n,) the caller's row numbers, each once; 0 ... n-1 when left out.
+            rows: (n,) the caller's row numbers, each once, -1 for the next one that is free; 0 ... n-1 when left out.
             offsets: view -> (n, m) numbers that a search may weigh and take off the score, such as how near a cell is
                 to every question; zeros in a view that has none.
+            shown: view -> n small files, WebP or OGG, that a page shows of cells with no file behind them, None for
+                those that need none; they are cut out some rows at a time and read by `Index.shown` alone.
+            contents: n digests, of what each row holds.
 
         Raises:
             UsageError: shapes that disagree. DataError: NaN in a present cell, or a folder of other files.
@@ -79,7 +98,7 @@ class Index:
         require("lancedb", "search")
         if similarity not in METRIC:
             raise UsageError(f"no similarity {similarity!r}{nearest(str(similarity), METRIC)}")
-        checked = check(embeddings, present, columns, paths, rows, offsets=offsets)
+        checked = check(embeddings, present, columns, paths, rows, offsets=offsets, shown=shown, contents=contents)
         described = describe(columns)
         if offsets and similarity == "euclidean":
             raise UsageError("offsets are taken off a product; similarity must be cosine or dot")
@@ -97,7 +116,9 @@ class Index:
                 columns=described,
                 cells=checked.cells,
                 next_row=checked.after(0),
+                number=store.next_number(path),
                 offsets=checked.offset_width,
+                extra=tuple(EXTRA),
             )
             try:
                 state, table = grow.write(path, state, checked)
@@ -108,10 +129,19 @@ class Index:
         return cls(path, state, table)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> "Index":
-        """An index that was written before. DataError if there is none at `path`, or its table is gone."""
+    def open(cls, path: str | os.PathLike[str], *, version: int | None = None) -> "Index":
+        """An index that was written before.
+
+        Args:
+            version: one of `versions()`; the last one when None.
+
+        Raises:
+            DataError: there is none at `path`, or its table is gone. UsageError: no such version.
+        """
         path = Path(path)
         state = store.opened(path)
+        if version is not None and version != state.number:
+            return cls(path, versions.state_of(state, version))
         while True:
             index = cls(path, state)
             before, state = state, store.opened(path)
@@ -159,14 +189,28 @@ class Index:
         where: str | None = None,
         equals: Mapping[str, object] = {},
         exact: bool = True,
+        weights: np.ndarray | None = None,
     ) -> list[list[Hit]]:
-        """`search` for each of vectors (q, d): q lists of hits."""
-        queries = as_queries(self._state, vectors, ndim=2)
+        """`search` for each of vectors (q, d), with weights (q, m): q lists of hits."""
+        queries = as_queries(self._state, vectors, ndim=2, weights=weights)
         return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))
 
     def vectors(self, rows: Sequence[int], *, view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Row -> its vector (d,) as it is stored, and its offsets (m,); no entry for a row without that view."""
         return stored_vectors(self._source, rows, view)
+
+    def shown(self, row: int, view: str) -> bytes | None:
+        """The small file, WebP or OGG, that a page shows of a cell; None for one that has its own file, and where there
+        is no such cell.
+
+        Raises:
+            DataError: this version was compacted away since it was opened.
+        """
+        return shown_of(self._source, row, view)
+
+    def contents(self) -> dict[int, bytes | None]:
+        """Row -> the digest of what it holds, None where that was not given; see `create`."""
+        return values_of(self._source, CONTENT) if CONTENT in self._state.extra else {}
 
     def add(
         self,
@@ -177,17 +221,70 @@ class Index:
         paths: Mapping[str, Sequence[str | None]] = {},
         rows: np.ndarray | None = None,
         offsets: Mapping[str, Numbers] = {},
+        shown: Mapping[str, Sequence[bytes | None]] = {},
+        contents: Sequence[bytes] | None = None,
+        remove: Sequence[int] | np.ndarray = (),
     ) -> None:
         """Append rows, in one step for readers; a row number that the index has already is replaced, all its
         views with it. Arguments as in `create`; `rows` goes on after the largest number when left out,
         and a column that is left out is None. A new view is welcome, a new column is refused.
+
+        Args:
+            remove: rows that leave in the same step; numbers that the index has not are passed over.
+        """
+        given = {"columns": columns, "paths": paths, "offsets": offsets, "shown": shown, "contents": contents}
+        with store.writing(self._path):
+            state, table = self._reloaded()
+            checked = check(embeddings, present, rows=rows, next_row=state.next_row, **given)  # type: ignore[arg-type]
+            self._change(lambda: grow.add_rows(self._path, table, state, checked, self._there(remove)))
+
+    def remove(self, rows: Sequence[int] | np.ndarray) -> None:
+        """Take rows out, in one step for readers; numbers that the index has not are passed over.
+
+        Raises:
+            UsageError: nothing would be left.
         """
         with store.writing(self._path):
             state, table = self._reloaded()
-            checked = check(embeddings, present, columns, paths, rows, offsets=offsets, next_row=state.next_row)
-            state = grow.add_rows(self._path, table, state, checked)
-            self._source = Source(self._path, state, table)
-            self._source = Source(self._path, grow.merge_files(self._path, table, state), table)
+            self._change(lambda: grow.add_rows(self._path, table, state, None, self._there(rows)))
+
+    def _there(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Those of some rows that the index has."""
+        return np.intersect1d(np.asarray(rows, np.int64), self.listing.rows) if len(rows) else np.zeros(0, np.int64)
+
+    def _change(self, write: Callable[[], store.State]) -> None:
+        """Let a change of the table be what this index reads, and small files be merged."""
+        table = self._table
+        state = write()
+        self._source = Source(self._path, state, table)
+        self._source = Source(self._path, grow.merge_files(self._path, table, state), table)
+
+    def versions(self) -> list[Version]:
+        """What can be restored, the oldest first; the last is what this index holds."""
+        return versions.listed(self._state)
+
+    def restore(self, number: int) -> None:
+        """Make an earlier version the next one, in one step for readers.
+
+        Raises:
+            UsageError: no such version, or one that was compacted away.
+        """
+        with store.writing(self._path):
+            state, table = self._reloaded()
+            self._change(lambda: versions.restore(self._path, table, state, number))
+
+    def compact(self) -> int:
+        """Let all earlier versions go; readers that have one of them open must open the index again.
+
+        Returns:
+            Bytes of disk that were freed.
+        """
+        with store.writing(self._path):
+            before = versions.bytes_on_disk(self._path)
+            state, table = self._reloaded()
+            self._source = Source(self._path, versions.compact(self._path, table, state), table)
+            store.drop_others(self._path, state.table)
+            return before - versions.bytes_on_disk(self._path)
 
     def build_ann(
         self,
@@ -224,9 +321,33 @@ class Index:
             self._source = Source(self._path, state, self._source.table)
         return state.recall
 
+    @property
+    def listing(self) -> "Listing":
+        """The rows by their numbers, with their columns; of one version of the index, and remembered."""
+        from bouba.search.listing import Listing
+
+        if self._listed is None or self._listed[0] is not self._source:
+            self._listed = self._source, Listing(self._source)
+        return self._listed[1]
+
+    @property
+    def name(self) -> str:
+        """For what it holds now: another one after every change."""
+        return f"{self._state.table}-{self._state.number}"
+
     def __len__(self) -> int:
         """Cells: (row, view) pairs that are present."""
         return self._state.cells
+
+    @property
+    def version(self) -> int:
+        """Counts the changes of what the index holds, from 1."""
+        return self._state.number
+
+    @property
+    def rows(self) -> int:
+        """Rows that have a cell."""
+        return len(self.listing.rows) if self._state.rows is None else self._state.rows
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -134,14 +134,20 @@ class Known:
         there = partners.any(axis=1)
         alike = np.max([letters.similarities(words) for letters in self.letters.values()], axis=0)
         if alike[there].any():
-            ways.append(self.way("letters", BRIDGE, bridge(alike[there], letters_tau, partners[there])))
+            ways.append(self.way("letters", BRIDGE, bridge(_of(alike, there), letters_tau, _of(partners, there))))
         query = direct if meaning is None else unit_rows(meaning[None])[0]
         known = self._meanings_of(view)
         there &= known.any(axis=1)
         if query.any() and there.any():
             tau = meaning_tau * self.spreads[view]
-            ways.append(self.way("meaning", BRIDGE, bridge(known[there] @ query, tau, partners[there])))
+            near = bridge(_of(known, there) @ query, tau, _of(partners, there))
+            ways.append(self.way("meaning", BRIDGE, near))
         return ways
+
+    def keep_ready(self) -> None:
+        """Spend some time now so that each of many questions takes less."""
+        for letters in self.letters.values():
+            _ = letters.by_column
 
     def partners(self, view: str) -> np.ndarray:
         """(n, d): what each thing is by its views of other kinds, or by its other views; zeros where it has none."""
@@ -222,6 +228,11 @@ class Known:
             return known
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} is damaged ({error!s:.80}); make the run again") from error
+
+
+def _of(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Those of a mask; all of them as they lie, which copies nothing."""
+    return values if mask.all() else values[mask]
 
 
 def _sample(rows: np.ndarray, most: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bouba.errors import DataError
 
 IN_WORDS, WITHOUT_BLANKS = (2, 5), (1, 4)  # letters of an n-gram
 COLUMNS = 1 << 20  # that n-grams are hashed into
+REMEMBERED = 1 << 16  # n-grams whose column is
 # scripts that put no blank between words: Thai to Myanmar, Khmer, Chinese, Japanese
 _NO_BLANKS = "\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _PIECES = re.compile(rf"([{_NO_BLANKS}]+)|([^\W{_NO_BLANKS}]+)")
@@ -75,13 +77,34 @@ class Letters:
         counts = Counter(column_of(ngram) for ngram in ngrams(words))
         columns = np.array(sorted(counts), int)
         weights = (1 + np.log([counts[column] for column in columns.tolist()])) * self.rarity[columns]
-        query = np.zeros(COLUMNS)
-        query[columns] = weights / (float(np.linalg.norm(weights)) or 1.0)
-        shared = query[self.columns]  # (entries,)
-        entries = np.flatnonzero(shared)
+        weights = weights / (float(np.linalg.norm(weights)) or 1.0)
+        entries, shares = self._entries(columns, weights)
         texts = np.searchsorted(self.starts, entries, side="right") - 1
-        alike = np.bincount(texts, self.weights[entries] * shared[entries], minlength=len(self.starts) - 1)
+        alike = np.bincount(texts, self.weights[entries] * shares, minlength=len(self.starts) - 1)
         return np.clip(alike, 0, 1).astype(np.float32)
+
+    def _entries(self, columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The entries in some columns, ascending, and the weight of the column of each."""
+        if "by_column" not in vars(self):  # to sort them takes longer than to look through them once
+            query = np.zeros(COLUMNS)
+            query[columns] = weights
+            shared = query[self.columns]
+            entries = np.flatnonzero(shared)
+            return entries, shared[entries]
+        order, ordered = self.by_column
+        first, last = np.searchsorted(ordered, columns), np.searchsorted(ordered, columns, side="right")
+        entries = np.concatenate(
+            [order[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True)] or [order[:0]]
+        )
+        ascending = np.argsort(entries)
+        return entries[ascending], np.repeat(weights, last - first)[ascending]
+
+    @cached_property
+    def by_column(self) -> tuple[np.ndarray, np.ndarray]:
+        """The entries by their column, and these columns: once it has been made, `similarities` reads only what it
+        needs."""
+        order = np.argsort(self.columns, kind="stable")
+        return order, self.columns[order]
 
     def save(self, path: Path) -> None:
         """Write one file of arrays."""
@@ -100,6 +123,7 @@ class Letters:
             raise DataError(f"{path} is damaged ({error!s:.80}); make the run again") from error
 
 
+@lru_cache(REMEMBERED)
 def column_of(ngram: str) -> int:
     """The column that an n-gram is hashed into, as scikit-learn's HashingVectorizer does, which takes a second to
     import.

@@ -21,7 +21,7 @@ from bouba import durable
 from bouba.search.cells import PATH, ROW, VECTOR, VIEW
 from bouba.search.columns import quoted
 from bouba.search.matrix import AT_ONCE, Extent, Layout, Matrix, MatrixWriter
-from bouba.search.store import State, matrix_folder, writing
+from bouba.search.store import State, load, matrix_folder, writing
 
 Matrices = Mapping[str, Matrix]
 FORMAT = 1
@@ -54,6 +54,12 @@ class Writer:
         vectors = cells.column(VECTOR)
         wide = np.asarray(vectors.flatten()).reshape(len(vectors), -1)
         self.add_view(view).append(np.asarray(cells.column(ROW)), wide, cells.select([PATH, *self._layout.columns]))
+
+    def write(self, table: Any, state: State) -> None:
+        """All cells of a table."""
+        for view in state.views:
+            for batch in cells_of(table, state, f"{VIEW} = {quoted(view)}"):
+                self.append(view, batch)
 
     def remove(self, rows: np.ndarray) -> None:
         """Take the cells of these rows out."""
@@ -99,31 +105,34 @@ def opened(folder: Path, state: State) -> Matrices | None:
 def of_table(path: Path, state: State, table: Any) -> Matrices:
     """The matrices of a state, made from its table where there are none; in a folder that cannot be written, for as
     long as they are used."""
+    folder = matrix_folder(path, state.table)
     try:
         with writing(path):
-            matrices = opened(matrix_folder(path, state.table), state)
-            return matrices or _made(matrix_folder(path, state.table), state, table)
+            if matrices := opened(folder, state):
+                return matrices
+            matrices = _made(folder, state, table)
+            committed = load(path)
+            if (committed.table, committed.version) == (state.table, state.version):  # no reader's earlier one
+                sweep(folder, state)
+            return matrices
     except OSError:
-        with tempfile.TemporaryDirectory(prefix="bouba-") as folder:
-            return _made(Path(folder), state, table)
+        with tempfile.TemporaryDirectory(prefix="bouba-") as temporary:
+            return _made(Path(temporary), state, table)
 
 
 def _made(folder: Path, state: State, table: Any) -> Matrices:
     writer = Writer(folder, state, {})
-    for view in state.views:
-        for batch in cells_of(table, state, f"{VIEW} = {quoted(view)}"):
-            writer.append(view, batch)
+    writer.write(table, state)
     writer.finish(state)
     matrices = opened(folder, state)
     if matrices is None:
         raise ValueError(f"table {state.table!r} has other cells than its record says")
-    _sweep(folder, state, matrices)
     return matrices
 
 
-def _sweep(folder: Path, state: State, matrices: Matrices) -> None:
+def sweep(folder: Path, state: State) -> None:
     """Remove what other versions had; who reads it keeps it."""
-    used = {matrix.extent.file for matrix in matrices.values()}
+    used = {matrix.extent.file for matrix in (opened(folder, state) or {}).values()}
     for file in folder.iterdir():
         if file.name != f"{state.version}.json" and file.name.partition(".")[0] not in used:
             with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from bouba import errors
 from bouba.data.characters import same_name
 from bouba.errors import DataError, MissingExtraError, ModalityError, UsageError
 from bouba.search import matrices, store
-from bouba.search.cells import PATH, ROW, VECTOR, VIEW, as_stored, true_path
+from bouba.search.cells import PATH, ROW, SHOWN, VECTOR, VIEW, as_stored, true_path
 from bouba.search.columns import quoted
 from bouba.search.exact import exact_scores, nearest
 from bouba.search.store import State
@@ -164,9 +164,11 @@ def as_queries(state: State, vectors: np.ndarray, *, ndim: int, weights: np.ndar
         zero = np.flatnonzero(~array.any(axis=1))[0]
         raise UsageError(f"vector {zero} is all zeros and has no direction; cosine needs one that is not")
     weights = np.zeros(state.offsets) if weights is None else np.asarray(weights)
-    if weights.shape != (state.offsets,) or not np.isfinite(weights).all():
+    if weights.shape not in ((state.offsets,), (len(array), state.offsets)) or not np.isfinite(weights).all():
         raise UsageError(f"the index keeps {state.offsets} offsets a cell, got weights of shape {weights.shape}")
-    return np.hstack([as_stored(array, unit=unit), np.tile(-weights.astype(np.float32), (len(array), 1))])
+    return np.hstack(
+        [as_stored(array, unit=unit), np.broadcast_to(-weights.astype(np.float32), (len(array), state.offsets))]
+    )
 
 
 def stored_vectors(source: Source, rows: Sequence[int], view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
@@ -179,6 +181,27 @@ def stored_vectors(source: Source, rows: Sequence[int], view: str) -> dict[int, 
     vectors, offsets = matrix.vectors[places], matrix.offsets[places]
     offsets = offsets[:, : source.state.offsets]
     return dict(zip(matrix.rows[places].tolist(), zip(vectors, offsets, strict=True), strict=True))
+
+
+def shown_of(source: Source, row: int, view: str) -> bytes | None:
+    """What a page shows of a cell that has no file; None where there is nothing."""
+    if SHOWN not in source.state.extra or view not in source.state.views:
+        return None
+    with _damage_named():
+        sql = f"{ROW} = {int(row)} AND {VIEW} = {quoted(view)}"
+        found = source.table.search().where(sql).select([SHOWN]).limit(1).to_arrow()
+    return found[SHOWN][0].as_py() if len(found) else None
+
+
+def values_of(source: Source, stored: str) -> dict[int, Any]:
+    """Row -> its value in a column of the table."""
+    with _damage_named():
+        batches = source.table.search().select([ROW, stored]).limit(source.state.cells).to_batches(_AT_ONCE)
+        return {
+            row: value
+            for batch in batches
+            for row, value in zip(batch[ROW].to_pylist(), batch[stored].to_pylist(), strict=True)
+        }
 
 
 def _best_hits(

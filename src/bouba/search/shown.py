@@ -55,6 +55,10 @@ class Shown:
             for batch, place in zip(batch_of.tolist(), (positions - self._starts[batch_of]).tolist(), strict=True)
         ]
 
+    def column(self, name: str) -> list[Any]:
+        """The Arrow arrays of one column, of all cells in order."""
+        return [batch[name] for batch in self._columns]
+
     @cached_property
     def _starts(self) -> np.ndarray:
         return np.concatenate([[0], self._ends[:-1]])

@@ -26,6 +26,37 @@ ENDINGS = ("lance", "matrix")  # of the folders of a table
 
 
 @dataclass(frozen=True)
+class Version:
+    """What an index held after one change.
+
+    Args:
+        number: counts changes from 1. version: of the table. cells, rows: that it holds. views: of the cells.
+        written: when, in UTC as ISO 8601. change: what was done, in words.
+        probes, recall: of the approximate index, see State.
+    """
+
+    number: int
+    version: int
+    cells: int
+    rows: int | None = None
+    views: tuple[str, ...] = ()
+    written: str | None = None
+    change: str | None = None
+    probes: int | None = None
+    recall: float | None = None
+
+    @property
+    def date(self) -> str:
+        """When it was written, to the second; "" where that was not noted."""
+        return (self.written or "")[:19].replace("T", " ")
+
+    @property
+    def counted(self) -> str:
+        """How many rows it holds; "" where they were not counted."""
+        return "" if self.rows is None else f"{self.rows:,}"
+
+
+@dataclass(frozen=True)
 class State:
     """The contents of `index.json`."""
 
@@ -40,6 +71,17 @@ class State:
     probes: int | None = None  # of the approximate index, None without one
     recall: float | None = None  # share of the nearest cells that the approximate index was measured to find
     offsets: int = 0  # numbers behind each vector that a question may weigh into the score
+    extra: tuple[str, ...] = ()  # columns of the table that an index of before lacks, see cells.EXTRA
+    number: int = 1  # counts changes of what the index holds
+    rows: int | None = None  # that have a cell; None where an earlier bouba did not count
+    written: str | None = None  # when, in UTC as ISO 8601
+    change: str | None = None  # what was done, in words
+    earlier: tuple[Version, ...] = ()  # what can be restored, the oldest first
+
+    @property
+    def as_version(self) -> Version:
+        """The state as one of the versions of the index."""
+        return Version(**{name: getattr(self, name) for name in Version.__dataclass_fields__})
 
 
 def new_name() -> str:
@@ -79,6 +121,14 @@ def opened(path: Path) -> State:
         if (state.table, state.version) == (before.table, before.version):
             raise _damaged(path, state)
     return state
+
+
+def next_number(path: Path) -> int:
+    """Of the version of an index that takes the place of what is there."""
+    try:
+        return load(path).number + 1
+    except DataError:
+        return 1
 
 
 def _table_exists(path: Path, state: State) -> bool:
@@ -193,12 +243,15 @@ def load(path: Path) -> State:
 def _record(state: State) -> dict[str, Any]:
     """A state as JSON, of what it has."""
     known = lambda record: {name: fact for name, fact in record.items() if fact is not None}  # noqa: E731
-    return known({"format": _FORMAT, **asdict(state), "columns": [known(asdict(column)) for column in state.columns]})
+    lists = {name: [known(asdict(each)) for each in getattr(state, name)] for name in ("columns", "earlier")}
+    return known({"format": _FORMAT, **asdict(state), **lists})
 
 
 def _state(record: Mapping[str, Any]) -> State:
     columns = tuple(IndexColumn(**column) for column in record["columns"])
-    return State(**{**record, "views": tuple(record["views"]), "columns": columns})
+    earlier = tuple(Version(**{**each, "views": tuple(each["views"])}) for each in record.get("earlier", ()))
+    lists = {name: tuple(record[name]) for name in ("views", "extra") if name in record}
+    return State(**{**record, **lists, "columns": columns, "earlier": earlier})
 
 
 def matrix_folder(path: Path, table: str) -> Path:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -262,4 +262,18 @@ def _zero(batch: Batch, state: nn.Module) -> Tensor:
     fused = [] if batch.fused is None else [batch.fused]
     tensors = [*batch.z.values(), *fused, *batch.twin.values(), *state.parameters()]
     dtype = tensors[0].dtype if tensors else torch.get_default_dtype()
-    return sum((tensor.flatten()[:0].sum() for tensor in tensors), start=batch.rows.new_zeros((), dtype=dtype))
+    zero = batch.rows.new_zeros((), dtype=dtype)
+    return _Constant.apply(zero, *tensors) if tensors else zero
+
+
+class _Constant(torch.autograd.Function):
+    """A value as a function of tensors of which it does not depend: their gradients are zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *tensors: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.like = [(tensor.shape, tensor.dtype) for tensor in tensors]
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return None, *(gradient.new_zeros(shape, dtype=dtype) for shape, dtype in ctx.like)

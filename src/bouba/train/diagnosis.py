@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping
 
 import torch
+from torch.nn.functional import normalize
 
 from bouba.batch import Batch, picked
-from bouba.nn.unit import unit_rows
 from bouba.terms.rows import equals
 from bouba.terms.term import Parts
 
@@ -30,15 +30,16 @@ def measure(batch: Batch) -> Parts:
     parts: Parts = {}
     centres = {}
     for name, z in batch.z.items():
-        u = unit_rows(picked(z.detach(), batch.rows_with(name)))
+        u = normalize(picked(z, batch.rows_with(name)), eps=1e-6)
         n = len(u)
         if n > 1:
-            centres[name] = u.mean(0)
-            diagonal = u.square().sum()  # cosines of cells with themselves
-            parts[f"similarity.{name}"] = (u.sum(0).square().sum() - diagonal) / (n * (n - 1))
-    gaps = [(centres[a] - centres[b]).norm() for a, b in itertools.combinations(centres, 2)]
+            total, flat = u.sum(0), u.flatten()
+            centres[name] = total / n
+            diagonal = flat.dot(flat)  # cosines of cells with themselves
+            parts[f"similarity.{name}"] = (total.dot(total) - diagonal) / (n * (n - 1))
+    gaps = [torch.dist(centres[a], centres[b]) for a, b in itertools.combinations(centres, 2)]
     if gaps:
-        parts["gap"] = torch.stack(gaps).mean()
+        parts["gap"] = sum(gaps[1:], start=gaps[0]) / len(gaps)
     if batch.key is not None:
         keys = picked(batch.key, batch.rows_where(_have_key))
         if len(keys):

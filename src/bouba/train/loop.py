@@ -137,8 +137,8 @@ def train(
         DataError: the checkpoint is damaged, or of another run. StorageError: a checkpoint cannot be written.
         Stopped: Ctrl-C or a signal, where there is `saving`; a checkpoint was written before.
     """
+    model = fabric.prepare(network)
     optimizer = optimizer_for(network, schedule)
-    model, optimizer = fabric.prepare(network, optimizer)
     stepping = Stepping(fabric, model, network, optimizer, schedule)
     progress = Progress()
     shapes = {name: list(p.shape) for name, p in network.named_parameters()}

@@ -44,6 +44,7 @@ class Network(nn.Module):
         self.read = [name for name in towers if self.fusion is not None or read is None or name in read]
         self.predicted_labels = objective.predicted_labels(space)
         self.state = objective.state(space)
+        self._needs_in_training, self._needs_to_judge = objective.needs(), objective.judges().needs()
         self._after_step = [module for module in self.state.modules() if hasattr(module, "after_step")]
         self.chunk_size = chunk_size
         self.draws: Draws | None = None  # of the step under way
@@ -64,7 +65,7 @@ class Network(nn.Module):
 
     def _needs(self) -> Needs:
         """What the terms that are computed need: in training all of them, else those that judge."""
-        return (self.objective if self.training else self.objective.judges()).needs()
+        return self._needs_in_training if self.training else self._needs_to_judge
 
     def fuse(self, batch: Batch) -> Batch:
         """The batch with fused (B, dim) from z and present, where views are fused; some are hidden in training."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -65,13 +65,13 @@ class Stepping:
     """Steps of training, of which none waits for the device.
 
     Args:
-        fabric: from `accelerator()`. model: the network as the processes share it. optimizer: as they do.
+        fabric: from `accelerator()`. model: the network as the processes share it. optimizer: of its weights.
     """
 
     fabric: Accelerator
     model: nn.Module
     network: Network
-    optimizer: Any
+    optimizer: torch.optim.AdamW
     schedule: Schedule
     meter: Meter | None = None  # of the epoch under way
 
@@ -105,15 +105,14 @@ class Stepping:
         rate = self.schedule.rate(batch.progress + length / 2)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
+        self.optimizer.zero_grad()
         with self.fabric.autocast():
             loss, parts = self.model(batch)
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
+        loss.backward()
         gradient = nn.utils.clip_grad_norm_(self._parameters, self.schedule.clip)
         infinite = self.meter.add(loss, gradient, parts)
         if infinite is not None:
-            inner = getattr(self.optimizer, "optimizer", self.optimizer)
-            inner.found_inf = infinite  # a fused step looks at it on the device
+            self.optimizer.found_inf = infinite  # type: ignore[attr-defined]  # a fused step looks at it on the device
         self.optimizer.step()
         self.network.after_step()
 

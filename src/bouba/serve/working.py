@@ -1,0 +1,106 @@
+"""Where the work of requests is done: questions one after the other, those of a kind together; all else beside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bouba.serve.limits import Limits, Refusal
+
+T = TypeVar("T")
+TOGETHER = 32  # questions that are answered at once
+READERS = 2  # threads that read the index and files
+
+
+@dataclass
+class _Waiting:
+    """A question: `kind` says which may be answered together, by `answer`, which takes a list of them."""
+
+    kind: Hashable
+    answer: Callable[[Sequence[Any]], Sequence[Any]]
+    question: Any
+    future: asyncio.Future[Any]
+
+
+class Work:
+    """One thread for models, so that no two of them compute at once, and some for what only reads.
+
+    Questions that come while another is answered are put together where they are of one kind: a model embeds many at
+    hardly more cost than one.
+    """
+
+    def __init__(self, limits: Limits):
+        self.limits, self.under_way = limits, 0
+        self._models = ThreadPoolExecutor(1, "models")
+        self._readers = ThreadPoolExecutor(READERS, "readers")
+        self._waiting: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        """Let the threads end; what waits is given up."""
+        for pool in (self._models, self._readers):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self, function: Callable[[], T]) -> T:
+        """What a function that computes with no model gives."""
+        self._enter()
+        future = asyncio.get_running_loop().run_in_executor(self._readers, function)
+        future.add_done_callback(self._leave)
+        return await self._in_time(future)
+
+    async def compute(self, function: Callable[[], T]) -> T:
+        """What a function gives, on the thread of models."""
+        return await self.together(object(), lambda questions: [function()], None)
+
+    async def together(self, kind: Hashable, answer: Callable[[Sequence[Any]], Sequence[Any]], question: Any) -> Any:
+        """The answer to a question, one an item of what `answer` gives for a list of questions of this kind."""
+        self._enter()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(self._leave)
+        self._waiting.append(_Waiting(kind, answer, question, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._answer_all())
+        return await self._in_time(future)
+
+    def _enter(self) -> None:
+        if self.under_way >= self.limits.waiting:
+            raise Refusal(429, f"{self.under_way} questions are being answered; try again in a second", 1)
+        self.under_way += 1
+
+    def _leave(self, future: asyncio.Future[Any]) -> None:
+        self.under_way -= 1
+        if not future.cancelled():
+            future.exception()  # it was seen, even where nobody waits any longer
+
+    async def _in_time(self, future: asyncio.Future[T]) -> T:
+        """The work itself cannot be broken off: it goes on, and counts, until it is done."""
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self.limits.query_seconds)
+        except TimeoutError:
+            raise Refusal(503, f"no answer within {self.limits.query_seconds:g} seconds; ask for less", 5) from None
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            first = self._waiting.popleft()
+            some = [first]
+            while self._waiting and len(some) < TOGETHER and self._waiting[0].kind == first.kind:
+                some.append(self._waiting.popleft())
+            await self._answer(some)
+
+    async def _answer(self, some: Sequence[_Waiting]) -> None:
+        questions = [each.question for each in some]
+        try:
+            answers = await asyncio.get_running_loop().run_in_executor(self._models, some[0].answer, questions)
+        except Exception as error:
+            if len(some) > 1:  # one of them is at fault: the others shall not suffer from it
+                for each in some:
+                    await self._answer([each])
+                return
+            some[0].future.set_exception(error)
+            return
+        for each, answer in zip(some, answers, strict=True):
+            each.future.set_result(answer)
