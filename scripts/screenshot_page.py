@@ -1,6 +1,6 @@
 """docs/images/page.png: the page of `bouba serve` on a run, as Debian's chromium shows it.
 
-    python scripts/screenshot_page.py runs/demo "a red fruit"
+python scripts/screenshot_page.py runs/demo "a red fruit"
 """
 
 from __future__ import annotations

@@ -179,7 +179,8 @@ def columns_of(views: Views) -> dict[str, list]:
         if column.kind == "vector" and 0 < len(names) <= NAMED:
             numbers = [decode.vector(cell) if there else None for cell, there in zip(column, column.present)]
             for place, own in enumerate(names):
-                columns.setdefault(own, [None if cell is None else float(cell[place]) for cell in numbers])
+                written = [None if cell is None else float(str(cell[place])) for cell in numbers]  # 85.6, not 85.599998
+                columns.setdefault(own, written)
     return {name: [None if is_missing(v) else v for v in values] for name, values in columns.items()}
 
 

@@ -24,7 +24,7 @@ class Cell:
     """One cell of a row.
 
     Args:
-        kind: of its view. text: of a text. numbers: of a table's cell, name -> value.
+        kind: of its view. text: of a text. numbers: name -> value of a record, or of a vector whose numbers have names.
         path: of the file of a picture, sound or clip; None where it has none, as one that a table held as bytes.
     """
 
@@ -109,7 +109,7 @@ def _cell(run: Any, view: str, kind: str, columns: Mapping[str, Any], paths: Map
     if kind == "text":
         text = columns.get(view)
         return None if text is None else Cell(kind, text=str(text))
-    if kind == "table":
+    if kind in ("table", "vector"):
         named = run.schema.columns_of(view)
         numbers = {name: columns[name] for name in named if columns.get(name) is not None}
         return Cell(kind, numbers=numbers) if numbers or view in paths else None

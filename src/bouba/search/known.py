@@ -131,7 +131,7 @@ class Known:
         if words is None or BRIDGE not in self.scales:
             return ways
         partners = self.partners(view)
-        there = partners.any(axis=1)
+        there = np.asarray(partners.any(axis=1))
         alike = np.max([letters.similarities(words) for letters in self.letters.values()], axis=0)
         if alike[there].any():
             ways.append(self.way("letters", BRIDGE, bridge(_of(alike, there), letters_tau, _of(partners, there))))

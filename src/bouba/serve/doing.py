@@ -86,6 +86,9 @@ def row_of(run: Run, row: int) -> Views:
             content = None if cell.path is not None else run.index.shown(row, view)
             if cell.path is not None or content is not None:
                 cells[view] = Path(cell.path) if cell.path is not None else {"bytes": content, "path": None}
+        elif cell.kind == "vector":
+            if len(cell.numbers or {}) == len(run.schema.columns_of(view)) > 0:
+                cells[view] = np.asarray(list((cell.numbers or {}).values()), np.float32)
         else:
             cells[view] = cell.text if cell.text is not None else dict(cell.numbers or {})
     if not cells:

@@ -117,7 +117,11 @@ class Opened:
         if run.model.searchable and (run._place.folder / "index").exists():
             if run.known is not None:
                 run.known.keep_ready()
-            run.items(run.index.listing.rows[:1].tolist())
+            first = run.items(run.index.listing.rows[:1].tolist())[0]
+            run.facets()
+            for view in first.views:
+                run.index.shown(first.row, view)  # opens LanceDB
+            _ = run.examples
             text = next((view for view, kind in run.model.kinds_.items() if kind == "text"), None)
             if text is not None:
                 run.search({text: "warm"}, k=1)

@@ -14,6 +14,7 @@ from bouba.serve.limits import Limits, Refusal
 T = TypeVar("T")
 TOGETHER = 32  # questions that are answered at once
 READERS = 2  # threads that read the index and files
+READS = 16  # times as many reads may wait as questions
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Work:
     """
 
     def __init__(self, limits: Limits):
-        self.limits, self.under_way = limits, 0
+        self.limits, self.under_way, self.reading = limits, 0, 0
         self._models = ThreadPoolExecutor(1, "models")
         self._readers = ThreadPoolExecutor(READERS, "readers")
         self._waiting: deque[_Waiting] = deque()
@@ -46,10 +47,13 @@ class Work:
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def read(self, function: Callable[[], T]) -> T:
-        """What a function that computes with no model gives."""
-        self._enter()
+        """What a function that computes with no model gives. A page of results asks for dozens of pictures at once, so
+        READS times as many may wait."""
+        if self.reading >= READS * self.limits.waiting:
+            raise Refusal(429, f"{self.reading} requests are being answered; try again in a second", 1)
+        self.reading += 1
         future = asyncio.get_running_loop().run_in_executor(self._readers, function)
-        future.add_done_callback(self._leave)
+        future.add_done_callback(self._read)
         return await self._in_time(future)
 
     async def compute(self, function: Callable[[], T]) -> T:
@@ -70,6 +74,11 @@ class Work:
         if self.under_way >= self.limits.waiting:
             raise Refusal(429, f"{self.under_way} questions are being answered; try again in a second", 1)
         self.under_way += 1
+
+    def _read(self, future: asyncio.Future[Any]) -> None:
+        self.reading -= 1
+        if not future.cancelled():
+            future.exception()
 
     def _leave(self, future: asyncio.Future[Any]) -> None:
         self.under_way -= 1
