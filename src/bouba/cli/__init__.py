@@ -27,6 +27,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "compare": "Two runs side by side, on the same rows.",
     "search": "Find the rows that fit a sentence or a picture.",
+    "export": "Give a run to other programs: vectors in Parquet or numpy, towers in ONNX, embedding-atlas.",
     "serve": "Search and try runs in a browser, or by an API.",
     "migrate": "Give a run another encoder without encoding its rows again.",
     "bench": "Repeat a published measurement.",
