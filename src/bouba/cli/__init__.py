@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of its name
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
     "inspect": "What a table holds, as bouba understands it: kinds, labels, domains, missing and bad cells.",
+    "duplicates": "Rows of a table that show the same, in groups, with pictures.",
+    "suspicious": "Pairs and labels of a table that may be wrong, with pictures.",
     "methods": "The methods that fit takes: what each needs, and when to use it.",
     "encoders": "Encoders that know words or pictures from the start: what fit --towers takes.",
     "fit": "Train a model on a table and write a run folder.",

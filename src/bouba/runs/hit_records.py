@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bouba import durable
 from bouba.data.characters import file_text
-from bouba.errors import UsageError
+from bouba.runs.record_files import write_lines
 
 if TYPE_CHECKING:
     from bouba.runs.items import Item
@@ -28,7 +27,6 @@ FIELDS = {
     "view": "string",
     "path": "string",
 }
-ENDINGS = (".csv", ".parquet", ".jsonl")
 
 Record = dict[str, Any]
 
@@ -85,18 +83,6 @@ def _record(hit: Hit, item: Item) -> Record:
     }
 
 
-def refuse(out: Path | None, *, overwrite: bool) -> None:
-    """UsageError for a file that cannot be written, before anything is looked for."""
-    if out is None:
-        return
-    if out.suffix.lower() not in ENDINGS:
-        raise UsageError(f"hits are written to a file {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, got -o {out}")
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder; choose another -o")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists; choose another -o, or say --overwrite")
-
-
 def write(run: Any, listed: Sequence[Record], out: Path, *, questions: bool, raw: bool) -> None:
     """Records in a file; an older one stays until the new one is on the disk. A column that is
     called as a field of every hit becomes column_NAME in a table.
@@ -107,8 +93,7 @@ def write(run: Any, listed: Sequence[Record], out: Path, *, questions: bool, raw
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".jsonl":
-        lines = (json.dumps(record, ensure_ascii=False, default=str) for record in listed)
-        durable.write_text(out, "".join(f"{line}\n" for line in lines))
+        write_lines(listed, out)
         return
     fields = {name: kind for name, kind in FIELDS.items() if questions or name not in ("number", "question")}
     files = {f"path_{view}": view for view in _views_of_files(listed)}
