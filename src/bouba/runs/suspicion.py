@@ -55,8 +55,8 @@ def views_of(run: Any, table: Any, named: Mapping[str, Any]) -> Views:
     table = run.facts.get("table") if table is None else table
     if table is None:
         raise UsageError(
-            "the run does not know which table it was made of; give that: run.suspicious(TABLE), "
-            "or bouba suspicious RUN TABLE"
+            "the run does not know which table it was made of; give that, too: bouba suspicious RUN TABLE, "
+            "bouba duplicates TABLE, or the same of a Run"
         )
     views = run.read(table, **named)
     return views.select(*(view for view in views.columns if view in run.model.kinds_))
