@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of its name
     "demo": "Train on 6,376 emoji drawings, search them by words, measure it, write a report.",
     "inspect": "What a table holds, as bouba understands it: kinds, labels, domains, missing and bad cells.",
+    "duplicates": "Rows of a table that show the same, in groups, with pictures.",
+    "suspicious": "Pairs and labels of a table that may be wrong, with pictures.",
     "methods": "The methods that fit takes: what each needs, and when to use it.",
     "encoders": "Encoders that know words or pictures from the start: what fit --towers takes.",
     "fit": "Train a model on a table and write a run folder.",
@@ -27,6 +29,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
     "compare": "Two runs side by side, on the same rows.",
     "search": "Find the rows that fit a sentence or a picture.",
+    "export": "Give a run to other programs: vectors in Parquet or numpy, towers in ONNX, embedding-atlas.",
     "serve": "Search and try runs in a browser, or by an API.",
     "card": "A model card in the hub's format.",
     "push": "Put a run on the Hugging Face hub, to be opened as hf://USER/NAME.",

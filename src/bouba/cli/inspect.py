@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bouba.cli import options
+from bouba.cli.doubts import pairs_table
 from bouba.cli.printing import bad_row_lines, text_columns
 from bouba.errors import UsageError
 
@@ -38,7 +39,7 @@ def command(
         raise UsageError("--page FILE shows pairs; say --pairs too")
     if pairs:
         found = pairs_that_may_be_wrong(table, columns, page)
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else _pairs(found, k))
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else pairs_table(found, k))
         return
     facts = understood(read_table(table, columns))
     typer.echo(json.dumps(facts, ensure_ascii=False, indent=1) if as_json else _page(facts))
@@ -66,17 +67,6 @@ def _duplicates(facts: dict[str, Any]) -> list[str]:
         cells = " | ".join(example["cells"])
         rows.append([view, f"{found['rows']:,}", f"rows {places}, {example['why']}: {cells}"])
     return [text_columns(rows), "fit keeps them on one side when rows are held out; --allow-duplicates leaves them"]
-
-
-def _pairs(found: list[dict[str, Any]], k: int) -> str:
-    """A line a pair, the most doubtful first."""
-    rows = [["doubt", "row", "places", "pair"]]
-    for one in found[:k]:
-        places = " and ".join(f"{rank:,}" for rank in one["ranks"]) + f" of {one['among']:,}"
-        cells = "; ".join(f"{view}: {summary[:60]}" for view, summary in one["cells"].items())
-        rows.append([f"{one['doubt']:.1f}", str(one["row"]), places, cells])
-    note = "doubt: standard deviations worse than the mean pair; places: where one half finds the other, and back"
-    return f"{text_columns(rows)}\n{len(found):,} pairs, each judged by a model fitted on other rows\n{note}"
 
 
 def _rows(facts: dict[str, Any]) -> list[list[str]]:

@@ -34,6 +34,9 @@ Device = Annotated[
     str, typer.Option("--device", help="Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:1 or mps.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+Page = Annotated[Path | None, typer.Option(help="Show them with pictures in this HTML file.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write all to this file: .csv, .parquet or .jsonl.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name.")]
 Engine = Annotated[
     str, typer.Option(help="local: this machine, and torchrun's processes; ray: a cluster, or this machine as one.")
 ]

@@ -56,8 +56,9 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Find the rows that fit words, a file, or both. Where a model fuses views: rows like one that has only these."""
-    from bouba.runs.hit_records import Answer, records, refuse, write
+    from bouba.runs.hit_records import Answer, records, write
     from bouba.runs.questions import questions_of
+    from bouba.runs.record_files import refuse
     from bouba.runs.run import Run
 
     query = {kind: cell for kind, cell in {"text": words, **files}.items() if cell is not None}
@@ -78,8 +79,7 @@ def command(
     if not any(answer.hits for answer in answers):
         remarks.append(_nothing(column, where))
     if out is not None:
-        listed = records(opened, answers)
-        write(opened, listed, out, questions=questions is not None, raw=raw)
+        write(opened, listed := records(opened, answers), out, questions=questions is not None, raw=raw)
     if as_json:
         typer.echo(json.dumps(records(opened, answers), ensure_ascii=False, default=str))
     elif out is not None:

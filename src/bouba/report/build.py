@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
 from bouba.evaluation.model import as_model
 from bouba.metrics.similarity import similarities
-from bouba.report.content import EmbeddingMap, Gallery, Item, Picture, Query
+from bouba.report.content import Cell, EmbeddingMap, Gallery, Item, Picture, Query
 
 PICTURES_SHOWN = 600
 QUESTIONS = 2000  # that proportions are measured on, at most
@@ -136,6 +136,11 @@ def cell_shown(views: Views, name: str, row: int) -> tuple[str | None, bytes | N
     """A cell as text, or as encoded bytes of a picture."""
     shown = picture_shown(views, name, row)
     return (None, shown) if shown is not None else (KINDS[views.modalities[name]].summary(views[name][row]), None)
+
+
+def cells_shown(views: Views, row: int, names: Iterable[str]) -> list[Cell]:
+    """Those of some views that a row has."""
+    return [Cell(name, *cell_shown(views, name, row)) for name in names if views[name].present[row]]
 
 
 def picture_shown(views: Views, name: str, row: int) -> bytes | None:

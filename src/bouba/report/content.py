@@ -207,6 +207,19 @@ class Doubtful:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """Rows to look at, one or several that belong together.
+
+    Args:
+        rows: their numbers in the table. cells: of them. note: why they are listed.
+    """
+
+    rows: Sequence[int]
+    cells: Sequence[Cell]
+    note: str
+
+
+@dataclass(frozen=True)
 class Try:
     """A query that works: the command that puts it, and pictures of its first hits."""
 
@@ -236,6 +249,8 @@ class Report:
         maps: embeddings on a plane.
         sets: what scores are worth, by pairs of views.
         doubtful: pairs that may be wrong, worst first. doubtful_by: a sentence on how they were judged.
+        labels: rows whose label may be wrong, worst first. labels_by: a sentence on how they were judged.
+        duplicates: groups of rows that show the same, the largest first. duplicates_by: a sentence on how many.
         notes: sentences for the end of the page: caveats, licences, versions.
         contest: the model among its rivals, compared row by row.
         methods: name in the records -> title and a sentence that goes on from it, "is a linear method."; names that are
@@ -260,6 +275,10 @@ class Report:
     sets: Sequence[Direction] = ()
     doubtful: Sequence[Doubtful] = ()
     doubtful_by: str = ""
+    labels: Sequence[Listed] = ()
+    labels_by: str = ""
+    duplicates: Sequence[Listed] = ()
+    duplicates_by: str = ""
     notes: Sequence[str] = ()
     methods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     contest: Contest = field(default_factory=Contest)

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from bouba.evaluation.doubts import Doubt
     from bouba.runs.coordinates import Map
+    from bouba.runs.duplicate_groups import DuplicateGroup
     from bouba.runs.facets import Colours, Facet
     from bouba.runs.items import Item, Naming
+    from bouba.runs.wrong_labels import WrongLabel
     from bouba.search import Hits
 
 
@@ -91,6 +93,34 @@ class Gallery(Kept):
         from bouba.runs.suspicion import suspicious_of
 
         return suspicious_of(self, table, named)
+
+    def wrong_labels(self, table: Any = None, /, **named: Any) -> list[WrongLabel]:
+        """The labels that are probably wrong, the most doubtful first, of those that the run predicts as classes. Rows
+        that it was trained on are judged by a simple predictor fitted on other rows, new rows by the model itself.
+
+        Args:
+            table, **named: as in `read`; the table that the run was made of when None.
+
+        Raises:
+            UsageError: the run predicts no class, or that table is not known. DataError: no row has a label.
+        """
+        from bouba.runs.wrong_labels import judged_labels
+
+        return judged_labels(self, table, named).wrong
+
+    def duplicates(self, table: Any = None, /, **named: Any) -> list[DuplicateGroup]:
+        """The rows that show the same as another, in groups, the largest first; see `bouba.duplicates`.
+
+        Args:
+            table, **named: as in `read`; the table that the run was made of when None.
+
+        Raises:
+            UsageError: that table is not known.
+        """
+        from bouba.runs.duplicate_groups import groups_in
+        from bouba.runs.suspicion import views_of
+
+        return groups_in(views_of(self, table, named))
 
     def filters(self) -> list[str]:
         """The columns that hits are filtered by and shown with, a role under the name that it has in the table."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bouba import durable
 from bouba.data.characters import file_text
-from bouba.errors import UsageError
+from bouba.runs.record_files import write_lines
 
 if TYPE_CHECKING:
     from bouba.runs.items import Item
-    from bouba.runs.run import Run
     from bouba.search import Hit, Hits
 
 FIELDS = {
@@ -29,7 +27,6 @@ FIELDS = {
     "view": "string",
     "path": "string",
 }
-ENDINGS = (".csv", ".parquet", ".jsonl")
 
 Record = dict[str, Any]
 
@@ -64,7 +61,7 @@ class Answer:
         return Answer(Hits(self.hits[:k], self.hits.remarks), self.number, self.question)
 
 
-def records(run: Run, answers: Sequence[Answer]) -> list[Record]:
+def records(run: Any, answers: Sequence[Answer]) -> list[Record]:
     """A record a hit; values of columns are as the index holds them."""
     rows = list(dict.fromkeys(hit.row for answer in answers for hit in answer.hits))
     items = dict(zip(rows, run.items(rows), strict=True))
@@ -86,19 +83,7 @@ def _record(hit: Hit, item: Item) -> Record:
     }
 
 
-def refuse(out: Path | None, *, overwrite: bool) -> None:
-    """UsageError for a file that cannot be written, before anything is looked for."""
-    if out is None:
-        return
-    if out.suffix.lower() not in ENDINGS:
-        raise UsageError(f"hits are written to a file {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, got -o {out}")
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder; choose another -o")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists; choose another -o, or say --overwrite")
-
-
-def write(run: Run, listed: Sequence[Record], out: Path, *, questions: bool, raw: bool) -> None:
+def write(run: Any, listed: Sequence[Record], out: Path, *, questions: bool, raw: bool) -> None:
     """Records in a file; an older one stays until the new one is on the disk. A column that is
     called as a field of every hit becomes column_NAME in a table.
 
@@ -108,12 +93,11 @@ def write(run: Run, listed: Sequence[Record], out: Path, *, questions: bool, raw
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".jsonl":
-        lines = (json.dumps(record, ensure_ascii=False, default=str) for record in listed)
-        durable.write_text(out, "".join(f"{line}\n" for line in lines))
+        write_lines(listed, out)
         return
     fields = {name: kind for name, kind in FIELDS.items() if questions or name not in ("number", "question")}
     files = {f"path_{view}": view for view in _views_of_files(listed)}
-    columns = _columns(run, {*fields, *files})
+    columns = columns_in_file(run, {*fields, *files})
     rows = [
         {name: record[name] for name in fields}
         | {name: record["paths"].get(view) for name, view in files.items()}
@@ -130,14 +114,13 @@ def write(run: Run, listed: Sequence[Record], out: Path, *, questions: bool, raw
 
     from bouba.runs.vectors import WRITERS
 
-    known = run.index.listing.columns
     types = {name: pa.type_for_alias(kind) for name, kind in fields.items()} | dict.fromkeys(files, pa.string())
-    types |= {name: known[column].stored_types[known[column].stored] for column, name in columns.items()}
+    types |= column_types(run, columns)
     made = pa.Table.from_pylist(rows, schema=pa.schema(types))
     WRITERS[".parquet"](made.schema, made.to_batches(), out)
 
 
-def _columns(run: Run, taken: Collection[str]) -> dict[str, str]:
+def columns_in_file(run: Any, taken: Collection[str]) -> dict[str, str]:
     """Column of the index -> its name in the file; the column of ids, if it is called so, stands there already."""
     names = [name for name in run.filters() if not (name == "id" == run.naming.id)]
     stored = {name: name for name in names if name not in taken}
@@ -147,6 +130,12 @@ def _columns(run: Run, taken: Collection[str]) -> dict[str, str]:
             free = f"column_{free}"
         stored[name] = free
     return {name: stored[name] for name in names}
+
+
+def column_types(run: Any, columns: Mapping[str, str]) -> dict[str, Any]:
+    """Name in the file -> the Arrow type of its values, of columns of the index by their names in the file."""
+    known = run.index.listing.columns
+    return {name: known[column].stored_types[known[column].stored] for column, name in columns.items()}
 
 
 def _views_of_files(listed: Sequence[Record]) -> list[str]:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bouba.data.duplicates import duplicates
 from bouba.data.duplicates.find import EQUAL
@@ -14,6 +14,9 @@ from bouba.data.kinds import KINDS
 from bouba.data.schema import Schema
 from bouba.data.views import Column, Views, is_missing
 from bouba.runs.reading import given_options, read_table, repeated_text
+
+if TYPE_CHECKING:
+    from bouba.runs.run import Run
 
 MOST = 12  # names of labels and domains that are listed
 
@@ -46,19 +49,28 @@ def pairs_that_may_be_wrong(
     Args:
         table: files, or one run folder. named: columns, as in `read_table`. page: also write them to this HTML file.
     """
-    from bouba.runs.run import Run
-    from bouba.runs.suspicion import described, suspicious, views_of, write_page
+    from bouba.runs.suspicion import described, suspicious, write_page
 
-    if len(table) == 1 and (Path(table[0]) / "recipe.toml").exists():
-        run = Run.open(table[0])
-        views = views_of(run, None, given_options(named))
-        doubts = suspicious(views, run.model)
-    else:
-        views = read_table(list(table), named)
-        doubts = suspicious(views)
+    run, views = run_or_table(table, named)
+    doubts = suspicious(views, None if run is None else run.model)
     if page is not None:
         write_page(views, doubts, page)
     return described(views, doubts)
+
+
+def run_or_table(table: Sequence[str | os.PathLike[str]], named: Mapping[str, Any]) -> tuple[Run | None, Views]:
+    """The views of a table; or of that which a run was made of, and the run.
+
+    Args:
+        table: files, or one run folder. named: columns, as in `read_table`.
+    """
+    if len(table) != 1 or not (Path(table[0]) / "recipe.toml").exists():
+        return None, read_table(list(table), named)
+    from bouba.runs.run import Run
+    from bouba.runs.suspicion import views_of
+
+    run = Run.open(table[0])
+    return run, views_of(run, None, given_options(named))
 
 
 def _duplicates_facts(views: Views) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +69,14 @@ def naming_of(run: Any) -> Naming:
     if role in names and "key" in run.recipe.get("read", {}):
         chosen = role
     else:
-        like_ids = [name for name in names if ID.fullmatch(name) and name not in texts]
-        chosen = next((name for name in like_ids if listing.is_distinct(name)), None)
+        chosen = id_column([name for name in names if name not in texts], listing.is_distinct)
     captions = (name for name in names if name != chosen and _is_caption(listing, name))
     return Naming(chosen, tuple(texts) or tuple(name for name in [next(captions, None)] if name is not None))
+
+
+def id_column(names: Iterable[str], is_distinct: Callable[[str], bool]) -> str | None:
+    """The first column that is called like one of ids and differs in every row."""
+    return next((name for name in names if ID.fullmatch(name) and is_distinct(name)), None)
 
 
 def _is_caption(listing: Listing, name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bouba.errors import DataError, UsageError, require
+from bouba.runs.file_names import file_stem
 from bouba.runs.onnx_readme import readme
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def export_onnx(run: Any, folder: Path) -> ExportedRun:
 
 def _view(run: Any, done: ExportedRun, view: str) -> dict[str, Any] | None:
     """What export.json says of a view, whose files are written; None where it cannot be exported."""
-    stem = _stem(view, {Path(file).stem for file in done.views.values()} | {"fusion"})
+    stem = file_stem(view, {Path(file).stem for file in done.views.values()} | {"fusion"})
     try:
         portable = _portable(run.model, view, None)
         described = _graph(done, f"{stem}.onnx", portable.network, portable.inputs, ["embedding"])
@@ -243,12 +243,6 @@ def _named(preparation: Any, names: Mapping[str, str]) -> Any:
     if isinstance(preparation, dict):
         return {key: value if key == "vocabulary" else _named(value, names) for key, value in preparation.items()}
     return names.get(preparation, preparation) if isinstance(preparation, str) else preparation
-
-
-def _stem(view: str, taken: set[str]) -> str:
-    """A file's name for a view."""
-    stem = re.sub(r"[^\w-]+", "_", view, flags=re.ASCII).strip("_") or "view"
-    return stem if stem not in taken else f"{stem}_{len(taken)}"
 
 
 def _write(done: ExportedRun, name: str, content: bytes) -> None:

@@ -20,6 +20,7 @@ STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Inverse penalties of linear heads that are tried, on rows of length 1."""
 CHOOSING, FITTED = 2000, 20_000  # training rows that settings are chosen on, and that heads are fitted on, at most
 BOOSTED = {"max_iter": 60, "learning_rate": 0.15, "max_leaf_nodes": 15, "random_state": 0}
+LEFT_OUT = 5  # parts of the rows, each judged by heads fitted on the others
 SURELY_NOT = np.log(1e-6)  # log probability of a class that a head never saw
 
 
@@ -80,6 +81,7 @@ class SimplePredictor:
     random_state: int = 0
     score_: float = 0.0
     strength_: float = 1.0
+    _rows: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     _blocks: dict[str, Any] = field(default_factory=dict)
     _present: dict[str, np.ndarray] = field(default_factory=dict)
     _truths: dict[str, Truth] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class SimplePredictor:
         """
         rows = np.random.default_rng(self.random_state).permutation(len(views))[:FITTED]
         views = views if len(views) <= FITTED else views[np.sort(rows)]
+        self._rows = np.asarray(views.rows)
         self._blocks = {view: reader(view, views[view]) for view, reader in self.readers.items()}
         self._present = {view: views[view].present for view in self.readers}
         self._truths = {label: Truth.of(views.y[label], number) for label, number in numeric.items()}
@@ -111,7 +114,7 @@ class SimplePredictor:
     def _choose(self, views: Views) -> None:
         """Take the strength of the best mean accuracy, or R^2, over folds and labels."""
         chosen = np.random.default_rng(self.random_state).permutation(len(views))[:CHOOSING]
-        unit = views.things if views.group is None else np.array([str(name) for name in views.group])
+        unit = _units(views)
         names = tuple(self.readers)
         strengths = (1.0,) if self.boosted else STRENGTHS
         scores: dict[float, list[float]] = {strength: [] for strength in strengths}
@@ -145,6 +148,25 @@ class SimplePredictor:
                     values[rows] = self._outputs_of(head, truth, self._together(used, blocks, present, rows))
                 parts.append(values)
             out[label] = np.stack(parts, axis=1)
+        return out
+
+    def left_out(self, views: Views, label: str) -> np.ndarray:
+        """(n, C) log probabilities, or (n,) numbers, of rows among which are those that it was fitted on; each of these
+        by a head fitted on the rows of other groups, or keys, in LEFT_OUT parts. Prior where no view is read."""
+        truth, names = self._truths[label], tuple(self.readers)
+        out = self.outputs(views)[label][:, 0]
+        place = {row: i for i, row in enumerate(self._rows.tolist())}
+        rows = np.array([place.get(row, -1) for row in views.rows.tolist()], int)
+        fitted = np.flatnonzero(rows >= 0)
+        _, unit = np.unique(_units(views)[fitted], return_inverse=True)
+        fold = (np.random.default_rng(self.random_state).permutation(unit.max(initial=0) + 1) % LEFT_OUT)[unit]
+        has_view = np.any([self._present[view] for view in names], axis=0)
+        for number in range(LEFT_OUT):
+            judged = fitted[(fold == number) & has_view[rows[fitted]]]
+            if len(judged):
+                head = self._solved(truth, names, rows[fitted[fold != number]], self.strength_)
+                values = self._together(names, self._blocks, self._present, rows[judged])
+                out[judged] = self._outputs_of(head, truth, values)
         return out
 
     def classes(self, label: str) -> np.ndarray:
@@ -186,6 +208,11 @@ class SimplePredictor:
         out = np.full((n, len(truth.classes)), SURELY_NOT)
         out[:, head.classes_] = np.log(np.maximum(head.predict_proba(values), 1e-6))
         return out
+
+
+def _units(views: Views) -> np.ndarray:
+    """(n,) what each row is not parted from."""
+    return views.things if views.group is None else np.array([str(name) for name in views.group])
 
 
 def _head(classes: bool, boosted: bool, strength: float) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bouba.align import FewPairs, LinearBaseline
 from bouba.data.views import Views
-from bouba.errors import BoubaError
+from bouba.errors import BoubaError, DataError
 from bouba.evaluation import Result, evaluate, evaluate_predictions
 from bouba.evaluation.differences import RowValues
 from bouba.runs.defaults import ENCODERS, FEW_ROWS
@@ -89,6 +89,18 @@ class Baselines:
         if FROZEN_CCA.name in rivals and model.aligns:
             wanted[FROZEN_CCA.name] = lambda: self._few_pairs(FROZEN_CCA.name, ("cca",))
         return {name: self._or_remark(name, solve) for name, solve in wanted.items()}
+
+    def strongest(self) -> SimplePredictor:
+        """Of the simple baselines and the frozen encoders the best, by cross-validation on the training rows.
+
+        Raises:
+            DataError: none can be fitted.
+        """
+        solved = [self._or_remark("simple baselines", self._simple)(), self._or_remark("frozen", self._frozen)()]
+        models = [one.model for one in solved if one is not None]
+        if not models:
+            raise DataError(" ".join(self.remarks) or "no view can be read without the model")
+        return max(models, key=lambda model: model.score_)
 
     def _or_remark(self, name: str, solve: Callable[[], Solved | None]) -> Callable[[], Solved | None]:
         """The same, a fault becoming a sentence."""

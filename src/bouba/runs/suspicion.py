@@ -11,13 +11,13 @@ import numpy as np
 
 from bouba.align import CCA
 from bouba.align.closed_form import ClosedForm
-from bouba.data.kinds import KINDS
 from bouba.data.views import Views
 from bouba.errors import ModalityError, UsageError
 from bouba.evaluation.doubts import FEWEST, FOLDS, Doubt, doubts_by, doubts_left_out, pairs_in
 from bouba.report import Report, build, write
-from bouba.report.content import Cell, Doubtful
+from bouba.report.content import Doubtful
 from bouba.runs.defaults import ready_encoders
+from bouba.runs.row_ids import ids_of, row_names, summaries
 
 RIDGE = 0.9  # a model that follows a few wrong pairs little
 MOST = 5000  # held-out rows that a report judges
@@ -55,19 +55,18 @@ def views_of(run: Any, table: Any, named: Mapping[str, Any]) -> Views:
     table = run.facts.get("table") if table is None else table
     if table is None:
         raise UsageError(
-            "the run does not know which table it was made of; give that: run.suspicious(TABLE), "
-            "or bouba inspect --pairs TABLE"
+            "the run does not know which table it was made of; give that, too: bouba suspicious RUN TABLE, "
+            "bouba duplicates TABLE, or the same of a Run"
         )
     views = run.read(table, **named)
     return views.select(*(view for view in views.columns if view in run.model.kinds_))
 
 
 def described(views: Views, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
-    """Doubts as records, with a line on each cell."""
-    place = {row: i for i, row in enumerate(views.rows.tolist())}
+    """Doubts as records, with the row's own id where there is one, and a line on each cell."""
+    place, ids = {row: i for i, row in enumerate(views.rows.tolist())}, ids_of(views)
     return [
-        asdict(doubt)
-        | {"cells": {v: KINDS[views.modalities[v]].summary(views[v][place[doubt.row]]) for v in doubt.views}}
+        row_names(ids, doubt.row) | asdict(doubt) | {"cells": summaries(views, place[doubt.row], doubt.views)}
         for doubt in doubts
     ]
 
@@ -78,8 +77,7 @@ def doubtful(views: Views, doubts: Sequence[Doubt], most: int = SHOWN) -> list[D
     shown = []
     for doubt in doubts[:most]:
         row = place[doubt.row]
-        cells = [Cell(view, *build.cell_shown(views, view, row)) for view in doubt.views]
-        shown.append(Doubtful(doubt.row, cells, ranks_in_words(doubt)))
+        shown.append(Doubtful(doubt.row, build.cells_shown(views, row, doubt.views), ranks_in_words(doubt)))
     return shown
 
 
@@ -89,9 +87,14 @@ def ranks_in_words(doubt: Doubt) -> str:
     return f"{a} finds {b} at place {first:,} of {doubt.among:,}, {b} finds {a} at {second:,}"
 
 
+def judged_by(doubts: Sequence[Doubt]) -> str:
+    """How, as a sentence."""
+    return f"Each of {len(doubts):,} rows was judged by a model fitted on other rows, in {FOLDS} parts."
+
+
 def write_page(views: Views, doubts: Sequence[Doubt], file: Path) -> Path:
     """A page of the most doubtful pairs; its path."""
-    by = f"Each of {len(doubts):,} rows was judged by a model fitted on other rows, in {FOLDS} parts."
+    by = judged_by(doubts)
     return write(Report("Pairs that may be wrong", by, doubtful=doubtful(views, doubts), doubtful_by=by), file)
 
 

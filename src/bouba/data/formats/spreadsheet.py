@@ -34,12 +34,12 @@ def plain(cell: str) -> str:
     return cell[1:] if _ESCAPED.match(cell) else cell
 
 
-def as_csv(records: Sequence[Mapping[str, Any]], *, raw: bool = False) -> str:
-    """A header and a line a record; every cell and name is `safe`, but for `raw`."""
+def as_csv(records: Sequence[Mapping[str, Any]], *, raw: bool = False, header: bool = True) -> str:
+    """A header, unless it was written before, and a line a record; every cell and name is `safe`, but for `raw`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     form = (lambda cell: cell) if raw else safe
-    for cells in (list(records[0]), *(record.values() for record in records)):
+    for cells in (*([list(records[0])] if header else []), *(record.values() for record in records)):
         writer.writerow([form(cell) for cell in cells])
     return text.getvalue()
 

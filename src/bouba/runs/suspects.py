@@ -1,0 +1,122 @@
+"""Rows of a table that may be wrong, pairs and labels, as records, in a file and on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bouba.data.views import Views
+from bouba.errors import UsageError
+from bouba.evaluation.doubts import Doubt
+from bouba.report import Report, write
+from bouba.report.build import cells_shown
+from bouba.report.content import Listed
+from bouba.runs.row_ids import ids_of, row_names, summaries
+from bouba.runs.suspicion import SHOWN, described, doubtful, judged_by, suspicious, views_of
+from bouba.runs.wrong_labels import Judgement, judged_labels
+
+COLUMNS = ("what", "row", "id", "doubt", "label", "given", "likely", "confidence", "one", "other", "rank", "rank_back")
+"""Of a file."""
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """What may be wrong.
+
+    Args:
+        views: the rows. pairs: all, the most doubtful first. labels: None where the run predicts no class.
+        remarks: why pairs or labels were not judged.
+    """
+
+    views: Views
+    pairs: list[Doubt]
+    labels: Judgement | None
+    remarks: list[str] = field(default_factory=list)
+
+    @cached_property
+    def pair_records(self) -> list[dict[str, Any]]:
+        return described(self.views, self.pairs)
+
+    @cached_property
+    def label_records(self) -> list[dict[str, Any]]:
+        """As of pairs, with a line on each cell of the row."""
+        if self.labels is None:
+            return []
+        ids, place = ids_of(self.views), _places(self.views)
+        return [
+            row_names(ids, one.row)
+            | {**asdict(one), "cells": summaries(self.views, place[one.row], self.views.columns)}
+            for one in self.labels.wrong
+        ]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Both in one table: `what` is "pair" or "label"."""
+        pairs = [
+            {**one, "what": "pair", **dict(zip(("one", "other"), one["views"], strict=True)), **_ranks(one)}
+            for one in self.pair_records
+        ]
+        return [*({**one, "what": "label"} for one in self.label_records), *pairs]
+
+    def write_page(self, file: Path) -> Path:
+        """The most doubtful with pictures and words; its path."""
+        title = "What may be wrong"
+        shown: dict[str, Any] = {}
+        if self.pairs:
+            shown = {"doubtful": doubtful(self.views, self.pairs), "doubtful_by": judged_by(self.pairs)}
+        if self.labels is not None:
+            shown |= {"labels": _listed(self.views, self.labels), "labels_by": labels_judged_by(self.labels)}
+        summary = f"{len(self.pairs):,} pairs were judged"
+        if self.labels is not None:
+            summary += f"; of {self.labels.judged:,} labels {len(self.labels.wrong):,} are probably wrong"
+        return write(Report(title, f"{summary}.", notes=self.remarks, **shown), file)
+
+
+def suspects_in(run: Any, table: Any, named: Mapping[str, Any]) -> Suspects:
+    """Of a Run's table, or another; what cannot be judged there is left out with a remark.
+
+    Raises:
+        UsageError: neither pairs nor labels can be judged, or the table is not known.
+    """
+    views, remarks = views_of(run, table, named), []
+    pairs: list[Doubt] = []
+    labels: Judgement | None = None
+    try:
+        pairs = suspicious(views, run.model)
+    except UsageError as error:
+        remarks.append(f"no pairs: {error}")
+    if run.model.predicts:
+        try:
+            labels = judged_labels(run, table, named)
+        except UsageError as error:
+            remarks.append(f"no labels: {error}")
+    if not pairs and labels is None:
+        raise UsageError("; ".join(remarks))
+    return Suspects(views, pairs, labels, remarks)
+
+
+def labels_judged_by(judgement: Judgement) -> str:
+    """How, as a sentence."""
+    return f"Of {judgement.judged:,} labels {len(judgement.wrong):,} are probably wrong; {judgement.by}."
+
+
+def _listed(views: Views, judgement: Judgement) -> list[Listed]:
+    place = _places(views)
+    return [
+        Listed(
+            [one.row],
+            cells_shown(views, place[one.row], views.columns),
+            f"{one.label} is {one.given}; {one.likely} fits with {one.confidence:.0%}",
+        )
+        for one in judgement.wrong[:SHOWN]
+    ]
+
+
+def _places(views: Views) -> dict[int, int]:
+    return {row: place for place, row in enumerate(views.rows.tolist())}
+
+
+def _ranks(record: Mapping[str, Any]) -> dict[str, int]:
+    return dict(zip(("rank", "rank_back"), record["ranks"], strict=True))
