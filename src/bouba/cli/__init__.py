@@ -27,6 +27,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "explain": "What each view of a row contributed to what is predicted.",
     "translate": "Make pictures or numbers for the rows of a table, from another view of each.",
     "evaluate": "Judge a model on held-out rows: retrieval and accuracy, with intervals and chance.",
+    "report": "Make the report of a run again.",
     "compare": "Two runs side by side, on the same rows.",
     "search": "Find the rows that fit a sentence or a picture.",
     "export": "Give a run to other programs: vectors in Parquet or numpy, towers in ONNX, embedding-atlas.",

@@ -43,6 +43,11 @@ class Contest:
             return f"{ahead} is ahead of {behind} by {_amount(difference)}."
         return f"{model} and {rival} cannot be told apart: they differ by {_amount(difference)}."
 
+    def is_behind(self, row: Row) -> bool:
+        """Whether a rival is clearly ahead of the model on the same rows."""
+        difference = self.difference(row, row.ranked[0].method)
+        return difference is not None and _is_clear(difference) and not _is_better(difference)
+
     def warning(self, row: Row, methods: Methods) -> str:
         """A sentence for a model that a rival is ahead of, with what to do; '' where none is."""
         best = row.ranked[0]

@@ -35,7 +35,8 @@ from bouba.runs.processes import Processes
 from bouba.runs.reading import repeated_text
 from bouba.runs.recipe import HOLDOUT, OF_THE_CUT
 from bouba.runs.remembered import compared
-from bouba.runs.reporting import Story, history_of, tries, watched, write_report
+from bouba.runs.reporting import Story, history_of, notes_of, tries, watched, write_report
+from bouba.runs.reporting_again import keep
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.sharing import same_model, same_models, solve_together
 from bouba.runs.stages import Stages
@@ -167,6 +168,7 @@ class Fitting(Prepared):
         for sentence in cut:
             self.say(sentence)
         story = replace(story, remarks=[*story.remarks, *cut])
+        keep(part, notes_of(story))
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch, caution=self.caution), part / "report.html")
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since

@@ -38,18 +38,21 @@ class Story:
 
     Args:
         method: of the model. model: fitted.
-        views: rows that the data are shown by. held_out: those that were kept out of training, if any.
+        views: rows that the data are shown by; None where they are not at hand, and what shows them is left out.
+        held_out: those that were kept out of training, if any.
         result: the numbers, if rows were held out. rivals: what they are compared with, fitted.
         remarks: sentences for the end of the page.
         adaptation: of a model that adapts. watch: what followed a translator's training.
         certainty: what its scores are worth, where that was measured. caution: what to know before the numbers.
         differences: of the model and each rival, on the same rows.
         tries: queries that work. serve: the command that shows the run in a browser.
+        facts: (name, value) pairs, besides what is counted in the rows. history: a row an epoch; that of the model, if
+            None.
     """
 
     method: Method
     model: Any
-    views: Views
+    views: Views | None
     held_out: Views | None
     result: Result | None
     rivals: Mapping[str, Any] = field(default_factory=dict)
@@ -61,11 +64,15 @@ class Story:
     caution: str = ""
     tries: Sequence[Try] = ()
     serve: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    history: Sequence[dict] | None = None
 
     @property
     def shown(self) -> Views:
         """The rows of galleries and maps."""
-        return self.views if self.held_out is None else self.held_out
+        rows = self.views if self.held_out is None else self.held_out
+        assert rows is not None, "nothing is shown of rows that are not at hand"
+        return rows
 
     @property
     def picture_view(self) -> str | None:
@@ -79,13 +86,11 @@ class Story:
         return sorted(kinds, key=lambda view: kinds[view] != "text")
 
 
-def existing_report(run: Path, out: Any) -> Path:
-    """The page of a run. UsageError where there is none, or another place is named for it."""
-    if out is not None:
-        raise UsageError("out=FILE is for the report on a table; give the table too")
+def existing_report(run: Path) -> Path:
+    """The page of a run. UsageError where there is none."""
     file = run / "report.html"
     if not file.exists():
-        raise UsageError(f"{run} holds no report; make one: run.report(TABLE, out=FILE)")
+        raise UsageError(f"{run} holds no report; make one: run.report(again=True), or bouba report {run}")
     return file
 
 
@@ -99,30 +104,46 @@ def report_on(run: Any, table: Any, out: Any, named: Mapping[str, Any]) -> Path:
 
 def write_report(story: Story, path: Path) -> Path:
     """Write the page of one run and return its path."""
-    name, model = story.method.name, story.model
+    name = story.method.name
+    history = history_of(story.model) if story.history is None else story.history
     records = [] if story.result is None else [vars(record) for record in story.result]
+    shown = {"facts": story.facts} if story.views is None else _of_rows(story, story.views)
     page = Report(
         title=f"bouba: {name}",
         caution=story.caution,
-        facts=build.facts(story.views, len(story.views.bad_rows)),
-        samples=_samples(story),
         tries=story.tries,
         serve=story.serve,
-        curves=build.curves({name: history_of(model)}),
-        judged=judged(NamedModel(name, model), story.held_out) if story.held_out is not None and model.predicts else [],
+        curves=build.curves({name: history}),
         records=records,
-        made=_translations(story),
         target=story.adaptation.target,
         diagnosis=story.adaptation.diagnosis,
-        galleries=_galleries(story),
-        maps=_maps(story),
         sets=() if story.certainty is None else story.certainty.directions,
-        **held_out_doubts(model, story.held_out),
-        notes=[*story.remarks, *story.adaptation.remarks],
+        notes=notes_of(story),
         contest=Contest(name, story.differences, instead_of(record["method"] for record in records)),
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
+        **shown,
     )
     return write(page, path)
+
+
+def notes_of(story: Story) -> list[str]:
+    """The sentences at the end of a page."""
+    return [*story.remarks, *story.adaptation.remarks]
+
+
+def _of_rows(story: Story, views: Views) -> dict[str, Any]:
+    """What a page shows of rows, as fields of Report."""
+    model, held_out = story.model, story.held_out
+    named = NamedModel(story.method.name, model)
+    return {
+        "facts": [*build.facts(views, len(views.bad_rows)), *story.facts],
+        "samples": _samples(story, views),
+        "judged": judged(named, held_out) if held_out is not None and model.predicts else [],
+        "made": _translations(story),
+        "galleries": _galleries(story),
+        "maps": _maps(story),
+        **held_out_doubts(model, held_out),
+    }
 
 
 def tries(part: Path, out: Path, model: Any) -> list[Try]:
@@ -133,11 +154,14 @@ def tries(part: Path, out: Path, model: Any) -> list[Try]:
     """
     run = gallery.Gallery(part)
     run.model = model
-    return [Try(_command(out, query), examples.pictures_of(run, query)) for query in examples.write(run, part)]
+    return shown_tries(run, out, examples.write(run, part))
 
 
-def _command(out: Path, query: str) -> str:
-    return shlex.join(["bouba", "search", str(out), query])
+def shown_tries(run: Any, out: Path, queries: Sequence[str]) -> list[Try]:
+    """Queries with what the first hits of a Run look like, as commands for the run at `out`."""
+    return [
+        Try(shlex.join(["bouba", "search", str(out), query]), examples.pictures_of(run, query)) for query in queries
+    ]
 
 
 def history_of(model: Any) -> list[dict]:
@@ -190,9 +214,9 @@ def _galleries(story: Story) -> list[Gallery]:
     return galleries
 
 
-def _samples(story: Story) -> list[Picture]:
+def _samples(story: Story, views: Views) -> list[Picture]:
     """A look at the data."""
-    views, image = story.views, story.picture_view
+    image = story.picture_view
     if image is None:
         return []
     things = views.things[np.flatnonzero(views[image].present)[:SAMPLES]]

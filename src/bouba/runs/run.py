@@ -297,15 +297,30 @@ class Run(Gallery, Growing, Publishing):
         translation = Translation.of(self.model, self.read(table, **named), draws, random_state)
         return translation if folder is None else replace(translation, files=translation.write(folder))
 
-    def report(self, table: Any = None, /, *, out: str | os.PathLike[str] | None = None, **named: Any) -> Path:
-        """The path of the report; with a table, of a new one on its rows, written to `out`.
+    def report(
+        self, table: Any = None, /, *, out: str | os.PathLike[str] | None = None, again: bool = False, **named: Any
+    ) -> Path:
+        """The path of the report. With `again` or `out` it is made anew: with the rows of the run, where they can be
+        read, and the numbers that were measured when it was made; the notes at its end say what was left out.
+
+        Args:
+            table, **named: where the rows of the run are now, as in `read`; those that it was made of, if None. With
+                other rows the report is on these, measured anew.
+            out: where to write it; into the run folder, if None.
 
         Raises:
-            UsageError: there is no report, or one of table and `out` is missing.
+            UsageError: there is no report; the rows cannot be had and `out` is missing.
         """
-        from bouba.runs.reporting import existing_report, report_on
+        if table is None and out is None and not again:
+            from bouba.runs.reporting import existing_report
 
-        return existing_report(self.path, out) if table is None else report_on(self, table, out, named)
+            return existing_report(self.path)
+        from bouba.runs.reporting import report_on
+        from bouba.runs.reporting_again import report_again
+
+        if table is not None and not again:
+            return report_on(self, table, out, named)
+        return report_again(self, table, out, named)
 
     def refuse_unless(self, ability: str) -> None:
         """UsageError for a model that lacks an ability, "predicts" or "translates", with the command that gives it."""
