@@ -37,21 +37,24 @@ def command(
     from bouba.serve.app import application, serve
     from bouba.serve.guard import LOOPBACK
     from bouba.serve.opened import opened_runs
-    from bouba.serve.sockets import free_port
+    from bouba.serve.sockets import bound
 
-    port = free_port(host, port)
+    held = bound(host, port)
     opened = opened_runs(runs, writes=not read_only)
     hosts = LOOPBACK if host in LOCAL else None
     app = application(opened, token=token, hosts=hosts, origins=tuple(cors or ()), read_only=read_only)
     shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{port}/" + ("" if token is None or token_file is not None else f"?token={token}")
+    address = f"http://{shown}:{held.getsockname()[1]}/" + (
+        "" if token is None or token_file is not None else f"?token={token}"
+    )
 
     def ready() -> None:
         to_stderr(f"{address}  (Ctrl-C ends it)")
         if open_page:
             typer.launch(address)
 
-    serve(app, host, port, ready=ready)
+    serve(app, held, ready=ready)
+    to_stderr("The server ended.")
 
 
 def one_thread() -> None:

@@ -15,51 +15,18 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from bouba.serve import answers, doing, schemas
-from bouba.serve.limits import Limits, Refusal
+from bouba.serve.documented import CELLS, QUERY, gives, sends
+from bouba.serve.limits import LARGEST, Limits, Refusal
 from bouba.serve.media import Media
 from bouba.serve.metrics import Metrics
 from bouba.serve.opened import Opened
-from bouba.serve.uploads import Files, cells_of, parsed, parts_of, words_of
+from bouba.serve.uploads import Files, cells_of, known, parsed, parts_of, words_of
 from bouba.serve.working import Work
 
-LARGEST = 2**53
 NEIGHBOURS = 12
 POINT = np.dtype([("row", "<u4"), ("x", "<u2"), ("y", "<u2")])
 Row = Annotated[int, Query(ge=0, le=LARGEST)]
 Text = Annotated[str | None, Query(max_length=4000)]
-
-
-def _sends(field: str, example: str) -> dict[str, Any]:
-    """How a form is described: a field of JSON, and files f0, f1, ..."""
-    properties = {field: {"type": "string", "description": example}, "f0": {"type": "string", "format": "binary"}}
-    form = {"type": "object", "properties": properties, "required": [field]}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
-
-
-QUERY = '{"parts": [{"text": "red", "sign": 1}, {"file": "f0", "sign": -1}, {"row": 12}], "k": 10, "filters": []}'
-CELLS = '{"caption": "a red circle", "photo": {"file": "f0"}, "weight": 1.5}'
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Error, "description": text}
-    for status, text in {
-        400: "A mistake that the sentence names.",
-        401: "The token is missing or wrong.",
-        404: "No such run, row, view or file.",
-        409: "The run cannot do that.",
-        413: "Too large.",
-        415: "A file of a kind that is not read.",
-        422: "A parameter of another type.",
-        429: "Too many at once; see Retry-After.",
-        503: "No answer in time; see Retry-After.",
-    }.items()
-}
-
-
-def _gives(model: Any = None, content: str | None = None, also: Mapping[int | str, Any] = {}) -> dict[str, Any]:
-    """What a route is documented to answer."""
-    fine: dict[str, Any] = {"model": model} if model is not None else {}
-    if content is not None:
-        fine = {"content": {content: {"schema": {"type": "string", "format": "binary"}}}}
-    return {"responses": {200: fine, **also, **ERRORS}, "response_model": None, "response_class": Response}
 
 
 class Api:
@@ -74,30 +41,30 @@ class Api:
         self.media_of = Media(limits)
         self.router = APIRouter(prefix="/api/v1")
         for path, function, answer in (
-            ("/runs", self.list_runs, _gives(schemas.Runs)),
-            ("/run", self.describe, _gives(schemas.Description)),
-            ("/search", self.search, _gives(schemas.Found)),
-            ("/items", self.items, _gives(schemas.Items)),
-            ("/items/{row}", self.item, _gives(schemas.ItemAndNeighbours)),
-            ("/items/{row}/media/{view}", self.media, _gives(content="*/*", also={206: {"description": "A part."}})),
-            ("/items/{row}/predict", self.predict_row, _gives(schemas.Predictions)),
-            ("/items/{row}/explain", self.explain_row, _gives(schemas.Explanation)),
-            ("/facets", self.facets, _gives(schemas.Facets)),
-            ("/map", self.map, _gives(schemas.MapState)),
-            ("/map/points", self.points, _gives(content="application/octet-stream")),
-            ("/map/colours", self.colours, _gives(content="application/octet-stream")),
-            ("/health", self.health, _gives(schemas.Health)),
-            ("/metrics", self.prometheus, _gives(content="text/plain")),
+            ("/runs", self.list_runs, gives(schemas.Runs)),
+            ("/run", self.describe, gives(schemas.Description)),
+            ("/search", self.search, gives(schemas.Found)),
+            ("/items", self.items, gives(schemas.Items)),
+            ("/items/{row}", self.item, gives(schemas.ItemAndNeighbours)),
+            ("/items/{row}/media/{view}", self.media, gives(content="*/*", also={206: {"description": "A part."}})),
+            ("/items/{row}/predict", self.predict_row, gives(schemas.Predictions)),
+            ("/items/{row}/explain", self.explain_row, gives(schemas.Explanation)),
+            ("/facets", self.facets, gives(schemas.Facets)),
+            ("/map", self.map, gives(schemas.MapState)),
+            ("/map/points", self.points, gives(content="application/octet-stream")),
+            ("/map/colours", self.colours, gives(content="application/octet-stream")),
+            ("/health", self.health, gives(schemas.Health)),
+            ("/metrics", self.prometheus, gives(content="text/plain")),
         ):
             self.router.add_api_route(path, function, methods=["GET"], **answer)
-        for path, sent, model, sends in (
-            ("/search", self.search_parts, schemas.Found, _sends("query", QUERY)),
-            ("/predict", self.predict, schemas.Predictions, _sends("cells", CELLS)),
-            ("/explain", self.explain, schemas.Explanation, _sends("cells", CELLS)),
-            ("/translate", self.translate, schemas.Translation, _sends("cells", CELLS)),
-            ("/embed", self.embed, schemas.Embedding, _sends("cells", CELLS)),
+        for path, sent, model, form in (
+            ("/search", self.search_parts, schemas.Found, sends("query", QUERY)),
+            ("/predict", self.predict, schemas.Predictions, sends("cells", CELLS)),
+            ("/explain", self.explain, schemas.Explanation, sends("cells", CELLS)),
+            ("/translate", self.translate, schemas.Translation, sends("cells", CELLS)),
+            ("/embed", self.embed, schemas.Embedding, sends("cells", CELLS)),
         ):
-            self.router.add_api_route(path, sent, methods=["POST"], openapi_extra=sends, **_gives(model))
+            self.router.add_api_route(path, sent, methods=["POST"], openapi_extra=form, **gives(model))
 
     def opened(self, name: str | None) -> Opened:
         """The run of a name. Refusal for another."""
@@ -145,6 +112,7 @@ class Api:
         """Rows that fit words, pictures, sounds and rows together, each with a sign."""
         opened = self.opened(run)
         query, files = await self._form(request, "query", opened)
+        known(query, QUERY["properties"], "query")
         parts = await self.work.read(lambda: parts_of(query, files, self.limits))
         given = (query.get(name) for name in ("where", "filters", "view", "sure"))
         where, filters, view, sure = given
@@ -261,11 +229,11 @@ class Api:
             if type(error).__name__ != "HTTPException":  # starlette turns what a parser says into one
                 raise
             raise Refusal(400, f"the form cannot be read: {str(getattr(error, 'detail', ''))[:120]}") from None
-        text = form.get(field)
-        if not isinstance(text, str):
-            raise Refusal(400, f"the form has no field {field!r}")
         contents = {name: await file.read() for name, file in form.items() if isinstance(file, UploadFile)}
-        given = parsed(text, field)
+        text = contents.pop(field, None) or form.get(field)  # programs send JSON as a file, too
+        if not isinstance(text, str | bytes):
+            raise Refusal(400, f"the form has no field {field!r}")
+        given = parsed(text if isinstance(text, str) else text.decode("utf-8", "replace"), field)
         if not isinstance(given, dict):
             raise Refusal(400, f"{field} is an object of JSON")
         return given, Files(contents, opened.run().model.kinds_, self.limits)

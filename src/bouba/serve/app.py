@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -25,7 +26,7 @@ from bouba.serve.opened import Opened
 from bouba.serve.working import Work
 
 STATIC = Path(__file__).parent / "static"
-FRESH = 600.0  # seconds
+PATIENCE = 10  # seconds for answers under way when the server ends
 
 
 def application(
@@ -96,19 +97,26 @@ def _handle_errors(app: FastAPI, limits: Limits) -> None:
         return JSONResponse({"error": text.get(error.status_code, str(error.detail))}, error.status_code, error.headers)
 
 
-def serve(app: Any, host: str, port: int, *, ready: Any = None) -> None:
-    """Answer until it is interrupted. `ready` is called when it listens."""
+def serve(app: Any, held: socket, *, ready: Callable[[], None] | None = None) -> None:
+    """Answer until Ctrl-C or SIGTERM, after which the answers under way are finished.
+
+    Args:
+        held: a socket that is bound. ready: called when it listens.
+    """
     import uvicorn
 
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False, timeout_keep_alive=30)
+    config = uvicorn.Config(
+        app, log_level="warning", server_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=PATIENCE
+    )
     server = uvicorn.Server(config)
 
     async def run() -> None:
-        task = asyncio.create_task(server.serve())
+        task = asyncio.create_task(server.serve(sockets=[held]))
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
         if server.started and ready is not None:
             ready()
         await task
 
-    asyncio.run(run())
+    with suppress(KeyboardInterrupt):  # which uvicorn hands on when it has ended
+        asyncio.run(run())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LARGEST = 2**53  # number of a row that is looked up: the whole numbers that JSON keeps in every program
+
 
 @dataclass(frozen=True)
 class Limits:

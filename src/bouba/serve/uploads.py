@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -118,9 +118,18 @@ def parts_of(query: Any, files: Files, limits: Limits) -> list[dict[str, Any]]:
     return [_part(part, files, limits) for part in parts]
 
 
+def known(given: Mapping[str, Any], names: Collection[str], what: str) -> None:
+    """Refusal where an object of JSON holds a name that means nothing."""
+    for name in given:
+        if name not in names:
+            raise Refusal(400, f"{what} has no {name!r:.60}; it has {', '.join(names)}")
+
+
 def _part(part: Any, files: Files, limits: Limits) -> dict[str, Any]:
     if not isinstance(part, Mapping) or part.get("sign", 1) not in (1, -1):
         raise Refusal(400, 'a part is {"text": words}, {"file": field} or {"row": number}, with "sign": 1 or -1')
+    what = next((each for each in ("file", "row") if each in part), "text")
+    known(part, (what, "sign"), f"a part with a {what}")
     sign = {"sign": part.get("sign", 1)}
     if "file" in part:
         kind, cell = files.cell(part["file"])

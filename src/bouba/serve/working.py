@@ -36,15 +36,15 @@ class Work:
 
     def __init__(self, limits: Limits):
         self.limits, self.under_way, self.reading = limits, 0, 0
-        self._models = ThreadPoolExecutor(1, "models")
-        self._readers = ThreadPoolExecutor(READERS, "readers")
+        self._models, self._readers = _pools()
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
     def close(self) -> None:
-        """Let the threads end; what waits is given up."""
+        """Let the threads end; what waits is given up. An application that starts again has new ones."""
         for pool in (self._models, self._readers):
             pool.shutdown(wait=False, cancel_futures=True)
+        self._models, self._readers = _pools()
 
     async def read(self, function: Callable[[], T]) -> T:
         """What a function that computes with no model gives. A page of results asks for dozens of pictures at once, so
@@ -113,3 +113,8 @@ class Work:
             return
         for each, answer in zip(some, answers, strict=True):
             each.future.set_result(answer)
+
+
+def _pools() -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+    """Of the models and of the readers; their threads start with the first work."""
+    return ThreadPoolExecutor(1, "models"), ThreadPoolExecutor(READERS, "readers")
