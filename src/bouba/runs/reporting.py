@@ -24,6 +24,7 @@ from bouba.runs import examples, gallery
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
 from bouba.runs.indexing import found_as_rows
 from bouba.runs.methods import Method, instead_of, wording
+from bouba.runs.suspects import held_out_labels
 from bouba.runs.suspicion import held_out_doubts
 from bouba.search import Certainty
 
@@ -118,6 +119,7 @@ def write_report(story: Story, path: Path) -> Path:
         maps=_maps(story),
         sets=() if story.certainty is None else story.certainty.directions,
         **held_out_doubts(model, story.held_out),
+        **held_out_labels(model, story.held_out),
         notes=[*story.remarks, *story.adaptation.remarks],
         contest=Contest(name, story.differences, instead_of(record["method"] for record in records)),
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
