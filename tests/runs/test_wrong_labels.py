@@ -123,7 +123,7 @@ def test_the_command_lists_labels_with_ids_in_a_terminal_a_file_and_a_page(made,
     assert facts["pairs"] == []
     html = page.read_text(encoding="utf-8")
     assert "Labels that may be wrong" in html
-    assert f"row {first[1]} " in html
+    assert f"row {first[1]} ({first[2]})" in html
     assert typed("suspicious", run.path, "-o", file)[0] == 2
 
 
@@ -132,7 +132,7 @@ def test_the_report_lists_labels_of_rows_that_were_held_out(made):
     html = (run.path / "report.html").read_text(encoding="utf-8")
     section = html[html.index('<section id="labels">') :].split("</section>")[0]
     assert "Of 60 labels" in section
-    rows = {int(row) for row in re.findall(r"row (\d+) <small>", section)}
+    rows = {int(row) for row in re.findall(r"row (\d+) \(T\d+\) <small>", section)}
     assert rows
     assert len(rows & planted) > 0.6 * len(rows)
 

@@ -14,7 +14,7 @@ from bouba.evaluation.doubts import FEWEST, Doubt
 from bouba.report import Report, write
 from bouba.report.build import cells_shown
 from bouba.report.content import Listed
-from bouba.runs.row_ids import ids_of, row_names, summaries
+from bouba.runs.row_ids import ids_of, in_words, row_names, summaries
 from bouba.runs.suspicion import SHOWN, described, doubtful, judged_by, spread, suspicious, views_of
 from bouba.runs.wrong_labels import Judgement, class_labels, judged_by_model, judged_labels
 
@@ -115,10 +115,10 @@ def held_out_labels(model: Any, held_out: Views | None) -> dict[str, Any]:
 
 def _listed(judgement: Judgement, most: int) -> list[Listed]:
     """The first of them with pictures and words."""
-    views, place = judgement.views, _places(judgement.views)
+    views, place, ids = judgement.views, _places(judgement.views), ids_of(judgement.views)
     return [
         Listed(
-            [one.row],
+            [in_words(ids, one.row)],
             cells_shown(views, place[one.row], views.columns),
             f"{one.label} is {one.given}; {one.likely} fits with {one.confidence:.0%}",
         )
