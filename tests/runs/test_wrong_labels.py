@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 
 import numpy as np
@@ -41,7 +42,7 @@ def made(tmp_path_factory):
     planted, truth = write_numbers(folder / "old.csv")
     more, _ = write_numbers(folder / "new.csv", seed=1)
     read = {"vector": ["a", "b", "c"], "label": "tree"}
-    options = {"epochs": 5, "dim": 8, "lr": 0.01, "baseline": False, "holdout": 0}
+    options = {"epochs": 5, "dim": 8, "lr": 0.01, "baseline": False, "holdout": 0.2}
     run = Run.fit(folder / "old.csv", out=folder / "run", method="classifier", read=read, **options)
     return run, folder, planted, more, truth
 
@@ -122,8 +123,18 @@ def test_the_command_lists_labels_with_ids_in_a_terminal_a_file_and_a_page(made,
     assert facts["pairs"] == []
     html = page.read_text(encoding="utf-8")
     assert "Labels that may be wrong" in html
-    assert f"row {first[1]} " in html
+    assert f"row {first[1]} ({first[2]})" in html
     assert typed("suspicious", run.path, "-o", file)[0] == 2
+
+
+def test_the_report_lists_labels_of_rows_that_were_held_out(made):
+    run, _, planted, *_ = made
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    section = html[html.index('<section id="labels">') :].split("</section>")[0]
+    assert "Of 60 labels" in section
+    rows = {int(row) for row in re.findall(r"row (\d+) \(T\d+\) <small>", section)}
+    assert rows
+    assert len(rows & planted) > 0.6 * len(rows)
 
 
 def test_runs_that_predict_nothing_or_numbers_have_no_wrong_labels(tmp_path):

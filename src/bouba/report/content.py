@@ -211,10 +211,10 @@ class Listed:
     """Rows to look at, one or several that belong together.
 
     Args:
-        rows: their numbers in the table. cells: of them. note: why they are listed.
+        rows: what they are called. cells: of them. note: why they are listed.
     """
 
-    rows: Sequence[int]
+    rows: Sequence[str]
     cells: Sequence[Cell]
     note: str
 

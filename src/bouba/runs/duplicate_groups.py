@@ -13,7 +13,7 @@ from bouba.data.duplicates import duplicates
 from bouba.data.views import Views
 from bouba.report import Report, build, write
 from bouba.report.content import Listed
-from bouba.runs.row_ids import ids_of, row_names, summaries
+from bouba.runs.row_ids import ids_of, in_words, row_names, summaries
 
 SHOWN, TOGETHER = 60, 12  # groups on a page, and rows of each
 
@@ -58,7 +58,7 @@ def described(views: Views, groups: Sequence[DuplicateGroup]) -> list[dict[str, 
         {
             "group": number,
             **row_names(ids, row),
-            "by": in_words(group.links),
+            "by": linked_by(group.links),
             "cells": summaries(views, place[row], group.links),
         }
         for number, group in enumerate(groups, 1)
@@ -72,19 +72,20 @@ def counted(groups: Sequence[DuplicateGroup], rows: int) -> str:
     return f"{count:,} of {rows:,} rows show the same as another, in {len(groups):,} groups."
 
 
-def in_words(links: Mapping[str, Sequence[str]]) -> str:
+def linked_by(links: Mapping[str, Sequence[str]]) -> str:
     """By which views rows of a group are linked, and why."""
     return ", ".join(f"{view} {' and '.join(whys)}" for view, whys in links.items())
 
 
 def write_page(views: Views, groups: Sequence[DuplicateGroup], file: Path) -> Path:
     """A page of the first groups with pictures and words; its path."""
-    place = {row: i for i, row in enumerate(views.rows.tolist())}
+    place, ids = {row: i for i, row in enumerate(views.rows.tolist())}, ids_of(views)
     shown = []
     for group in groups[:SHOWN]:
-        cells = [cell for row in group.rows[:TOGETHER] for cell in build.cells_shown(views, place[row], group.links)]
+        rows = group.rows[:TOGETHER]
+        cells = [cell for row in rows for cell in build.cells_shown(views, place[row], views.columns)]
         more = len(group.rows) - TOGETHER
-        note = in_words(group.links) + (f"; {more:,} rows more are alike" if more > 0 else "")
-        shown.append(Listed(group.rows[:TOGETHER], cells, note))
+        note = linked_by(group.links) + (f"; {more:,} rows more are alike" if more > 0 else "")
+        shown.append(Listed([in_words(ids, row) for row in rows], cells, note))
     by = counted(groups, len(views))
-    return write(Report("Rows that show the same", by, duplicates=shown, duplicates_by=by), file)
+    return write(Report("Duplicates", by, duplicates=shown, duplicates_by=by), file)

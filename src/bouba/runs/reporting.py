@@ -24,6 +24,7 @@ from bouba.runs import examples, gallery
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
 from bouba.runs.indexing import found_as_rows
 from bouba.runs.methods import Method, instead_of, wording
+from bouba.runs.suspects import held_out_labels
 from bouba.runs.suspicion import held_out_doubts
 from bouba.search import Certainty
 
@@ -143,6 +144,7 @@ def _of_rows(story: Story, views: Views) -> dict[str, Any]:
         "galleries": _galleries(story),
         "maps": _maps(story),
         **held_out_doubts(model, held_out),
+        **held_out_labels(model, held_out),
     }
 
 

@@ -35,6 +35,11 @@ def row_names(ids: dict[int, str], row: int) -> dict[str, Any]:
     return {"row": row, **({"id": ids.get(row)} if ids else {})}
 
 
+def in_words(ids: dict[int, str], row: int) -> str:
+    """Its number, and its id where it has one."""
+    return f"{row} ({ids[row]})" if row in ids else f"{row}"
+
+
 def summaries(views: Views, place: int, names: Iterable[str]) -> dict[str, str]:
     """View -> a line on the cell of the row at a place, of those that it has."""
     return {

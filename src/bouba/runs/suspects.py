@@ -10,13 +10,13 @@ from typing import Any
 
 from bouba.data.views import Views
 from bouba.errors import UsageError
-from bouba.evaluation.doubts import Doubt
+from bouba.evaluation.doubts import FEWEST, Doubt
 from bouba.report import Report, write
 from bouba.report.build import cells_shown
 from bouba.report.content import Listed
-from bouba.runs.row_ids import ids_of, row_names, summaries
-from bouba.runs.suspicion import SHOWN, described, doubtful, judged_by, suspicious, views_of
-from bouba.runs.wrong_labels import Judgement, judged_labels
+from bouba.runs.row_ids import ids_of, in_words, row_names, summaries
+from bouba.runs.suspicion import SHOWN, described, doubtful, judged_by, spread, suspicious, views_of
+from bouba.runs.wrong_labels import Judgement, class_labels, judged_by_model, judged_labels
 
 COLUMNS = ("what", "row", "id", "doubt", "label", "given", "likely", "confidence", "one", "other", "rank", "rank_back")
 """Of a file."""
@@ -67,7 +67,7 @@ class Suspects:
         if self.pairs:
             shown = {"doubtful": doubtful(self.views, self.pairs), "doubtful_by": judged_by(self.pairs)}
         if self.labels is not None:
-            shown |= {"labels": _listed(self.views, self.labels), "labels_by": labels_judged_by(self.labels)}
+            shown |= {"labels": _listed(self.labels, SHOWN), "labels_by": labels_judged_by(self.labels)}
         summary = f"{len(self.pairs):,} pairs were judged"
         if self.labels is not None:
             summary += f"; of {self.labels.judged:,} labels {len(self.labels.wrong):,} are probably wrong"
@@ -102,15 +102,27 @@ def labels_judged_by(judgement: Judgement) -> str:
     return f"Of {judgement.judged:,} labels {len(judgement.wrong):,} are probably wrong; {judgement.by}."
 
 
-def _listed(views: Views, judgement: Judgement) -> list[Listed]:
-    place = _places(views)
+def held_out_labels(model: Any, held_out: Views | None) -> dict[str, Any]:
+    """What a run's report says of labels that were held out, as fields of Report; nothing where there are too few."""
+    if held_out is None or not model.predicts or len(held_out) < FEWEST:
+        return {}
+    try:
+        judgement = judged_by_model(model, some := spread(held_out), class_labels(model, some))
+    except UsageError:  # it predicts numbers
+        return {}
+    return {"labels": _listed(judgement, SHOWN // 2), "labels_by": labels_judged_by(judgement)}
+
+
+def _listed(judgement: Judgement, most: int) -> list[Listed]:
+    """The first of them with pictures and words."""
+    views, place, ids = judgement.views, _places(judgement.views), ids_of(judgement.views)
     return [
         Listed(
-            [one.row],
+            [in_words(ids, one.row)],
             cells_shown(views, place[one.row], views.columns),
             f"{one.label} is {one.given}; {one.likely} fits with {one.confidence:.0%}",
         )
-        for one in judgement.wrong[:SHOWN]
+        for one in judgement.wrong[:most]
     ]
 
 

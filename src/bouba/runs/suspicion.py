@@ -102,7 +102,12 @@ def held_out_doubts(model: Any, held_out: Views | None) -> dict[str, Any]:
     """What a run's report says of pairs that were held out, as fields of Report; nothing where there are too few."""
     if held_out is None or not model.aligns or pairs_in(held_out) < FEWEST:
         return {}
-    held_out = held_out[np.arange(len(held_out))[:: 1 + len(held_out) // MOST]]
+    held_out = spread(held_out)
     doubts = doubts_by(model, held_out)
     by = f"{len(doubts):,} rows were held out, and the model, which never saw them, judged their pairs."
     return {"doubtful": doubtful(held_out, doubts, SHOWN // 2), "doubtful_by": by}
+
+
+def spread(held_out: Views) -> Views:
+    """All held-out rows, or MOST of them, evenly taken."""
+    return held_out[np.arange(len(held_out))[:: 1 + len(held_out) // MOST]]

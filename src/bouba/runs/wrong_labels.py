@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from bouba.evaluation.label_errors import label_errors
 from bouba.runs.duplicates import seen_in_training
 from bouba.runs.suspicion import views_of
 
-log = logging.getLogger("bouba")
+Probabilities = tuple[np.ndarray, list[str]]
+"""(n, C), and the classes."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,29 @@ def judged_labels(run: Any, table: Any, named: Mapping[str, Any]) -> Judgement:
     run.refuse_unless("predicts")
     views = views_of(run, table, named)
     labels = class_labels(run.model, views)
-    own = table is None or _is_own(run, table) or bool(seen_in_training(run.path, views))
-    if own:
-        p, name = _left_out(run, views)
-        by = f"each was judged by {name} fitted on other rows"
+    if table is None or _is_own(run, table) or seen_in_training(run.path, views):
+        p, name = _left_out(run, views, labels)
+        judgement = _judged(views, p, f"each was judged by {name} fitted on other rows")
     else:
-        outputs = run.model.outputs(views)
-        p = {label: (np.exp(outputs[label][:, 0].astype(float)), run.model.classes(label).tolist()) for label in labels}
-        by = "the model, which never saw these rows, judged each"
+        judgement = judged_by_model(run.model, views, labels)
+    if not judgement.judged:
+        raise DataError(f"no row has a label {' or '.join(labels)} that is known; name its column with label=...")
+    return judgement
+
+
+def judged_by_model(model: Any, views: Views, labels: Sequence[str]) -> Judgement:
+    """Labels of rows that a fitted model never saw, by its own probabilities."""
+    outputs = model.outputs(views)
+    p = {label: (np.exp(outputs[label][:, 0].astype(float)), model.classes(label).tolist()) for label in labels}
+    return _judged(views, p, "the model, which never saw these rows, judged each")
+
+
+def _judged(views: Views, p: Mapping[str, Probabilities], by: str) -> Judgement:
     wrong: list[WrongLabel] = []
     judged = 0
-    for label in labels:
-        found, count = _wrong(views, label, *p[label])
+    for label, (of_label, classes) in p.items():
+        found, count = _wrong(views, label, of_label, classes)
         wrong, judged = wrong + found, judged + count
-    if not judged:
-        raise DataError(f"no row has a label {' or '.join(labels)} that is known; name its column with label=...")
     return Judgement(views, sorted(wrong, key=lambda one: (-one.doubt, one.row)), judged, by)
 
 
@@ -108,15 +116,12 @@ def _is_own(run: Any, table: Any) -> bool:
         return False
 
 
-def _left_out(run: Any, views: Views) -> tuple[dict[str, tuple[np.ndarray, list[str]]], str]:
-    """label -> probabilities (n, C) and the classes, each row by a predictor fitted on others; and its name."""
+def _left_out(run: Any, views: Views, labels: Sequence[str]) -> tuple[dict[str, Probabilities], str]:
+    """Of each label, each row by a predictor fitted on others; and its name."""
     from bouba.runs.solved_rivals import Baselines
 
     best = Baselines(run.method, run.model, views).strongest()
-    p = {}
-    for label in class_labels(run.model, views):
-        p[label] = np.exp(best.left_out(views, label)), best.classes(label).tolist()
-    return p, best.name
+    return {label: (np.exp(best.left_out(views, label)), best.classes(label).tolist()) for label in labels}, best.name
 
 
 def _wrong(views: Views, label: str, p: np.ndarray, classes: list[str]) -> tuple[list[WrongLabel], int]:
