@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 import sys
+from html import unescape
 
+import numpy as np
 import pytest
 from made import write_things
 
-from bouba import Run
+from bouba import Run, read
 from bouba.adapt import Diagnosis
 from bouba.adapt.diagnostics import Shift
 from bouba.cli import main
@@ -99,3 +101,17 @@ def test_how_far_domains_lie_apart_is_read_as_it_was_written(tmp_path):
     (tmp_path / "diagnosis.json").write_text(json.dumps(diagnosis.to_dict()))
     assert _diagnosis(tmp_path) == diagnosis
     assert _diagnosis(tmp_path / "nothing") is None
+
+
+def test_half_of_the_rows_tell_whether_more_of_them_would_help(tmp_path):
+    random = np.random.default_rng(0)
+    shared = random.normal(size=(1000, 8))
+    views = {
+        name: shared @ random.normal(size=(8, 8)) + 2.0 * random.normal(size=(1000, 8)) for name in ("a", "b")
+    }  # few numbers and much noise: more rows bring nothing
+    run = Run.fit(read(views), method="cca", out=tmp_path / "run", holdout=0.3, dim=8)
+    assert "More rows of this kind would bring little, as half of the 700 did" in run.advice()
+    assert unescape(run.report().read_text()).count(run.advice()) == 1
+    assert run.advice() == Run.open(run.path).advice()
+    assert {record.method for record in run.result} <= {"cca", *run.method.rivals}
+    assert {one.rival for one in run.differences} <= set(run.method.rivals)

@@ -31,7 +31,8 @@ def command(
     run = Run.open(out)
     directions = ["en->image", "zh->image", "image->en", "image"]
     shown = result.where(metric=["recall@10", "group_accuracy"], direction=directions)
-    typer.echo(f"{fill(run.summary(), 100)}\n")
+    for text in filter(None, (run.advice(), run.summary())):
+        typer.echo(f"{fill(text, 100)}\n")
     if everything:
         typer.echo(result.format(rows=("split", "direction", "method")))
     else:

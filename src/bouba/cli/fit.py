@@ -113,8 +113,8 @@ def _show(run: Run, as_json: bool) -> None:
         facts = {"run": str(run.path), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}
         typer.echo(json.dumps(facts | {"caution": run.caution}, ensure_ascii=False))
         return
-    if summary := run.summary():
-        typer.echo(f"{fill(summary, 100)}\n")
+    for text in filter(None, (run.advice(), run.summary())):
+        typer.echo(f"{fill(text, 100)}\n")
     if run.result is not None:
         typer.echo(run.overview(rest=f"{run.path / 'metrics.json'}") + "\n")
     if run.caution:

@@ -41,6 +41,9 @@ class Evidence:
     history: Sequence[Mapping[str, Any]] = ()
 
 
+NO_EVIDENCE = Evidence()
+
+
 def advice(
     records: Sequence[Mapping[str, Any]], contest: Contest, evidence: Evidence, *, target: str | None = None
 ) -> str:

@@ -234,6 +234,7 @@ class Report:
     Args:
         title: the heading.
         summary: one or two plain sentences that open the page; None writes one from `records`.
+        advice: whether the model is good enough, and what would help most, before all else; "" for nothing.
         caution: what a reader must know before the numbers, right under the summary; "" for nothing.
         facts: (name, value) pairs, shown as a strip under the summary.
         samples: a look at the data.
@@ -259,6 +260,7 @@ class Report:
 
     title: str
     summary: str | None = None
+    advice: str = ""
     caution: str = ""
     facts: Sequence[tuple[str, str]] = ()
     samples: Sequence[Picture] = ()

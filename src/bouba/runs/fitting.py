@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from bouba import durable
 from bouba.data.duplicates import duplicates
@@ -18,6 +19,7 @@ from bouba.data.faults import faults_of, lose_again
 from bouba.data.target import Target, source_only
 from bouba.data.views import Views
 from bouba.evaluation.differences import write_differences
+from bouba.report.advice import Evidence
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
 from bouba.runs import texts, translation
@@ -28,14 +30,14 @@ from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, kept_sentence, 
 from bouba.runs.folder import BASELINES
 from bouba.runs.indexing import vectors_of, write_search
 from bouba.runs.known import is_found_whole
-from bouba.runs.measuring import Measured, measure
+from bouba.runs.measuring import Measured, half_of, measure
 from bouba.runs.methods import CCA
 from bouba.runs.preparing import Prepared
 from bouba.runs.processes import Processes
 from bouba.runs.reading import repeated_text
 from bouba.runs.recipe import HOLDOUT, OF_THE_CUT
 from bouba.runs.remembered import compared
-from bouba.runs.reporting import Story, history_of, notes_of, tries, watched, write_report
+from bouba.runs.reporting import Story, history_of, tries, watched, write_report
 from bouba.runs.reporting_again import keep
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.sharing import same_model, same_models, solve_together
@@ -45,6 +47,7 @@ from bouba.search import Certainty, Index
 from bouba.search.cells import Numbers
 
 DIFFERENCES = "differences.json"
+MOST_HALVED = 20_000  # training rows, of which half are fitted again to see what more of them bring
 UNMEASURED = "No row was held out, so nothing here is a measurement on new rows."
 log = logging.getLogger("bouba")
 Say = Callable[[str], None]
@@ -168,7 +171,7 @@ class Fitting(Prepared):
         for sentence in cut:
             self.say(sentence)
         story = replace(story, remarks=[*story.remarks, *cut])
-        keep(part, notes_of(story))
+        keep(part, story)
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch, caution=self.caution), part / "report.html")
         run_folder.write_jsonl(part / "bad_rows.jsonl", self.views.bad_rows)  # with cells that broke since
@@ -232,8 +235,15 @@ class Fitting(Prepared):
             self.stages,
             baseline=self.facts.get("baseline", True),
             embedded=WithEmbeddings(self.model, self.views, vectors) if vectors else None,
+            halved=self._halved if self.method.solved and len(training) <= MOST_HALVED else None,
             processes=processes,
         )
+
+    def _halved(self) -> Any:
+        """The same model, fitted on half of the training rows."""
+        options = {} if self.target is None else {"target": self.target}
+        seed = self.model.get_params(deep=False).get("random_state") or 0
+        return clone(self.model).fit(half_of(self.training, seed), **options)
 
     @property
     def _own(self) -> list[str]:
@@ -258,7 +268,10 @@ class Fitting(Prepared):
             self.remembered = compared(at_hand, held_out, np.any(list(twins.values()), axis=0))
             facts = {name: value for name, value in run_folder.read_facts(part).items() if name != "format"}
             run_folder.write_facts(part, **facts | summary(self.cut, held_out, self.caution))
+        seen = [vars(record) for record in measured.seen]
+        evidence = Evidence(len(self.training), self.method.solved, measured.half, seen, history_of(self.model))
         story = replace(story, held_out=held_out, result=measured.result, differences=measured.differences)
+        story = replace(story, evidence=evidence)
         return replace(story, remarks=[*self.remarks, *measured.remarks])
 
 

@@ -15,6 +15,7 @@ from bouba.errors import UsageError
 from bouba.evaluation import Result
 from bouba.evaluation.differences import Difference
 from bouba.report import EmbeddingMap, Gallery, Picture, Report, build, write
+from bouba.report.advice import NO_EVIDENCE, Evidence, advice
 from bouba.report.build import Method as NamedModel
 from bouba.report.content import Made, Try
 from bouba.report.contest import Contest
@@ -48,7 +49,7 @@ class Story:
         differences: of the model and each rival, on the same rows.
         tries: queries that work. serve: the command that shows the run in a browser.
         facts: (name, value) pairs, besides what is counted in the rows. history: a row an epoch; that of the model, if
-            None.
+            None. evidence: of what would help the model.
     """
 
     method: Method
@@ -67,6 +68,7 @@ class Story:
     serve: str = ""
     facts: Sequence[tuple[str, str]] = ()
     history: Sequence[dict] | None = None
+    evidence: Evidence = NO_EVIDENCE
 
     @property
     def shown(self) -> Views:
@@ -109,8 +111,10 @@ def write_report(story: Story, path: Path) -> Path:
     history = history_of(story.model) if story.history is None else story.history
     records = [] if story.result is None else [vars(record) for record in story.result]
     shown = {"facts": story.facts} if story.views is None else _of_rows(story, story.views)
+    contest = Contest(name, story.differences, instead_of(record["method"] for record in records))
     page = Report(
         title=f"bouba: {name}",
+        advice=advice(records, contest, story.evidence, target=story.adaptation.target),
         caution=story.caution,
         tries=story.tries,
         serve=story.serve,
@@ -120,7 +124,7 @@ def write_report(story: Story, path: Path) -> Path:
         diagnosis=story.adaptation.diagnosis,
         sets=() if story.certainty is None else story.certainty.directions,
         notes=notes_of(story),
-        contest=Contest(name, story.differences, instead_of(record["method"] for record in records)),
+        contest=contest,
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
         **shown,
     )

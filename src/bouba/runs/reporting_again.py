@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from bouba.adapt.diagnostics import Shift
 from bouba.data.target import name_of
 from bouba.data.views import Views
 from bouba.errors import BoubaError, UsageError
+from bouba.evaluation.differences import Difference
 from bouba.files import read_json
+from bouba.report.advice import Evidence
 from bouba.report.content import Try
 from bouba.runs.adaptation import Adaptation
 from bouba.runs.duplicates import held_out_again
-from bouba.runs.reporting import Story, report_on, shown_tries, write_report
+from bouba.runs.reporting import Story, notes_of, report_on, shown_tries, write_report
 from bouba.runs.translation import paired_rows
 
 FILE = "report.json"
@@ -33,9 +35,28 @@ class Rows:
     held_out: Views | None
 
 
-def keep(folder: Path, remarks: Sequence[str]) -> None:
-    """Keep in the folder of a run what only its report says."""
-    durable.write_text(folder / FILE, json.dumps({"remarks": list(remarks)}, ensure_ascii=False, indent=1))
+def keep(folder: Path, story: Story) -> None:
+    """Keep in the folder of a run what only its report tells."""
+    evidence = story.evidence
+    facts = {
+        "remarks": notes_of(story),
+        "pairs": evidence.pairs,
+        "half": [asdict(one) for one in evidence.half],
+        "seen": list(evidence.seen),
+    }
+    durable.write_text(folder / FILE, json.dumps(facts, ensure_ascii=False, indent=1))
+
+
+def evidence_of(run: Any) -> Evidence:
+    """What a Run kept that says what would help it; little for one that was made before any was kept."""
+    kept = run._place.read(_kept)
+    half = [Difference(**one) for one in kept.get("half", [])]
+    solved = run.method is not None and run.method.solved
+    return Evidence(kept.get("pairs", 0), solved, half, kept.get("seen", []), run.history)
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    return read_json(folder / FILE) if (folder / FILE).exists() else {}
 
 
 def report_again(run: Any, table: Any, out: Any, named: Mapping[str, Any]) -> Path:
@@ -99,6 +120,7 @@ def _story(run: Any, rows: Rows | str) -> Story:
         tries=_tries(run),
         serve=f"bouba serve {run.path}" if (run.path / "index").exists() else "",
         history=run.history,
+        evidence=evidence_of(run),
     )
     if isinstance(rows, str):
         kinds = [(view, str(kind)) for view, kind in run.model.kinds_.items()]
@@ -116,8 +138,7 @@ def _remarks(run: Any, rows: Rows | str) -> list[str]:
         how = f"This page was made again with the rows of the run: {AS_MEASURED}."
     if run.model.translates:
         how += " What baselines make, and what was made as training went, is not kept and left out."
-    kept = run._place.read(lambda at: read_json(at / FILE) if (at / FILE).exists() else None)
-    return [*([] if kept is None else kept["remarks"]), how]
+    return [*run._place.read(_kept).get("remarks", []), how]
 
 
 def _tries(run: Any) -> list[Try]:

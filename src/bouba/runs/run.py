@@ -352,6 +352,13 @@ class Run(Gallery, Growing, Publishing):
 
         return summary_of(self)
 
+    def advice(self) -> str:
+        """Whether the model is good enough, and what would help most (more rows, longer training, other encoders), in
+        two sentences from what was measured; "" where nothing was."""
+        from bouba.runs.showing import advice_of
+
+        return advice_of(self)
+
     def commands(self) -> list[str]:
         """What can be done with the run on the command line, a line each."""
         from bouba.runs.showing import commands_of

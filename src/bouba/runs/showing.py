@@ -22,16 +22,34 @@ def commands_of(run: Any) -> list[str]:
 def summary_of(run: Any) -> str:
     """What a Run's report opens with: whether a baseline is ahead, how often it is right, of how many; '' where nothing
     was measured."""
-    from bouba.report.contest import Contest
     from bouba.report.headline import summary
-    from bouba.runs.methods import instead_of, wording
+    from bouba.runs.methods import wording
 
     if run.result is None:
         return ""
-    records = [vars(record) for record in run.result]
+    records, contest = _contest(run)
     names = dict.fromkeys([run.name, *(record["method"] for record in records)])
-    contest = Contest(run.name, run.differences, instead_of(names))
     return summary(records, _target(run), wording(names), contest)
+
+
+def advice_of(run: Any) -> str:
+    """Whether a Run's model is good enough, and what would help most; '' where nothing was measured."""
+    from bouba.report.advice import advice
+    from bouba.runs.reporting_again import evidence_of
+
+    if run.result is None:
+        return ""
+    records, contest = _contest(run)
+    return advice(records, contest, evidence_of(run), target=_target(run))
+
+
+def _contest(run: Any) -> tuple[list[dict[str, Any]], Any]:
+    """The records of a Run, and who is ahead in them."""
+    from bouba.report.contest import Contest
+    from bouba.runs.methods import instead_of
+
+    records = [vars(record) for record in run.result]
+    return records, Contest(run.name, run.differences, instead_of(record["method"] for record in records))
 
 
 def overview_of(run: Any, result: Any, rest: str) -> str:
