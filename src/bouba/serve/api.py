@@ -24,6 +24,7 @@ from bouba.serve.uploads import Files, cells_of, known, parsed, parts_of, words_
 from bouba.serve.working import Work
 
 NEIGHBOURS = 12
+PARTS = {206: {"description": "A part, as Range names it."}, 416: {"description": "No such part."}}
 POINT = np.dtype([("row", "<u4"), ("x", "<u2"), ("y", "<u2")])
 Row = Annotated[int, Query(ge=0, le=LARGEST)]
 Text = Annotated[str | None, Query(max_length=4000)]
@@ -46,7 +47,7 @@ class Api:
             ("/search", self.search, gives(schemas.Found)),
             ("/items", self.items, gives(schemas.Items)),
             ("/items/{row}", self.item, gives(schemas.ItemAndNeighbours)),
-            ("/items/{row}/media/{view}", self.media, gives(content="*/*", also={206: {"description": "A part."}})),
+            ("/items/{row}/media/{view}", self.media, gives(content="*/*", also=PARTS)),
             ("/items/{row}/predict", self.predict_row, gives(schemas.Predictions)),
             ("/items/{row}/explain", self.explain_row, gives(schemas.Explanation)),
             ("/facets", self.facets, gives(schemas.Facets)),
