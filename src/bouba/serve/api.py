@@ -24,7 +24,10 @@ from bouba.serve.uploads import Files, cells_of, known, parsed, parts_of, words_
 from bouba.serve.working import Work
 
 NEIGHBOURS = 12
-PARTS = {206: {"description": "A part, as Range names it."}, 416: {"description": "No such part."}}
+PARTS: dict[int | str, Any] = {
+    206: {"description": "A part, as Range names it."},
+    416: {"description": "No such part."},
+}
 POINT = np.dtype([("row", "<u4"), ("x", "<u2"), ("y", "<u2")])
 Row = Annotated[int, Query(ge=0, le=LARGEST)]
 Text = Annotated[str | None, Query(max_length=4000)]
