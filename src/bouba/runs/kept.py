@@ -101,6 +101,11 @@ class Kept:
         return self._place.read(lambda at: read_jsonl(at / "bad_rows.jsonl"))
 
     @cached_property
+    def has_index(self) -> bool:
+        """Whether there is something to search."""
+        return bool(self.model.searchable) and self._place.read(lambda at: (at / "index").exists())
+
+    @cached_property
     def index(self) -> Index:
         """The search index. UsageError where the run has none."""
         from bouba.search import Index

@@ -23,7 +23,7 @@ TYPES = {"str": "text", "int": "integer", "float": "number", "bool": "bool"}
 def described(opened: Opened, limits: Limits, *, read_only: bool) -> dict[str, Any]:
     """One run as the page needs to know it."""
     run = opened.run()
-    model, searchable = run.model, has_index(run)
+    model, searchable = run.model, run.has_index
     listing = run.index.listing if searchable else None
     return {
         "name": opened.name,
@@ -59,11 +59,6 @@ def described(opened: Opened, limits: Limits, *, read_only: bool) -> dict[str, A
         },
         "report": f"/report/{quote(opened.name)}" if (run._place.folder / "report.html").exists() else None,
     }
-
-
-def has_index(run: Run) -> bool:
-    """Whether there is something to search."""
-    return bool(run.model.searchable) and (run._place.folder / "index").exists()
 
 
 def labels_of(model: Any) -> list[dict[str, Any]]:

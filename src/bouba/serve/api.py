@@ -24,6 +24,10 @@ from bouba.serve.uploads import Files, cells_of, known, parsed, parts_of, words_
 from bouba.serve.working import Work
 
 NEIGHBOURS = 12
+PARTS: dict[int | str, Any] = {
+    206: {"description": "A part, as Range names it."},
+    416: {"description": "No such part."},
+}
 POINT = np.dtype([("row", "<u4"), ("x", "<u2"), ("y", "<u2")])
 Row = Annotated[int, Query(ge=0, le=LARGEST)]
 Text = Annotated[str | None, Query(max_length=4000)]
@@ -46,7 +50,7 @@ class Api:
             ("/search", self.search, gives(schemas.Found)),
             ("/items", self.items, gives(schemas.Items)),
             ("/items/{row}", self.item, gives(schemas.ItemAndNeighbours)),
-            ("/items/{row}/media/{view}", self.media, gives(content="*/*", also={206: {"description": "A part."}})),
+            ("/items/{row}/media/{view}", self.media, gives(content="*/*", also=PARTS)),
             ("/items/{row}/predict", self.predict_row, gives(schemas.Predictions)),
             ("/items/{row}/explain", self.explain_row, gives(schemas.Explanation)),
             ("/facets", self.facets, gives(schemas.Facets)),
@@ -83,7 +87,9 @@ class Api:
         """What a run holds and can do."""
         opened = self.opened(run)
         return JSONResponse(
-            await self.work.read(lambda: answers.described(opened, self.limits, read_only=self.read_only))
+            await self.work.read(
+                opened.steady(lambda: answers.described(opened, self.limits, read_only=self.read_only))
+            )
         )
 
     async def search(
@@ -140,7 +146,9 @@ class Api:
             self.metrics.remembered += 1
         else:
             kind = (opened.name, json.dumps(vars(narrowing), sort_keys=True, default=str))
-            answer = await self.work.together(kind, lambda some: doing.search(opened, some, narrowing), parts)
+            answer = await self.work.together(
+                kind, opened.steady(lambda some: doing.search(opened, some, narrowing)), parts
+            )
             if key is not None:
                 opened.remember(run, key, answer)
         return JSONResponse(answer)
@@ -152,7 +160,7 @@ class Api:
             raise Refusal(400, f"rows is 1,2,3: {self.limits.rows} whole numbers at most")
         opened = self.opened(run)
         wanted = [_number(each) for each in numbers]
-        return JSONResponse({"items": await self.work.read(lambda: self._items(opened, wanted))})
+        return JSONResponse({"items": await self.work.read(opened.steady(lambda: self._items(opened, wanted)))})
 
     def _items(self, opened: Opened, rows: list[int]) -> list[dict[str, Any]]:
         run = self._with_index(opened)
@@ -160,22 +168,26 @@ class Api:
 
     def _with_index(self, opened: Opened) -> Any:
         run = opened.run()
-        if not answers.has_index(run):
+        if not run.has_index:
             raise Refusal(409, f"{opened.name} has no index")
         return run
 
     async def item(self, row: int, run: Text = None) -> Response:
         """A row, and those most like it."""
         opened, wanted = self.opened(run), _number(row)
-        await self.work.read(lambda: self._items(opened, [wanted]))
-        return JSONResponse(await self.work.compute(lambda: doing.neighbours(opened, wanted, NEIGHBOURS)))
+        await self.work.read(opened.steady(lambda: self._items(opened, [wanted])))
+        return JSONResponse(
+            await self.work.compute(opened.steady(lambda: doing.neighbours(opened, wanted, NEIGHBOURS)))
+        )
 
     async def media(
         self, row: int, view: str, size: Annotated[int | None, Query(ge=16, le=1024)] = None, run: Text = None
     ) -> Response:
         """The picture, sound or clip of a row; with size a thumbnail."""
         opened, wanted = self.opened(run), _number(row)
-        content, kind = await self.work.read(lambda: self.media_of.of(self._with_index(opened), wanted, view, size))
+        content, kind = await self.work.read(
+            opened.steady(lambda: self.media_of.of(self._with_index(opened), wanted, view, size))
+        )
         headers = {"cache-control": "private, max-age=300", "content-disposition": "inline"}
         if isinstance(content, Path):
             return FileResponse(content, media_type=kind, headers=headers)
@@ -192,7 +204,9 @@ class Api:
     async def _of_row(self, row: int, run: str | None, function: Callable[[Opened, Any], Any]) -> Response:
         opened, wanted = self.opened(run), _number(row)
         return JSONResponse(
-            await self.work.compute(lambda: function(opened, doing.row_of(self._with_index(opened), wanted)))
+            await self.work.compute(
+                opened.steady(lambda: function(opened, doing.row_of(self._with_index(opened), wanted)))
+            )
         )
 
     async def predict(self, request: Request, run: Text = None) -> Response:
@@ -215,7 +229,9 @@ class Api:
         opened = self.opened(run)
         given, files = await self._form(request, "cells", opened)
         cells = await self.work.read(lambda: cells_of(given, files, self.limits))
-        return JSONResponse(await self.work.compute(lambda: function(opened, doing.views_of(opened.run(), cells))))
+        return JSONResponse(
+            await self.work.compute(opened.steady(lambda: function(opened, doing.views_of(opened.run(), cells))))
+        )
 
     async def _form(self, request: Request, field: str, opened: Opened) -> tuple[Any, Files]:
         """The JSON of a field, and the files beside it."""
@@ -246,21 +262,21 @@ class Api:
             found = self._with_index(opened).facets(narrowing.where, list(narrowing.filters))
             return [_facet(each) for each in found]
 
-        return JSONResponse({"columns": await self.work.read(counted)})
+        return JSONResponse({"columns": await self.work.read(opened.steady(counted))})
 
     async def map(self, run: Text = None) -> Response:
         """Whether there is a map, which is made when it is first asked for."""
         opened = self.opened(run)
 
         def state() -> dict[str, Any]:
-            if not answers.has_index(opened.run()):
+            if not opened.run().has_index:
                 return {"state": "none", "progress": 0.0, "count": 0, "columns": []}
             found = opened.map_or_begin()
             if found is None:
                 return {"state": "computing", "progress": opened.map_progress or 0.0, "count": 0, "columns": []}
             return {"state": "ready", "progress": 1.0, "count": len(found), "columns": opened.run().colourable()}
 
-        return JSONResponse(await self.work.read(state))
+        return JSONResponse(await self.work.read(opened.steady(state)))
 
     async def points(self, run: Text = None) -> Response:
         """The points of the map: uint32 row, uint16 x, uint16 y each, little endian."""
@@ -276,12 +292,12 @@ class Api:
             points["x"], points["y"] = (np.rint(65535 * axis.astype(np.float64)) for axis in (found.x, found.y))
             return points.tobytes()
 
-        return Response(await self.work.read(packed), media_type="application/octet-stream")
+        return Response(await self.work.read(opened.steady(packed)), media_type="application/octet-stream")
 
     async def colours(self, column: Annotated[str, Query(max_length=4000)], run: Text = None) -> Response:
         """A column as a uint8 a point of the map; the header X-Legend says what each stands for."""
         opened = self.opened(run)
-        found = await self.work.read(lambda: self._with_index(opened).colours(column))
+        found = await self.work.read(opened.steady(lambda: self._with_index(opened).colours(column)))
         legend: dict[str, Any] = {"kind": found.kind}
         if found.kind == "values":
             legend["values"] = [answers.plain(each) for each in found.values]
@@ -312,12 +328,12 @@ def _number(given: int | str) -> int:
 
 def _rows(opened: Opened) -> int:
     run = opened.run()
-    return len(run.index.listing.rows) if answers.has_index(run) else 0
+    return len(run.index.listing.rows) if run.has_index else 0
 
 
 def _version(opened: Opened) -> int:
     run = opened.run()
-    return run.index.version if answers.has_index(run) else 0
+    return run.index.version if run.has_index else 0
 
 
 def _facet(facet: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bouba.data.kinds import FILES
 from bouba.data.views import Views
 from bouba.errors import BoubaError, MissingExtraError, ModalityError, UsageError
 from bouba.runs.run import Run
-from bouba.serve.answers import has_index, items_of, labels_of, plain, predictions_of, searched
+from bouba.serve.answers import items_of, labels_of, plain, predictions_of, searched
 from bouba.serve.limits import Limits, Refusal
 from bouba.serve.opened import Opened
 
@@ -41,7 +41,7 @@ def search(opened: Opened, questions: Sequence[list[dict[str, Any]]], narrowing:
         Refusal: nothing to search.
     """
     run = opened.run()
-    if not has_index(run):
+    if not run.has_index:
         raise Refusal(409, f"{opened.name} has nothing to search")
     started = time.perf_counter()
     where, filters = narrowing.where, list(narrowing.filters)
@@ -71,7 +71,7 @@ def neighbours(opened: Opened, row: int, k: int) -> dict[str, Any]:
     """A row, and those that are most like it."""
     run = opened.run()
     item = items_of(opened, run, [row])[0]
-    near = searched(opened, run, run.search(like=[row], k=k))["hits"] if has_index(run) else []
+    near = searched(opened, run, run.search(like=[row], k=k))["hits"] if run.has_index else []
     return {"item": item, "neighbours": near}
 
 

@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from bouba.errors import BoubaError
 from bouba.persist import model_folder
@@ -16,6 +16,8 @@ from bouba.runs.coordinates import coordinates
 from bouba.runs.run import Run
 from bouba.serve.limits import Refusal
 
+P = ParamSpec("P")
+T = TypeVar("T")
 log = logging.getLogger("bouba")
 LOOKED_AFTER = 0.5  # seconds in which a run on disk is not looked at again
 REMEMBERED = 1024  # answers
@@ -38,21 +40,41 @@ class Opened:
         self._map_failed = False
         self._answers: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def run(self) -> Run:
-        """As it is on disk, or as it was where that cannot be read just now."""
-        if time.monotonic() - self._looked < LOOKED_AFTER or not self._lock.acquire(blocking=False):
+    def run(self, *, wait: bool = False) -> Run:
+        """As it is on disk, or as it was where that cannot be read just now.
+
+        Args:
+            wait: look at the disk in any case, rather than answer with what was there a moment before.
+        """
+        early = not wait and time.monotonic() - self._looked < LOOKED_AFTER
+        if early or not self._lock.acquire(blocking=wait):
             return self._run
         try:
             self._looked = time.monotonic()
             now = self._now()
             if now != self._stamp:
                 self._run, self._stamp = self._opened_again(now), now
-                self._answers.clear()
-        except (BoubaError, OSError) as error:
+                self._answers, self._map_failed = OrderedDict(), False
+        except Exception as error:  # whatever was half written is no reason to stop answering
             log.warning("%s is served as it was: %s", self.name, error)
         finally:
             self._lock.release()
         return self._run
+
+    def steady(self, function: Callable[P, T]) -> Callable[P, T]:
+        """A function of this run that is called once more where the run was replaced while it was answering, which
+        takes its files away."""
+
+        def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+            run = self.run()
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                if self.run(wait=True) is run:
+                    raise
+                return function(*args, **kwargs)
+
+        return answer
 
     def remembered(self, question: Hashable) -> Any:
         """The answer to a question that was answered before; None for another."""
@@ -60,10 +82,11 @@ class Opened:
 
     def remember(self, run: Run, question: Hashable, answer: Any) -> None:
         """Keep the answer that a run gave, unless it was replaced meanwhile."""
+        answers = self._answers  # of this run, if it is still this run afterwards
         if run is self._run:
-            self._answers[question] = answer
-            while len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
+            answers[question] = answer
+            while len(answers) > REMEMBERED:
+                answers.popitem(last=False)
 
     def map_or_begin(self) -> Any:
         """The map of the run; None where it is being made, which begins now. It is made in a thread of its own.
@@ -114,7 +137,8 @@ class Opened:
     @staticmethod
     def _warm(run: Run) -> Run:
         """Load what the first question would wait for."""
-        if run.model.searchable and (run._place.folder / "index").exists():
+        run.summary()
+        if run.has_index:
             if run.known is not None:
                 run.known.keep_ready()
             first = run.items(run.index.listing.rows[:1].tolist())[0]
