@@ -89,7 +89,11 @@ def test_every_method_makes_a_run_that_python_and_the_command_line_ask_alike(met
     assert run.report().name == "report.html"
     if run.model.searchable and "text" in {run.model.kinds_[view] for view in run.model.searchable}:
         hits = run.search("a red circle", k=3)
-        assert [vars(hit) for hit in hits] == printed(capsys, "search", run.path, "a red circle", "-k", 3)
+        records = printed(capsys, "search", run.path, "a red circle", "-k", 3)
+        assert [vars(hit) for hit in hits] == [{name: record[name] for name in vars(hits[0])} for record in records]
+        assert [(item.id, item.title) for item in run.items([hit.row for hit in hits])] == [
+            (record["id"], record["title"]) for record in records
+        ]
     records = [vars(record) for record in run.evaluate(table)]
     assert records == printed(capsys, "evaluate", run.path, table)
     if run.model.predicts:
