@@ -148,3 +148,11 @@ def test_the_target_comes_first_and_its_distance_from_the_source_is_told():
     alone = render(Report("r", records=records))
     assert "right in 90% of cases on photo." in alone
     assert 'id="apart"' not in alone
+
+
+def test_a_tile_says_how_many_there_were_to_choose_from():
+    known, unknown = (
+        headline(read_rows([record("clip", 0.4, split="known", direction="en->image", metric="recall@10", **size)]))[0]
+        for size in ({"n": 1666}, {})
+    )
+    assert (known.title, unknown.title) == ("Found in the top 10 of 1,666", "Found in the top 10")

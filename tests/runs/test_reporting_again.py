@@ -54,6 +54,7 @@ def test_with_its_rows_it_is_the_report_of_before_and_says_what_is_old(made, tmp
     first = run.report()
     assert sections(page) == [*sections(first), *["notes"] * ("notes" not in sections(first))]
     assert numbers(page) == numbers(first)
+    assert all("<dt>rows with a near-duplicate</dt><dd>" in each.read_text() for each in (page, first))
     assert "This page was made again with the rows of the run: the numbers" in page.read_text()
     assert "This page was made" not in first.read_text()
 

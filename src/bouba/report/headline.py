@@ -154,13 +154,20 @@ def _tile(row: Row, several: bool, target: str | None, methods: Methods, contest
     top = max(score.value if score.high is None else score.high for score in row.scores.values())
     return Tile(
         row=row,
-        title=measure_words(row.metric)[0],
+        title=_title(row),
         task=" · ".join(filter(None, (capital(direction_words(row.direction)), split_words(row.split)[0], domain))),
         domain=domain,
         verdict=contest.verdict(row, methods) or _verdict(row, methods) if not _at_chance(row) else AT_CHANCE,
         scale=next(scale for scale in SCALES if top <= scale or scale == SCALES[-1]),
         larger=larger,
     )
+
+
+def _title(row: Row) -> str:
+    """'Found in the top 10 of 686', where it is known how many there were to choose from."""
+    name = measure_words(row.metric)[0]
+    of_many = row.n is not None and (recall_at(row.metric) or 1) > 1 and "->" in row.direction
+    return f"{name} of {row.n:,}" if of_many else name
 
 
 def _at_chance(row: Row) -> bool:

@@ -26,7 +26,7 @@ from bouba.runs import texts, translation
 from bouba.runs.adaptation import diagnosed
 from bouba.runs.at_hand import WithEmbeddings
 from bouba.runs.certainty import FILE, known_of, measured
-from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, kept_sentence, opened, save, summary
+from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, counted, kept_sentence, opened, save, summary
 from bouba.runs.folder import BASELINES
 from bouba.runs.indexing import vectors_of, write_search
 from bouba.runs.known import is_found_whole
@@ -170,7 +170,8 @@ class Fitting(Prepared):
         cut = texts.cut_texts(self.model, self.training)
         for sentence in cut:
             self.say(sentence)
-        story = replace(story, remarks=[*story.remarks, *cut])
+        facts = counted(summary(self.cut, self.held_out, self.caution))
+        story = replace(story, remarks=[*story.remarks, *cut], facts=facts)
         keep(part, story)
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch, caution=self.caution), part / "report.html")

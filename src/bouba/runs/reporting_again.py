@@ -19,7 +19,7 @@ from bouba.files import read_json
 from bouba.report.advice import Evidence
 from bouba.report.content import Try
 from bouba.runs.adaptation import Adaptation
-from bouba.runs.duplicates import held_out_again
+from bouba.runs.duplicates import counted, held_out_again
 from bouba.runs.reporting import Story, notes_of, report_on, shown_tries, write_report
 from bouba.runs.translation import paired_rows
 
@@ -121,10 +121,12 @@ def _story(run: Any, rows: Rows | str) -> Story:
         serve=f"bouba serve {run.path}" if (run.path / "index").exists() else "",
         history=run.history,
         evidence=evidence_of(run),
+        facts=counted(run.facts),
     )
     if isinstance(rows, str):
         kinds = [(view, str(kind)) for view, kind in run.model.kinds_.items()]
-        return replace(story, facts=[("rows", f"{run.facts['rows']:,}"), *kinds] if "rows" in run.facts else kinds)
+        rows_of_table = [("rows", f"{run.facts['rows']:,}")] if "rows" in run.facts else []
+        return replace(story, facts=[*rows_of_table, *kinds, *story.facts])
     return replace(story, views=rows.views, held_out=rows.held_out)
 
 
