@@ -60,7 +60,7 @@ def test_predict_from_some_views(open_page):
 
 def test_all_of_it_by_keyboard(open_page):
     page = open_page()
-    page.wait_for_selector("#q")
+    page.wait_for_selector("#results .card")
     page.keyboard.press("/")
     page.keyboard.type("a green bar")
     page.keyboard.press("Enter")

@@ -2,7 +2,7 @@
 
 import { el, fill, find } from "./dom.js";
 import { t } from "./language.js";
-import { change, state } from "./state.js";
+import { change } from "./state.js";
 
 const KEYS = [["/", "keys.slash"], ["← ↑ → ↓", "keys.arrows"], ["Enter", "keys.enter"], ["Esc", "keys.escape"], ["+ − 0", "keys.map"], ["?", "keys.help"]];
 
@@ -13,8 +13,10 @@ export function listenForKeys() {
     const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
     if (!typing && event.key === "/") {
       event.preventDefault();
-      if (find("#search").hidden) change({ tab: "search" });
-      setTimeout(() => find("#q")?.focus(), state().tab === "search" ? 0 : 50);
+      const elsewhere = find("#search").hidden;
+      if (elsewhere) change({ tab: "search" });
+      find("#q")?.focus();
+      if (elsewhere) setTimeout(() => find("#q")?.focus(), 50); // once it is shown
     } else if (!typing && event.key === "?") help();
     else if (event.key === "Escape" && typing) event.target.blur();
     else if (event.key.startsWith("Arrow")) walk(event);
