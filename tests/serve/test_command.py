@@ -110,3 +110,28 @@ def test_a_port_that_is_taken_and_a_run_that_is_none(runs, tmp_path, capsys):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert str(tmp_path) in err
+
+
+def test_law_asyncio_sends_small_answers_at_once():
+    """A socket that does not say that it is TCP would wait 40 ms for an acknowledgement in each answer."""
+    import asyncio
+    import socket
+
+    from bouba.serve.sockets import bound
+
+    async def no_delay():
+        seen = asyncio.get_running_loop().create_future()
+
+        def connected(reader, writer):
+            taken = writer.get_extra_info("socket")
+            seen.set_result(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        held = bound("127.0.0.1", 0)
+        async with await asyncio.start_server(connected, sock=held):
+            _, writer = await asyncio.open_connection(*held.getsockname())
+            answer = await asyncio.wait_for(seen, 10)
+            writer.close()
+        return answer
+
+    assert asyncio.run(no_delay()) != 0

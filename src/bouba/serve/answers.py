@@ -76,9 +76,9 @@ def labels_of(model: Any) -> list[dict[str, Any]]:
 
 def searched(opened: Opened, run: Run, hits: Hits) -> dict[str, Any]:
     """Hits with what they show."""
-    items = run.items([hit.row for hit in hits])
+    items = items_of(opened, run, [hit.row for hit in hits])
     listed = [
-        item_of(opened, item)
+        item
         | {
             "score": plain(hit.score),
             "confidence": None if hit.confidence is None else plain(hit.confidence),
@@ -92,7 +92,12 @@ def searched(opened: Opened, run: Run, hits: Hits) -> dict[str, Any]:
 
 def items_of(opened: Opened, run: Run, rows: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of the index without a score."""
-    return [item_of(opened, item) for item in run.items(rows)]
+    index = run.index.name
+    found = {row: opened.items.get((index, row)) for row in rows}
+    for item in run.items([row for row, known in found.items() if known is None]):
+        found[item.row] = item_of(opened, item)
+        opened.items.put((index, item.row), found[item.row])
+    return [found[row] for row in rows]  # type: ignore[misc]
 
 
 def item_of(opened: Opened, item: Item) -> dict[str, Any]:
@@ -113,10 +118,10 @@ def _cell(opened: Opened, item: Item, view: str, cell: Cell) -> dict[str, Any]:
     if cell.numbers is not None:
         answer["record"] = {name: plain(value) for name, value in cell.numbers.items()}
     if cell.kind in FILES:
-        address = f"/api/v1/items/{item.row}/media/{quote(view, safe='')}"
-        answer["media"] = f"{address}?{urlencode({'run': opened.name})}"
+        address = f"/api/v1/items/{item.row}/media/{quote(view, safe='')}?{urlencode({'run': opened.name})}"
+        answer["media"] = address
         if cell.kind != "audio":
-            answer["thumbnail"] = f"{address}?{urlencode({'run': opened.name, 'size': THUMBNAIL})}"
+            answer["thumbnail"] = f"{address}&size={THUMBNAIL}"
     return answer
 
 

@@ -146,12 +146,16 @@ class Api:
             self.metrics.remembered += 1
         else:
             kind = (opened.name, json.dumps(vars(narrowing), sort_keys=True, default=str))
-            answer = await self.work.together(
-                kind, opened.steady(lambda some: doing.search(opened, some, narrowing)), parts
+            found = await self.work.together(
+                kind,
+                opened.steady(lambda some: doing.search(opened, some, narrowing)),
+                parts,
+                cost=None if key is None else opened.name,
             )
+            answer = JSONResponse(found).body
             if key is not None:
                 opened.remember(run, key, answer)
-        return JSONResponse(answer)
+        return Response(answer, media_type="application/json")
 
     async def items(self, rows: Annotated[str, Query(description="1,2,3")], run: Text = None) -> Response:
         """Rows by their numbers."""

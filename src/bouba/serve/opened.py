@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -15,12 +14,14 @@ from bouba.persist import model_folder
 from bouba.runs.coordinates import coordinates
 from bouba.runs.run import Run
 from bouba.serve.limits import Refusal
+from bouba.serve.recent import Recent
 
 P = ParamSpec("P")
 T = TypeVar("T")
 log = logging.getLogger("bouba")
 LOOKED_AFTER = 0.5  # seconds in which a run on disk is not looked at again
 REMEMBERED = 1024  # answers
+ITEMS = 8192  # rows, as the API shows them
 
 
 class Opened:
@@ -28,6 +29,7 @@ class Opened:
 
     Attributes:
         name: under which it is served. path: of its folder.
+        items: (name of the index, row) -> what the API shows of it.
     """
 
     def __init__(self, name: str, path: Path, *, device: str = "auto", writes: bool = True):
@@ -38,7 +40,8 @@ class Opened:
         self._looked = time.monotonic()
         self.map_progress: float | None = None
         self._map_failed = False
-        self._answers: OrderedDict[Hashable, Any] = OrderedDict()
+        self._answers: Recent[Any] = Recent(REMEMBERED)
+        self.items: Recent[dict[str, Any]] = Recent(ITEMS)
 
     def run(self, *, wait: bool = False) -> Run:
         """As it is on disk, or as it was where that cannot be read just now.
@@ -54,7 +57,7 @@ class Opened:
             now = self._now()
             if now != self._stamp:
                 self._run, self._stamp = self._opened_again(now), now
-                self._answers, self._map_failed = OrderedDict(), False
+                self._answers, self._map_failed = Recent(REMEMBERED), False
         except Exception as error:  # whatever was half written is no reason to stop answering
             log.warning("%s is served as it was: %s", self.name, error)
         finally:
@@ -84,9 +87,7 @@ class Opened:
         """Keep the answer that a run gave, unless it was replaced meanwhile."""
         answers = self._answers  # of this run, if it is still this run afterwards
         if run is self._run:
-            answers[question] = answer
-            while len(answers) > REMEMBERED:
-                answers.popitem(last=False)
+            answers.put(question, answer)
 
     def map_or_begin(self) -> Any:
         """The map of the run; None where it is being made, which begins now. It is made in a thread of its own.

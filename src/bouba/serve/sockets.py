@@ -17,7 +17,7 @@ def bound(host: str, port: int) -> socket.socket:
     held = None
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        held = socket.socket(family)
+        held = socket.socket(family, proto=socket.IPPROTO_TCP)  # by which asyncio knows to send at once
         if os.name == "posix":  # elsewhere it would share a port that another program has
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +16,18 @@ T = TypeVar("T")
 TOGETHER = 32  # questions that are answered at once
 READERS = 2  # threads that read the index and files
 READS = 16  # times as many reads may wait as questions
+QUICK = 0.025  # seconds of the processor up to which questions are answered where they arrive
 
 
 @dataclass
 class _Waiting:
-    """A question: `kind` says which may be answered together, by `answer`, which takes a list of them."""
+    """A question: `kind` says which may be answered together, by `answer`, which takes a list of them; `cost` which of
+    them cost alike, None for those that nobody can tell."""
 
     kind: Hashable
     answer: Callable[[Sequence[Any]], Sequence[Any]]
     question: Any
+    cost: Hashable
     future: asyncio.Future[Any]
 
 
@@ -31,13 +35,15 @@ class Work:
     """One thread for models, so that no two of them compute at once, and some for what only reads.
 
     Questions that come while another is answered are put together where they are of one kind: a model embeds many at
-    hardly more cost than one.
+    hardly more cost than one. Those that cost little are answered between two requests rather than beside them: only
+    one thread of Python runs at a time, and what others do between two steps of an answer costs it more than it takes.
     """
 
     def __init__(self, limits: Limits):
         self.limits, self.under_way, self.reading = limits, 0, 0
         self._models, self._readers = _pools()
         self._waiting: deque[_Waiting] = deque()
+        self._seconds: dict[Hashable, float] = {}  # of the processor, a question, by what costs alike
         self._task: asyncio.Task[None] | None = None
 
     def close(self) -> None:
@@ -60,12 +66,23 @@ class Work:
         """What a function gives, on the thread of models."""
         return await self.together(object(), lambda questions: [function()], None)
 
-    async def together(self, kind: Hashable, answer: Callable[[Sequence[Any]], Sequence[Any]], question: Any) -> Any:
-        """The answer to a question, one an item of what `answer` gives for a list of questions of this kind."""
+    async def together(
+        self,
+        kind: Hashable,
+        answer: Callable[[Sequence[Any]], Sequence[Any]],
+        question: Any,
+        *,
+        cost: Hashable = None,
+    ) -> Any:
+        """The answer to a question, one an item of what `answer` gives for a list of questions of this kind.
+
+        Args:
+            cost: equal for questions that cost about the same; None where that is not known before.
+        """
         self._enter()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         future.add_done_callback(self._leave)
-        self._waiting.append(_Waiting(kind, answer, question, future))
+        self._waiting.append(_Waiting(kind, answer, question, cost, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._answer_all())
         return await self._in_time(future)
@@ -95,15 +112,29 @@ class Work:
     async def _answer_all(self) -> None:
         while self._waiting:
             first = self._waiting.popleft()
-            some = [first]
-            while self._waiting and len(some) < TOGETHER and self._waiting[0].kind == first.kind:
+            some, most = [first], self._most(first.cost)
+            while self._waiting and len(some) < (most or TOGETHER) and self._waiting[0].kind == first.kind:
                 some.append(self._waiting.popleft())
-            await self._answer(some)
+            await self._answer(some, here=most > 0)
+            await asyncio.sleep(0)  # others have their turn
 
-    async def _answer(self, some: Sequence[_Waiting]) -> None:
-        questions = [each.question for each in some]
+    def _most(self, cost: Hashable) -> int:
+        """How many questions are answered here at once; 0 for those that the thread of models answers."""
+        seconds = self._seconds.get(cost, QUICK + 1)
+        return min(int(QUICK / max(seconds, 1e-6)), TOGETHER)
+
+    async def _answer(self, some: Sequence[_Waiting], *, here: bool = False) -> None:
+        def timed() -> Sequence[Any]:
+            started = time.thread_time()
+            answers = some[0].answer([each.question for each in some])
+            if some[0].cost is not None:
+                spent = (time.thread_time() - started) / len(some)
+                before = self._seconds.get(some[0].cost, spent)
+                self._seconds[some[0].cost] = max(spent, (before + spent) / 2)
+            return answers
+
         try:
-            answers = await asyncio.get_running_loop().run_in_executor(self._models, some[0].answer, questions)
+            answers = timed() if here else await asyncio.get_running_loop().run_in_executor(self._models, timed)
         except Exception as error:
             if len(some) > 1:  # one of them is at fault: the others shall not suffer from it
                 for each in some:
