@@ -95,8 +95,8 @@ def items_of(opened: Opened, run: Run, rows: Sequence[int]) -> list[dict[str, An
     index = run.index.name
     found = {row: opened.items.get((index, row)) for row in rows}
     for item in run.items([row for row, known in found.items() if known is None]):
-        found[item.row] = item_of(opened, item)
-        opened.items.put((index, item.row), found[item.row])
+        found[item.row] = shown = item_of(opened, item)
+        opened.items.put((index, item.row), shown)
     return [found[row] for row in rows]  # type: ignore[misc]
 
 
