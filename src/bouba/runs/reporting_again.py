@@ -67,10 +67,13 @@ def report_again(run: Any, table: Any, out: Any, named: Mapping[str, Any]) -> Pa
         out: a file; that of the run, if None. named: as in `Run.read`.
 
     Raises:
-        UsageError: without its rows, and without `out`, a page that shows more would be replaced; no method's model.
+        UsageError: without its rows, and without `out`, a page that shows more would be replaced; no method's model; a
+            model by itself, without a table.
     """
     if run.method is None:
         raise UsageError(f"{run.path} is no run of a method, and has no report; bouba fit makes one")
+    if table is None and not run.facts:
+        raise UsageError(f"{run.path} is a model by itself, without rows and numbers to show; give the table too")
     rows = rows_of(run, table, named)
     if isinstance(rows, str) and table is not None:
         return report_on(run, table, out, named)
