@@ -30,7 +30,7 @@ class Cells:
             Both are filled while learning.
         widths: view -> columns that it had when fitted. learn: the features that are learnt; None to use what is known.
         towers: view -> frozen encoder that reads it instead. random_state: of the cells that are learnt from.
-        device: where encoders run.
+        device: where encoders run. accepts: the sparse format that the method takes, if any.
     """
 
     reducers: dict[str, Any]
@@ -40,13 +40,14 @@ class Cells:
     towers: Mapping[str, Any]
     random_state: int
     device: str = "auto"
+    accepts: str | bool = False
 
     def numbers(self, name: str, column: Column) -> Any:
         """A column as numbers (n, d). Of more than MANY cells, features are learnt from so many by chance."""
         if not (present := column.present).any():
             return self._nothing(name, column)
         if column.kind == "vector" and name not in self.towers:
-            return self.vectors(name, checked(name, vectors(column), False), present)
+            return self.vectors(name, checked(name, vectors(column, self.accepts), self.accepts), present)
         with running_on(self.device):
             values = self._features(name, column, present)
         return self._nothing(name, column) if values is None else values

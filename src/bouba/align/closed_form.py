@@ -329,7 +329,16 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         learn = self._features() if fit else None
         seed = getattr(self, "random_state", 0)
         seed = seed if isinstance(seed, int) else 0
-        return Cells(self.reducers_, self.alphabets_, self.widths_, learn, self.towers or {}, seed, self.device)
+        return Cells(
+            self.reducers_,
+            self.alphabets_,
+            self.widths_,
+            learn,
+            self.towers or {},
+            seed,
+            self.device,
+            accepted_sparse(self),
+        )
 
     def _refuse_unknown(self, name: str, kind: str, fit: bool) -> None:
         if fit:
