@@ -182,7 +182,7 @@ class CCA(ClosedForm):
         return {name: side.explained for name, side in self.solution_.sides.items()}
 
     @property
-    def readout_(self) -> Readout:
+    def readout_(self) -> Readout:  # type: ignore[override]
         """What variates tell of columns, by `moments_`."""
         return Readout.of_moments(self.moments_, self.weights_)
 

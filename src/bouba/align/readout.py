@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,14 @@ from scipy import linalg
 from bouba.align.moments import Moments
 from bouba.data.arrays import is_sparse
 
+ROUNDING = 1e-9  # makes views count alike where their variates do not correlate
+
 
 @dataclass(frozen=True)
 class Readout:
     """Moments of variates and columns; each of the rows that have both views.
 
-        x^_v = mean_v + S_v,z S_zz^-1 z      z the variates of some views, side by side
+        x^_v = mean_v + S_v,g S_gg^-1 g      g the scores of those views that a row has, one a component; see `mixing`
 
     Args:
         views: names, in order. k: variates of each.
@@ -62,10 +64,20 @@ class Readout:
         k = next(iter(weights.values())).shape[1]
         return cls(names, k, among, across, {v: moments.mean(v) for v in names}, deviations)
 
-    def places(self, views: Sequence[str], component: int | None = None) -> np.ndarray:
-        """Where the variates of some views stand among all; of one component, where it is given."""
-        components = np.arange(self.k) if component is None else np.array([component])
-        return np.concatenate([self.views.index(view) * self.k + components for view in views])
+    def mixing(self, views: Sequence[str]) -> np.ndarray:
+        """(m k, k), from the variates of m views side by side to one score a component.
+
+        The score of component c is sum_v e_vc z_vc / sd(z_vc), with e_c the leading eigenvector of how its variates
+        correlate: a view that agrees with the others counts for more. Nothing is inverted, so that variates which are
+        all but equal, and estimated from different rows, do no harm.
+        """
+        out = np.zeros((len(views) * self.k, self.k))
+        for c in range(self.k):
+            scale, agree = self._agreement(c)
+            weights = np.linalg.eigh(agree.clip(0) + ROUNDING)[1][:, -1]
+            known = [self.views.index(view) for view in views]
+            out[np.arange(len(views)) * self.k + c, c] = (np.abs(weights) / scale)[known]
+        return out
 
     def predicted(
         self,
@@ -74,49 +86,62 @@ class Readout:
         present: Mapping[str, np.ndarray],
         component: int | None = None,
     ) -> np.ndarray:
-        """(n, d) the columns of a view by least squares on those of `variates`, view -> (n, k), that each row has.
+        """(n, d) the columns of a view by least squares on the scores of `variates`, view -> (n, k), that a row has.
 
         Args:
             present: view -> bool (n,); a row with none of the views is predicted as the mean.
             component: the only one that is read; None for all.
         """
-        sources = list(variates)
-        has = np.stack([present[name] for name in sources], axis=1)  # (n, sources)
-        out = np.tile(self.means[to], (len(has), 1))
-        columns = slice(None) if component is None else slice(component, component + 1)
-        for pattern in np.unique(has, axis=0):
-            rows, names = (has == pattern).all(1), [name for name, there in zip(sources, pattern) if there]
-            if names:
-                at = self.places(names, component)
-                weights = linalg.pinvh(self.among[np.ix_(at, at)]) @ self.across[to][at]
-                out[rows] += np.hstack([variates[name][rows, columns] for name in names]) @ weights
+        out = np.tile(self.means[to], (len(next(iter(variates.values()))), 1))
+        components = np.arange(self.k) if component is None else np.array([component])
+        for names, rows in _patterns(present, variates):
+            at, mixing = self._places(names), self.mixing(names)[:, components]
+            spread = mixing.T @ self.among[np.ix_(at, at)] @ mixing
+            weights = linalg.pinvh(spread) @ (mixing.T @ self.across[to][at])
+            out[rows] += np.hstack([variates[name][rows] for name in names]) @ mixing @ weights
         return out
 
     def loadings(self, view: str) -> np.ndarray:
         """(d, k) correlation of each column of a view with each of its variates; 0 where one is constant."""
-        at = self.places([view])
+        at = self._places([view])
         scale = np.outer(np.sqrt(np.maximum(self.among.diagonal()[at], 0)), self.deviations[view])
         shared = self.across[view][at]
         return np.divide(shared, scale, out=np.zeros(shared.shape), where=scale > 0).T
 
     def factors(self, variates: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(n, k) the mean of the standardised variates of all views; see `align.factors`."""
-        n = len(next(iter(variates.values())))
-        out, sources = np.zeros((n, self.k)), list(variates)
-        has = np.stack([present[name] for name in sources], axis=1)
-        patterns = [(row, np.flatnonzero((has == row).all(1))) for row in np.unique(has, axis=0) if row.any()]
-        for c in range(self.k):
-            at = self.places(self.views, c)
-            deviation = np.sqrt(np.maximum(self.among.diagonal()[at], 0))
-            scale = np.where(deviation > 0, deviation, 1.0)
-            agree = self.among[np.ix_(at, at)] / np.outer(scale, scale)
-            for pattern, rows in patterns:
-                names = [name for name, there in zip(sources, pattern) if there]
-                known = [self.views.index(name) for name in names]
-                weights = linalg.pinvh(agree[np.ix_(known, known)]) @ agree[known].mean(1)  # of the mean of all views
-                z = np.stack([variates[name][rows, c] for name in names], axis=1) / scale[known]
-                out[rows, c] = z @ weights
+        """(n, k) the scores of all views, of deviation 1; what they are of least squares where a row lacks some."""
+        out = np.zeros((len(next(iter(variates.values()))), self.k))
+        whole = self.mixing(self.views)
+        variance = np.einsum("ic,ij,jc->c", whole, self.among, whole)
+        for names, rows in _patterns(present, variates):
+            at, mixing = self._places(names), self.mixing(names)
+            of_score = np.einsum("ic,ij,jc->c", mixing, self.among[np.ix_(at, at)], mixing)
+            shared = np.einsum("ic,ij,jc->c", mixing, self.among[at], whole)
+            scale = of_score * np.sqrt(np.maximum(variance, 0))
+            slope = np.divide(shared, scale, out=np.zeros(self.k), where=scale > 0)
+            out[rows] = np.hstack([variates[name][rows] for name in names]) @ mixing * slope
         return out
+
+    def _places(self, views: Sequence[str]) -> np.ndarray:
+        """Where the variates of some views stand among all."""
+        return np.concatenate([self.views.index(view) * self.k + np.arange(self.k) for view in views])
+
+    def _agreement(self, component: int) -> tuple[np.ndarray, np.ndarray]:
+        """(M,) deviations of the views' variates of a component, 1 where one is constant; (M, M) how they correlate."""
+        at = np.arange(len(self.views)) * self.k + component
+        deviation = np.sqrt(np.maximum(self.among.diagonal()[at], 0))
+        scale = np.where(deviation > 0, deviation, 1.0)
+        return scale, self.among[np.ix_(at, at)] / np.outer(scale, scale)
+
+
+def _patterns(present: Mapping[str, np.ndarray], views: Iterable[str]) -> Iterator[tuple[list[str], np.ndarray]]:
+    """(some of the views, which rows have these and no others); rows with none are left out."""
+    names = list(views)
+    has = np.stack([present[name] for name in names], axis=1)
+    for pattern in np.unique(has, axis=0):
+        if pattern.any():
+            some = [name for name, there in zip(names, pattern, strict=True) if there]
+            yield some, np.flatnonzero((has == pattern).all(axis=1))
 
 
 def _between(z: np.ndarray, values: Any, rows: np.ndarray) -> np.ndarray:

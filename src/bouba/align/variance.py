@@ -94,9 +94,10 @@ def loadings(model: ClosedForm, view: str) -> Loadings:
 
 
 def factors(model: ClosedForm, X: Any) -> np.ndarray:
-    """One row of numbers a row of X, from whichever views it has: the mean of the standardised variates of all views.
+    """One row of numbers a row of X, from whichever views it has: what the variates of its views share.
 
-        f_c = 1/M sum over views v of z_vc;   a z_vc that a row lacks is what least squares on its others gives
+        f_c = sum over views v of e_vc z_vc / sd(z_vc), over its deviation;   e_c the leading eigenvector of how the
+        variates of component c correlate. Where a row lacks views, what least squares on the sum of its others gives.
 
     Take it for plots, clusters and later models, as the factors of MOFA; `transform` keeps one variate a view.
 
@@ -104,7 +105,7 @@ def factors(model: ClosedForm, X: Any) -> np.ndarray:
         model: fitted CCA, PLS or MatrixFreeCCA. X: views as in `transform`.
 
     Returns:
-        (n, k); zeros, the mean, for a row without a view.
+        (n, k), of deviation 1 over rows with all views; zeros, the mean, for a row without a view.
 
     Raises:
         UsageError: a method that is not linear. Otherwise as `transform`.
@@ -116,7 +117,7 @@ def factors(model: ClosedForm, X: Any) -> np.ndarray:
 def variance_explained(model: ClosedForm, X: Any, *, from_others: bool = False) -> VarianceExplained:
     """The share of each view's variance that each component explains in some rows, as MOFA's table of R2.
 
-        R2_vc = 1 - sum (x_v - x^_v)^2 / sum (x_v - mean)^2,   x^_v by least squares on component c of a row's views
+        R2_vc = 1 - sum (x_v - x^_v)^2 / sum (x_v - mean)^2,   x^_v by least squares on factor c of the row
 
     Regressions are those of the fitted rows; sums go over the columns of v and the rows of X that have it. In rows that
     were not fitted a share may fall below 0: then the component does worse than the mean. Columns count by their
@@ -129,14 +130,14 @@ def variance_explained(model: ClosedForm, X: Any, *, from_others: bool = False) 
     Raises:
         UsageError: a method that is not linear, or `from_others` with one view. Otherwise as `transform`.
 
-    Reference: Argelaguet et al. 2018, Multi-Omics Factor Analysis, variance decomposition. Departure: a component is
-    the variates of all views that a row has, not one factor.
+    Reference: Argelaguet et al. 2018, Multi-Omics Factor Analysis, variance decomposition. Departure: the factor
+    of a row is that of `factors`, from the views that are read.
 
     >>> x = np.random.default_rng(0).normal(size=(60, 2))
     >>> from bouba import CCA
     >>> print(variance_explained(CCA(1).fit([x, x[:, :1]]), [x, x[:, :1]]))
     view       component 1    total     rows
-    view0           0.4922   0.4922       60
+    view0           0.4990   0.4990       60
     view1           1.0000   1.0000       60
     """
     readout, blocks = _readout(model), model._read(X)
@@ -156,7 +157,7 @@ def variance_explained(model: ClosedForm, X: Any, *, from_others: bool = False) 
 def predicted_view(model: ClosedForm, X: Any, *, to: str | None = None) -> np.ndarray:
     """The best linear prediction of one view from the variates of others; `predict` of linear methods.
 
-        E[x_to] + S_to,z S_zz^-1 z,   z the variates of the views that the row has
+        E[x_to] + S_to,g S_gg^-1 g,   g the factors of a row from its other views; see `factors`
 
     With all components, ridge 0 and two views this is ordinary least squares; fewer components regularise it. A row
     that has none of the views is predicted as the mean.
@@ -210,7 +211,8 @@ def shares_given_back(model: ClosedForm, X: Any, truth: Any = None) -> dict[str,
     given = blocks if truth is None else model._read(truth)
     if len(given) != len(blocks):
         raise UsageError(f"truth must be the same rows as X, got {len(given)} and {len(blocks)}")
-    z, shares = _variates(model, blocks), {}
+    z = _variates(model, blocks)
+    shares: dict[str, float] = {}
     for view in (name for name in _of_numbers(model) if name in given.data):
         share = _share(model.readout_, view, given.data[view], given.present[view], z, blocks.present)
         shares |= {view: share} if np.isfinite(share) else {}
