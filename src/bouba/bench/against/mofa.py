@@ -76,7 +76,7 @@ def given_back(arrays: Arrays, answers: Arrays) -> float:
 def shares(arrays: Arrays) -> Arrays:
     """The share of each view's variance that the shared factors explain in training."""
     model, views = fitted(arrays, SHARED)
-    return {"total": variance_explained(model, views[:TRAINING], from_others=True).total}
+    return {"total": variance_explained(model, views[:TRAINING]).total}
 
 
 def share_error(arrays: Arrays, answers: Arrays) -> float:
@@ -91,7 +91,7 @@ def share_error(arrays: Arrays, answers: Arrays) -> float:
 
 
 SETTINGS = (
-    "15 factors to start with, those of less than 1% dropped, views scaled or not and spike-and-slab as by default, "
+    "15 factors to start with, those of less than 1% dropped, views as they are, spike-and-slab weights, "
     "convergence slow; bouba: CCA(3, ridge=0.9), the ridge chosen on cohorts that are not judged"
 )
 PEER = Peer(
