@@ -209,4 +209,5 @@ class MatrixFreeCCA(ClosedForm):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.target_tags.single_output = False  # what it predicts is a view, (n, d)
         return tags
