@@ -8,6 +8,7 @@ import shlex
 import sys
 import tomllib
 import types
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,23 @@ def test_the_python_of_the_recipes_runs(monkeypatch):
 
 def test_the_python_of_align_runs(monkeypatch):
     run("docs/align.md", monkeypatch)
+
+
+def test_the_python_and_the_commands_of_omics_run(tmp_path, monkeypatch, capsys):
+    for extra in ("mudata", "anndata", "pandas", "lancedb", "plotly"):
+        pytest.importorskip(extra)
+    import pandas as pd
+
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings(), pd.option_context("future.infer_string", False):
+        warnings.simplefilter("ignore", FutureWarning)
+        names = run("docs/omics.md", monkeypatch)
+        for line in (line for code in blocks("docs/omics.md", "bash") for line in code.splitlines()):
+            if line.startswith("bouba"):
+                command(line, monkeypatch)
+    assert len(names["found"]) == 2
+    assert re.search(r"meth +vector +200 +100 +60 numbers", capsys.readouterr().out)
+    assert "Given back" in (tmp_path / "runs" / "cohort" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_python_of_evaluation_runs(monkeypatch):

@@ -121,7 +121,9 @@ def test_predict_uses_the_views_that_a_row_has():
     only_b, both = there[6:] == 0, there[6:] == 2
     np.testing.assert_allclose(found[6:][only_b], model.predict({"b": b[6:][only_b]}, to="c"), atol=1e-12)
     np.testing.assert_allclose(found[6:][both], model.predict({"a": a[6:][both], "b": b[6:][both]}), atol=1e-12)
-    z = np.hstack([np.ones((300, 1)), *model.transform({"a": a, "b": b}).values()])
+    variates = np.stack([model.transform({"a": a, "b": b, "c": c})[name] for name in "abc"])  # (3, n, k)
+    weights = np.stack([np.linalg.eigh(np.corrcoef(variates[:, :, k]))[1][:2, -1] for k in range(3)], axis=1)
+    z = np.hstack([np.ones((300, 1)), (weights[:, None] * variates[:2]).sum(0)])
     by_hand = z @ np.linalg.lstsq(z, c, rcond=None)[0]
     np.testing.assert_allclose(model.predict({"a": a, "b": b}), by_hand, atol=1e-9)
     same = model.predict({"a": a, "b": b, "c": np.zeros_like(c)}, to="c")

@@ -14,6 +14,7 @@ from bouba.data.faults import decoded
 from bouba.data.matching import column_order
 from bouba.data.pairing import pair
 from bouba.data.schema import Schema
+from bouba.data.sparse import SparseRows
 from bouba.data.views import Column, Views
 from bouba.errors import DataError
 
@@ -131,9 +132,15 @@ def checked(name: str, values, accepts: str | bool) -> Any:
         raise data_error(error, f"view {name!r}:") from error
 
 
-def vectors(column: Column) -> np.ndarray:
-    """A vector column as (n, d); the array it stands on where that is possible, absent rows zero."""
+def vectors(column: Column, accepts: str | bool = False) -> Any:
+    """A vector column as (n, d); the array it stands on where that is possible, absent rows zero. Sparse rows stay
+    sparse where they are accepted."""
     values, present = column.values, column.present
+    if isinstance(values, SparseRows):
+        there = np.flatnonzero(present)
+        if accepts:
+            return spread(values.matrix[column.index[there]], present)
+        return values.dense(column.index[there], there, len(column))
     if isinstance(values, np.ndarray) and values.ndim == 2:
         whole = len(column) == len(values) and bool((column.index == np.arange(len(values))).all())
         if whole and present.all():

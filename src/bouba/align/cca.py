@@ -10,14 +10,15 @@ from operator import index
 from typing import Any
 
 import numpy as np
-from scipy import linalg
 
 from bouba.align.canonical import Solution, most_components, solve
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
+from bouba.align.readout import Readout
+from bouba.align.variance import predicted_view, reconstructed, shares_given_back
 from bouba.declared import refuse_options
-from bouba.errors import DataError, ModalityError, UsageError, nearest
+from bouba.errors import DataError, UsageError
 from bouba.estimator import check_is_fitted
 
 
@@ -64,6 +65,9 @@ class CCA(ClosedForm):
     >>> CCA(2).fit([x, x @ np.diag([1, 2, 3])]).correlations_.round(6).tolist()
     [1.0, 1.0]
     """
+
+    reconstructs = True
+    predict, reconstruct, explained = predicted_view, reconstructed, shares_given_back
 
     def __init__(
         self,
@@ -177,52 +181,10 @@ class CCA(ClosedForm):
     def explained_variance_ratio_(self) -> dict[str, np.ndarray]:
         return {name: side.explained for name, side in self.solution_.sides.items()}
 
-    def predict(self, X, *, to: str | None = None) -> np.ndarray:
-        """The best linear prediction of one view from the variates of others.
-
-            E[x_to] + S_to,z S_zz^-1 z,   z the variates of the views that the row has
-
-        With all components, ridge 0 and two views this is ordinary least squares; fewer components regularise it. A
-        row that has none of the views is predicted as the mean.
-
-        Args:
-            X: views as in `transform`.
-            to: the view to predict; None takes the only one that X lacks. It is never predicted from itself.
-
-        Returns:
-            (n, d) numbers, for pictures and texts their simple features.
-
-        Raises:
-            ModalityError: no such view. UsageError: nothing to predict from, or several views to predict.
-        """
-        check_is_fitted(self)
-        blocks = self._read(X)
-        to = self._missing_view(blocks.data) if to is None else to
-        if to not in self.kinds_:
-            raise ModalityError(f"no view {to!r}{nearest(to, self.kinds_)}")
-        sources = [name for name in blocks.data if name != to]
-        if not sources:
-            raise UsageError(f"{to!r} is not predicted from itself; give another view as well")
-        present = np.stack([blocks.present[name] for name in sources], axis=1)  # (n, sources)
-        z = {name: self._variates(blocks, name) for name in sources}
-        out = np.tile(self.means_[to], (len(blocks), 1))
-        for pattern in np.unique(present, axis=0):
-            rows, names = (present == pattern).all(1), [name for name, has in zip(sources, pattern) if has]
-            if names:
-                out[rows] += np.hstack([z[name][rows] for name in names]) @ self._regression(names, to)
-        return out
-
-    def _regression(self, names: list[str], to: str) -> np.ndarray:
-        """(k * len(names), d) coefficients of the variates of `names` for the columns of `to`."""
-        weights, between = self.weights_, self.moments_.between
-        among = np.block([[between(a, b, weights[a], weights[b]) for b in names] for a in names])
-        return linalg.pinvh(among) @ np.vstack([between(a, to, weights[a]) for a in names])
-
-    def _missing_view(self, data: Mapping[str, Any]) -> str:
-        others = [name for name in self.kinds_ if name not in data]
-        if len(others) != 1:
-            raise UsageError(f"which view is to be predicted? Say to=, one of {', '.join(map(repr, self.kinds_))}")
-        return others[0]
+    @property
+    def readout_(self) -> Readout:  # type: ignore[override]
+        """What variates tell of columns, by `moments_`."""
+        return Readout.of_moments(self.moments_, self.weights_)
 
     def _project(self, name: str, values: np.ndarray) -> np.ndarray:
         return self.solution_.sides[name].project(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from bouba.align.blocks import MANY, checked, features, some_of, spread, vectors
 from bouba.align.features import SimpleFeatures
 from bouba.data.alphabet import alphabet
 from bouba.data.faults import decoded
+from bouba.data.sparse import SparseRows
 from bouba.data.views import Column
 from bouba.device import running_on
 from bouba.errors import DataError
@@ -30,7 +31,7 @@ class Cells:
             Both are filled while learning.
         widths: view -> columns that it had when fitted. learn: the features that are learnt; None to use what is known.
         towers: view -> frozen encoder that reads it instead. random_state: of the cells that are learnt from.
-        device: where encoders run.
+        device: where encoders run. accepts: gives the sparse format that the method takes, or False.
     """
 
     reducers: dict[str, Any]
@@ -40,13 +41,15 @@ class Cells:
     towers: Mapping[str, Any]
     random_state: int
     device: str = "auto"
+    accepts: Callable[[], str | bool] = bool
 
     def numbers(self, name: str, column: Column) -> Any:
         """A column as numbers (n, d). Of more than MANY cells, features are learnt from so many by chance."""
         if not (present := column.present).any():
             return self._nothing(name, column)
         if column.kind == "vector" and name not in self.towers:
-            return self.vectors(name, checked(name, vectors(column), False), present)
+            accepts = self.accepts() if isinstance(column.values, SparseRows) else False
+            return self.vectors(name, checked(name, vectors(column, accepts), accepts), present)
         with running_on(self.device):
             values = self._features(name, column, present)
         return self._nothing(name, column) if values is None else values

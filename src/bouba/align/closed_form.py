@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, final
@@ -17,6 +17,7 @@ from bouba.align.blocks import FLOATS, Blocks, Numbers, accepted_sparse, are_arr
 from bouba.align.cells import Cells
 from bouba.align.features import SimpleFeatures
 from bouba.align.maps import pearson
+from bouba.align.readout import Readout
 from bouba.data import scratch
 from bouba.data.alphabet import text_view
 from bouba.data.arrays import column_names, complete, data_error, is_sparse
@@ -58,6 +59,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     towers: Mapping[str, Any] | None = None  # view -> frozen encoder, of methods that take them
     device: str = "auto"  # where these run
     schema_: Schema | None = None
+    readout_: Readout | None = None  # of linear methods
     aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
 
     @property
@@ -101,6 +103,10 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Keep what the next solution starts from, before the last is forgotten. Nothing by default."""
 
     @hook
+    def _read_out(self, blocks: Blocks) -> None:
+        """Keep what needs the rows once more when the solution is known. Nothing by default."""
+
+    @hook
     def _after_fit(self) -> None:
         """Drop what only solving needed, whether it worked or not. Nothing by default."""
 
@@ -127,6 +133,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if len(blocks) < 2:
                 raise DataError(f"{type(self).__name__} needs two rows or more, got 1 sample")
             self._fit_blocks(blocks)
+            self._read_out(blocks)
         except (ValueError, np.linalg.LinAlgError) as error:
             if isinstance(error, BoubaError):
                 raise
@@ -182,11 +189,8 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         blocks = self._read(X, y)
         z = {name: self._variates(blocks, name) for name in blocks.data}
-        correlations = []
-        for a, b in combinations(z, 2):
-            both = blocks.present[a] & blocks.present[b]
-            if both.sum() > 1:
-                correlations.append(pearson(z[a][both], z[b][both]))
+        pairs = [(a, b, blocks.present[a] & blocks.present[b]) for a, b in combinations(z, 2)]
+        correlations = [pearson(z[a][both], z[b][both]) for a, b, both in pairs if both.sum() > 1]
         if not correlations:
             raise UsageError(f"correlations need two rows with two views or more, got views {', '.join(z)}")
         return np.mean(correlations, axis=0)
@@ -326,10 +330,10 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _reader(self, fit: bool) -> Cells:
         """What reads the cells of views, and learns how to when fitting."""
-        learn = self._features() if fit else None
         seed = getattr(self, "random_state", 0)
         seed = seed if isinstance(seed, int) else 0
-        return Cells(self.reducers_, self.alphabets_, self.widths_, learn, self.towers or {}, seed, self.device)
+        known = self.reducers_, self.alphabets_, self.widths_, self._features() if fit else None
+        return Cells(*known, self.towers or {}, seed, self.device, partial(accepted_sparse, self))
 
     def _refuse_unknown(self, name: str, kind: str, fit: bool) -> None:
         if fit:

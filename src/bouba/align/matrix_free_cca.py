@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from bouba.align.blocks import Blocks
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.lobpcg import ShrunkCovariance, Span, inner, iterate, reciprocal
+from bouba.align.readout import Readout
+from bouba.align.variance import predicted_view, reconstructed, shares_given_back
 from bouba.errors import DataError, UsageError
 from bouba.train.progress import progress_bar
 
@@ -70,6 +73,9 @@ class MatrixFreeCCA(ClosedForm):
     >>> bool((model.correlations_ > 0.99).all())
     True
     """
+
+    reconstructs = True
+    predict, reconstruct, explained = predicted_view, reconstructed, shares_given_back
 
     def __init__(
         self,
@@ -186,6 +192,10 @@ class MatrixFreeCCA(ClosedForm):
         self.weights_ = {name: (w * scale[name]).astype(w.dtype) for name, w in directions.items()}
         self.emphasis_ = {name: deviation * rho * np.sqrt(len(spans)) for name, deviation in deviations.items()}
 
+    def _read_out(self, blocks: Blocks) -> None:
+        variates = {name: self._variates(blocks, name) for name in blocks.data}
+        self.readout_ = Readout.of(variates, blocks.data, blocks.present)
+
     def _project(self, name: str, values: Any) -> np.ndarray:
         weights = self.weights_[name]
         return values @ weights - (self.means_[name] @ weights).astype(weights.dtype)
@@ -199,4 +209,5 @@ class MatrixFreeCCA(ClosedForm):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.target_tags.single_output = False  # what it predicts is a view, (n, d)
         return tags

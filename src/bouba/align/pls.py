@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bouba.align.blocks import Blocks
 from bouba.align.light import Correlated, Pairs
 from bouba.align.maps import Map
 from bouba.align.pairwise import Pairwise
+from bouba.align.readout import Readout
+from bouba.align.variance import predicted_view, reconstructed, shares_given_back
 from bouba.errors import UsageError
 
 
@@ -40,6 +43,9 @@ class PLS(Pairwise):
     [1.0, 1.0, 1.0]
     """
 
+    reconstructs = True
+    predict, reconstruct, explained = predicted_view, reconstructed, shares_given_back
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -52,6 +58,10 @@ class PLS(Pairwise):
     ):
         super().__init__(n_components, towers=towers, device=device, features=features, random_state=random_state)
         self.power = power
+
+    def _read_out(self, blocks: Blocks) -> None:
+        variates = {name: self._variates(blocks, name) for name in blocks.data}
+        self.readout_ = Readout.of(variates, blocks.data, blocks.present)
 
     def _solve(self, pairs: Pairs) -> tuple[Map, Map]:
         if self.power < 0:

@@ -97,7 +97,7 @@ def permutation_test(
         n_components: how many to test, the largest first; None tests all. Each costs a small decomposition a
             permutation.
         ridge: shrinkage as in CCA. Correlations are then those that CCA maximises, between variates of shrunk variance
-            1, and smaller than its `correlations_`.
+            1, and smaller than its `correlations_`. 1 tests what PLS finds: covariances.
         groups: (n,) labels; rows are exchanged within a group only. Give sites, subjects or sessions when rows of one
             are more alike, or the test takes this likeness for correspondence.
         blocks: (n,) labels; rows of one block are near-copies of one thing, and change places with those of another

@@ -50,6 +50,7 @@ PUBLISHED = {
     "search": "search",
     "serve": "serve",
     "start": "start",
+    "peers-mofa": "peers --against mofa",
 }
 """File -> the bench and its options."""
 ON_DATA = ("towers", "features", "mnist-m", "usps", "speakers", "av-digits", "mnist-halves")

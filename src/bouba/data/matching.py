@@ -12,6 +12,7 @@ import numpy as np
 from bouba.data.arrays import is_array
 from bouba.data.read import as_views, read_like
 from bouba.data.schema import Schema
+from bouba.data.sparse import SparseRows
 from bouba.data.views import Column, Views
 from bouba.errors import DataError
 
@@ -92,6 +93,8 @@ def _listed(names: Sequence[str]) -> str:
 
 def _reordered(column: Column, order: np.ndarray) -> Column:
     """A column of vectors with their numbers in another order."""
+    if isinstance(column.values, SparseRows):
+        return replace(column, values=column.values.ordered(order))
     values = np.asarray(column.values) if isinstance(column.values, np.ndarray) else None
     if values is None:
         cells = [np.asarray(column[row])[order] if there else None for row, there in enumerate(column.present)]

@@ -53,12 +53,12 @@ def read(
     Naming a column overrules the guess; once a kind or role is named, nothing else is guessed to be of it.
 
     Args:
-        source: path of a CSV, TSV, JSONL or Parquet file, a .npy array, a folder of pictures, sounds or clips (or
-            one with metadata.csv), a DataFrame, a `datasets.Dataset`, a mapping of columns, or a list of arrays or
-            frames of numbers. Rows of series and frames are paired by their index, in the order of the first; where one
-            lacks a row its cell is missing, which is warned of. Relative paths in cells are relative to the table. In a
-            folder, files of different kinds that differ only in their ending, cat.png and cat.wav, are one row, and
-            cat.txt is its text.
+        source: path of a CSV, TSV, JSONL or Parquet file, a .npy array, .h5ad or .h5mu, a folder of pictures, sounds or
+            clips (or one with metadata.csv), a DataFrame, a `datasets.Dataset`, AnnData, MuData, a mapping of columns
+            or of AnnData, or a list of arrays or frames of numbers. Rows of series and frames are paired by their
+            index, in the order of the first; where one lacks a row its cell is missing, which is warned of. Relative
+            paths in cells are relative to the table. In a folder, files of different kinds that differ only in their
+            ending, cat.png and cat.wav, are one row, and cat.txt is its text.
         image, text, audio, video, vector: names of the columns of that kind. Columns of single numbers are put
             side by side as one view, "numbers"; a pattern like "left_*" makes its columns a view of their own, "left".
             Pictures are clips when the first of them moves.
@@ -297,7 +297,7 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
     return column.without(broken) if faults else column
 
 
-def _vectors(view: str, numbers: np.ndarray, present: np.ndarray) -> Column:
+def _vectors(view: str, numbers: Any, present: np.ndarray) -> Column:
     """Rows of numbers as a column. DataError where one is not finite as a float."""
     refuse_not_finite(view, numbers)
     return Column.of(numbers, "vector", present)

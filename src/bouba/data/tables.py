@@ -14,7 +14,7 @@ import numpy as np
 from bouba.data.arrays import column_names, column_values, is_array, is_named, unique_names
 from bouba.data.decode.files import irregular
 from bouba.data.disk import kept, key_of
-from bouba.data.formats import arrow, csv, jsonl, lance, npy, parquet, tar
+from bouba.data.formats import annotated, arrow, csv, jsonl, lance, npy, parquet, tar
 from bouba.data.formats.batches import Batches
 from bouba.data.formats.folder import MANIFESTS, holds_media, pair_files, warn_of_unnamed
 from bouba.data.formats.parts import Part, inside, is_far, is_pattern, parts_of
@@ -34,6 +34,8 @@ READERS = {
     ".feather": arrow.read,
     ".npy": npy.read,
     ".tar": tar.read,
+    ".h5ad": annotated.read,
+    ".h5mu": annotated.read,
 }
 """Ending of a file -> what reads it."""
 READERS_OF_PARTS: dict[str, Callable[[Sequence[Part]], Table | Batches]] = {
@@ -47,7 +49,8 @@ LANCE = ".lance"
 
 
 def open_table(source) -> Table:
-    """A path, pattern or address, a list of paths, a frame, `datasets.Dataset`, mapping or list of arrays, as a Table.
+    """A path, pattern or address, a list of paths, a frame, `datasets.Dataset`, AnnData, MuData, mapping or list of
+    arrays, as a Table.
 
     Raises:
         DataError: nothing there, a file of unknown type, columns of unequal lengths, an empty table.
@@ -57,6 +60,10 @@ def open_table(source) -> Table:
         table = _open_path(Path(source)) if found is None else _open_parts(found)
     elif are_parts(source):
         table = _open_parts([Part(os.fspath(path)) for path in source])
+    elif annotated.is_annotated(source):
+        table = annotated.table_of(source)
+    elif annotated.are_files(source):
+        table = annotated.read_files(source)
     elif isinstance(source, Mapping) and not is_array(source):
         table = _from_columns(source)
     elif isinstance(source, list | tuple):

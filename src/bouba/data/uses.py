@@ -6,10 +6,12 @@ import fnmatch
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bouba.data.characters import same_name
 from bouba.data.guess import guess, mixed
 from bouba.data.kinds import BLOCKS, KINDS
+from bouba.data.mapped import VectorCells
 from bouba.data.table import Table
 from bouba.errors import DataError, nearest
 
@@ -87,7 +89,7 @@ class Uses:
             if name not in self.of:
                 use = guess(name, values, self.table.kinds, self.table.base, is_first=place == 0)
                 second = use in SINGLE and use in self.of.values()
-                self.of[name] = "meta" if second or use in named else use
+                self.of[name] = use if use == "ignore" or not (second or use in named) else _spare(values)
                 self._warn_of_mixed(name, values)
 
     def _warn_of_mixed(self, name: str, values) -> None:
@@ -98,8 +100,13 @@ class Uses:
 
     def keep_rest(self) -> None:
         """Keep what nobody named for filters."""
-        self.of |= {name: "meta" for name in self.table.columns if name not in self.of}
+        self.of |= {name: _spare(values) for name, values in self.table.columns.items() if name not in self.of}
 
     def columns(self, use: str) -> list[str]:
         """The columns of one use, as they stand in the table."""
         return [name for name in self.table.columns if self.of.get(name) == use]
+
+
+def _spare(values: Any) -> str:
+    """What a column is kept as that has no use: for filters, which read no rows of numbers."""
+    return "ignore" if getattr(values, "ndim", 1) > 1 or isinstance(values, VectorCells) else "meta"

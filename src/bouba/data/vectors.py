@@ -12,6 +12,7 @@ from bouba.data import scratch
 from bouba.data.arrays import ROUNDED, float_values
 from bouba.data.mapped import OnDisk, VectorCells
 from bouba.data.missing import is_missing
+from bouba.data.sparse import SparseRows
 from bouba.data.written import Numbers, vector_of
 from bouba.errors import DataError
 
@@ -49,13 +50,15 @@ def has_gaps(columns: Mapping[str, Numbers]) -> bool:
     return bool((np.logical_or.reduce(blank) & ~np.logical_and.reduce(blank)).any())
 
 
-def vector_rows(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-    """One vector a row, (n, d) floats, and which rows have one, bool (n,). Listed in `bad` are cells that are no list
-    of numbers, or one that is not finite, or of another width than most.
+def vector_rows(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> tuple[Any, np.ndarray]:
+    """One vector a row, (n, d) floats or sparse rows as they are, and which rows have one, bool (n,). Listed in `bad`
+    are cells that are no list of numbers, or one that is not finite, or of another width than most.
 
     Raises:
         DataError: no width that most have.
     """
+    if isinstance(values, SparseRows):
+        return _sparse_rows(name, values, rows, bad)
     if isinstance(values, VectorCells) or (isinstance(values, np.ndarray) and values.ndim == 2):
         numbers, present = (values.numbers, values.present) if isinstance(values, VectorCells) else (values, None)
         whole = finite_rows(numbers) if numbers.dtype.kind == "f" else np.ones(len(numbers), bool)
@@ -73,6 +76,16 @@ def vector_rows(name: str, values: Any, rows: np.ndarray, bad: list[dict]) -> tu
 
 
 NOT_FINITE = "a number of it is missing or not finite"
+
+
+def _sparse_rows(name: str, values: SparseRows, rows: np.ndarray, bad: list[dict]) -> tuple[SparseRows, np.ndarray]:
+    """`vector_rows` of a sparse matrix, which stays one."""
+    whole = values.finite()
+    present = np.ones(len(values), bool) if values.present is None else values.present
+    bad += [_listing(name, rows, i, "a sparse row", NOT_FINITE) for i in np.flatnonzero(present & ~whole).tolist()]
+    if not (present & whole).any():
+        raise DataError(f"column {name!r} holds no vector: {_first(name, bad)}; give a list of numbers a row")
+    return values if whole.all() else values.without(~whole), present & whole
 
 
 def _zeroed(numbers: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -170,8 +183,10 @@ def as_float(number: Any) -> float:
         return np.inf if number > 0 else -np.inf
 
 
-def finite_rows(values: np.ndarray) -> np.ndarray:
+def finite_rows(values: np.ndarray | SparseRows) -> np.ndarray:
     """bool (n,), the rows of (n, d) without NaN or infinity."""
+    if isinstance(values, SparseRows):
+        return values.finite()
     return scratch.row_by_row(values, lambda rows: np.isfinite(rows).all(axis=1))
 
 
@@ -207,7 +222,7 @@ def _vector_cell(name: str, row: int, cell, dtype: type) -> np.ndarray:
     return numbers
 
 
-def refuse_not_finite(name: str, values: np.ndarray) -> None:
+def refuse_not_finite(name: str, values: np.ndarray | SparseRows) -> None:
     """DataError naming the view and the first row that holds NaN or infinity."""
     bad = np.flatnonzero(~finite_rows(values))
     if len(bad):

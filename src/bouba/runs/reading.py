@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bouba.data.formats.annotated import are_files
 from bouba.data.kinds import KINDS
 from bouba.data.read import read, read_like
 from bouba.data.schema import Schema
@@ -87,7 +88,7 @@ def _joined(table: Any) -> Any:
         return table
     if len(table) == 1:
         return table[0]
-    if are_parts(table) and not hold_numbers_alone(table):
+    if are_files(table) or (are_parts(table) and not hold_numbers_alone(table)):
         return table
     columns: dict[str, Any] = {}
     for path in table:

@@ -17,6 +17,7 @@ from bouba.data.duplicates.numbers import equal_records, equal_vectors
 from bouba.data.duplicates.pictures import near_pictures
 from bouba.data.duplicates.sounds import near_sounds, recordings
 from bouba.data.duplicates.texts import near_texts, normalised
+from bouba.data.sparse import SparseRows
 from bouba.data.video import video
 from bouba.data.views import Column, Views
 
@@ -184,6 +185,9 @@ def _vectors(column: Column) -> _Different:
     of_cell, there = np.full(len(column), -1), np.flatnonzero(column.present)
     values = column.values
     if not len(there):
+        return _Different(of_cell, dict)
+    if isinstance(values, SparseRows):
+        of_cell[there] = values.alike(column.index[there])
         return _Different(of_cell, dict)
     if not isinstance(values, np.ndarray):
         values = np.stack([np.asarray(column[row], np.float32) for row in there.tolist()])
