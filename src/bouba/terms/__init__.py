@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bouba.terms.fuse_mix import fuse_mix as fuse_mix
     from bouba.terms.info_nce import InfoNCE as InfoNCE
     from bouba.terms.info_nce import info_nce as info_nce
+    from bouba.terms.joint_ot import JointOT as JointOT
+    from bouba.terms.joint_ot import joint_ot as joint_ot
+    from bouba.terms.minimum_class_confusion import MinimumClassConfusion as MinimumClassConfusion
+    from bouba.terms.minimum_class_confusion import minimum_class_confusion as minimum_class_confusion
     from bouba.terms.mmd import MMD as MMD
     from bouba.terms.mmd import mmd as mmd
     from bouba.terms.nt_xent import NTXent as NTXent
