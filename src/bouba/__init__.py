@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bouba.adapt import SubspaceAligner as SubspaceAligner
     from bouba.adapt import TransportAligner as TransportAligner
     from bouba.adapt import diagnose as diagnose
+    from bouba.adapt import source_free as source_free
     from bouba.align import ASIF as ASIF
     from bouba.align import CCA as CCA
     from bouba.align import CLIP as CLIP
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from bouba.terms import CORAL as CORAL
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
+    from bouba.terms import CentroidLabels as CentroidLabels
     from bouba.terms import Correlation as Correlation
     from bouba.terms import DomainAdversarial as DomainAdversarial
     from bouba.terms import Entropy as Entropy

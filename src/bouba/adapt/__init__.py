@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bouba.adapt.selection import Ranking as Ranking
     from bouba.adapt.selection import rank as rank
     from bouba.adapt.selection import select as select
+    from bouba.adapt.source_free import source_free as source_free
     from bouba.adapt.subspace_aligner import SubspaceAligner as SubspaceAligner
     from bouba.adapt.tca import TCA as TCA
     from bouba.adapt.transport_aligner import TransportAligner as TransportAligner

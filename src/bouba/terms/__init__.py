@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from bouba.lazy import attach
 
 if TYPE_CHECKING:
+    from bouba.terms.centroid_labels import CentroidLabels as CentroidLabels
+    from bouba.terms.centroid_labels import centroid_labels as centroid_labels
     from bouba.terms.conditional_gan import Adversarial as Adversarial
     from bouba.terms.conditional_gan import conditional_gan as conditional_gan
     from bouba.terms.coral import CORAL as CORAL
