@@ -23,8 +23,8 @@ class JDA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
 
     S is the covariance of all rows, g the difference between the domains' means, g_c that of class c, whose target rows
     are those that a classifier of the source's rows, mapped, takes for c; then all is solved again. Rows are less their
-    common mean, over the root of the mean of |x|^2. Component j has the standard deviation sqrt(mu lambda_j) of that
-    unit, so that where nothing differs every distance stays as it was.
+    common mean, over the root of the mean of |x|^2. Component j has the standard deviation sqrt(mu lambda_j) times that
+    root, so that where nothing differs every distance stays as it was.
 
     With b = 1/2 both count alike (JDA). Another b is balanced distribution adaptation: towards 1 where classes moved by
     ways of their own, towards 0 where guesses are poor. TCA needs no labels; TransportAligner bends.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bouba.adapt.evidence import read_by
-from bouba.data.views import Views
+from bouba.data.views import Column, Views
 from bouba.device import device_named, random_state_kept, running_on
 from bouba.errors import DataError, UsageError
 from bouba.learner import BaseLearner
@@ -65,8 +65,8 @@ def source_free(
 
     if not isinstance(model, BaseLearner) or not model.predicts or not (model.codes_.classes or {}):
         raise UsageError(f"{type(model).__name__} predicts no class, and by classes it would adapt; fit a classifier")
-    views = _cells_alone(read_by(model, model.read(views)))
-    rows = np.flatnonzero(np.any(list(views.present.values()), axis=0)) if len(views.columns) else np.zeros(0, int)
+    views = _cells_alone(model, model.read(views))
+    rows = np.flatnonzero(np.any(list(views.present.values()), axis=0))
     if len(rows) < FEWEST:
         raise DataError(f"{len(rows)} rows have a view that the model reads; {FEWEST} or more are needed to adapt")
     views = views[rows]
@@ -97,9 +97,13 @@ def source_free(
     return adapted
 
 
-def _cells_alone(views: Views) -> Views:
-    """Without labels, keys, groups and domains: the normalisation of a new domain is learnt with it."""
-    return views.replace(y={}, key=None, group=None, domain=None)
+def _cells_alone(model: BaseLearner, views: Views) -> Views:
+    """Every view of the model, one that is not there without a cell; no labels, keys, groups and domains: how a new
+    domain is normalised is learnt with it."""
+    views, absent = read_by(model, views), np.zeros(len(views), bool)
+    blank = {name: Column.of([None] * len(views), kind, absent) for name, kind in model.kinds_.items()}
+    columns = {name: views.columns.get(name, empty) for name, empty in blank.items()}
+    return views.replace(columns=columns, y={}, key=None, group=None, domain=None)
 
 
 def _network(model: BaseLearner, objective: Term | Objective):

@@ -40,6 +40,9 @@ def command(
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="How head-adapter adapts: transport, jda, ...; chosen without labels if not said.")
+    ] = None,
     source: Annotated[str | None, typer.Option("--from", help="The view that gan and flow are told.")] = None,
     made: Annotated[str | None, typer.Option("--to", help="The view that they make: pictures or numbers.")] = None,
     holdout: Annotated[
@@ -80,6 +83,7 @@ def command(
     """Train on a table and write a run folder."""
     numbers: dict[str, Any] = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
     numbers |= {"patience": patience, "random_state": random_state}
+    named = {} if by is None else {"by": by}
     shares: dict[str, Any] = {"validation": validation, "holdout": holdout}
     refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(
@@ -102,6 +106,7 @@ def command(
         verbose=not as_json,
         say=(lambda line: None) if as_json else to_stderr,
         **numbers,
+        **named,
     )
     if process_number() == 0:  # the first process answers
         _show(run, as_json)
