@@ -139,7 +139,9 @@ def test_frames_and_names(aligner):
     model = clone(aligner).set_output(transform="pandas").fit(*frames)
     moved = model.transform(frames[0])
     prefix = type(aligner).__name__.lower()
-    assert list(moved) == (names if isinstance(aligner, CORALAligner | TransportAligner) else [f"{prefix}{i}" for i in range(3)])
+    assert list(moved) == (
+        names if isinstance(aligner, CORALAligner | TransportAligner) else [f"{prefix}{i}" for i in range(3)]
+    )
     np.testing.assert_allclose(moved, clone(aligner).fit(source, target).transform(source), atol=1e-9)
     with pytest.raises(DataError, match="target: The feature names should match"):
         clone(aligner).fit(frames[0], frames[1][names[::-1]])
@@ -184,7 +186,7 @@ def test_refusals(aligner):
 class SelfAligned:
     """Every second row is the target: scikit-learn's checks have one array to give."""
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, labels=None):
         rows = X if sparse.issparse(X) or hasattr(X, "columns") else np.asarray(X)
         halve = not sparse.issparse(X) and rows.ndim == 2 and len(rows) > 3
         return super().fit(X, rows[::2] if halve else rows)
@@ -209,7 +211,7 @@ class SelfTransport(SelfAligned, TransportAligner):
 class SelfJDA(JDA):
     """Labels are made up: what scikit-learn gives as y may be numbers, or nothing."""
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, labels=None):
         rows = X if sparse.issparse(X) or hasattr(X, "columns") else np.asarray(X)
         halve = not sparse.issparse(X) and rows.ndim == 2 and len(rows) > 3
         labels = np.arange(rows.shape[0]) % 2 if rows.ndim == 2 else None

@@ -84,7 +84,7 @@ def test_labels_of_the_target_are_not_read():
 
 @pytest.mark.parametrize("fusion", [None, GatedFusion()])
 def test_several_views_missing_cells_and_saving(fusion, tmp_path):
-    both, there, truth = tables()
+    both, _there, truth = tables()
     extra = both["x"]
     gone = np.arange(len(both)) % 3 == 0
     views = both.replace(columns={"x": extra.without(gone), "other": extra.without(np.arange(len(both)) % 3 == 1)})
@@ -95,13 +95,11 @@ def test_several_views_missing_cells_and_saving(fusion, tmp_path):
     loaded = bouba.load(tmp_path / "model")
     assert (loaded.way_, loaded.ways_) == (model.way_, model.ways_)
     np.testing.assert_array_equal(loaded.predict_proba(rows), model.predict_proba(rows))
-    np.testing.assert_array_equal(
-        loaded.predict_proba(rows.select("other")), model.predict_proba(rows.select("other"))
-    )
+    np.testing.assert_array_equal(loaded.predict_proba(rows.select("other")), model.predict_proba(rows.select("other")))
 
 
 def test_without_a_target_the_rows_without_a_label_are_it_and_without_these_heads_stay(caplog):
-    both, there, truth = tables()
+    both, _there, _truth = tables()
     model = HeadAdapter({"x": MLP(())}, by="coral", **QUICK).fit(both)
     assert model.way_ == "coral"
     labelled = tables(hide=False)[0]

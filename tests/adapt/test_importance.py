@@ -20,7 +20,7 @@ every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def shifted(seed=0, n=300):
     """A source around 0, a target around 1; both of deviation 1: w(x) is proportional to exp(x_0)."""
     random = np.random.default_rng(seed)
-    return random.normal(size=(n, 2)), random.normal(size=(n, 2)) + [1, 0]
+    return random.normal(size=(n, 2)), random.normal(size=(n, 2)) + np.array([1, 0])
 
 
 def test_examples():
@@ -87,7 +87,9 @@ def test_law_rows_in_another_order_and_equal_domains(way):
 @every_way
 def test_refusals(way):
     source, target = shifted(n=20)
-    with pytest.raises(DataError, match=r"weights need rows \(n, d\) and \(m, d\) of one width, got \(20, 2\) and \(20"):
+    with pytest.raises(
+        DataError, match=r"weights need rows \(n, d\) and \(m, d\) of one width, got \(20, 2\) and \(20"
+    ):
         way(source, target[:, :1])
     source[3, 1] = np.nan
     with pytest.raises(DataError, match="source holds NaN or infinity, first in row 3"):
@@ -96,7 +98,7 @@ def test_refusals(way):
 
 def test_refused_settings():
     source, target = shifted(n=20)
-    with pytest.raises(UsageError, match="bound is the largest weight, 1 or more, got 0.5"):
+    with pytest.raises(UsageError, match=r"bound is the largest weight, 1 or more, got 0.5"):
         kernel_mean_matching(source, target, bound=0.5)
     with pytest.raises(UsageError, match="gamma must be above 0, got 0; None takes the median heuristic"):
         kernel_mean_matching(source, target, gamma=0)

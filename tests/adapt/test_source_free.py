@@ -41,7 +41,7 @@ def test_recovery_new_rows_are_learnt_from_alone(fitted):
 
 
 def test_heads_and_the_model_that_is_given_stay(fitted):
-    x, y = place(0.5, 2)
+    x, _ = place(0.5, 2)
     before = {name: tensor.clone() for name, tensor in fitted.module_.state_dict().items()}
     adapted = source_free(fitted, Views({"x": x}), epochs=2)
     after = adapted.module_.state_dict()

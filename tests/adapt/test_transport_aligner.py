@@ -132,9 +132,9 @@ def test_rows_are_drawn_where_they_are_many():
 
 def test_refusals():
     source, target, y = bent(0, n=40)
-    with pytest.raises(UsageError, match="entropy must be 0 or more, got -1; 0.05 is a start, 0 the exact plan"):
+    with pytest.raises(UsageError, match=r"entropy must be 0 or more, got -1; 0.05 is a start, 0 the exact plan"):
         TransportAligner(entropy=-1).fit(source, target)
-    with pytest.raises(UsageError, match="purity must be 0 or more, got nan; 0.1 is a start"):
+    with pytest.raises(UsageError, match=r"purity must be 0 or more, got nan; 0.1 is a start"):
         transport_plan(source, target, purity=np.nan)
     with pytest.raises(UsageError, match="mass must be above 0, got 0; 1 is a start, None carries all"):
         transport_plan(source, target, mass=0)

@@ -56,7 +56,7 @@ def test_the_new_run_is_better_on_the_new_rows_and_finds_them(run, tmp_path):
     assert [record["row"] for record in new.predict(tmp_path / "new.csv")][:2] == [0, 1]
 
 
-def test_the_command(run, tmp_path, bouba_json=None):
+def test_the_command(run, tmp_path):
     from typer.testing import CliRunner
 
     from bouba.cli import _app

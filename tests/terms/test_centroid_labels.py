@@ -27,6 +27,7 @@ def test_definition_over_two_batches():
         for k in range(3):
             sums[k] = 0.5 * sums[k] + 0.5 * sum(p[k].exp() * row for p, row in zip(log_p, u))
         value, agrees = centroid_labels(z, log_p, centroids)
+        centroids.after_step()
         codes = [max(range(3), key=lambda k: float(row @ sums[k] / sums[k].norm())) for row in u]
         assert value.item() == pytest.approx(-sum(float(p[c]) for p, c in zip(log_p, codes)) / 8, abs=1e-5)
         assert agrees.item() == pytest.approx(sum(int(p.argmax()) == c for p, c in zip(log_p, codes)) / 8)
@@ -50,9 +51,7 @@ def test_recovery_a_cluster_names_its_rows_together():
     wrong = torch.rand(200, generator=draw) < 1 / 3
     said = torch.where(wrong, 1 - y, y)
     log_p = torch.full((200, 2), 0.2).scatter(1, said[:, None], 0.8).log()
-    centroids = Centroids(2, 4, 0.9)
-    centroid_labels(z, log_p, centroids)
-    named = centroids.nearest(z / z.norm(dim=1, keepdim=True))
+    named = Centroids(2, 4, 0.9).nearest(z / z.norm(dim=1, keepdim=True), log_p.exp())
     assert (named == y).float().mean() > 0.97 > 0.75 > (said == y).float().mean()
 
 
@@ -76,7 +75,9 @@ def test_term_reads_rows_with_the_view_and_without_a_class():
 
 def test_refusals():
     z, log_p = drawn()
-    with pytest.raises(UsageError, match=r"centroid_labels needs z \(B, 4\) and log probabilities \(B, 3\), got \(8, 4\)"):
+    with pytest.raises(
+        UsageError, match=r"centroid_labels needs z \(B, 4\) and log probabilities \(B, 3\), got \(8, 4\)"
+    ):
         centroid_labels(z, log_p[:, :2], Centroids(3, 4, 0.9))
     with pytest.raises(DataError, match="z holds NaN or infinity in 8 of 8 rows"):
         centroid_labels(z * torch.nan, log_p, Centroids(3, 4, 0.9))

@@ -77,26 +77,28 @@ def test_term_reads_rows_with_a_view_and_without_a_class():
     assert (log_p.grad.abs().sum(1) > 0).tolist() == [True, True, False, False, False]
 
 
-def test_recovery_the_border_moves_to_where_few_rows_are():
-    """Three clusters on a circle that turned; the last class is rare in the target. It beats the source alone."""
+def moved(seed, n=300):
+    """Four clusters in eight columns; in the target each has moved by a way of its own, and all by one."""
+    random = np.random.default_rng(seed)
+    y, y_target = random.integers(0, 4, (2, n))
+    centres, ways = 2 * random.normal(size=(4, 8)), random.normal(size=(4, 8)) + 1.5
+    x, x_target = (c + 0.5 * random.normal(size=(n, 8)) for c in (centres[y], (centres + ways)[y_target]))
+    label = np.concatenate([y.astype(str).astype(object), np.full(n, None)])
+    views = Views({"x": np.vstack([x, x_target])}, y={"kind": label}, domain=["a"] * n + ["b"] * n)
+    return views, Views({"x": x_target}), y_target.astype(str)
+
+
+def test_recovery_it_beats_the_source_alone():
     gains = []
     for seed in range(3):
-        random = np.random.default_rng(seed)
-        y, y_target = random.integers(0, 3, 300), random.choice(3, 300, p=[0.6, 0.3, 0.1])
-        rows = lambda codes, turn: (  # noqa: E731
-            np.stack([np.cos(2.1 * codes + turn), np.sin(2.1 * codes + turn)], 1)
-            + 0.15 * np.random.default_rng(seed + 9).normal(size=(300, 2))
-        )
-        x, x_target = rows(y, 0.0), rows(y_target, 0.8)
-        label = np.concatenate([y.astype(str).astype(object), np.full(300, None)])
-        views = Views({"x": np.vstack([x, x_target])}, y={"kind": label}, domain=["a"] * 300 + ["b"] * 300)
-        there = Views({"x": x_target})
+        views, there, truth = moved(seed)
         scores = []
         for objective in (Prediction(), Prediction() + MinimumClassConfusion()):
-            model = Learner({"x": MLP((32,))}, objective, dim=8, epochs=20, random_state=seed).fit(views, target="b")
-            scores.append(np.mean(model.predict(there)["kind"] == y_target.astype(str)))
+            model = Learner({"x": MLP((32,))}, objective, dim=8, epochs=15, random_state=seed).fit(views, target="b")
+            scores.append(np.mean(model.predict(there)["kind"] == truth))
         gains.append(scores[1] - scores[0])
-    assert np.mean(gains) > 0.02
+    assert np.mean(gains) > 0.04
+    assert min(gains) > -0.05
 
 
 def test_refusals():

@@ -21,7 +21,7 @@ EPS = np.finfo(float).eps
 
 
 class DomainAligner(TransformerMixin, BaseEstimator):
-    """A map, solved rather than trained, after which the rows of two domains look alike. No label of the target is read.
+    """A map, solved rather than trained, after which the rows of two domains look alike. No target label is read.
 
     Some also read the labels of source rows, which come as `labels`, or, with the target in the constructor, as y.
 

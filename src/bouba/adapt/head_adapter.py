@@ -120,7 +120,7 @@ class HeadAdapter(AdaptedClassifier):
 
         def forward(batch: Batch) -> dict[str, Any]:
             batch = network.module.fuse(network.with_every_view(batch))
-            return {name: batch.z[name] if name in batch.z else batch.fused for name in sources}
+            return {name: batch.z.get(name, batch.fused) for name in sources}
 
         anywhere = np.any(list(views.present.values()), axis=0)
         z = network.run(views.select(*(name for name in views.columns if name in self.kinds_)), forward)

@@ -75,9 +75,7 @@ def projected(w: np.ndarray, bound: float) -> np.ndarray:
     return np.clip(w - (low + high) / 2, 0, bound)
 
 
-def kliep(
-    source: np.ndarray, target: np.ndarray, *, width: float | None = None, random_state: int = 0
-) -> np.ndarray:
+def kliep(source: np.ndarray, target: np.ndarray, *, width: float | None = None, random_state: int = 0) -> np.ndarray:
     """Weights that are a ratio of densities, fitted so that the target is likely under the weighted source.
 
         w(x) = sum_l a_l exp(-|x - y_l|^2 / (2 s^2)),    max_a sum_j log w(y_j)   subject to  mean_i w(x_i) = 1, a >= 0

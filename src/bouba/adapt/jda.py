@@ -137,9 +137,7 @@ class JDA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         return self.weights_.shape[1]
 
 
-def class_gaps(
-    source: np.ndarray, target: np.ndarray, codes: np.ndarray, guesses: np.ndarray | None
-) -> np.ndarray:
+def class_gaps(source: np.ndarray, target: np.ndarray, codes: np.ndarray, guesses: np.ndarray | None) -> np.ndarray:
     """(1 + C', d): the difference between the domains' means, then that of each class which both have.
 
     Args:

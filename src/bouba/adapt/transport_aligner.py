@@ -61,7 +61,9 @@ def transport_plan(
     a, b = np.full(len(source), 1 / len(source)), np.full(len(target), 1 / len(target))
     if mass is not None:
         if entropy:
-            return ot.unbalanced.sinkhorn_unbalanced(a, b, cost, entropy, mass, numItermax=STEPS, stopThr=1e-5, warn=False)
+            return ot.unbalanced.sinkhorn_unbalanced(
+                a, b, cost, entropy, mass, numItermax=STEPS, stopThr=1e-5, warn=False
+            )
         return ot.unbalanced.mm_unbalanced(a, b, cost, mass, numItermax=STEPS)
     if not entropy:
         return ot.emd(a, b, cost, numItermax=10_000_000)

@@ -41,7 +41,8 @@ def command(
     ] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
     by: Annotated[
-        str | None, typer.Option(help="How head-adapter adapts: transport, jda, ...; chosen without labels if not said.")
+        str | None,
+        typer.Option(help="How head-adapter adapts: transport, jda, ...; chosen without labels if not said."),
     ] = None,
     source: Annotated[str | None, typer.Option("--from", help="The view that gan and flow are told.")] = None,
     made: Annotated[str | None, typer.Option("--to", help="The view that they make: pictures or numbers.")] = None,

@@ -22,23 +22,27 @@ class Centroids(nn.Module):
     """For each class the sum of directions that were taken for it, of which old ones fade."""
 
     sums: Tensor
+    taken: Tensor
 
     def __init__(self, classes: int, width: int, momentum: float):
         super().__init__()
         self.momentum = momentum
         self.register_buffer("sums", torch.zeros(classes, width + 1))  # the last column counts
+        self.register_buffer("taken", torch.zeros(classes, width + 1), persistent=False)
 
     @torch.no_grad()
-    def update(self, u: Tensor, p: Tensor) -> None:
-        """Take in rows u (B, d) with probabilities p (B, K)."""
+    def nearest(self, u: Tensor, p: Tensor) -> Tensor:
+        """(B,) the class whose centre has the largest cosine with each direction u (B, d), once these rows, with
+        probabilities p (B, K), have moved the centres; they stay so from `after_step` on."""
         counted = torch.cat([u, u.new_ones(len(u), 1)], 1)
-        self.sums.mul_(self.momentum).add_((1 - self.momentum) * (p.T @ counted).to(self.sums.dtype))
+        self.taken = self.momentum * self.sums + (1 - self.momentum) * (p.T @ counted).to(self.sums.dtype)
+        similarity = u @ unit_rows(self.taken[:, :-1]).to(u.dtype).T
+        return similarity.masked_fill(self.taken[:, -1] < LEAST, -torch.inf).argmax(1)
 
     @torch.no_grad()
-    def nearest(self, u: Tensor) -> Tensor:
-        """(B,) the class whose centre has the largest cosine."""
-        similarity = u @ unit_rows(self.sums[:, :-1]).to(u.dtype).T
-        return similarity.masked_fill(self.sums[:, -1].to(u.device) < LEAST, -torch.inf).argmax(1)
+    def after_step(self) -> None:
+        """Keep what the last rows made of the centres."""
+        self.sums.copy_(self.taken)
 
 
 def centroid_labels(z: Tensor, log_p: Tensor, centroids: Centroids) -> tuple[Tensor, Tensor]:
@@ -55,9 +59,9 @@ def centroid_labels(z: Tensor, log_p: Tensor, centroids: Centroids) -> tuple[Ten
     Raises:
         UsageError: shapes that do not fit. DataError: NaN or infinity; names the row.
 
-    Reference: Liang, Hu and Feng 2020, Do We Really Need to Access the Source Data (SHOT), equations 4 to 6. Departures:
-    centres are a running mean over batches, where theirs are of all rows, taken once an epoch and then once more from
-    the labels.
+    Reference: Liang, Hu and Feng 2020, Do We Really Need to Access the Source Data (SHOT), equations 4 to 6.
+    Departures: centres are a running mean over batches, where theirs are of all rows, taken once an epoch and then once
+    more from the labels.
     """
     classes, width = centroids.sums.shape[0], centroids.sums.shape[1] - 1
     if z.ndim != 2 or not len(z) or z.shape[1] != width or log_p.shape != (len(z), classes):
@@ -66,8 +70,7 @@ def centroid_labels(z: Tensor, log_p: Tensor, centroids: Centroids) -> tuple[Ten
     check_finite("z", z)
     check_finite("log_p", log_p)
     u = unit_rows(z.detach().float())
-    centroids.update(u, log_p.detach().float().exp())
-    code = centroids.nearest(u)
+    code = centroids.nearest(u, log_p.detach().float().exp())
     return F.nll_loss(log_p, code), (code == log_p.argmax(1)).float().mean()
 
 
