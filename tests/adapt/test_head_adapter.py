@@ -41,7 +41,7 @@ def test_definition_a_head_is_its_aligner_and_a_classifier_behind_it(way):
     if way in ALIGNERS:
         aligner = bouba.adapt.TCA() if way == "tca" else ALIGNERS[way]
         z, z_target = aligner.fit_transform(z, z_target, labels=y), aligner.transform(z_target, domain="target")
-    length = np.sqrt(((z - z.mean(0)) ** 2).sum(1).mean())
+    length = np.sqrt(((z_target - z_target.mean(0)) ** 2).sum(1).mean())
     behind = LogisticRegression(C=0.12, max_iter=300, tol=1e-3).fit((z - z.mean(0)) / length, y)
     expected = behind.predict_proba((z_target - z.mean(0)) / length)
     np.testing.assert_allclose(probabilities(head, x_target), expected, atol=1e-6)

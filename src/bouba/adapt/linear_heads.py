@@ -59,7 +59,7 @@ def target_head(way: str, source: np.ndarray, codes: np.ndarray, target: np.ndar
         MissingExtraError: a way of transport without the extra `transport`.
     """
     if way == NOTHING:
-        return _solved(source, codes, None, classes)
+        return _solved(source, codes, None, classes, source)
     z, _, _ = standardised(source)
     z_target, mean, deviation = standardised(target)
     weights = None
@@ -75,17 +75,18 @@ def target_head(way: str, source: np.ndarray, codes: np.ndarray, target: np.ndar
         origin = aligner.transform(np.zeros((1, len(mean))), domain="target")[0]
         turn = aligner.transform(np.eye(len(mean)), domain="target") - origin
         scale, offset = scale @ turn, offset @ turn + origin
-    v, bias = _solved(z, codes, weights, classes)
+    v, bias = _solved(z, codes, weights, classes, target @ scale + offset)
     return v @ scale.T, bias + v @ offset
 
 
-def _solved(z: np.ndarray, codes: np.ndarray, weights: np.ndarray | None, classes: int) -> Head:
-    """Logistic regression of rows of length 1, as a head on rows as they are."""
+def _solved(z: np.ndarray, codes: np.ndarray, weights: np.ndarray | None, classes: int, read: np.ndarray) -> Head:
+    """Logistic regression of rows in the unit in which those that it will read have length 1, as a head on rows as they
+    are: rows that transport has drawn together stay together, and the penalty holds what is learnt of them down."""
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     mean = z.mean(0)
-    length = np.sqrt(((z - mean) ** 2).sum(1).mean()) or 1.0
+    length = np.sqrt(((read - read.mean(0)) ** 2).sum(1).mean()) or 1.0
     with threadpool_limits(1):
         model = LogisticRegression(C=STRENGTH * len(z) / 1000, max_iter=300, tol=1e-3)
         model.fit((z - mean) / length, codes, sample_weight=weights)
