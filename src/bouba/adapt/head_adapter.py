@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from bouba.adapt.adapted_classifier import AdaptedClassifier
-from bouba.adapt.linear_heads import MOST, NEEDS_POT, NOTHING, WAYS, Head, drawn, probabilities, target_head
+from bouba.adapt.linear_heads import (
+    CHOSEN_AMONG,
+    MOST,
+    NEEDS_POT,
+    NOTHING,
+    WAYS,
+    Head,
+    drawn,
+    probabilities,
+    target_head,
+)
 from bouba.adapt.selection import information
 from bouba.batch import Batch
 from bouba.data.views import Views
@@ -29,8 +39,8 @@ class HeadAdapter(AdaptedClassifier):
 
     Towers are trained on the source as if there was no target, but for BatchNorm, which has statistics of each domain.
     Then every way of `bouba.adapt.linear_heads` to learn a linear classifier for rows of the target is solved on the
-    embeddings (optimal transport, JDA, TCA, CORAL, subspaces, importance weights, nothing), in seconds; the one whose
-    predictions on target rows tell most (`information`, see `rank`) is kept. No label of the target is read.
+    embeddings (optimal transport, JDA, TCA, CORAL, subspaces, importance weights, standardising), in seconds; the one
+    whose predictions on target rows tell most (`information`, see `rank`) is kept. No label of the target is read.
 
     Take it where features are good and domains differ in how they lie, with frozen encoders first (towers of
     `Packaged`, or `MLP(hidden=())` on ready vectors); DANN and the terms train the features themselves, which takes
@@ -91,7 +101,7 @@ class HeadAdapter(AdaptedClassifier):
         by_source = self._rows(data)
         if not by_source:
             log.warning("no two rows of the target and of two classes of the source to solve a head for; none was")
-        ways = [self.by] if self.by is not None else [way for way in WAYS if _is_possible(way)]
+        ways = [self.by] if self.by is not None else [way for way in CHOSEN_AMONG if _is_possible(way)]
         heads = {way: self._heads_by(way, by_source) for way in ways if by_source}
         self.ways_ = {way: _told(each, by_source) for way, each in heads.items()}
         self.way_ = max(self.ways_, key=lambda way: self.ways_[way]) if self.ways_ else NOTHING
@@ -122,7 +132,7 @@ class HeadAdapter(AdaptedClassifier):
             batch = network.module.fuse(network.with_every_view(batch))
             return {name: batch.z.get(name, batch.fused) for name in sources}
 
-        anywhere = np.any(list(views.present.values()), axis=0)
+        anywhere: np.ndarray = np.asarray(np.any(list(views.present.values()), axis=0))
         z = network.run(views.select(*(name for name in views.columns if name in self.kinds_)), forward)
         return {name: (z[name].astype(np.float64), views.present.get(name, anywhere)) for name in sources}
 

@@ -126,5 +126,5 @@ def _network(model: BaseLearner, objective: Term | Objective):
         network.state[place].requires_grad_(False)
     network.towers.load_state_dict(model.module_.towers.state_dict())
     if network.fusion is not None:
-        network.fusion.load_state_dict(model.module_.fusion.state_dict())
+        network.fusion.load_state_dict(model.module_.fusion.state_dict())  # type: ignore[union-attr]
     return network

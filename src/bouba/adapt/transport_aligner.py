@@ -70,7 +70,7 @@ def transport_plan(
     plan = _sinkhorn(ot, a, b, cost, entropy)
     for _ in range(ROUNDS if purity else 0):  # the square root, linearised where it stands
         slope = np.empty_like(cost)
-        for code in np.unique(codes):
+        for code in np.unique(codes) if codes is not None else ():
             rows = codes == code
             slope[rows] = 0.5 / np.sqrt(plan[rows].sum(0) * len(target) + 1e-2)  # of shares of a target row's mass
         plan = _sinkhorn(ot, a, b, cost + purity * slope, entropy)

@@ -83,8 +83,7 @@ def command(
 ) -> None:
     """Train on a table and write a run folder."""
     numbers: dict[str, Any] = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
-    numbers |= {"patience": patience, "random_state": random_state}
-    named = {} if by is None else {"by": by}
+    numbers |= {"patience": patience, "random_state": random_state, "by": by}
     shares: dict[str, Any] = {"validation": validation, "holdout": holdout}
     refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(
@@ -107,7 +106,6 @@ def command(
         verbose=not as_json,
         say=(lambda line: None) if as_json else to_stderr,
         **numbers,
-        **named,
     )
     if process_number() == 0:  # the first process answers
         _show(run, as_json)

@@ -17,7 +17,6 @@ from bouba.runs.toml import to_toml
 
 if TYPE_CHECKING:
     from bouba.data.views import Views
-    from bouba.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,11 @@ class Adapted:
         return [f"adapted to {self.rows:,} rows without labels", *each]
 
 
-def adapt(run: Run, table: Any, out: Path, *, named: dict[str, Any], say: Callable[[str], None], **options) -> Adapted:
+def adapt(run: Any, table: Any, out: Path, *, named: dict[str, Any], say: Callable[[str], None], **options) -> Adapted:
     """Write a run whose model is `bouba.adapt.source_free` of another's; its index holds the new rows.
 
     Args:
-        run: whose model predicts classes. table: new rows. out: the folder of the new run.
+        run: a Run whose model predicts classes. table: new rows. out: the folder of the new run.
         named: columns of the table, as for Run.read. options: epochs, lr, batch_size, random_state.
 
     Raises:

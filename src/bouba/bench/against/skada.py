@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bouba.adapt.linear_heads import WAYS, probabilities, target_head
+from bouba.adapt.linear_heads import CHOSEN_AMONG, probabilities, target_head
 from bouba.adapt.selection import information
 from bouba.bench.against.contest import Arrays, Contest, Peer
 from bouba.bench.features import shrunk
@@ -74,8 +74,8 @@ PEER = Peer(
     "skada",
     packages=("skada==0.6.0",),
     contests=(
-        _contest("chosen", "USPS", CHOSEN, partial(by, WAYS)),
-        _contest("chosen", "MNIST-M", CHOSEN, partial(by, WAYS)),
+        _contest("chosen", "USPS", CHOSEN, partial(by, CHOSEN_AMONG)),
+        _contest("chosen", "MNIST-M", CHOSEN, partial(by, CHOSEN_AMONG)),
         _contest("transport", "USPS", TRANSPORT, partial(by, ("entropic-transport",))),
         _contest("transport", "MNIST-M", TRANSPORT, partial(by, ("entropic-transport",))),
     ),
