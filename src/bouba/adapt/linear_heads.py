@@ -34,8 +34,9 @@ WEIGHTS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 WAYS = (NOTHING, STANDARDISED, *ALIGNERS, *WEIGHTS)
 """What a head for the target can be solved by: aligners, and weights of source rows."""
-CHOSEN_AMONG = WAYS[1:]
-"""Those whose predictions can be compared: their rows have one unit, which "nothing" lacks."""
+CHOSEN_AMONG = tuple(way for way in WAYS if way not in (NOTHING, "class-transport"))
+"""Those whose predictions can be compared by how much they tell: "nothing" has rows of another unit, and what keeps
+classes apart on purpose tells more by that alone."""
 NEEDS_POT = tuple(name for name, aligner in ALIGNERS.items() if isinstance(aligner, TransportAligner))
 MOST = 3_000  # rows of a domain that a way is solved on; drawn at random
 STRENGTH = 1.0  # inverse penalty of a head on rows of length 1

@@ -24,6 +24,7 @@ AllowDuplicates = Annotated[
         help="Whether near-duplicates may stand in training and among what is judged; kept together if not said.",
     ),
 ]
+By = Annotated[str | None, typer.Option(help="How head-adapter adapts; by what it finds best if not said.")]
 
 
 @options.takes_device
@@ -40,10 +41,7 @@ def command(
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(help="How head-adapter adapts: transport, jda, ...; chosen without labels if not said."),
-    ] = None,
+    by: By = None,
     source: Annotated[str | None, typer.Option("--from", help="The view that gan and flow are told.")] = None,
     made: Annotated[str | None, typer.Option("--to", help="The view that they make: pictures or numbers.")] = None,
     holdout: Annotated[
