@@ -20,7 +20,7 @@ FOUND = {
     for name in bouba.__all__
     if inspect.isclass(getattr(bouba, name)) and issubclass(getattr(bouba, name), BaseEstimator)
 }
-ARRAYS = {"CORALAligner", "SubspaceAligner", "TCA"}  # two arrays in, one out
+ARRAYS = {"CORALAligner", "JDA", "SubspaceAligner", "TCA", "TransportAligner"}  # two arrays in, one out
 ALIGNERS = sorted(set(FOUND) - {"ZeroShotClassifier"} - ARRAYS)  # that one is made of a fitted aligner
 QUICK = {"epochs": 2, "dim": 4, "batch_size": 40}
 

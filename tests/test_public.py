@@ -37,17 +37,23 @@ def test_the_public_surface():
     """A name more or less is a decision, not an accident."""
     assert sorted(bouba.__all__) == [
         "ASIF", "AdaptedCLIP", "Adversarial", "AttentionFusion", "CCA", "CLIP", "CORAL", "CORALAligner", "CRNN",
+        "CentroidLabels",
         "ConcatFusion", "ConditionalGAN", "ConvNet", "Correlation", "DANN", "DeepCCA", "DeepCORAL", "DomainAdversarial",
         "Entropy", "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix",
-        "FusionClassifier", "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner",
-        "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner",
+        "FusionClassifier", "FusionRegressor", "GatedFusion", "HeadAdapter",
+        "InfoNCE", "JDA", "JointOT",
+        "KernelCCA", "LSTM", "Learner",
+        "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MinimumClassConfusion",
+        "MultimodalAutoencoder", "MultitaskLearner",
         "NGrams", "NTXent", "NearestTranslator", "Onnx", "PLS", "Packaged", "Prediction", "Pretrained", "Procrustes",
         "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE",
         "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure", "SubspaceAligner", "SumFusion",
-        "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer", "TransportPlans", "Triplet", "VGG",
+        "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer", "TransportAligner",
+        "TransportPlans", "Triplet", "VGG",
         "Views", "WordVectors", "ZeroShotClassifier", "__version__", "diagnose", "duplicates", "evaluate", "explain",
         "explain_match",
-        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "read", "saliency", "samples", "split",
+        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "read", "saliency", "samples", "source_free",
+        "split",
     ]  # fmt: skip
 
 

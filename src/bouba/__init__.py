@@ -32,13 +32,17 @@ if TYPE_CHECKING:
     from bouba import towers as towers
     from bouba import transfer as transfer
     from bouba.adapt import DANN as DANN
+    from bouba.adapt import JDA as JDA
     from bouba.adapt import TCA as TCA
     from bouba.adapt import AdaptedCLIP as AdaptedCLIP
     from bouba.adapt import CORALAligner as CORALAligner
     from bouba.adapt import DeepCORAL as DeepCORAL
+    from bouba.adapt import HeadAdapter as HeadAdapter
     from bouba.adapt import MMDAdapter as MMDAdapter
     from bouba.adapt import SubspaceAligner as SubspaceAligner
+    from bouba.adapt import TransportAligner as TransportAligner
     from bouba.adapt import diagnose as diagnose
+    from bouba.adapt import source_free as source_free
     from bouba.align import ASIF as ASIF
     from bouba.align import CCA as CCA
     from bouba.align import CLIP as CLIP
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
     from bouba.terms import CORAL as CORAL
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
+    from bouba.terms import CentroidLabels as CentroidLabels
     from bouba.terms import Correlation as Correlation
     from bouba.terms import DomainAdversarial as DomainAdversarial
     from bouba.terms import Entropy as Entropy
@@ -83,6 +88,8 @@ if TYPE_CHECKING:
     from bouba.terms import FlowMatching as FlowMatching
     from bouba.terms import FuseMix as FuseMix
     from bouba.terms import InfoNCE as InfoNCE
+    from bouba.terms import JointOT as JointOT
+    from bouba.terms import MinimumClassConfusion as MinimumClassConfusion
     from bouba.terms import NTXent as NTXent
     from bouba.terms import Prediction as Prediction
     from bouba.terms import PseudoPairs as PseudoPairs

@@ -14,11 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bouba
-from bouba.adapt import TCA, CORALAligner, SubspaceAligner
+from bouba.adapt import JDA, TCA, CORALAligner, SubspaceAligner, TransportAligner
 from bouba.errors import DataError, UsageError
 from bouba.persist import read_model
 
-ALIGNERS = [CORALAligner(ridge=0.1), SubspaceAligner(3), TCA(3), TCA(3, kernel="rbf")]
+ALIGNERS = [CORALAligner(ridge=0.1), SubspaceAligner(3), TCA(3), TCA(3, kernel="rbf"), TransportAligner()]
 every_aligner = pytest.mark.parametrize("aligner", ALIGNERS, ids=repr)
 
 
@@ -105,7 +105,7 @@ def test_saved_models_are_equal_to_the_bit_and_keep_no_target(aligner, tmp_path)
     assert "target" not in read_model(tmp_path / "model1")[0]["arguments"]
 
 
-@pytest.mark.parametrize("module", ["coral_aligner", "subspace_aligner", "tca"])
+@pytest.mark.parametrize("module", ["coral_aligner", "subspace_aligner", "tca", "jda", "transport_aligner"])
 def test_examples(module):
     assert doctest.testmod(importlib.import_module(f"bouba.adapt.{module}")).failed == 0
 
@@ -139,7 +139,9 @@ def test_frames_and_names(aligner):
     model = clone(aligner).set_output(transform="pandas").fit(*frames)
     moved = model.transform(frames[0])
     prefix = type(aligner).__name__.lower()
-    assert list(moved) == (names if isinstance(aligner, CORALAligner) else [f"{prefix}{i}" for i in range(3)])
+    assert list(moved) == (
+        names if isinstance(aligner, CORALAligner | TransportAligner) else [f"{prefix}{i}" for i in range(3)]
+    )
     np.testing.assert_allclose(moved, clone(aligner).fit(source, target).transform(source), atol=1e-9)
     with pytest.raises(DataError, match="target: The feature names should match"):
         clone(aligner).fit(frames[0], frames[1][names[::-1]])
@@ -184,7 +186,7 @@ def test_refusals(aligner):
 class SelfAligned:
     """Every second row is the target: scikit-learn's checks have one array to give."""
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, labels=None):
         rows = X if sparse.issparse(X) or hasattr(X, "columns") else np.asarray(X)
         halve = not sparse.issparse(X) and rows.ndim == 2 and len(rows) > 3
         return super().fit(X, rows[::2] if halve else rows)
@@ -202,6 +204,20 @@ class SelfTCA(SelfAligned, TCA):
     pass
 
 
-@parametrize_with_checks([SelfCORAL(), SelfSubspace(), SelfTCA(), SelfTCA(kernel="rbf")])
+class SelfTransport(SelfAligned, TransportAligner):
+    pass
+
+
+class SelfJDA(JDA):
+    """Labels are made up: what scikit-learn gives as y may be numbers, or nothing."""
+
+    def fit(self, X, y=None, labels=None):
+        rows = X if sparse.issparse(X) or hasattr(X, "columns") else np.asarray(X)
+        halve = not sparse.issparse(X) and rows.ndim == 2 and len(rows) > 3
+        labels = np.arange(rows.shape[0]) % 2 if rows.ndim == 2 else None
+        return super().fit(X, rows[::2] if halve else rows, labels=labels)
+
+
+@parametrize_with_checks([SelfCORAL(), SelfSubspace(), SelfTCA(), SelfTCA(kernel="rbf"), SelfTransport(), SelfJDA()])
 def test_scikit_learn(estimator, check):
     check(estimator)

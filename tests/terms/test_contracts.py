@@ -11,6 +11,7 @@ from bouba import persist
 from bouba.terms import (
     MMD,
     Adversarial,
+    CentroidLabels,
     DomainAdversarial,
     ExplicitNegatives,
     FlowMatching,
@@ -96,8 +97,8 @@ def test_needs_are_one_frozen_value(term):
         needs.pairs = True
 
 
-OTHER_GRADIENTS = (Adversarial, DomainAdversarial, MMD, Prediction)
-"""Players with opposite ends; a bandwidth that is taken without gradient; what is computed in float32."""
+OTHER_GRADIENTS = (Adversarial, CentroidLabels, DomainAdversarial, MMD, Prediction)
+"""Players with opposite ends; labels that jump; a bandwidth without gradient; what is computed in float32."""
 DIFFERENTIABLE = [t for t in TERMS if not isinstance(t, OTHER_GRADIENTS) and t.needs().embeddings != ()]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from bouba.data.views import Views
 from bouba.errors import DataError, UsageError, nearest
+from bouba.hooks import hook
 from bouba.learner.base import BaseLearner
 from bouba.learner.heads import Heads, agreement
 from bouba.learner.tags import classifier_tags
@@ -83,8 +84,13 @@ class AdaptedClassifier(BaseLearner):
             raise DataError(f"validation has no label column {self.label_!r}{nearest(self.label_, held_out.y)}")
         return data
 
+    @hook
+    def _solve(self, data: TrainingData) -> None:
+        """Once training has ended, put solved parts in place of trained ones. Nothing by default."""
+
     def _finish(self, data: TrainingData) -> None:
-        """Warns where adapting cost the source."""
+        """Solves what is solved, and warns where adapting cost the source."""
+        self._solve(data)
         message = source_fall(self.history_, self.label_)
         if message is not None:
             log.warning("%s", message)

@@ -52,7 +52,7 @@ class CORALAligner(OneToOneFeatureMixin, DomainAligner):
         self.ridge = ridge
         self.target = target
 
-    def _fit(self, source: np.ndarray, target: np.ndarray) -> None:
+    def _fit(self, source: np.ndarray, target: np.ndarray, labels) -> None:
         if not 0 <= self.ridge <= 1:
             raise UsageError(f"ridge is a shrinkage between 0 and 1, got {self.ridge}")
         z_s, self.source_mean_, deviation_s = standardised(source)

@@ -11,6 +11,8 @@ import numpy as np
 
 from bouba import persist
 from bouba.data.arrays import complete, data_error
+from bouba.data.loader import class_name
+from bouba.data.views import is_missing
 from bouba.errors import DataError, UsageError, nearest
 from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted
 
@@ -19,7 +21,9 @@ EPS = np.finfo(float).eps
 
 
 class DomainAligner(TransformerMixin, BaseEstimator):
-    """A map, solved rather than trained, after which the rows of two domains look alike. No label is read.
+    """A map, solved rather than trained, after which the rows of two domains look alike. No target label is read.
+
+    Some also read the labels of source rows, which come as `labels`, or, with the target in the constructor, as y.
 
     A source row and a target row may need different maps. Which one `transform` takes is set by `domain=`, or else
     follows from where the target was given:
@@ -42,19 +46,20 @@ class DomainAligner(TransformerMixin, BaseEstimator):
     target: Any
 
     @abstractmethod
-    def _fit(self, source: np.ndarray, target: np.ndarray) -> None:
-        """Solve for float64 rows (n, d) and (m, d), two or more each."""
+    def _fit(self, source: np.ndarray, target: np.ndarray, labels: Any) -> None:
+        """Solve for float64 rows (n, d) and (m, d), two or more each; labels of the source as they were given."""
 
     @abstractmethod
     def _project(self, rows: np.ndarray, domain: str) -> np.ndarray:
         """Rows (n, d) of one of DOMAINS -> (n, k)."""
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, labels=None):
         """Solve for rows of both domains.
 
         Args:
             X: source rows (n, d). y: target rows (m, d); with `target` in the constructor, labels for a later
-                step of a pipeline, not read here.
+                step of a pipeline, and for aligners that read them.
+            labels: classes of the source rows (n,), for aligners that read them.
 
         Returns:
             self.
@@ -69,13 +74,13 @@ class DomainAligner(TransformerMixin, BaseEstimator):
             source = validate_data(self, complete("X", X), dtype=np.float64, ensure_min_samples=2)
         except (TypeError, ValueError) as error:
             raise data_error(error) from error
-        self._fit(source, self._target_rows(y))
+        self._fit(source, self._target_rows(y), y if labels is None and self.target is not None else labels)
         self.domain_ = "source" if self.target is None else "target"
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X, y=None, *, labels=None):
         """Fit, and map X as the source rows that they are. Arguments as in `fit`."""
-        return self.fit(X, y).transform(X, domain="source")
+        return self.fit(X, y, labels=labels).transform(X, domain="source")
 
     def transform(self, X, *, domain: str | None = None):
         """Rows (n, d) -> (n, k).
@@ -152,6 +157,29 @@ class DomainAligner(TransformerMixin, BaseEstimator):
         except (TypeError, ValueError) as error:
             raise data_error(error, "target:") from error
         return rows
+
+
+def class_codes(name: str, labels: Any, rows: int) -> np.ndarray:
+    """(rows,) codes 0 ... C - 1 of the classes of source rows.
+
+    Raises:
+        UsageError: no labels. DataError: of another number, one that is missing, fewer than two classes.
+    """
+    if labels is None:
+        raise UsageError(
+            f"{name} reads the classes of source rows; write fit(X_source, X_target, labels=y), or "
+            f"{name}(target=X_target) in a pipeline"
+        )
+    labels = np.asarray(labels, dtype=object)
+    if labels.shape != (rows,):
+        raise DataError(f"{name} got labels of shape {labels.shape} for {rows} source rows; give one a row")
+    missing = np.flatnonzero([is_missing(value) for value in labels])
+    if len(missing):
+        raise DataError(f"{name}: row {missing[0]} of the source has no label; leave rows without one out")
+    codes = np.unique([class_name(value) for value in labels], return_inverse=True)[1]
+    if codes.max() == 0:
+        raise DataError(f"{name} got one class, {labels[0]!r:.40}; two are needed")
+    return codes
 
 
 def standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -194,11 +194,10 @@ def _scores(model: Any, sides: _Sides) -> dict[str, float]:
     correct, rows = correctness(model, sides.source, sides.label)
     p = target_distributions(model, sides.source, sides.target, sides.label)
     entropy = np.nan if p is None else float(-xlogy(p, p).sum(1).mean())
-    mean = None if p is None else p.mean(0)
     scores = {
         "source": float(correct.mean()),
         "entropy": -entropy,
-        "information": np.nan if mean is None else float(-xlogy(mean, mean).sum()) - entropy,
+        "information": np.nan if p is None else information(p),
     }
     distances, weighted, controlled = [], [], []
     source, target = embedded(model, sides.source), embedded(model, sides.target)
@@ -222,6 +221,21 @@ def _scores(model: Any, sides: _Sides) -> dict[str, float]:
         "importance weighted": average(weighted),
         "dev": average(controlled),
     }
+
+
+def information(p: np.ndarray) -> float:
+    """How much predictions tell: H(mean_t p_t) - mean_t H(p_t), in nats; from 0, the same for all rows, to ln C.
+
+    Args:
+        p: (n, C) probabilities.
+
+    Reference: Shi and Sha 2012, Information-Theoretical Learning of Discriminative Clusters.
+
+    >>> round(information(np.eye(2)), 4), information(np.full((2, 2), 0.5))  # ln 2, nothing
+    (0.6931, 0.0)
+    """
+    mean = p.mean(0)
+    return float(xlogy(p, p).sum(1).mean() - xlogy(mean, mean).sum())
 
 
 def dev_risk(weights: np.ndarray, losses: np.ndarray) -> float:

@@ -50,7 +50,7 @@ class SubspaceAligner(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         self.n_components = n_components
         self.target = target
 
-    def _fit(self, source: np.ndarray, target: np.ndarray) -> None:
+    def _fit(self, source: np.ndarray, target: np.ndarray, labels) -> None:
         z_s, self.source_mean_, deviation_s = standardised(source)
         z_t, self.target_mean_, deviation_t = standardised(target)
         (p_s, shares_s), (p_t, shares_t) = _components(z_s), _components(z_t)

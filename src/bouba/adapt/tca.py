@@ -133,7 +133,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainAligner):
         self.random_state = random_state
         self.target = target
 
-    def _fit(self, source: np.ndarray, target: np.ndarray) -> None:
+    def _fit(self, source: np.ndarray, target: np.ndarray, labels) -> None:
         self._check_options()
         rows, n = np.vstack([source, target]), len(source) + len(target)
         self.mean_ = rows.mean(0)

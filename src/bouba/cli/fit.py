@@ -24,6 +24,7 @@ AllowDuplicates = Annotated[
         help="Whether near-duplicates may stand in training and among what is judged; kept together if not said.",
     ),
 ]
+By = Annotated[str | None, typer.Option(help="How head-adapter adapts; by what it finds best if not said.")]
 
 
 @options.takes_device
@@ -40,6 +41,7 @@ def command(
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Domain whose labels, captions and pairings stay hidden.")] = None,
+    by: By = None,
     source: Annotated[str | None, typer.Option("--from", help="The view that gan and flow are told.")] = None,
     made: Annotated[str | None, typer.Option("--to", help="The view that they make: pictures or numbers.")] = None,
     holdout: Annotated[
@@ -79,7 +81,7 @@ def command(
 ) -> None:
     """Train on a table and write a run folder."""
     numbers: dict[str, Any] = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
-    numbers |= {"patience": patience, "random_state": random_state}
+    numbers |= {"patience": patience, "random_state": random_state, "by": by}
     shares: dict[str, Any] = {"validation": validation, "holdout": holdout}
     refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(

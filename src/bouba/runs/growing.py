@@ -1,14 +1,17 @@
-"""How the index of a run changes: rows that come and go, versions, what it holds."""
+"""How a run goes on: rows that come and go, versions of its index, and a place that it is adapted to."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bouba.runs.kept import Kept
 
 if TYPE_CHECKING:
+    from bouba.runs.adapting import Adapted
     from bouba.runs.adding import Added
     from bouba.runs.holding import Holding
 
@@ -16,7 +19,7 @@ log = logging.getLogger("bouba")
 
 
 class Growing(Kept):
-    """The part of a Run that changes its index; see Run."""
+    """The part of a Run by which it goes on; see Run."""
 
     def add(
         self,
@@ -55,6 +58,34 @@ class Growing(Kept):
 
         options: dict[str, Any] = {"remove": remove, "sync": sync, "id": id, "engine": engine, "workers": workers}
         return add(self, table, named=named, say=say or log.info, **options)
+
+    def adapt(
+        self,
+        table: Any,
+        /,
+        *,
+        out: str | os.PathLike[str],
+        epochs: int = 10,
+        lr: float = 5e-4,
+        batch_size: int | None = None,
+        random_state: int = 0,
+        say: Callable[[str], None] | None = None,
+        **named: Any,
+    ) -> Adapted:
+        """Write a run whose towers suit new rows without labels, from the model and these rows alone: source-free, see
+        `bouba.adapt.source_free`. Its index holds the new rows; it has no numbers until `evaluate` is given labels.
+
+        Args:
+            table, **named: as in `read`; labels in it are not read. out: the folder of the new run.
+            epochs, lr, batch_size: of training on them. random_state: of their order. say: takes sentences.
+
+        Raises:
+            UsageError: a model that predicts no class, or `out` is taken. DataError: fewer than 16 rows.
+        """
+        from bouba.runs.adapting import adapt
+
+        options: dict[str, Any] = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "random_state": random_state}
+        return adapt(self, table, Path(out), named=named, say=say or log.info, **options)
 
     def holding(self) -> Holding:
         """How many rows, cells, versions and bytes the index has, and its columns. UsageError without an index."""

@@ -84,6 +84,16 @@ DEEP_CORAL = Method(
     "as dann, and the domains differ in scale and correlation only",
     **_ADAPTS,
 )
+HEAD_ADAPTER = Method(
+    "head-adapter",
+    "adapt.HeadAdapter",
+    "Adapted head",
+    "trains on the labelled domains, then solves a linear classifier for the target in every closed form (optimal "
+    "transport, JDA, TCA, CORAL, importance weights), and keeps the one whose predictions there tell most.",
+    "as dann, in seconds on ready features or frozen encoders",
+    frozen_by_default=True,
+    **_ADAPTS,
+)
 SIMCLR = Method(
     "simclr",
     "align.SimCLR",
@@ -247,6 +257,7 @@ METHODS = {
         DANN,
         MMD_ADAPTER,
         DEEP_CORAL,
+        HEAD_ADAPTER,
         SIMCLR,
         FEW_PAIRS,
         CCA,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from bouba.lazy import attach
 
 if TYPE_CHECKING:
+    from bouba.terms.centroid_labels import CentroidLabels as CentroidLabels
+    from bouba.terms.centroid_labels import centroid_labels as centroid_labels
     from bouba.terms.conditional_gan import Adversarial as Adversarial
     from bouba.terms.conditional_gan import conditional_gan as conditional_gan
     from bouba.terms.coral import CORAL as CORAL
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from bouba.terms.fuse_mix import fuse_mix as fuse_mix
     from bouba.terms.info_nce import InfoNCE as InfoNCE
     from bouba.terms.info_nce import info_nce as info_nce
+    from bouba.terms.joint_ot import JointOT as JointOT
+    from bouba.terms.joint_ot import joint_ot as joint_ot
+    from bouba.terms.minimum_class_confusion import MinimumClassConfusion as MinimumClassConfusion
+    from bouba.terms.minimum_class_confusion import minimum_class_confusion as minimum_class_confusion
     from bouba.terms.mmd import MMD as MMD
     from bouba.terms.mmd import mmd as mmd
     from bouba.terms.nt_xent import NTXent as NTXent
