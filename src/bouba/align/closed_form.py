@@ -58,7 +58,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     towers: Mapping[str, Any] | None = None  # view -> frozen encoder, of methods that take them
     device: str = "auto"  # where these run
     schema_: Schema | None = None
-    aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
+    aligns, fuses, predicts, reconstructs, translates, generates = True, False, False, False, False, False
 
     @property
     def searchable(self) -> tuple[str, ...]:
