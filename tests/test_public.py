@@ -38,9 +38,9 @@ def test_the_public_surface():
     assert sorted(bouba.__all__) == [
         "ASIF", "AdaptedCLIP", "Adversarial", "AttentionFusion", "CCA", "CLIP", "CORAL", "CORALAligner", "CRNN",
         "ConcatFusion", "ConditionalGAN", "ConvNet", "Correlation", "DANN", "DeepCCA", "DeepCORAL", "DomainAdversarial",
-        "Entropy", "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix",
+        "ELBO", "Entropy", "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix",
         "FusionClassifier", "FusionRegressor", "GatedFusion", "InfoNCE", "KernelCCA", "LSTM", "Learner",
-        "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultitaskLearner",
+        "LowRankFusion", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MultimodalAutoencoder", "MultimodalVAE", "MultitaskLearner",
         "NGrams", "NTXent", "NearestTranslator", "Onnx", "PLS", "Packaged", "Prediction", "Pretrained", "Procrustes",
         "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE",
         "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure", "SubspaceAligner", "SumFusion",

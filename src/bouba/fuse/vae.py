@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class MultimodalVAE(Decoding):
 
     def _objective(self) -> Objective:
         likelihoods = tuple((self.likelihoods or {}).items())
-        options = {"beta": self.beta, "alpha": self.alpha, "scale": self.scale, "hidden": self.hidden}
+        options: dict[str, Any] = {"beta": self.beta, "alpha": self.alpha, "scale": self.scale, "hidden": self.hidden}
         return Objective.of(ELBO(self.experts, likelihoods=likelihoods, **options))
 
     def draw(self, X, n: int = 1, *, random_state: int = 0) -> dict[str, np.ndarray]:

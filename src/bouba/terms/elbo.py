@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -224,7 +224,7 @@ class ELBO(Term):
                 f"ELBO cannot decode {', '.join(map(repr, closed))}: the encoder has no raw form; views that can be: "
                 f"{', '.join(map(repr, space.raw)) or 'none'}"
             )
-        options = {"hidden": self.hidden, "scale": self.scale}
+        options: dict[str, Any] = {"hidden": self.hidden, "scale": self.scale}
         return ByView(
             {v: Likelihood(width // 2, shape, family=families.get(v), **options) for v, shape in space.raw.items()}
         )
@@ -239,7 +239,7 @@ class ELBO(Term):
         z = torch.stack([torch.where(batch.present[view][:, None], batch.z[view], 0) for view in views], 1)
         check_finite("z", z)
         log_p = {views.index(view): partial(_log_p, batch, view, state[view]) for view in decodable}
-        options = {"experts": self.experts, "beta": self.beta, "alpha": self.alpha}
+        options: dict[str, Any] = {"experts": self.experts, "beta": self.beta, "alpha": self.alpha}
         bound = picked(elbo(*belief(z), present, log_p, **options), with_one).mean()
         widths = sum(batch.raw[view].shape[1] for view in decodable)
         scales = {f"scale.{v}": torch.as_tensor(state[v].log_scale).detach().exp() for v in decodable}
