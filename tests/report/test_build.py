@@ -10,6 +10,7 @@ from PIL import Image
 from bouba import Views
 from bouba.data.kinds import KINDS
 from bouba.report.build import (
+    OTHERS,
     Method,
     clip_bytes,
     draw_queries,
@@ -86,6 +87,36 @@ def test_galleries_and_maps_of_clips_and_tables():
     assert embedding_map(method, views, view="t", title="map").pictures is None
     assert [shown.data for shown in samples(views, image="clip", caption=None, keys=["3"])] == cells[:1]
     assert ("t", "table") in facts(views)
+
+
+class Predicts(Told):
+    """And that says of each row what it is told."""
+
+    predicts = True
+
+    def __init__(self, z, log_p):
+        super().__init__(z)
+        self.log_p = log_p
+
+    def outputs(self, views):
+        return {"kind": self.log_p[views.rows][:, None]}
+
+    def classes(self, label):
+        return np.array(["a", "b"])
+
+
+def test_a_map_is_coloured_by_labels_and_by_what_is_predicted_of_them():
+    random = np.random.default_rng(0)
+    log_p = np.log(random.dirichlet([1, 1], 60))
+    names = [f"class {i}" for i in (*range(20), *[0] * 20, *[1] * 10, *range(2, 12))]
+    y = {"kind": list("ab" * 30), "size": names, "id": [f"row {i}" for i in range(60)], "one": ["same"] * 60}
+    views = Views({"x": random.normal(size=(60, 2))}, y=y)
+    points = embedding_map(Method("p", Predicts(random.normal(size=(60, 3)), log_p)), views, view="x", title="map")
+    assert list(points.labels) == ["kind", "size", "kind, predicted"]
+    assert points.labels["kind, predicted"] == ["ab"[i] for i in log_p.argmax(1)]
+    assert len(set(points.labels["size"])) == 12
+    assert points.labels["size"][0] == "class 0"  # a common one keeps its name
+    assert points.labels["size"][19] == OTHERS
 
 
 class Finds:

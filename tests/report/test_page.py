@@ -110,6 +110,28 @@ def test_methods_are_worded_as_the_report_says(full):
     assert "CLIP + DANN" not in page
 
 
+def test_more_than_five_directions_are_folded_and_nothing_is_lost(full):
+    views = [f"view{i}" for i in range(4)]
+    directions = [f"{a}->{b}" for a in views for b in views if a != b]  # twelve
+    of_clip = next(record for record in full.records if record["metric"] == "recall@10")
+    records = [
+        {**of_clip, "direction": direction, "value": 0.1 + i / 50, "low": 0.05, "high": 0.6, "split": split}
+        for i, direction in enumerate(directions)
+        for split in ("known", "new")
+    ]
+    page = Outline(render(replace(full, records=records)))
+    first, rest = (page.data["charts"][name][0] for name in ("scores", "scores-rest"))
+    values = [round(x, 6) for figure in (first, rest) for trace in figure["data"][:1] for x in trace["x"]]
+    assert len(first["data"][0]["x"]) == 2 * 5  # of two splits
+    assert sorted(values) == sorted(round(record["value"], 6) for record in records)
+    assert page.text.count("7 more directions") == 2  # a table a split
+    for i in range(12):
+        assert page.text.count(f"{10 + 2 * i:.1f}%") >= 2
+    few = Outline(render(full))
+    assert "scores-rest" not in few.data["charts"]
+    assert "more directions" not in few.text
+
+
 def test_an_empty_report_is_a_small_page_without_plotly(empty):
     text = render(empty)
     assert Outline(text).sections == set()

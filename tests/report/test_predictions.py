@@ -13,10 +13,10 @@ from PIL import Image
 from bouba import ConvNet, FusionClassifier, MultitaskLearner, NGrams, Views
 from bouba.data.views import Column
 from bouba.fuse import explain
-from bouba.report.build import Method
+from bouba.report.build import OTHERS, Method
 from bouba.report.headline import headline, lead
 from bouba.report.prediction_charts import confusion_figure, contribution_figure, numbers_figure, reliability_figure
-from bouba.report.predictions import CLASSES_SHOWN, OTHER, cases, judged
+from bouba.report.predictions import CLASSES_SHOWN, cases, judged
 from bouba.report.scores import read_rows
 from bouba.report.wording import direction_words, measure_words, part_name
 
@@ -101,7 +101,7 @@ def test_rare_classes_and_those_training_never_had_share_a_place():
     strange = views.replace(y={"kind": np.where(np.arange(300) < 3, "zebra", views.y["kind"]).astype(object)})
     (kind,) = judged(Method("mine", model), strange)
     assert len(kind.classes) == CLASSES_SHOWN + 1
-    assert kind.classes[-1] == OTHER
+    assert kind.classes[-1] == OTHERS
     assert np.sum(kind.counts) == 300
     assert sum(kind.counts[-1]) >= 3
 

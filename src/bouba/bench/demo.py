@@ -7,7 +7,6 @@ Frozen encoders read each drawing and each caption once; all else stands on thei
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from bouba.runs.lock import locked
 from bouba.runs.methods import ADAPTED_CLIP, CLIP, FEW_PAIRS, LINEAR_CCA, wording
 from bouba.runs.reporting import tries
 from bouba.runs.run import Run
-from bouba.runs.stages import Stages
+from bouba.runs.stages import TIME, Clock, Stages, time_spent
 from bouba.runs.toml import to_toml
 from bouba.towers import Joined, Packaged
 from bouba.train.progress import progress_bar
@@ -52,22 +51,6 @@ SAMPLES = (
     "soccer ball",
     "umbrella",
 )
-
-
-class Clock:
-    """Where the time went, in seconds."""
-
-    def __init__(self) -> None:
-        self.last, self.spent = time.perf_counter(), dict[str, float]()
-
-    def __call__(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.spent[stage] = self.spent.get(stage, 0.0) + now - self.last
-        self.last = now
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.spent.items())
-        return f"{sum(self.spent.values()):.0f} s in all: {parts}"
 
 
 def make_demo(out: Path, *, seed: int, epochs: int | None, say: Callable[[str], None]) -> tuple[Result, Clock]:
@@ -110,7 +93,8 @@ def _made(out: Path, *, seed: int, epochs: int | None, say: Callable[[str], None
     clock("index")
     page = _page(protocol, models, result, clock)
     found = [_found_by_words(Run(part), protocol.views)]
-    page = replace(page, tries=tries(part, out, model), serve=f"bouba serve {out}", galleries=[*found, *page.galleries])
+    tried, galleries = tries(part, out, model), [*found, *page.galleries]
+    page = replace(page, advice=Run(part).advice(), tries=tried, serve=f"bouba serve {out}", galleries=galleries)
     report.write(page, part / "report.html")
     run_folder.finish(part, out)
     clock("report")
@@ -177,7 +161,7 @@ def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, cloc
     sample = protocol.views[protocol.views.rows % 7 == 0]
     return report.Report(
         title="Words find pictures in a style nobody captioned",
-        facts=build.facts(protocol.views),
+        facts=[*build.facts(protocol.views), (TIME, time_spent(clock.spent))],
         samples=build.samples(
             protocol.views, image="image", caption="en", keys=[keys[name] for name in SAMPLES if name in keys]
         ),
@@ -188,7 +172,7 @@ def _page(protocol: emoji.Protocol, models: dict[str, Any], result: Result, cloc
             build.embedding_map(method, sample, view="image", title=f"Every seventh drawing, placed by {method.name}")
             for method in methods
         ],
-        notes=_notes(clock),
+        notes=_notes(),
         methods=wording(COMPARED),
     )
 
@@ -208,7 +192,7 @@ def _found_by_words(run: Run, views: Views) -> build.Gallery:
     return build.Gallery("Everyday words, all OpenMoji drawings, as bouba search finds them", FEW_PAIRS.name, queries)
 
 
-def _notes(clock: Clock) -> list[str]:
+def _notes() -> list[str]:
     return [
         "Concepts are split three ways, anew for each seed, variants of one (man, woman astronaut) together. A (50%): "
         "captioned in noto, twemoji and fluent. U (30%): only their OpenMoji drawings are seen, without caption, label "
@@ -218,7 +202,6 @@ def _notes(clock: Clock) -> list[str]:
         "OpenMoji; the numbers are of models that saw A alone.",
         "One training run, so intervals cover which concepts were asked, not how training went; "
         "`bouba bench emoji` covers both.",
-        f"Time on this machine: {clock}.",
         "Drawings: Noto (Apache-2.0), Twemoji (CC-BY-4.0), OpenMoji (CC-BY-SA-4.0), Fluent (MIT); "
         "names: emojibase (MIT).",
     ]

@@ -26,6 +26,7 @@ def command(
     """Align pictures and words of the built-in emoji, measure it, and write runs/demo: an index and a report."""
     from bouba.bench.demo import make_demo
     from bouba.runs.run import Run
+    from bouba.runs.stages import time_spent
 
     result, clock = make_demo(out, seed=seed, epochs=epochs, say=to_stderr)
     run = Run.open(out)
@@ -37,6 +38,6 @@ def command(
         typer.echo(result.format(rows=("split", "direction", "method")))
     else:
         typer.echo(run.overview(shown, rest=f"--all, or {out / 'metrics.json'}"))
-    typer.echo(f"\n{fill(str(clock), 100)}\n\nreport: {out / 'report.html'}")
+    typer.echo(f"\n{fill(time_spent(clock.spent), 100)}\n\nreport: {out / 'report.html'}")
     typer.echo(f'search: bouba search {out} "snowman"      bouba search {out} "火车"')
     typer.echo(f"serve: bouba serve {out}")

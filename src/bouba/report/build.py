@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +15,7 @@ import numpy as np
 from bouba.data import decode
 from bouba.data.decode.files import opened
 from bouba.data.kinds import KINDS
+from bouba.data.loader import class_name
 from bouba.data.video import moves, video
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
@@ -23,6 +25,8 @@ from bouba.report.content import Cell, EmbeddingMap, Gallery, Item, Picture, Que
 
 PICTURES_SHOWN = 600
 QUESTIONS = 2000  # that proportions are measured on, at most
+COLOURED = 12  # classes of a map
+OTHERS = "(all others)"
 SMALL = 20_000  # bytes: below it a cell is shown as it is stored
 
 
@@ -168,7 +172,8 @@ def row_name(views: Views, row: int) -> str:
 def embedding_map(
     method: Method, views: Views, *, view: str, title: str, fused: bool = False, random_state: int = 0
 ) -> EmbeddingMap:
-    """One view's embeddings on a plane by t-SNE, with every domain and label of up to 12 classes to colour by.
+    """One view's embeddings on a plane by t-SNE, with every domain and label to colour by, and with what the model
+    predicts of it; of more than COLOURED classes the rarer ones are one.
 
     `fused`: the fused vector of each row instead, shown by its cell of the view where it has one.
     """
@@ -186,16 +191,32 @@ def embedding_map(
     with threadpool_limits(1):
         plane = TSNE(perplexity=min(30, (len(z) - 1) / 3), init=start, random_state=random_state).fit_transform(z)
     labels = {} if views.domain is None else {"domain": [str(d) for d in views.domain]}
-    for name, values in views.y.items():
-        classes = ["?" if is_missing(v) else str(v) for v in values]
-        if 1 < len(set(classes)) <= 12:
-            labels[name] = classes
+    labels |= {name: ["?" if is_missing(v) else class_name(v) for v in of] for name, of in views.y.items()}
+    labels |= _predicted(method.model, views) if getattr(method.model, "predicts", False) else {}
+    labels = {name: kept for name, classes in labels.items() if (kept := _commonest(classes))}
     seen = views.modalities[view] in SHOWN
     pictures = [picture_shown(views, view, row) for row in range(len(views))] if seen else None
     names = [row_name(views, row) for row in range(len(views))]
     return EmbeddingMap(
         title, plane[:, 0].tolist(), plane[:, 1].tolist(), labels or {"": [""] * len(z)}, names, pictures
     )
+
+
+def _predicted(model: Any, views: Views) -> dict[str, list[str]]:
+    """What a model says of each label that has classes."""
+    classes = {label: values[:, 0].argmax(1) for label, values in model.outputs(views).items() if values.ndim == 3}
+    return {f"{label}, predicted": [str(model.classes(label)[i]) for i in of] for label, of in classes.items()}
+
+
+def _commonest(classes: Sequence[str]) -> list[str] | None:
+    """The same with COLOURED names at most; None where one name, or too many small ones, would tell nothing."""
+    counts = Counter(classes)
+    if len(counts) < 2 or len(counts) > len(classes) / 2:
+        return None
+    if len(counts) <= COLOURED:
+        return list(classes)
+    kept = {name for name, _ in counts.most_common(COLOURED - 1)}
+    return [name if name in kept else OTHERS for name in classes]
 
 
 def facts(views: Views, bad_rows: int = 0) -> list[tuple[str, str]]:

@@ -55,7 +55,9 @@ def plain(text: str) -> str:
 
 
 def score_figure(rows: Sequence[Row], colour: Mapping[str, str], methods: Methods = NO_METHODS) -> Figure:
-    """Dots with whiskers for one metric, one line per task; a grey bar marks chance."""
+    """Dots with whiskers for one metric, one line per task; a grey bar marks chance. Empty without rows."""
+    if not rows:
+        return {"data": [], "layout": {"height": 40, "xaxis": {"visible": False}, "yaxis": {"visible": False}}}
     ordered = sorted(rows, key=lambda row: [r.split for r in rows].index(row.split))
     notes, places, place = [], [], 0.0
     for before, row in zip([None, *ordered], ordered):

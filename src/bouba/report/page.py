@@ -21,6 +21,7 @@ from bouba.report.shelves import walls
 from bouba.search.certainty import TOO_WEAK
 
 MAIN = ("recall@1", "recall@10")  # rows of the table that need no click; so are accuracies
+MOST_DIRECTIONS = 5  # of a chart or a table, the others unfold
 
 
 def write(report: Report, path: str | os.PathLike[str]) -> Path:
@@ -72,6 +73,8 @@ def render(report: Report) -> str:
         "measures": _measures(rows),
         "runs": max((score.runs for row in rows for score in row.scores.values()), default=1),
         "metrics": _score_charts(rows, colour, report.methods, figures),
+        "most_directions": MOST_DIRECTIONS,
+        "rest": "scores-rest" in figures,
         "parts": _curve_charts(report, colour, figures),
         "predicted": _predicted(report, figures),
         "several_methods": len({one.method for one in report.judged}) > 1,
@@ -149,7 +152,8 @@ def _tables(rows: Sequence[Row], target: str | None) -> list[dict[str, Any]]:
         {
             "split": split,
             "domain": wording.domain_words(domain, target),
-            "blocks": blocks,
+            "blocks": dict(list(blocks.items())[:MOST_DIRECTIONS]),
+            "folded": dict(list(blocks.items())[MOST_DIRECTIONS:]),
             "methods": list(dict.fromkeys(m for block in blocks.values() for row in block for m in row.scores)),
             "minor": [row for block in blocks.values() for row in _minor(block)],
         }
@@ -177,14 +181,23 @@ def _measures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
 def _score_charts(
     rows: Sequence[Row], colour: dict[str, str], methods: wording.Methods, figures: dict[str, list[charts.Figure]]
 ) -> list[str]:
-    """One figure a metric, best known first; returns the names to choose from."""
+    """One figure a metric, best known first, and one of the directions that unfold; returns the names to choose
+    from."""
     metrics = list(dict.fromkeys(row.metric for row in rows))
     metrics.sort(key=lambda metric: (metric != "recall@10", "accuracy" not in metric))
     if metrics:
-        figures["scores"] = [
-            charts.score_figure([row for row in rows if row.metric == metric], colour, methods) for metric in metrics
-        ]
+        parted = [_folded([row for row in rows if row.metric == metric]) for metric in metrics]
+        figures["scores"] = [charts.score_figure(shown, colour, methods) for shown, _ in parted]
+        if any(folded for _, folded in parted):
+            figures["scores-rest"] = [charts.score_figure(folded, colour, methods) for _, folded in parted]
     return [wording.measure_words(metric)[0] for metric in metrics]
+
+
+def _folded(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of one metric in MOST_DIRECTIONS directions, those of a domain apart, and the others."""
+    first = list(dict.fromkeys((row.domain, row.direction) for row in rows))[:MOST_DIRECTIONS]
+    shown = [row for row in rows if (row.domain, row.direction) in first]
+    return shown, [row for row in rows if row not in shown]
 
 
 def _curve_charts(

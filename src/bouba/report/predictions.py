@@ -15,14 +15,13 @@ from bouba.evaluation.predictions import class_codes
 from bouba.fuse.explanation import Explanation, explain
 from bouba.fuse.integrated_gradients import overlay, saliency
 from bouba.metrics import expected_calibration_error, reliability
-from bouba.report.build import Method, cell_shown, row_name
+from bouba.report.build import OTHERS, Method, cell_shown, row_name
 from bouba.report.content import Case, Cell, Contribution, Judged
 from bouba.report.wording import number
 
 CLASSES_SHOWN = 24  # of a confusion matrix; the rarer ones become one
 EXPLAINED = 2000  # rows, drawn at random above
 STEPS = 32  # of the integrals behind pixels and words
-OTHER = "(all others)"
 
 
 def judged(method: Method, views: Views, *, mistakes: int = 9, random_state: int = 0) -> list[Judged]:
@@ -112,7 +111,7 @@ def _confusion(true: np.ndarray, guess: np.ndarray, names: list[str]) -> tuple[l
     np.add.at(counts, (place[true], place[guess]), 1)
     common_names = [names[code] for code in common_codes]
     if counts[-1].any() or counts[:, -1].any():
-        return [*common_names, OTHER], counts.tolist()
+        return [*common_names, OTHERS], counts.tolist()
     return common_names, counts[:-1, :-1].tolist()
 
 

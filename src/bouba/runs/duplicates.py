@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -182,15 +181,6 @@ def summary(cut: Cut, judged: Views | None, caution: str) -> dict[str, Any]:
             "caution": caution,
         }
     }
-
-
-def counted(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What run.json says of near-duplicates, for the strip of facts of a report; nothing where nobody looked."""
-    if "duplicates" not in facts:
-        return []
-    found = facts["duplicates"]
-    by_view = ", ".join(f"{view} {count:,}" for view, count in found["views"].items() if count)
-    return [("rows with a near-duplicate", f"{found['rows']:,}{f' ({by_view})' if by_view else ''}")]
 
 
 def save(cut: Cut, judged: Views | None, folder: Path) -> None:

@@ -26,7 +26,7 @@ from bouba.runs import texts, translation
 from bouba.runs.adaptation import diagnosed
 from bouba.runs.at_hand import WithEmbeddings
 from bouba.runs.certainty import FILE, known_of, measured
-from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, counted, kept_sentence, opened, save, summary
+from bouba.runs.duplicates import FEWEST_HELD_OUT, Cut, caution, kept_sentence, opened, save, summary
 from bouba.runs.folder import BASELINES
 from bouba.runs.indexing import vectors_of, write_search
 from bouba.runs.known import is_found_whole
@@ -37,11 +37,11 @@ from bouba.runs.processes import Processes
 from bouba.runs.reading import repeated_text
 from bouba.runs.recipe import HOLDOUT, OF_THE_CUT
 from bouba.runs.remembered import compared
-from bouba.runs.reporting import Story, history_of, tries, watched, write_report
+from bouba.runs.reporting import Story, counted, history_of, tries, watched, write_report
 from bouba.runs.reporting_again import keep
 from bouba.runs.rivals import trained_rivals
 from bouba.runs.sharing import same_model, same_models, solve_together
-from bouba.runs.stages import Stages
+from bouba.runs.stages import Clock, Stages
 from bouba.runs.toml import to_toml
 from bouba.search import Certainty, Index
 from bouba.search.cells import Numbers
@@ -61,11 +61,13 @@ class Fitting(Prepared):
         training, held_out: parts of `views`, the latter None where there are too few rows to measure. cut: how rows
             were held out.
         say: takes each sentence on what happens. recorded: the folder of a run that goes on.
+        clock: where the time went so far.
         facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
         remembered: a sentence with the numbers on rows that have no near-duplicate in training, once they are measured.
     """
 
     say: Say
+    clock: Clock
     recorded: Path | None = None
     training: Views = field(init=False)
     held_out: Views | None = field(init=False)
@@ -74,9 +76,9 @@ class Fitting(Prepared):
     remembered: str = ""
 
     @classmethod
-    def of(cls, prepared: Prepared, *, say: Say = log.info, recorded: Path | None = None) -> Fitting:
+    def of(cls, prepared: Prepared, *, say: Say = log.info, clock: Clock, recorded: Path | None = None) -> Fitting:
         """What was read and found to fit. `recorded`: the folder of a run that goes on."""
-        return cls(**vars(prepared), say=say, recorded=recorded)
+        return cls(**vars(prepared), say=say, clock=clock, recorded=recorded)
 
     def divide(self, processes: Processes) -> None:
         """Hold rows out; near-duplicates are looked for by the first process, for all."""
@@ -137,7 +139,9 @@ class Fitting(Prepared):
         self.model = same_model(self.model, processes, part / "model")
         rivals = same_models(rivals, processes)
         vectors = vectors_of(self.model, self.views, part, self.stages, processes) if self.model.searchable else {}
+        self.clock("embed")
         measured = self._measured(part, rivals, vectors, processes)
+        self.clock("measure")
         processes.lead(lambda: self._write_rest(part, out, rivals, measured, vectors))
 
     def _save(self, part: Path) -> None:
@@ -167,11 +171,12 @@ class Fitting(Prepared):
             story = replace(story, certainty=self._certainty(part, index))
             texts.words_met(self.model, self.training).save(part / texts.FILE)
             story = replace(story, tries=tries(part, out, self.model), serve=f"bouba serve {out}")
+            self.clock("index")
         cut = texts.cut_texts(self.model, self.training)
         for sentence in cut:
             self.say(sentence)
-        facts = counted(summary(self.cut, self.held_out, self.caution))
-        story = replace(story, remarks=[*story.remarks, *cut], facts=facts)
+        facts = counted(run_folder.read_facts(part), self.clock.spent)
+        story = replace(story, remarks=[*story.remarks, *cut], facts=facts, seconds=self.clock.spent)
         keep(part, story)
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch, caution=self.caution), part / "report.html")
@@ -268,8 +273,7 @@ class Fitting(Prepared):
         if (twins := self.cut.twins(held_out)) and not self.method.translates:
             at_hand = WithEmbeddings(self.model, self.views, vectors)
             self.remembered = compared(at_hand, held_out, np.any(list(twins.values()), axis=0))
-            facts = {name: value for name, value in run_folder.read_facts(part).items() if name != "format"}
-            run_folder.write_facts(part, **facts | summary(self.cut, held_out, self.caution))
+            run_folder.add_facts(part, **summary(self.cut, held_out, self.caution))
         seen = [vars(record) for record in measured.seen]
         evidence = Evidence(len(self.training), self.method.solved, measured.half, seen, history_of(self.model))
         story = replace(story, held_out=held_out, result=measured.result, differences=measured.differences)

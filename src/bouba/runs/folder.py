@@ -136,6 +136,11 @@ def write_facts(folder: Path, **facts: Any) -> None:
     durable.write_text(folder / "run.json", json.dumps({"format": FORMAT, **facts}, ensure_ascii=False, indent=1))
 
 
+def add_facts(folder: Path, **facts: Any) -> None:
+    """More, or other ones, for run.json; what else it holds is kept."""
+    write_facts(folder, **{name: value for name, value in read_facts(folder).items() if name != "format"} | facts)
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """What `write_facts` wrote; empty where there is no such file. DataError for a later format."""
     file = folder / "run.json"

@@ -22,6 +22,7 @@ from bouba.runs.methods import DEFAULT, method_named
 from bouba.runs.preparing import prepare
 from bouba.runs.processes import Processes
 from bouba.runs.recipe import build
+from bouba.runs.stages import Clock
 from bouba.runs.toml import to_toml
 
 if TYPE_CHECKING:
@@ -173,11 +174,13 @@ class _Making:
 
     def run(self, processes: Processes) -> Any:
         """The fitted model, with its folder in place; None where nothing was left to do."""
-        fitting = processes.agree(self._prepared)
+        clock = Clock()
+        fitting = processes.agree(lambda: self._prepared(clock))
         if fitting is None:
             self.say(_finished(self.out, self.recipe))
             return None
         fitting.divide(processes)
+        clock("hold out")
         fresh = self.origin is None or self.origin.finished
         part = processes.lead(lambda: self._started(fitting)) or part_of(self.out)
         checkpoint = _version(part)
@@ -190,7 +193,9 @@ class _Making:
             if processes.first and fresh and _version(part) == checkpoint:  # before an epoch ended: nothing to resume
                 shutil.rmtree(part, ignore_errors=True)
             raise
+        clock("train")
         rivals = processes.together(lambda: fitting.rivals(part))
+        clock("train what it is compared with")
         fitting.finish(part, self.out, rivals, processes)
         return fitting.model
 
@@ -198,7 +203,7 @@ class _Making:
         """What the run that this one goes on from noted down."""
         return default if self.origin is None else self.origin.facts.get(name, default)
 
-    def _prepared(self) -> Fitting | None:
+    def _prepared(self, clock: Clock) -> Fitting | None:
         """The table, read, and all that does not fit refused; None for a finished run that is to be as it is."""
         made_of = self._facts("table")
         if self._unchanged(self.recipe):
@@ -213,7 +218,8 @@ class _Making:
         prepared = prepare(table, self.recipe, named={**self.named, "recorded": recorded_in})
         from bouba.runs.fitting import Fitting  # with all that training and measuring take
 
-        fitting = Fitting.of(prepared, say=self.say, recorded=recorded_in)
+        clock("read")
+        fitting = Fitting.of(prepared, say=self.say, clock=clock, recorded=recorded_in)
         baseline = self.baseline and self._facts("baseline", True)
         fitting.facts = {"table": recorded(table), "baseline": baseline}
         if self.origin is not None and (longer := self.origin.extension(fitting.recipe)) is not None:

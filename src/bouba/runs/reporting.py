@@ -25,6 +25,7 @@ from bouba.runs import examples, gallery
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
 from bouba.runs.indexing import found_as_rows
 from bouba.runs.methods import Method, instead_of, wording
+from bouba.runs.stages import TIME, time_spent
 from bouba.runs.suspects import held_out_labels
 from bouba.runs.suspicion import held_out_doubts
 from bouba.search import Certainty
@@ -48,8 +49,8 @@ class Story:
         certainty: what its scores are worth, where that was measured. caution: what to know before the numbers.
         differences: of the model and each rival, on the same rows.
         tries: queries that work. serve: the command that shows the run in a browser.
-        facts: (name, value) pairs, besides what is counted in the rows. history: a row an epoch; that of the model, if
-            None. evidence: of what would help the model.
+        facts: (name, value) pairs, besides what is counted in the rows. seconds: of each stage. history: a row
+            an epoch; that of the model, if None. evidence: of what would help the model.
     """
 
     method: Method
@@ -67,6 +68,7 @@ class Story:
     tries: Sequence[Try] = ()
     serve: str = ""
     facts: Sequence[tuple[str, str]] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
     history: Sequence[dict] | None = None
     evidence: Evidence = NO_EVIDENCE
 
@@ -87,6 +89,17 @@ class Story:
         """The views, those of text first."""
         kinds = self.shown.modalities
         return sorted(kinds, key=lambda view: kinds[view] != "text")
+
+
+def counted(facts: Mapping[str, Any], seconds: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What run.json says of near-duplicates, and where the time went, for the strip of facts of a report; nothing of
+    what nobody looked for."""
+    strip = []
+    if "duplicates" in facts:
+        found = facts["duplicates"]
+        by_view = ", ".join(f"{view} {count:,}" for view, count in found["views"].items() if count)
+        strip.append(("rows with a near-duplicate", f"{found['rows']:,}{f' ({by_view})' if by_view else ''}"))
+    return [*strip, (TIME, time_spent(seconds))] if seconds else strip
 
 
 def existing_report(run: Path) -> Path:

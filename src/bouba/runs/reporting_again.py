@@ -19,8 +19,8 @@ from bouba.files import read_json
 from bouba.report.advice import Evidence
 from bouba.report.content import Try
 from bouba.runs.adaptation import Adaptation
-from bouba.runs.duplicates import counted, held_out_again
-from bouba.runs.reporting import Story, notes_of, report_on, shown_tries, write_report
+from bouba.runs.duplicates import held_out_again
+from bouba.runs.reporting import Story, counted, notes_of, report_on, shown_tries, write_report
 from bouba.runs.translation import paired_rows
 
 FILE = "report.json"
@@ -43,6 +43,7 @@ def keep(folder: Path, story: Story) -> None:
         "pairs": evidence.pairs,
         "half": [asdict(one) for one in evidence.half],
         "seen": list(evidence.seen),
+        "seconds": {stage: round(spent, 3) for stage, spent in story.seconds.items()},
     }
     durable.write_text(folder / FILE, json.dumps(facts, ensure_ascii=False, indent=1))
 
@@ -124,7 +125,7 @@ def _story(run: Any, rows: Rows | str) -> Story:
         serve=f"bouba serve {run.path}" if (run.path / "index").exists() else "",
         history=run.history,
         evidence=evidence_of(run),
-        facts=counted(run.facts),
+        facts=counted(run.facts, run._place.read(_kept).get("seconds", {})),
     )
     if isinstance(rows, str):
         kinds = [(view, str(kind)) for view, kind in run.model.kinds_.items()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
 PAUSE = 5.0
 """Seconds between two lines of one stage."""
+TIME = "time on this machine"
+"""What `time_spent` is called among the facts of a report."""
 
 
 class Stages:
@@ -42,6 +44,28 @@ class Stages:
                 self.say(f"{stage}: {detail(part)}, {done} of {len(parts)} done, about {duration(left)} left")
                 last = now
             yield part
+
+
+class Clock:
+    """Where the time went, in seconds: called at the end of a stage, with its name."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock, self.last, self.spent = clock, clock(), dict[str, float]()
+
+    def __call__(self, stage: str) -> None:
+        now = self.clock()
+        self.spent[stage] = self.spent.get(stage, 0.0) + now - self.last
+        self.last = now
+
+
+def time_spent(seconds: Mapping[str, float]) -> str:
+    """Where the time went, in words; stages of less than half a second count in the sum alone.
+
+    >>> time_spent({"read": 0.2, "train": 41.3, "index": 3.1})
+    '45 s: train 41 s, index 3 s'
+    """
+    parts = ", ".join(f"{stage} {duration(spent)}" for stage, spent in seconds.items() if spent >= 0.5)
+    return ": ".join(filter(None, (duration(sum(seconds.values())), parts)))
 
 
 def duration(seconds: float) -> str:
