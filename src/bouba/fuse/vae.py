@@ -123,9 +123,7 @@ class MultimodalVAE(Decoding):
         """
         decoders = self._likelihoods()
         if to not in decoders:
-            raise ModalityError(
-                f"no view {to!r} that can be drawn{nearest(to, decoders)}; there are {', '.join(decoders)}"
-            )
+            raise ModalityError(f"no view {to!r} that can be drawn{nearest(to, decoders)}")
         return self.draw(X, n, random_state=random_state)[to]
 
     def sample(self, n: int, *, random_state: int = 0) -> dict[str, np.ndarray]:

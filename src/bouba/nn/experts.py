@@ -96,4 +96,4 @@ class Experts(Fusion):
 def check_experts(kind: str) -> None:
     """UsageError unless it is one of KINDS."""
     if kind not in KINDS:
-        raise UsageError(f"no experts {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}")
+        raise UsageError(f"no experts {kind!r}{nearest(kind, KINDS)}")

@@ -83,6 +83,6 @@ class Likelihood(nn.Module):
 def check_family(family: str, shape: Sequence[int]) -> None:
     """UsageError for no distribution, or one that does not suit the view."""
     if family not in FAMILIES:
-        raise UsageError(f"no likelihood {family!r}{nearest(family, FAMILIES)}; there are {', '.join(FAMILIES)}")
+        raise UsageError(f"no likelihood {family!r}{nearest(family, FAMILIES)}")
     if family == "bernoulli" and len(shape) != 3:
-        raise UsageError("bernoulli is the likelihood of pixels; take gaussian or laplace for other views")
+        raise UsageError("bernoulli is the likelihood of pictures; take gaussian or laplace for other views")
