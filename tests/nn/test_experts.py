@@ -55,7 +55,9 @@ def test_law_the_order_of_views_changes_nothing_and_what_is_absent_is_not_read(s
         again = product(mean[:, order], log_variance[:, order], present[:, order], prior=prior)
         torch.testing.assert_close((m, log_v), again)
         gone = ~present[:, :, None]
-        spoilt = product(mean.masked_fill(gone, math.nan), log_variance.masked_fill(gone, math.nan), present, prior=prior)
+        spoilt = product(
+            mean.masked_fill(gone, math.nan), log_variance.masked_fill(gone, math.nan), present, prior=prior
+        )
         torch.testing.assert_close(spoilt, (m, log_v))
         surest = log_variance.masked_fill(gone, 50).amin(1)
         assert (log_v <= surest + 1e-9)[present.any(1)].all(), "together they are surer than the surest"

@@ -24,7 +24,8 @@ def test_definition_number_by_number():
     pictures = Likelihood(3, (3, 2, 2), hidden=16, family="bernoulli")
     logits, share = pictures.decoder(z), light(x.clamp(-1.6, 1.6))
     expected = sum(
-        share[:, j] * torch.log(torch.sigmoid(logits[:, j])) + (1 - share[:, j]) * torch.log(1 - torch.sigmoid(logits[:, j]))
+        share[:, j] * torch.log(torch.sigmoid(logits[:, j]))
+        + (1 - share[:, j]) * torch.log(1 - torch.sigmoid(logits[:, j]))
         for j in range(12)
     )
     torch.testing.assert_close(pictures(z, standardised(share)), expected)

@@ -56,9 +56,9 @@ def evaluate_generations(
 
     Returns:
         Records "cross_coherence" of direction "from->to", with each view alone and, of three views or more, with all
-        others ("without to->to"), over the labelled rows that have one of those views, with 95% intervals; "joint_coherence"
-        of direction "nothing->all"; "frechet_distance" of direction "nothing->view", without an interval, and as chance
-        that of two halves of the real cells. The other chances are those of C classes that are equally frequent.
+        others ("without to->to"), over the labelled rows that have one of those views; "joint_coherence" of direction
+        "nothing->all"; both with 95% intervals. "frechet_distance" of direction "nothing->view", without one, and as
+        chance that of two halves of the real cells. The other chances are those of C classes that are equally frequent.
 
     Raises:
         DataError: no label known. UsageError: no such label.

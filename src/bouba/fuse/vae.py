@@ -63,7 +63,7 @@ class MultimodalVAE(Decoding):
         *,
         experts: str = "mvtcae",
         beta: float = 1.0,
-        alpha: float = 0.1,
+        alpha: float = 0.9,
         likelihoods: Mapping[str, str] | None = None,
         scale: float | None = None,
         hidden: int = 256,

@@ -1,4 +1,4 @@
-"""Do made items show what was asked, and do the views of a made row show the same? By labels that a judge gives them."""
+"""Do made items show what was asked, and the views of a made row the same? By labels that a judge gives them."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -117,7 +117,7 @@ def elbo(
     *,
     experts: str = "mvtcae",
     beta: float = 1.0,
-    alpha: float = 0.1,
+    alpha: float = 0.9,
     noise: Callable[[Tensor], Tensor] = torch.randn_like,
 ) -> Tensor:
     """The evidence lower bound of each row, in nats, estimated by one draw.
@@ -188,12 +188,12 @@ class ELBO(Term):
     References: see elbo.
 
     >>> ELBO("mopoe", beta=2.5).alpha
-    0.1
+    0.9
     """
 
     experts: str = "mvtcae"
     beta: float = 1.0
-    alpha: float = 0.1
+    alpha: float = 0.9
     likelihoods: tuple[tuple[str, str], ...] = ()
     scale: float | None = None
     hidden: int = 256
