@@ -6,7 +6,7 @@ import torch
 from made import related, with_holes
 
 import bouba
-from bouba import ELBO, MLP, ConvNet, FusionClassifier, Learner, MultimodalAutoencoder, MultimodalVAE, SumFusion, Views
+from bouba import ELBO, MLP, ConvNet, Learner, MultimodalAutoencoder, MultimodalVAE, SumFusion, Views
 from bouba.errors import DataError, ModalityError, UsageError
 from bouba.evaluation import evaluate_generations
 from bouba.nn.experts import KINDS, Experts, belief, product
@@ -46,10 +46,9 @@ def test_definition_of_codes_and_draws(kind, models):
     np.testing.assert_allclose(model.reconstruct(views)["b"], expected, rtol=1e-4, atol=1e-4)
     assert model.embed(views)["a"].shape == (9, 16)
     codes = model._fitted().run(views, lambda batch: {"": model._codes(batch, 4000).view(len(batch), 4000, -1)})[""]
-    if kind == "mixture":
-        variance = log_variance.exp().mean(1) + mean.var(1, correction=0)  # of a mixture
-    else:
-        variance = log_variance.exp()
+    variance = log_variance.exp()
+    if kind == "mixture":  # (B, V, dim)
+        variance = variance.mean(1) + mean.var(1, correction=0)
     np.testing.assert_allclose(codes.mean(1), code, atol=0.12)
     np.testing.assert_allclose(codes.var(1), variance, rtol=0.15, atol=0.02)
 
@@ -119,7 +118,7 @@ def test_draws_depend_on_the_seed_alone_and_views_of_one_draw_go_together(models
     np.testing.assert_array_equal(model.sample(600, random_state=1)["c"], sampled["c"])
     assert torch.equal(torch.get_rng_state(), state)
     again = model.explained(Views({"a": sampled["a"]}), Views(sampled))  # what is drawn of nothing belongs together
-    assert again["b"] > 0.7
+    assert min(again.values()) > 0.5
 
 
 def test_it_is_the_learner_it_says_it_is():
@@ -152,17 +151,33 @@ def squares(n=160, seed=0):
     return Views({"photo": pictures, "sizes": numbers}, kinds={"photo": "image"}, y={"colour": colour})
 
 
+class Rule:
+    """A judge that knows: red pictures are redder than blue, red numbers are above 0."""
+
+    def classes(self, label):
+        return np.array(["blue", "red"], object)
+
+    def outputs(self, X, subsets=None):
+        if "photo" in X.columns:
+            light = np.array([np.asarray(cell, int).mean((0, 1)) for cell in X["photo"]])
+            score = light[:, 0] - light[:, 2]
+        else:
+            score = array(X["sizes"]).mean(1)
+        return {"colour": np.stack([-score, score], 1)[:, None]}
+
+    def embed(self, X):
+        return {name: np.array([np.asarray(cell, float).mean() for cell in X[name]])[:, None] for name in X.columns}
+
+
 @pytest.mark.parametrize("family", ["laplace", "bernoulli", "gaussian"])
 def test_pictures_by_each_likelihood_are_coherent_for_a_judge(family):
-    views = squares()
+    views, test, judge = squares(), squares(60, seed=5), Rule()
     towers = {"photo": ConvNet(size=8, channels=4, augment=None, thumbnail=8), "sizes": MLP((16,))}
-    options = {"dim": 4, "epochs": 25, "batch_size": 20, "lr": 1e-2, "hidden": 64}
+    options = {"dim": 4, "epochs": 25, "batch_size": 20, "lr": 1e-2, "hidden": 64, "beta": 5.0, "alpha": 0.5}
     model = MultimodalVAE(towers, likelihoods={"photo": family}, **options).fit(views)
     items = model.translate(views.select("sizes"), 2, to="photo")
     assert items.shape == (160, 2, 8, 8, 3)
     assert items.dtype == np.uint8
-    judge = FusionClassifier(towers, label="colour", dim=8, epochs=10, calibration=0.0, random_state=1).fit(views)
-    test = squares(60, seed=5)
     found = evaluate_generations(model, test, judge=judge, label="colour", space=judge, samples=200, seed=0)
     values = {(r.metric, r.direction): r for r in found}
     for direction in ("sizes->photo", "photo->sizes"):
@@ -170,8 +185,14 @@ def test_pictures_by_each_likelihood_are_coherent_for_a_judge(family):
         assert record.chance == 0.5
         assert record.value > 0.9
         assert record.n == 60
+    drawn = model.draw(test.select("sizes"), 1)["photo"][:, 0].astype(int).mean((1, 2))
+    right = (drawn[:, 0] > drawn[:, 2]) == (test.y["colour"] == "red")
+    assert values["cross_coherence", "sizes->photo"].value == pytest.approx(right.mean())
     joint = values["joint_coherence", "nothing->all"]
     assert joint.low > joint.chance == 0.5
+    sampled = model.sample(200)
+    red = sampled["photo"].astype(int).mean((1, 2))
+    assert joint.value == pytest.approx(((red[:, 0] > red[:, 2]) == (sampled["sizes"].mean(1) > 0)).mean())
     shuffled = test.replace(y={"colour": test.y["colour"][np.random.default_rng(0).permutation(60)]})
     wrong = evaluate_generations(model, shuffled, judge=judge, label="colour", samples=20)
     assert wrong.value(metric="cross_coherence", direction="sizes->photo").value < 0.75
