@@ -14,7 +14,7 @@ from bouba.metrics import cross_coherence, joint_coherence
 VIEWS, LATENT, HIDDEN, EPOCHS, BATCH, SAMPLES = 3, 32, 400, 40, 128, 500
 ROWS, TEST_ROWS, JUDGED_BY = 4000, 500, 10_000
 SIDE = 14
-SCALE, LR = 0.75, 1e-3
+LR = 1e-3
 NAMES = [f"view{v}" for v in range(VIEWS)]
 
 
@@ -37,12 +37,19 @@ def contrast(pictures: np.ndarray) -> np.ndarray:
 
 
 def digits(
-    seed: int, folder: Path | None, *, scale: float = SCALE, beta: float = 1.0, alpha: float = 0.9, our_lr: float = 2e-3
+    seed: int,
+    folder: Path | None,
+    *,
+    scale: float = 0.75,
+    their_scale: float = 0.75,
+    beta: float = 1.0,
+    alpha: float = 0.9,
+    our_lr: float = 2e-3,
 ) -> Arrays:
     """Rows of VIEWS pictures of different digits with the same number, and as many views of new rows; digits of a judge.
 
     Args:
-        scale, beta, alpha: what both sides train with. our_lr: of bouba's schedule.
+        scale, our_lr: of bouba. their_scale: of the peer, whose unit is light. beta, alpha: of both.
     """
     assert folder is not None
     with np.load(folder / "mnist.npz") as kept:
@@ -51,10 +58,13 @@ def digits(
     light = x.reshape(len(x), SIDE, 2, SIDE, 2).mean((2, 4)) / 255
     order = random.permutation(len(x))
     judges, pool = order[:JUDGED_BY], order[JUDGED_BY:]
+    shown = np.array_split(light[judges], VIEWS)
     arrays = {
         "seed": np.array(seed), "sizes": np.array([VIEWS, LATENT, HIDDEN, EPOCHS, BATCH, SAMPLES]),
         "scale": np.array(scale), "beta": np.array(beta), "alpha": np.array(alpha), "our_lr": np.array(our_lr),
-        "their_lr": np.array(LR), "judge_x": light[judges].reshape(JUDGED_BY, -1), "judge_y": y[judges],
+        "their_lr": np.array(LR), "their_scale": np.array(their_scale),
+        "judge_x": np.concatenate([contrast(coloured(each, v, random)) for v, each in enumerate(shown)]),
+        "judge_y": y[judges],
     }  # fmt: skip
     halves = {"train": (pool[: len(pool) // 2], ROWS), "test": (pool[len(pool) // 2 :], TEST_ROWS)}
     for part, (rows, n) in halves.items():
@@ -95,8 +105,7 @@ def both_coherences(arrays: Arrays, answers: Arrays) -> tuple[float, float]:
     """Shares: cross-coherence, over all pairs of views, and joint coherence."""
     from sklearn.neural_network import MLPClassifier
 
-    x = arrays["judge_x"] / arrays["judge_x"].max(1, keepdims=True).clip(1e-6)
-    judge = MLPClassifier((128,), max_iter=15, random_state=0).fit(x, arrays["judge_y"])
+    judge = MLPClassifier((128,), max_iter=40, tol=1e-3, random_state=0).fit(arrays["judge_x"], arrays["judge_y"])
     labels = {name: judge.predict(contrast(items)) for name, items in answers.items()}
     pairs = [f"{source}_{to}" for source, to in itertools.permutations(NAMES, 2)]
     cross = np.mean([cross_coherence(labels[pair], arrays["judge_labels"]).mean() for pair in pairs])

@@ -74,7 +74,7 @@ def _drawn(arrays, model, config, **options):
             latent_dim=latent,
             input_dims={name: (width,) for name in names},
             decoders_dist=dict.fromkeys(names, "laplace"),
-            decoder_dist_params={name: {"scale": float(arrays["scale"])} for name in names},
+            decoder_dist_params={name: {"scale": float(arrays["their_scale"])} for name in names},
             **options,
         ),
         encoders={name: _Encoder(width, hidden, latent) for name in names},
@@ -93,8 +93,8 @@ def _drawn(arrays, model, config, **options):
     made.eval()
     answers = {}
     with torch.no_grad():
+        told = MultimodalBaseDataset(test)  # mopoe encodes all views, whichever it is conditioned on
         for source in names:
-            told = MultimodalBaseDataset({source: test[source]})
             found = made.predict(told, cond_mod=[source], gen_mod="all")
             answers |= {f"{source}_{to}": found[to].reshape(-1, width).numpy() for to in names if to != source}
         found = made.decode(made.generate_from_prior(new))
