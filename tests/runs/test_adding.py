@@ -14,6 +14,7 @@ from bouba.errors import DataError, ModalityError, Stopped, UsageError
 from bouba.runs import blocks
 from bouba.runs.adding import difference
 from bouba.runs.blocks import Embedder
+from bouba.runs.indexed_rows import indexed_rows
 from bouba.runs.indexing import write_search
 from bouba.runs.migrating import migrate
 from bouba.search import Index
@@ -265,3 +266,22 @@ def test_differences_are_what_a_loop_says():
         found = difference(wanted, held)
         assert (found.fresh.tolist(), found.same, set(found.numbers.tolist()) <= {-1}) == (fresh, same, True)
         assert found.matched == set(same)
+
+
+def test_what_looks_for_twins_sees_rows_that_were_added(made, run, tmp_path):
+    """The index is read where it is not the table any more; numbers are those of the index."""
+    folder, _, _, every = made
+    assert len(indexed_rows(run)) == 40
+    before = {frozenset(group.rows) for group in run.duplicates()}
+    twin = {**every[3], "id": "999"}
+    run.add(write(folder / "twin.csv", [twin]))
+    run = Run.open(run.path)
+    views = indexed_rows(run)
+    assert views.rows.tolist() == list(range(41))
+    assert views["caption"][40] == every[3]["caption"]
+    assert int(views.meta["id"][40]) == 999
+    groups = {frozenset(group.rows) for group in run.duplicates()}
+    assert groups != before
+    assert any({3, 40} <= group for group in groups)
+    z = run.model.embed(views)
+    np.testing.assert_allclose(z["photo"][40], z["photo"][3], atol=1e-6)

@@ -2,15 +2,17 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
-from page.collection import ROWS
+from page.collection import ROWS, picture_of
 from test_commands import bouba
 
 pytestmark = pytest.mark.xdist_group("serve")
@@ -137,3 +139,22 @@ def test_law_asyncio_sends_small_answers_at_once():
 
     with ThreadPoolExecutor(1) as elsewhere:  # tests of the page may hold a loop in this thread
         assert elsewhere.submit(lambda: asyncio.run(no_delay())).result() != 0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_the_requests_that_the_documents_show_are_answered(started, runs, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    block = next(code for code in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "curl" in code)
+    first, *lines = block.splitlines()
+    assert first == "at=http://127.0.0.1:8000/api/v1"
+    shutil.copytree(runs / "kinds", tmp_path / "kind")
+    _, address = started(runs / "shapes", tmp_path / "kind", "--port", 0, "--read-only")
+    picture_of(3).save(tmp_path / "photo.jpg", "JPEG")
+    assert len(lines) > 10
+    for line in lines:
+        command = line.replace("curl ", "curl -sS --fail-with-body -w '%{http_code}' ", 1)
+        run = subprocess.run(
+            ["sh", "-c", f"at={address}api/v1; {command}"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stdout[-3:]) == (0, "200"), f"{line}: {run.stdout} {run.stderr}"
+    assert (tmp_path / "small.webp").read_bytes()[8:12] == b"WEBP"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -69,3 +70,91 @@ def test_a_sound_finds_and_is_embedded(client):
 def test_numbers_are_shown_by_the_names_of_their_columns(client):
     item = client.get("/api/v1/items/6").json()["item"]
     assert item["columns"]["height"] == pytest.approx(2.06)
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory):
+    """Of a run that makes three numbers of two."""
+    folder = tmp_path_factory.mktemp("made")
+    random = np.random.default_rng(0)
+    with (folder / "numbers.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["a1", "a2", "b1", "b2", "b3"])
+        for a in random.normal(size=(80, 2)):
+            writer.writerow([*a, a.sum() + 5, a[0] - a[1], 2 * a[1]])
+    Run.fit(
+        folder / "numbers.csv",
+        method="flow",
+        out=folder / "run",
+        read={"vector": ["a*", "b*"]},
+        translate=("a", "b"),
+        epochs=40,
+        towers="scratch",
+        baseline=False,
+        random_state=0,
+    )
+    shutil.copytree(folder / "run", folder / "bare")
+    shutil.rmtree(folder / "bare" / "index")
+    with TestClient(application(opened_runs([folder / "run", folder / "bare"])), base_url="http://localhost") as client:
+        yield client
+
+
+def test_a_view_is_made_of_another(translator):
+    abilities = translator.get("/api/v1/run").json()["abilities"]
+    assert abilities["translate"]
+    assert not abilities["predict"]
+    made = [
+        translator.post("/api/v1/translate", files={"cells": (None, json.dumps({"a": cell}))})
+        for cell in ([-2.0, -2.0], [2.0, 2.0])
+    ]
+    assert [answer.status_code for answer in made] == [200, 200], made[0].text
+    low, high = (answer.json()["views"]["b"] for answer in made)
+    assert low["kind"] == "vector"
+    assert len(low["numbers"]) == 3
+    assert high["numbers"][0] - low["numbers"][0] > 3  # 8 by the rule that made the table
+    wrong = translator.post("/api/v1/translate", files={"cells": (None, '{"b": [1, 2, 3]}')})
+    assert wrong.status_code == 400, wrong.text
+
+
+def test_a_run_without_an_index_says_that_there_is_nothing_to_search(translator):
+    run = translator.get("/api/v1/run", params={"run": "bare"}).json()
+    assert not run["abilities"]["search"]
+    assert translator.get("/api/v1/map?run=bare").json()["state"] == "none"
+    for path in ("search?q=words", "facets?", "items/3?", "map/points?"):
+        answer = translator.get(f"/api/v1/{path}&run=bare")
+        assert answer.status_code == 409, (path, answer.text)
+        assert answer.json()["error"]
+    made = translator.post("/api/v1/translate?run=bare", files={"cells": (None, '{"a": [1, 1]}')})
+    assert made.status_code == 200  # what needs no index works
+    assert translator.get("/api/v1/health").status_code == 200
+    assert translator.get("/").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Of a run whose one view holds mixed columns with gaps."""
+    folder = tmp_path_factory.mktemp("people")
+    with (folder / "people.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["note", "age", "city"])
+        for row in range(60):
+            city = ("Bonn", "Ulm", "Köln")[row % 3]
+            writer.writerow([f"lives in {city}", "" if row % 7 == 6 else 20 + row, city])
+    read = {"text": "note", "table": ["age", "city"]}
+    Run.fit(folder / "people.csv", method="clip", out=folder / "run", read=read, epochs=30, towers="scratch")
+    with TestClient(application(opened_runs([folder / "run"])), base_url="http://localhost") as client:
+        yield client
+
+
+def test_a_view_of_mixed_columns_is_shown_found_and_asked_by(people):
+    item = people.get("/api/v1/items/6").json()["item"]
+    assert item["views"]["table"]["kind"] == "table"
+    assert "city" in json.dumps(item["views"]["table"])
+    found = people.get("/api/v1/search", params={"q": "lives in Ulm", "k": 6}).json()["hits"]
+    assert all(hit["row"] % 3 == 1 for hit in found[:3])
+    cells = json.dumps({"table": {"age": 30, "city": "Bonn"}})
+    answer = people.post("/api/v1/embed", files={"cells": (None, cells)})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["vectors"]["table"]) == answer.json()["dim"]
+    alike = people.get("/api/v1/items/7").json()["neighbours"]
+    assert alike

@@ -17,11 +17,16 @@ from bouba.evaluation.doubts import FEWEST, FOLDS, Doubt, doubts_by, doubts_left
 from bouba.report import Report, build, write
 from bouba.report.content import Doubtful
 from bouba.runs.defaults import ready_encoders
+from bouba.runs.indexed_rows import indexed_rows
 from bouba.runs.row_ids import ids_of, row_names, summaries
 
 RIDGE = 0.9  # a model that follows a few wrong pairs little
 MOST = 5000  # held-out rows that a report judges
 SHOWN = 24  # pairs on a page
+GIVE_IT = (
+    "does not know which table it was made of; give that, too: bouba suspicious RUN TABLE, bouba duplicates TABLE, or "
+    "the same of a Run"
+)
 
 
 def suspicious(views: Views, model: Any = None) -> list[Doubt]:
@@ -51,15 +56,23 @@ def suspicious_of(run: Any, table: Any, named: Mapping[str, Any]) -> list[Doubt]
 
 
 def views_of(run: Any, table: Any, named: Mapping[str, Any]) -> Views:
-    """The views of a Run's model in a table, or in that which it was made of."""
-    table = run.facts.get("table") if table is None else table
+    """The views of a Run's model in a table, or in that which it was made of; in its index, where rows were added or
+    removed since or no table is known."""
+    made_of = run.facts.get("table")
+    if table is None and run.has_index and (made_of is None or run.index.version > 1):
+        return _of_index(run)
+    table = made_of if table is None else table
     if table is None:
-        raise UsageError(
-            "the run does not know which table it was made of; give that, too: bouba suspicious RUN TABLE, "
-            "bouba duplicates TABLE, or the same of a Run"
-        )
+        raise UsageError(f"the run has no index and {GIVE_IT}")
     views = run.read(table, **named)
     return views.select(*(view for view in views.columns if view in run.model.kinds_))
+
+
+def _of_index(run: Any) -> Views:
+    try:
+        return indexed_rows(run)
+    except UsageError as error:
+        raise UsageError(f"{error}, and the run {GIVE_IT}") from None
 
 
 def described(views: Views, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.kinds import FILES
 from bouba.data.views import Views
 from bouba.errors import BoubaError, MissingExtraError, ModalityError, UsageError
+from bouba.runs.indexed_rows import indexed_rows
 from bouba.runs.run import Run
 from bouba.serve.answers import items_of, labels_of, plain, predictions_of, searched
 from bouba.serve.limits import Limits, Refusal
@@ -76,24 +76,12 @@ def neighbours(opened: Opened, row: int, k: int) -> dict[str, Any]:
 
 
 def row_of(run: Run, row: int) -> Views:
-    """What the index knows of a row, as Views of one row."""
-    item = run.items([row])[0]
-    cells: dict[str, Any] = {}
-    for view, cell in item.views.items():
-        if view not in run.model.kinds_:
-            continue
-        if cell.kind in FILES:
-            content = None if cell.path is not None else run.index.shown(row, view)
-            if cell.path is not None or content is not None:
-                cells[view] = Path(cell.path) if cell.path is not None else {"bytes": content, "path": None}
-        elif cell.kind == "vector":
-            if len(cell.numbers or {}) == len(run.schema.columns_of(view)) > 0:
-                cells[view] = np.asarray(list((cell.numbers or {}).values()), np.float32)
-        else:
-            cells[view] = cell.text if cell.text is not None else dict(cell.numbers or {})
-    if not cells:
-        raise Refusal(409, f"of row {row} the index keeps nothing that the model reads")
-    return views_of(run, cells)
+    """What the index knows of a row, as Views of one row. Refusal where that is nothing that the model reads."""
+    run.items([row])
+    try:
+        return indexed_rows(run, [row])
+    except UsageError as error:
+        raise Refusal(409, str(error)) from None
 
 
 def views_of(run: Run, cells: Mapping[str, Any]) -> Views:

@@ -89,7 +89,8 @@ def name_of(value) -> str:
     path = file_text(path_of(value) or "")
     if path:
         return repr(path) if len(path) <= LONGEST_NAME else f"{path[:LONGEST_NAME]!r}..."
-    return f"{len(value)} bytes" if isinstance(value, bytes | bytearray) else type(value).__name__
+    content = value.get("bytes") if isinstance(value, Mapping) else value
+    return f"{len(content):,} bytes" if isinstance(content, bytes | bytearray) else type(value).__name__
 
 
 def reason(error: Exception) -> str:
