@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from bouba.metrics import cross_coherence, joint_coherence
 VIEWS, LATENT, HIDDEN, EPOCHS, BATCH, SAMPLES = 3, 32, 400, 40, 128, 500
 ROWS, TEST_ROWS, JUDGED_BY = 4000, 500, 10_000
 SIDE = 14
-LR = 1e-3
 NAMES = [f"view{v}" for v in range(VIEWS)]
 
 
@@ -45,11 +45,12 @@ def digits(
     beta: float = 1.0,
     alpha: float = 0.9,
     our_lr: float = 2e-3,
+    their_lr: float = 2e-3,
 ) -> Arrays:
-    """Rows of VIEWS pictures of different digits with the same number, and as many views of new rows; digits of a judge.
+    """Rows of VIEWS pictures of different digits with one number, and new rows; digits that a judge learns from.
 
     Args:
-        scale, our_lr: of bouba. their_scale: of the peer, whose unit is light. beta, alpha: of both.
+        scale, our_lr: of bouba. their_scale, their_lr: of the peer. beta, alpha: of both.
     """
     assert folder is not None
     with np.load(folder / "mnist.npz") as kept:
@@ -62,7 +63,7 @@ def digits(
     arrays = {
         "seed": np.array(seed), "sizes": np.array([VIEWS, LATENT, HIDDEN, EPOCHS, BATCH, SAMPLES]),
         "scale": np.array(scale), "beta": np.array(beta), "alpha": np.array(alpha), "our_lr": np.array(our_lr),
-        "their_lr": np.array(LR), "their_scale": np.array(their_scale),
+        "their_lr": np.array(their_lr), "their_scale": np.array(their_scale),
         "judge_x": np.concatenate([contrast(coloured(each, v, random)) for v, each in enumerate(shown)]),
         "judge_y": y[judges],
     }  # fmt: skip
@@ -89,7 +90,7 @@ def drawn(arrays: Arrays, *, experts: str) -> Arrays:
         lr=float(arrays["our_lr"]), random_state=int(arrays["seed"]),
     )  # fmt: skip
     model.fit(Views({name: arrays[f"train_{name}"] for name in NAMES}))
-    answers = {}
+    answers: dict[str, np.ndarray] = {}
     for source in NAMES:
         found = model.draw(Views({source: arrays[f"test_{source}"]}))
         answers |= {f"{source}_{to}": found[to][:, 0] for to in NAMES if to != source}
@@ -113,14 +114,14 @@ def both_coherences(arrays: Arrays, answers: Arrays) -> tuple[float, float]:
     return float(cross), float(joint)
 
 
-def contest(name: str, experts: str, settings: str, **chosen: float) -> Contest:
+def contest(name: str, experts: str, settings: str, **chosen: Any) -> Contest:
     """Of one kind of experts."""
     measure = "percent coherent, mean of cross and joint"
     data, ours = partial(digits, **chosen), partial(drawn, experts=experts)
     return Contest(name, measure, settings, data, ours, coherence, seeds=3, on_data=True)
 
 
-EQUAL = "networks, latent width, likelihood (Laplace, scale .75), epochs and batch as ours; Adam 1e-3, no schedule; "
+EQUAL = "networks, standardised numbers, latent width, Laplace, epochs, batch, cosine from 2e-3 as ours; "
 PEER = Peer(
     "multivae",
     packages=("multivae==1.0.3",),
@@ -131,6 +132,6 @@ PEER = Peer(
         contest("MVTCAE", "mvtcae", EQUAL + "beta 1, alpha .9"),
     ),
     torch=True,
-    note="Rows are three 14 x 14 pictures of different MNIST digits with one number, on random colours; the judge reads "
-    "contrast. Its torchvision does not import beside torch's CPU build, so empty modules stand in for it.",
+    note="Rows are three 14 x 14 pictures of different MNIST digits with one number, on random colours; a judge reads "
+    "contrast (of real pictures 95% right, 86% all three). Its torchvision does not import beside torch's CPU build, so empty modules stand in for it.",
 )

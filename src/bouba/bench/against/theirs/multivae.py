@@ -9,7 +9,7 @@ from types import ModuleType
 class _Nothing(ModuleType):
     """Has whatever is imported from it, and does nothing."""
 
-    __path__ = ()
+    __path__ = []  # a package
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -42,10 +42,11 @@ class _Encoder(BaseEncoder):
     def __init__(self, width, hidden, latent):
         super().__init__()
         self.latent_dim = latent
-        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, 2 * latent))
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU())
+        self.last = nn.Linear(hidden, 2 * latent)
 
     def forward(self, x):
-        mean, log_variance = self.layers(x).chunk(2, 1)
+        mean, log_variance = self.last(self.layers(x)).chunk(2, 1)
         return ModelOutput(embedding=mean, log_covariance=log_variance)
 
 
@@ -65,8 +66,12 @@ def _drawn(arrays, model, config, **options):
     torch.manual_seed(int(arrays["seed"]))
     views, latent, hidden, epochs, batch, new = (int(n) for n in arrays["sizes"])
     names = [f"view{v}" for v in range(views)]
-    train = {name: torch.from_numpy(arrays[f"train_{name}"]) for name in names}
-    test = {name: torch.from_numpy(arrays[f"test_{name}"]) for name in names}
+    means = {name: arrays[f"train_{name}"].mean(0) for name in names}
+    scales = {name: arrays[f"train_{name}"].std(0).clip(1e-6) for name in names}
+    train, test = (
+        {name: torch.from_numpy((arrays[f"{part}_{name}"] - means[name]) / scales[name]) for name in names}
+        for part in ("train", "test")
+    )
     width = train[names[0]].shape[1]
     made = model(
         config(
@@ -86,19 +91,25 @@ def _drawn(arrays, model, config, **options):
             num_epochs=epochs,
             per_device_train_batch_size=batch,
             learning_rate=float(arrays["their_lr"]),
+            scheduler_cls="CosineAnnealingLR",
+            scheduler_params={"T_max": epochs},
             no_cuda=True,
             seed=int(arrays["seed"]),
         )
         BaseTrainer(made, MultimodalBaseDataset(train), training_config=how).train()
     made.eval()
-    answers = {}
+
+    def shown(name, items):
+        return items.reshape(-1, width).numpy() * scales[name] + means[name]
+
+    answers: dict = {}
     with torch.no_grad():
         told = MultimodalBaseDataset(test)  # mopoe encodes all views, whichever it is conditioned on
         for source in names:
             found = made.predict(told, cond_mod=[source], gen_mod="all")
-            answers |= {f"{source}_{to}": found[to].reshape(-1, width).numpy() for to in names if to != source}
+            answers |= {f"{source}_{to}": shown(to, found[to]) for to in names if to != source}
         found = made.decode(made.generate_from_prior(new))
-        answers |= {f"none_{to}": found[to].reshape(-1, width).numpy() for to in names}
+        answers |= {f"none_{to}": shown(to, found[to]) for to in names}
     return answers
 
 
