@@ -121,7 +121,10 @@ def contest(name: str, experts: str, settings: str, **chosen: Any) -> Contest:
     return Contest(name, measure, settings, data, ours, coherence, seeds=3, on_data=True)
 
 
-EQUAL = "networks, standardised numbers, latent width, Laplace of scale 2 (chosen on another seed), epochs, batch, cosine from 2e-3 as ours; "
+EQUAL = (
+    "networks, standardised numbers, latent width, Laplace of scale 2 (chosen on another seed), epochs, batch, cosine "
+    "from 2e-3 as ours; "
+)
 PEER = Peer(
     "multivae",
     packages=("multivae==1.0.3",),
