@@ -77,3 +77,22 @@ def to_pipe(file):
     """Put a named pipe in the place of a file."""
     file.unlink()
     os.mkfifo(file)
+
+
+SIZES = (("a", 5), ("b", 7), ("c", 4))
+
+
+def related(n=200, seed=0):
+    """Three vector views of the same two numbers; a class that they decide."""
+    random, mix = np.random.default_rng(seed), np.random.default_rng(9)
+    h = random.normal(size=(n, 2))
+    columns = {v: 3 + 5 * np.tanh(h @ mix.normal(size=(2, d))) + 0.2 * random.normal(size=(n, d)) for v, d in SIZES}
+    return Views(columns, y={"side": (h[:, 0] > 0).astype(int)})
+
+
+def with_holes(views, seed=1, share=0.4):
+    """Each cell missing with some probability, one left in every row."""
+    random = np.random.default_rng(seed)
+    gone = random.random((len(views), 3)) < share
+    gone[np.arange(len(views)), random.integers(0, 3, len(views))] = False
+    return views.replace(columns={name: views[name].without(gone[:, i]) for i, name in enumerate(views.columns)})

@@ -10,7 +10,7 @@ import pytest
 from made import to_folder, to_pipe
 
 import bouba
-from bouba import CCA, CLIP, ConditionalGAN, FusionClassifier, MultimodalAutoencoder, Views
+from bouba import CCA, CLIP, ConditionalGAN, FusionClassifier, MultimodalAutoencoder, MultimodalVAE, Views
 from bouba.errors import BoubaError, DataError, RecipeError
 from bouba.persist import class_of, load
 from bouba.towers import MLP, NGrams
@@ -31,6 +31,7 @@ MODELS = {
     "cca": (lambda: CCA(n_components=2, ridge=0.1), LABELLED),
     "classifier": (lambda: FusionClassifier(SMALL, epochs=1, dim=4), LABELLED),
     "autoencoder": (lambda: MultimodalAutoencoder(epochs=1, dim=4), NUMBERS),
+    "vae": (lambda: MultimodalVAE(epochs=1, dim=4), NUMBERS),
     "gan": (lambda: ConditionalGAN("a", "b", epochs=1, dim=4), NUMBERS),
 }
 

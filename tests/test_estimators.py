@@ -98,7 +98,7 @@ def test_some_views_one_row_and_missing_cells(name, fitted):
     np.testing.assert_allclose(part["right"], whole["right"], rtol=1e-4, atol=1e-5)
     holes = data.replace(columns={"left": data["left"].without(np.arange(90) < 5), "right": data["right"]})
     assert not model.embed(holes)["left"][:5].any()
-    if getattr(model, "fusion", None) is None:
+    if not getattr(model, "fuses", False):
         assert (~model.transform(holes).present["left"][:5]).all()
     else:
         assert model.transform(holes).shape == (90, 4)

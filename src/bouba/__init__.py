@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from bouba.fuse import FusionClassifier as FusionClassifier
     from bouba.fuse import FusionRegressor as FusionRegressor
     from bouba.fuse import MultimodalAutoencoder as MultimodalAutoencoder
+    from bouba.fuse import MultimodalVAE as MultimodalVAE
     from bouba.fuse import MultitaskLearner as MultitaskLearner
     from bouba.fuse import explain as explain
     from bouba.fuse import explain_match as explain_match
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from bouba.persist import load as load
     from bouba.runs import Run as Run
     from bouba.terms import CORAL as CORAL
+    from bouba.terms import ELBO as ELBO
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
     from bouba.terms import CentroidLabels as CentroidLabels

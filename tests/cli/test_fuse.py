@@ -242,7 +242,7 @@ def test_an_autoencoder_needs_no_label_and_predicts_none(run, tmp_path, capsys):
         (["--label", "label", "--label", "caption"], "classifier predicts one label, and there is caption, label"),
         (["--label", "label", "--fusion", "gatd"], "no fusion 'gatd'; did you mean 'gated'"),
         (["--label", "lable"], "no column 'lable'; did you mean 'label'"),
-        (["--method", "clip", "--fusion", "sum"], "clip keeps views apart and takes no fusion"),
+        (["--method", "clip", "--fusion", "sum"], "clip takes no fusion"),
     ],
 )
 def test_mistakes_of_fit(more, expected, things, tmp_path, capsys):

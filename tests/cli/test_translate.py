@@ -6,10 +6,12 @@ import tomllib
 import numpy as np
 import pytest
 import soundfile
+from made import related
 from PIL import Image
 from test_commands import bouba
 
 import bouba as library
+from bouba.errors import DataError, UsageError
 
 pytest.importorskip("lancedb")
 pytest.importorskip("plotly")
@@ -178,3 +180,30 @@ def test_refusals(said, expected, things, tmp_path, capsys):
     assert len(lines) == 1
     assert expected in lines[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_from_a_table_to_drawn_views_on_the_command_line(tmp_path, capsys):
+    whole = related(120)
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", np.stack(list(whole[name])))
+    recipe = tmp_path / "vae.toml"
+    recipe.write_text('method = "vae"\n[arguments]\nexperts = "mopoe"\nbeta = 2.0\nlikelihoods = {b = "laplace"}\n')
+    tables = [str(tmp_path / "a.npy"), str(tmp_path / "b.npy")]
+    said = ["--recipe", str(recipe), "--epochs", "2", "--dim", "4", "--no-baseline", "-o", str(tmp_path / "run")]
+    assert bouba("fit", *tables, *said) == 0
+    assert "keeps views apart" not in capsys.readouterr().err
+    out = tmp_path / "made"
+    assert bouba("translate", str(tmp_path / "run"), tables[0], "-n", "3", "-o", str(out), "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["files"]) == 120
+    model = library.load(tmp_path / "run")
+    assert (model.experts, model.beta, dict(model.likelihoods)) == ("mopoe", 2.0, {"b": "laplace"})
+    made = np.load(out / "0.npy")
+    assert made.shape == (3, 7)
+    run = library.Run.open(tmp_path / "run")
+    translation = run.translate({"a": np.load(tables[0])}, to="b", draws=3)
+    np.testing.assert_allclose(translation.items[0], made, rtol=1e-5)
+    assert {record.metric for record in run.result} >= {"variance_explained"}
+    with pytest.raises(UsageError, match="which view is to be drawn"):
+        run.translate({"a": np.load(tables[0]), "b": np.load(tables[1])})
+    with pytest.raises(DataError, match="no row of the table has 'b', from which 'a' could be drawn"):
+        run.translate({"a": np.load(tables[0])}, to="a")

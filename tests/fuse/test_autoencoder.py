@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from made import SIZES, related, with_holes
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -12,25 +13,6 @@ from bouba.errors import DataError, ModalityError, UsageError
 from bouba.fuse.autoencoder import MultimodalAutoencoder
 
 QUICK = {"dim": 16, "epochs": 25, "batch_size": 40, "lr": 5e-3, "hidden": 64}
-
-
-def related(n=200, seed=0):
-    """Three vector views of the same two numbers; a class that they decide."""
-    random, mix = np.random.default_rng(seed), np.random.default_rng(9)
-    h = random.normal(size=(n, 2))
-    columns = {v: 3 + 5 * np.tanh(h @ mix.normal(size=(2, d))) + 0.2 * random.normal(size=(n, d)) for v, d in SIZES}
-    return Views(columns, y={"side": (h[:, 0] > 0).astype(int)})
-
-
-SIZES = (("a", 5), ("b", 7), ("c", 4))
-
-
-def with_holes(views, seed=1, share=0.4):
-    """Each cell missing with some probability, one left in every row."""
-    random = np.random.default_rng(seed)
-    gone = random.random((len(views), 3)) < share
-    gone[np.arange(len(views)), random.integers(0, 3, len(views))] = False
-    return views.replace(columns={name: views[name].without(gone[:, i]) for i, name in enumerate(views.columns)})
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_what_a_recipe_cannot_say_is_refused_before_anything_is_written(tmp_path
     views = Views({"a": np.eye(20), "b": np.eye(20)})
     with pytest.raises(UsageError, match=r"validation is a share from 0 to below 1, got Views\(20"):
         Run.fit(views, out=tmp_path / "run", validation=views)
-    with pytest.raises(UsageError, match="clip keeps views apart and takes no fusion"):
+    with pytest.raises(UsageError, match="clip takes no fusion"):
         Run.fit(views, out=tmp_path / "run", method=CLIP(fusion=GatedFusion()))
     with pytest.raises(UsageError, match=r"CLIP is a class; give an estimator, CLIP\(\)"):
         Run.fit(views, out=tmp_path / "run", method=CLIP)

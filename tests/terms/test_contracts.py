@@ -9,6 +9,7 @@ import torch
 import bouba.terms
 from bouba import persist
 from bouba.terms import (
+    ELBO,
     MMD,
     Adversarial,
     CentroidLabels,
@@ -64,6 +65,9 @@ VARIANTS = [  # options that take another way through a term
     Regression("b", "a", raw=True, hidden=8),
     FlowMatching("b", "a", raw=True, hidden=8),
     Adversarial("b", "a", raw=True, hidden=8, mismatched=True, pull=1.0),
+    ELBO("product", hidden=8, likelihoods=(("a", "laplace"),)),
+    ELBO("mixture", hidden=8, scale=0.5),
+    ELBO("mopoe", hidden=8, beta=2.5),
 ]
 TERMS = [cls(*ARGUMENTS.get(cls, ())) for cls in CLASSES] + VARIANTS
 every_term = pytest.mark.parametrize("term", TERMS, ids=repr)

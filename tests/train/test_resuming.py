@@ -22,6 +22,7 @@ from bouba import (
     FusionClassifier,
     GatedFusion,
     MultimodalAutoencoder,
+    MultimodalVAE,
     Views,
 )
 from bouba.errors import DataError, Stopped, StorageError, UsageError
@@ -90,6 +91,7 @@ METHODS = {
         twin_vectors(100),
         {},
     ),
+    "vae": lambda: (MultimodalVAE(experts="mopoe", epochs=3, **FAST), twin_vectors(100), {}),
 }
 
 

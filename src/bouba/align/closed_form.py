@@ -60,7 +60,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     device: str = "auto"  # where these run
     schema_: Schema | None = None
     readout_: Readout | None = None  # of linear methods
-    aligns, fuses, predicts, reconstructs, translates = True, False, False, False, False
+    aligns, fuses, predicts, reconstructs, translates, generates = True, False, False, False, False, False
 
     @property
     def searchable(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""bouba translate: make the view of rows that a translator has learnt, from the one that it is given."""
+"""bouba translate: make a view of rows from others: the one a translator has learnt, or any that a vae has."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def command(
     run: options.Run,
     table: options.Table,
     out: Annotated[Path, typer.Option("--out", "-o", help="A new folder: ROW.png, ROW-DRAW.png of several, ROW.npy.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="The view to make, by a vae; the one that the table lacks, if not said.")
+    ] = None,
     draws: Annotated[int, typer.Option("-n", help="How many to make for each row.")] = 1,
     random_state: Annotated[int, typer.Option("--seed", help="Seed of what is drawn.")] = 0,
     strict: options.Strict = False,
@@ -30,7 +33,7 @@ def command(
     refuse_absent(table)  # before the model is loaded
     opened.refuse_unless("translates")
     views = opened.read(table, strict=strict)
-    translation = opened.translate(views, draws=draws, random_state=random_state, out=out)
+    translation = opened.translate(views, to=to, draws=draws, random_state=random_state, out=out)
     if as_json:
         typer.echo(json.dumps({"files": translation.files, "bad_rows": views.bad_rows}, ensure_ascii=False))
         return

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from bouba.evaluation.class_names import class_embeddings as class_embeddings
     from bouba.evaluation.environment import environment as environment
     from bouba.evaluation.evaluate import evaluate as evaluate
+    from bouba.evaluation.generations import Generates as Generates
+    from bouba.evaluation.generations import evaluate_generations as evaluate_generations
     from bouba.evaluation.intervals import bootstrap as bootstrap
     from bouba.evaluation.intervals import bootstrap_weighted as bootstrap_weighted
     from bouba.evaluation.intervals import interval as interval

@@ -15,5 +15,6 @@ if TYPE_CHECKING:
     from bouba.fuse.integrated_gradients import saliency as saliency
     from bouba.fuse.multitask import MultitaskLearner as MultitaskLearner
     from bouba.fuse.regressor import FusionRegressor as FusionRegressor
+    from bouba.fuse.vae import MultimodalVAE as MultimodalVAE
 else:
     __all__ = attach(__name__)

@@ -36,13 +36,13 @@ from bouba.train import Network, Saving, Schedule
 class BaseLearner(TransformerMixin, BaseEstimator):
     """What every method that is trained shares; see Learner for the arguments.
 
-    A method defines its objective (`_objective`) and the hooks that it needs; nothing else is overridden. `fit`
-    calls, in this order: `_check_options`, `_prepare`, `_towers`, `_measure`, `_numeric_labels`, `_extend`,
-    `_enlarge_batch`, and `_finish`.
+    A method defines its objective (`_objective`) and the hooks that it needs; nothing else is overridden. `fit` calls,
+    in this order: `_check_options`, `_prepare`, `_towers`, `_measure`, `_numeric_labels`, `_extend`, `_enlarge_batch`,
+    and `_finish`.
     """
 
     aligns: ClassVar[bool] = True
-    """Whether the views share one space, so that one can be found by another."""
+    """Whether views share one space, so that one finds another."""
 
     predicts: ClassVar[bool] = False
     """Whether it predicts label columns: `outputs`, `classes`."""
@@ -53,11 +53,12 @@ class BaseLearner(TransformerMixin, BaseEstimator):
     translates: ClassVar[bool] = False
     """Whether it makes one view from another: `translate`, `truth`."""
 
-    schema_: Schema | None = None
-    """Of the rows it was fitted on; None before `fit`, and of models that were saved without one."""
+    generates: ClassVar[bool] = False
+    """Whether it draws any views from any others, and from nothing: `draw`, `sample`."""
 
-    saves: ClassVar[tuple[str, ...]] = ()
-    """Fitted attributes, plain values, that a method saves in addition to those of all methods."""
+    schema_: Schema | None = None  # of the rows it was fitted on; of models saved without one it is None
+
+    saves: ClassVar[tuple[str, ...]] = ()  # fitted attributes, plain values, in addition to those of all methods
 
     def __init__(
         self,
@@ -109,15 +110,18 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @hook
     def _prepare(self, data: TrainingData) -> TrainingData:
-        """Before anything else: set fitted names of labels and views, leave out rows that teach nothing, hold rows out
-        to calibrate by. The data as they are by default."""
+        """First: fitted names of labels and views, rows left out or held out to calibrate. As they are by default."""
         return data
 
     @hook
     def _towers(self, towers: Mapping | None, kinds: Mapping[str, str]) -> Mapping | None:
-        """The encoders to train, view -> description, from those of the constructor and the kinds of the views in
-        training; None for a default a kind. Those of the constructor by default."""
+        """The encoders to train, by view; None for a default a kind. Those of the constructor by default."""
         return towers
+
+    @hook
+    def _fuses_by(self) -> Fusion | None:
+        """How views become one vector, None where they do not. The constructor's by default."""
+        return self.fusion
 
     @hook
     def _measure(self, views: Views) -> None:
@@ -130,7 +134,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @hook
     def _extend(self, module: Network) -> None:
-        """Add to a network that was just made, in `fit` and in loading: buffers, other layers. Nothing by default."""
+        """Add to a network that was just made, in `fit` and in loading: buffers, layers. Nothing by default."""
 
     @hook
     def _enlarge_batch(self, rows: int) -> int:
@@ -257,7 +261,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             self._objective(),
             dim=self.dim,
             domain_norm=self.domain_norm,
-            fusion=self.fusion,
+            fusion=self._fuses_by(),
             chunk_size=self.chunk_size,
         )
         self._extend(self.module_)
@@ -295,7 +299,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         Raises:
             UsageError: the model does not fuse. ModalityError: a view it was not trained on.
         """
-        if self.fusion is None:
+        if not self.fuses:
             raise UsageError(f"this {type(self).__name__} fuses nothing; give it a fusion, for example GatedFusion()")
         return self._fitted().fuse(self.read(X), batch_size)
 
@@ -309,7 +313,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """
         views = self.read(X)
         self._check_readable(views)
-        if self.fusion is not None:
+        if self.fuses:
             return self.fuse(views)
         embedded = self.embed(views)
         present = views.present
@@ -322,24 +326,22 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         Mean reciprocal rank of the true partner, over every ordered pair of views, where views are aligned (SimCLR: of
         a cell's other random change). Accuracy, or R^2 of numbers, averaged over the labels, where labels are predicted
         and nothing is aligned. `explained`, averaged over views, of an autoencoder; minus the mean squared error of one
-        draw a row, in the target's raw unit, of a translator: it rewards the mean of all that is possible, so judge
-        draws by r_precision, frechet_distance and diversity of `bouba.metrics`.
+        draw a row of a translator, which rewards the mean of all that is possible: judge draws by `bouba.metrics`.
 
         Args:
             X: n rows. y: (n,) labels; else they come in the Views.
         """
         views = self.read(X)
-        score = self._own_score(views, None if y is None else row_values("y", y, views.row_names))
-        if score is not None:
-            return score
+        if (own := self._own_score(views, None if y is None else row_values("y", y, views.row_names))) is not None:
+            return own
         from bouba.metrics import mean_reciprocal_rank
 
         return mean_reciprocal_rank(self.embed(views), views.present, views.things, similarity=self.compared_by)
 
     @property
     def fuses(self) -> bool:
-        """Whether the views of a row become one vector: `fuse`."""
-        return self.fusion is not None
+        """Whether views become one vector: `fuse`."""
+        return self._fuses_by() is not None
 
     @property
     def searchable(self) -> tuple[str, ...]:

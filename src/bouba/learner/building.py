@@ -135,14 +135,15 @@ def build_network(
         UsageError: a fusion that no term would teach.
     """
     domains = len(codes.domains) if domain_norm else 0
+    width = dim if fusion is None else fusion.embedding_width(dim)
     made = {
-        name: Tower(spec.build(learned[name]), dim, domains=domains)
+        name: Tower(spec.build(learned[name]), width, domains=domains)
         for name, spec in specs.items()
         if not isinstance(spec, SameAs)
     }
     towers = {name: made[spec.view if isinstance(spec, SameAs) else name] for name, spec in specs.items()}
     space = Space(
-        dict.fromkeys(specs, dim),
+        dict.fromkeys(specs, width),
         codes.domains,
         codes.classes,
         {name: tower.encoder.raw_shape for name, tower in towers.items() if tower.encoder.raw_width},

@@ -25,7 +25,7 @@ class FittedNetwork:
     """A trained network with what it was trained on.
 
     Args:
-        module: the network. kinds: view -> kind. codes: of domains and labels. dim: width of the shared space.
+        module: the network. kinds: view -> kind. codes: of domains and labels. dim: width of the fused vector.
     """
 
     module: Network
@@ -37,6 +37,11 @@ class FittedNetwork:
     def encoders(self) -> dict[str, Any]:
         """view -> encoder."""
         return {name: tower.encoder for name, tower in self.module.towers.items()}  # type: ignore[union-attr]
+
+    @property
+    def embedding_width(self) -> int:
+        """Of one view's z."""
+        return next(iter(self.module.towers.values())).dim  # type: ignore[return-value]
 
     def run(
         self, views: Views, forward: Callable[[Batch], Mapping[str, Tensor]], batch_size: int = 512
@@ -68,7 +73,7 @@ class FittedNetwork:
         return {name: np.concatenate(parts) for name, parts in out.items()}
 
     def embed(self, views: Views, batch_size: int = 512) -> dict[str, np.ndarray]:
-        """view -> float32 (n, dim), zeros where a cell is missing.
+        """view -> float32 (n, embedding_width), zeros where a cell is missing.
 
         Raises:
             DataError: numbers so large that their embedding is infinite or undefined.
@@ -84,7 +89,7 @@ class FittedNetwork:
                     f"view {name!r} holds numbers that its embedding cannot be computed of; scale its columns to a "
                     "deviation of about 1 and fit again"
                 )
-        blank = np.zeros((len(views), self.dim), np.float32)
+        blank = np.zeros((len(views), self.embedding_width), np.float32)
         return {name: z.get(name, blank) for name in views.modalities}
 
     def fuse(self, views: Views, batch_size: int = 512) -> np.ndarray:
@@ -99,7 +104,7 @@ class FittedNetwork:
     def with_every_view(self, batch: Batch) -> Batch:
         """The batch with z of every view of the model, zeros where a row lacks it."""
         z = {name: self.module.embed_view(name, batch) for name in batch.present}
-        blank = batch.rows.new_zeros((len(batch), self.dim), dtype=next(iter(z.values())).dtype)
+        blank = batch.rows.new_zeros((len(batch), self.embedding_width), dtype=next(iter(z.values())).dtype)
         absent = batch.rows.new_zeros(len(batch)).bool()
         present = {name: batch.present.get(name, absent) for name in self.kinds}
         return batch.replace(z={name: z.get(name, blank) for name in self.kinds}, present=present)

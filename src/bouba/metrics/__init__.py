@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bouba.metrics.classification import macro_f1 as macro_f1
     from bouba.metrics.classification import majority_chance as majority_chance
     from bouba.metrics.classification import zero_shot as zero_shot
+    from bouba.metrics.coherence import cross_coherence as cross_coherence
+    from bouba.metrics.coherence import joint_coherence as joint_coherence
     from bouba.metrics.domain import domain_accuracy as domain_accuracy
     from bouba.metrics.domain import proxy_a_distance as proxy_a_distance
     from bouba.metrics.foscttm import foscttm as foscttm

@@ -44,9 +44,13 @@ class Fusion(Declared, ABC):
         if not 0 <= self.drop < 1:
             raise UsageError(f"drop is a probability in [0, 1), got {self.drop}")
 
+    def embedding_width(self, dim: int) -> int:
+        """The width of the embeddings that it makes a vector of width `dim` of: as wide, by default."""
+        return dim
+
     @abstractmethod
     def build(self, views: int, dim: int) -> nn.Module:
-        """The module: z (B, views, dim), present bool (B, views) -> (B, dim)."""
+        """The module: z (B, views, embedding_width(dim)), present bool (B, views) -> (B, dim)."""
 
 
 class _Concat(nn.Module):

@@ -58,7 +58,7 @@ def composed(
     row = method_named(whole.get("method", DEFAULT.name))
     if "fusion" in whole and not row.takes_fusion:
         fusing = ", ".join(name for name, other in METHODS.items() if other.takes_fusion)
-        raise UsageError(f"{row.name} keeps views apart and takes no fusion; it is for {fusing}")
+        raise UsageError(f"{row.name} takes no fusion; it is for {fusing}")
     return whole
 
 

@@ -197,7 +197,8 @@ class Fitting(Prepared):
     def announcements(self, out: Path) -> Iterator[str]:
         """What a person should know before training starts."""
         method, views, aligns = self.method, self.views, self.model.aligns
-        if not aligns and not method.takes_fusion and not method.translates and len(views.columns) > 1:
+        apart = not (aligns or method.takes_fusion or self.model.fuses or method.translates)
+        if apart and len(views.columns) > 1:
             yield f"{method.name} learns each view by itself; it cannot find one by another"
         yield str(views)
         if views.bad_rows:

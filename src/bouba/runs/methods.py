@@ -222,6 +222,14 @@ AUTOENCODER = Method(
     takes_fusion=True,
     rivals=(SIMPLE.name, FROZEN.name, LINEAR_CCA.name),
 )
+VAE = Method(
+    "vae",
+    "fuse.MultimodalVAE",
+    "Multimodal VAE",
+    "learns how likely all views are together, and draws any of them from whichever others a row has, or all anew.",
+    "as autoencoder, and there are many right answers, or new rows shall be drawn",
+    rivals=(SIMPLE.name, FROZEN.name, LINEAR_CCA.name),
+)
 GAN = Method(
     "gan",
     "transfer.ConditionalGAN",
@@ -273,6 +281,7 @@ METHODS = {
         REGRESSOR,
         MULTITASK,
         AUTOENCODER,
+        VAE,
         GAN,
         FLOW,
         LEARNER,

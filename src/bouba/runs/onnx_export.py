@@ -145,7 +145,7 @@ def _fused(run: Any, done: ExportedRun) -> dict[str, Any] | None:
 
     views = list(model.kinds_)
     fused = FusedNetwork(copy.deepcopy(network).cpu(), views, model.codes_, getattr(model, "calibration_", {}))
-    inputs = {f"z_{place}": Port("float32", (model.dim,)) for place in range(len(views))}
+    inputs = {f"z_{place}": Port("float32", (network.towers[view].dim,)) for place, view in enumerate(views)}
     inputs["present"] = Port("bool", (len(views),))
     try:
         described = _graph(done, "fusion.onnx", fused, inputs, fused.outputs)

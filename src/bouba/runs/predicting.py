@@ -57,7 +57,7 @@ def refuse_unless_predicts(model: Any) -> None:
 
 def refuse_unless_translates(model: Any) -> None:
     """UsageError for a model that makes no view from another."""
-    if not model.translates:
+    if not (model.translates or model.generates):
         raise UsageError(
             f"this {type(model).__name__} makes no view from another; fit one that does: "
             f"bouba fit TABLE --method {GAN.name} -o RUN"
@@ -141,13 +141,17 @@ class Translation:
     files: Sequence[dict[str, Any]] = ()
 
     @classmethod
-    def of(cls, model: Any, views: Views, draws: int, random_state: int) -> Translation:
+    def of(cls, model: Any, views: Views, draws: int, random_state: int, to: str | None = None) -> Translation:
         """Draws for every row of views that has the source. DataError where none has."""
         if not isinstance(draws, int) or draws < 1:
             raise UsageError(f"draws={draws!r} is not a whole number from 1")
         if not isinstance(random_state, int) or not 0 <= random_state < 2**32:
             raise UsageError(f"random_state={random_state!r} is not a whole number from 0 to {2**32 - 1:,}")
+        if model.generates:
+            return cls._generated(model, views, draws, random_state, to)
         source = model.source_
+        if to not in (None, model.target_):
+            raise UsageError(f"the model makes {model.target_!r} of {source!r}, not {to!r}; leave --to out")
         has_view = source in views.columns  # else translate says what is lacking
         if has_view:
             lose_faults(views.select(source))
@@ -156,6 +160,24 @@ class Translation:
             raise DataError(f"no row of the table has {source!r}, which the model is told")
         items = model.translate(views[np.flatnonzero(present)], draws, random_state=random_state)
         return cls(views.rows[present], items, int((~present).sum()), source)
+
+    @classmethod
+    def _generated(cls, model: Any, views: Views, draws: int, random_state: int, to: str | None) -> Translation:
+        """One view from whichever others a row has: `to`, else the only one of the model that the table lacks."""
+        lacking = [name for name in model.kinds_ if name not in views.columns]
+        if to is None and len(lacking) != 1:
+            raise UsageError(f"which view is to be drawn? say --to; the model has {', '.join(model.kinds_)}")
+        target = lacking[0] if to is None else to
+        sources = [name for name in views.columns if name in model.kinds_ and name != target]
+        if sources:
+            lose_faults(views.select(*sources))
+        present = np.any([views.present[name] for name in sources] or [np.zeros(len(views), bool)], axis=0)
+        named = " or ".join(map(repr, sources or [name for name in model.kinds_ if name != target]))
+        if not present.any():
+            raise DataError(f"no row of the table has {named}, from which {target!r} could be drawn")
+        told = views[np.flatnonzero(present)].select(*sources)
+        items = model.translate(told, draws, to=target, random_state=random_state)
+        return cls(views.rows[present], items, int((~present).sum()), named)
 
     def write(self, folder: Path) -> list[dict[str, Any]]:
         """Files ROW.png, ROW-DRAW.png of several, ROW.npy, and which row each is of."""

@@ -274,15 +274,17 @@ class Run(Gallery, Growing, Publishing):
         table: Any,
         /,
         *,
+        to: str | None = None,
         draws: int = 1,
         random_state: int = 0,
         out: str | os.PathLike[str] | None = None,
         **named: Any,
     ) -> Translation:
-        """What a translator makes of each row that has its source.
+        """What a translator makes of each row that has its source, a multimodal VAE of whichever views a row has.
 
         Args:
-            table, **named: as in `read`. draws: how many a row. random_state: seed of what is drawn.
+            table, **named: as in `read`. to: the view that is drawn, by a VAE; the one that the table lacks, if None.
+            draws: how many a row. random_state: seed of what is drawn.
             out: also write pictures or numbers, named by row, into this new folder.
 
         Raises:
@@ -294,7 +296,7 @@ class Run(Gallery, Growing, Publishing):
         folder = None if out is None else Path(out)
         if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError(f"{folder} exists; choose another -o")
-        translation = Translation.of(self.model, self.read(table, **named), draws, random_state)
+        translation = Translation.of(self.model, self.read(table, **named), draws, random_state, to)
         return translation if folder is None else replace(translation, files=translation.write(folder))
 
     def report(

@@ -14,6 +14,7 @@ def commands_of(run: Any) -> list[str]:
     lines = [f"report: {path / 'report.html'}"] * (path / "report.html").exists()
     lines += [f"predict: bouba predict {path} TABLE"] * model.predicts
     lines += [f"translate: bouba translate {path} TABLE -o FOLDER"] * model.translates
+    lines += [f"translate: bouba translate {path} TABLE --to VIEW -o FOLDER"] * model.generates
     indexed = (path / "index").exists()
     lines += [f"search: bouba search {path} {query}"] * bool(query and indexed)
     return lines + [f"serve: bouba serve {path}"] * indexed

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bouba.terms.correlation import correlation as correlation
     from bouba.terms.domain_adversarial import DomainAdversarial as DomainAdversarial
     from bouba.terms.domain_adversarial import domain_adversarial as domain_adversarial
+    from bouba.terms.elbo import ELBO as ELBO
+    from bouba.terms.elbo import elbo as elbo
     from bouba.terms.entropy import Entropy as Entropy
     from bouba.terms.entropy import entropy as entropy
     from bouba.terms.explicit_negatives import ExplicitNegatives as ExplicitNegatives

@@ -18,6 +18,7 @@ from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.errors import UsageError, nearest
 from bouba.nn.components import Components, measure
+from bouba.nn.pixels import light, standardised
 from bouba.towers.portable import Port, Portable, of_pictures
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
@@ -60,7 +61,7 @@ class ImageEncoder(Encoder):
 
     def _pictures(self, small: np.ndarray) -> np.ndarray:
         """Thumbnails (B, 3 * thumbnail^2) as pictures."""
-        pixels = (small.reshape(-1, 3, self.thumbnail, self.thumbnail).transpose(0, 2, 3, 1) * 0.3 + 0.5).clip(0, 1)
+        pixels = light(small.reshape(-1, 3, self.thumbnail, self.thumbnail).transpose(0, 2, 3, 1)).clip(0, 1)
         return (255 * pixels).round().astype(np.uint8)
 
     def portable(self) -> Portable:
@@ -68,7 +69,7 @@ class ImageEncoder(Encoder):
 
     def forward(self, pixels: Tensor) -> Tensor:
         pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
-        maps = self.layers(((pixels - 0.5) / 0.3).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
+        maps = self.layers(standardised(pixels).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
 
@@ -92,7 +93,7 @@ def squares(cells: Sequence, side: int, *, crop: bool = False) -> Tensor:
 
 def thumbnails(pixels: Tensor, side: int) -> Tensor:
     """Numbers of order 1, (B, 3 * side^2), of pixels (B, 3, H, W) that lie in [0, 255]."""
-    return (torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, side).flatten(1) - 0.5) / 0.3
+    return standardised(torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, side).flatten(1))
 
 
 def crop_to_content(picture, tolerance: int = TOLERANCE):
