@@ -169,7 +169,9 @@ def test_the_python_of_the_recipes_runs(monkeypatch):
     run("docs/recipes.md", monkeypatch)
 
 
-def test_the_python_of_align_runs(monkeypatch):
+def test_the_python_of_align_runs(monkeypatch, tmp_path):
+    pytest.importorskip("lancedb")
+    monkeypatch.chdir(tmp_path)
     run("docs/align.md", monkeypatch)
 
 
@@ -188,6 +190,48 @@ def test_the_python_and_the_commands_of_omics_run(tmp_path, monkeypatch, capsys)
     assert len(names["found"]) == 2
     assert re.search(r"meth +vector +200 +100 +60 numbers", capsys.readouterr().out)
     assert "Given back" in (tmp_path / "runs" / "cohort" / "report.html").read_text(encoding="utf-8")
+def test_the_python_and_the_recipe_of_smaller_run(monkeypatch, tmp_path):
+    pytest.importorskip("lancedb")
+    from bouba import InfoNCE, Nested
+    from bouba.runs.recipe import build
+
+    monkeypatch.chdir(tmp_path)
+    names = run("docs/smaller.md", monkeypatch)
+    assert names["small"].kinds_ == {"left": "vector", "right": "vector"}
+    (recipe,) = blocks("docs/smaller.md", "toml")
+    assert build(tomllib.loads(recipe)).objective.terms == ((1.0, Nested(InfoNCE(temperature=0.05))),)
+
+
+class Recorder:
+    """A stand-in for a tracker's library and whatever it makes: it keeps what is called."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        def called(*values, **named):
+            self.calls.append((name, values, named))
+            return self
+
+        return self if name == "summary" else called
+
+
+@pytest.mark.parametrize("adapter", ["WandB", "MLflow", "TensorBoard", "Trackio"])
+def test_trackers_of_ten_lines_hear_of_epochs_and_numbers(adapter, monkeypatch):
+    from bouba.evaluation import Record, Result
+
+    library = Recorder()
+    for module in ("wandb", "mlflow", "trackio", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, module, library)
+    tracker = run("docs/tracking.md", monkeypatch)[adapter](*[] if adapter == "WandB" else ["things"])
+    tracker.epoch({"epoch": 2, "loss": 0.5})
+    shared = {"method": "clip", "split": "test", "domain": None, "low": None, "high": None, "chance": None, "n": 9}
+    tracker.result(Result([Record(**shared, direction="a->b", metric="recall@10", value=0.75)]))
+    told = repr(library.calls)
+    assert "'loss'" in told
+    assert "clip a to b recall at 10" in told
+    assert "0.75" in told
+    assert library.calls[-1][0] in ("finish", "end_run", "close")
 
 
 def test_the_python_of_evaluation_runs(monkeypatch):

@@ -78,12 +78,16 @@ if TYPE_CHECKING:
     from bouba.nn.fusion import SumFusion as SumFusion
     from bouba.persist import load as load
     from bouba.runs import Run as Run
+    from bouba.runs import pair_score as pair_score
+    from bouba.runs import taught as taught
     from bouba.terms import CORAL as CORAL
     from bouba.terms import ELBO as ELBO
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
     from bouba.terms import CentroidLabels as CentroidLabels
     from bouba.terms import Correlation as Correlation
+    from bouba.terms import Distil as Distil
+    from bouba.terms import DistilSimilarities as DistilSimilarities
     from bouba.terms import DomainAdversarial as DomainAdversarial
     from bouba.terms import Entropy as Entropy
     from bouba.terms import ExplicitNegatives as ExplicitNegatives
@@ -92,6 +96,7 @@ if TYPE_CHECKING:
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import JointOT as JointOT
     from bouba.terms import MinimumClassConfusion as MinimumClassConfusion
+    from bouba.terms import Nested as Nested
     from bouba.terms import NTXent as NTXent
     from bouba.terms import Prediction as Prediction
     from bouba.terms import PseudoPairs as PseudoPairs

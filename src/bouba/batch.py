@@ -36,6 +36,7 @@ class Batch:
             gradients; filled where a term reads predictions. Rows without any view hold the share of each class in
             training.
         predicted_twin: the same from the twins; filled where twins are.
+        teachers: view of ready vectors -> float (B, p), as they are; filled where a term reads them.
         y: label column -> (B,) class codes (int64, -1 = missing) or standardised numbers (float, NaN = missing).
         domain: int64 (B,) domain codes, or None without domains.
         key: int64 (B,); equal keys are the same thing (no negatives of each other); -1 = unknown.
@@ -53,6 +54,7 @@ class Batch:
     raw: dict[str, Tensor] = field(default_factory=dict)
     predicted: dict[str, Tensor] = field(default_factory=dict)
     predicted_twin: dict[str, Tensor] = field(default_factory=dict)
+    teachers: dict[str, Tensor] = field(default_factory=dict)
     y: dict[str, Tensor] = field(default_factory=dict)
     domain: Tensor | None = None
     key: Tensor | None = None

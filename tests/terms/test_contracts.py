@@ -13,10 +13,14 @@ from bouba.terms import (
     MMD,
     Adversarial,
     CentroidLabels,
+    Distil,
+    DistilSimilarities,
     DomainAdversarial,
     ExplicitNegatives,
     FlowMatching,
     FuseMix,
+    InfoNCE,
+    Nested,
     NTXent,
     Objective,
     Prediction,
@@ -39,8 +43,11 @@ CLASSES = [
 ]
 ARGUMENTS = {  # of those that cannot be made without
     Adversarial: ("a", "b"),
+    Distil: ("taught",),
+    DistilSimilarities: ("taught",),
     ExplicitNegatives: ("a", "b", ("c",)),
     FlowMatching: ("a", "b"),
+    Nested: (InfoNCE(), (1, 3)),
     Regression: ("a", "b"),
 }
 VARIANTS = [  # options that take another way through a term
@@ -68,6 +75,12 @@ VARIANTS = [  # options that take another way through a term
     ELBO("product", hidden=8, likelihoods=(("a", "laplace"),)),
     ELBO("mixture", hidden=8, scale=0.5),
     ELBO("mopoe", hidden=8, beta=2.5),
+    Distil("taught", views=("b",)),
+    DistilSimilarities("taught", views=("a", "c"), temperature=0.5),
+    Nested(Distil("taught"), (2,)),
+    Nested(Prediction(), (2, 4)),
+    Nested(NTXent(), (2,)),
+    Nested(Nested(Triplet(), (2,)), (3,)),
 ]
 TERMS = [cls(*ARGUMENTS.get(cls, ())) for cls in CLASSES] + VARIANTS
 every_term = pytest.mark.parametrize("term", TERMS, ids=repr)
@@ -103,7 +116,9 @@ def test_needs_are_one_frozen_value(term):
 
 OTHER_GRADIENTS = (Adversarial, CentroidLabels, DomainAdversarial, MMD, Prediction)
 """Players with opposite ends; labels that jump; a bandwidth without gradient; what is computed in float32."""
-DIFFERENTIABLE = [t for t in TERMS if not isinstance(t, OTHER_GRADIENTS) and t.needs().embeddings != ()]
+DIFFERENTIABLE = [
+    t for t in TERMS if not isinstance(getattr(t, "inner", t), OTHER_GRADIENTS) and t.needs().embeddings != ()
+]
 
 
 @pytest.mark.parametrize("term", DIFFERENTIABLE, ids=repr)

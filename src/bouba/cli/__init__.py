@@ -18,6 +18,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "inspect": "What a table holds, as bouba understands it: kinds, labels, domains, missing and bad cells.",
     "duplicates": "Rows of a table that show the same, in groups, with pictures.",
     "suspicious": "Pairs and labels of a table that may be wrong, with pictures.",
+    "mine": "A table with a column of hard negatives: what a run takes for a row's partner, and is not.",
     "methods": "The methods that fit takes: what each needs, and when to use it.",
     "encoders": "Encoders that know words or pictures from the start: what fit --towers takes.",
     "fit": "Train a model on a table and write a run folder.",

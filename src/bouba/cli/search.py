@@ -32,9 +32,7 @@ def command(
     like: Annotated[list[int] | None, typer.Option(help="A row that hits should be like; may be repeated.")] = None,
     questions: Annotated[
         Path | None,
-        typer.Option(
-            help="Search for each line of a .txt, or row of a .csv or .parquet with a column question or text."
-        ),
+        typer.Option(help="Search for each line of a .txt, or row of a table with a column question or text."),
     ] = None,
     minus: Annotated[list[str] | None, typer.Option(help="Words that hits should not fit; may be repeated.")] = None,
     minus_files: dict[str, list[Path] | None],
@@ -43,9 +41,8 @@ def command(
     view: Annotated[str | None, typer.Option(help="Search this view alone; all that a row has by default.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="Keep rows where a column has a value: NAME=VALUE.")] = None,
     where: Annotated[str | None, typer.Option(help="Keep rows that fit an SQL condition over the columns.")] = None,
-    sure: Annotated[
-        float | None, typer.Option(help="Find all rows of a set that holds what is meant with this probability: 0.9.")
-    ] = None,
+    sure: Annotated[float | None, typer.Option(help="Find a set that holds what is meant so probably: 0.9.")] = None,
+    width: Annotated[int | None, typer.Option(help="Compare the first so many numbers only (Nested).")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write all hits to this file: .csv, .parquet or .jsonl.")
     ] = None,
@@ -68,7 +65,8 @@ def command(
     opened = Run.open(run)
     equals = dict(_equality(condition, opened.index) for condition in column or [])
     away = [*(minus or []), *({kind: file} for kind, given in minus_files.items() for file in given or [])]
-    options: dict[str, Any] = {"minus": away, "k": k, "view": view, "where": where, "equals": equals, "domain": domain}
+    narrowed: dict[str, Any] = {"view": view, "where": where, "equals": equals, "domain": domain}
+    options = {"minus": away, "k": k, "width": width, **narrowed}
     if questions is None:
         answers = [Answer(opened.search(query or None, like=like, sure=sure, **options))]
     else:

@@ -29,5 +29,7 @@ if TYPE_CHECKING:
     from bouba.evaluation.seeds import paired_over_seeds as paired_over_seeds
     from bouba.evaluation.seeds import seeds_interval as seeds_interval
     from bouba.evaluation.translations import evaluate_translations as evaluate_translations
+    from bouba.evaluation.widths import AtWidth as AtWidth
+    from bouba.evaluation.widths import by_width as by_width
 else:
     __all__ = attach(__name__)

@@ -11,7 +11,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from bouba import persist
-from bouba.data.alphabet import alphabet, text_view
+from bouba.data.alphabet import text_view
 from bouba.data.matching import views_like
 from bouba.data.pairing import row_values
 from bouba.data.schema import Schema
@@ -21,10 +21,11 @@ from bouba.device import device_named, random_state_kept, running_on
 from bouba.errors import UsageError
 from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted
 from bouba.hooks import hook
-from bouba.learner.building import build_network, codes_of, learn, refuse_other_columns, specs_of
+from bouba.learner.building import alphabets_of, build_network, codes_of, learn, refuse_other_columns, specs_of
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.options import refuse_arguments
 from bouba.learner.saving import restore
+from bouba.learner.teachers import readers_of, student_kinds, teacher_facts
 from bouba.learner.training_data import TrainingData, check_training
 from bouba.nn.fusion import Fusion
 from bouba.nn.temperature import Temperature
@@ -213,7 +214,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             if self._objective().terms:
                 self.history_ = train_network(
                     self.module_,
-                    self._encoders(),
+                    self._encoders() | readers_of(self._objective()),
                     self.codes_,
                     data,
                     Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience),
@@ -231,21 +232,17 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
-        kinds = views.modalities
-        self.specs_ = specs_of(self._towers(self.towers, kinds), kinds)
+        self.specs_ = specs_of(self._towers(self.towers, kinds := student_kinds(views, self._objective())), kinds)
         refuse_other_columns(self.specs_, views.sources)
         self.kinds_ = {name: kinds[name] for name in self.specs_}
         self._measure(views)
         self.codes_ = codes_of(views, self._objective(), self._numeric_labels)
-        self.learned_: dict[str, dict] = {}
-        self.alphabets_ = {}
+        self.learned_ = teacher_facts(views, self._objective())
         for name, spec in self.specs_.items():
-            column = views[name]
-            learned = learn(name, spec, column, self.random_state)
+            learned = learn(name, spec, views[name], self.random_state)
             if isinstance(spec, EncoderSpec):
                 self.learned_[name] = learned
-            if self.kinds_[name] == "text":
-                self.alphabets_[name] = alphabet([column[row] for row in np.flatnonzero(column.present)])
+        self.alphabets_ = alphabets_of(views, self.kinds_)
         self._assemble()
         for name, spec in self.specs_.items():
             if isinstance(spec, EncoderSpec):
@@ -315,9 +312,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self._check_readable(views)
         if self.fuses:
             return self.fuse(views)
-        embedded = self.embed(views)
-        present = views.present
-        return views.replace(columns={name: Column.of(z, "vector", present[name]) for name, z in embedded.items()})
+        embedded = {name: Column.of(z, "vector", views.present[name]) for name, z in self.embed(views).items()}
+        return views.replace(columns=embedded)
 
     @final
     def score(self, X, y=None) -> float:
@@ -354,10 +350,14 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         return self._objective().needs().similarity or "cosine"
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """How many first numbers of an embedding are one by themselves; see `Nested`."""
+        return self._objective().needs().widths
+
+    @property
     def temperature_(self) -> float | None:
         """What its first term with a temperature divides similarities by; None without one."""
-        check_is_fitted(self, "module_")
-        taus = [module for module in self.module_.state.modules() if isinstance(module, Temperature)]
+        taus = [module for module in self._fitted().module.state.modules() if isinstance(module, Temperature)]
         return float(taus[0]().detach()) if taus else None
 
     @final

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bouba.data.alphabet import alphabet
 from bouba.data.faults import decoded
 from bouba.data.loader import Codes, holds_numbers, refuse_quantity
 from bouba.data.views import Column, Views
@@ -112,6 +113,12 @@ def learn(name: str, spec: EncoderSpec | SameAs, column: Column, random_state: i
     return learned
 
 
+def alphabets_of(views: Views, kinds: Mapping[str, str]) -> dict[str, str]:
+    """Text view -> the characters of its cells, by which the language of a question is told."""
+    texts = [name for name, kind in kinds.items() if kind == "text"]
+    return {name: alphabet(views[name].take(views[name].present)) for name in texts}
+
+
 def with_forms(learned: Mapping[str, dict], specs: Specs) -> dict[str, dict]:
     """What the encoders of a saved model learnt, by view: where it does not tell how its texts are read, as before."""
     readers = {view for view, spec in specs.items() if isinstance(spec, NGrams | SubwordSpec)}
@@ -150,6 +157,7 @@ def build_network(
         fused=None if fusion is None else dim,
         numbers=tuple(codes.numbers),
         shares=codes.shares,
+        teachers={name: learned[name]["width"] for name in objective.needs().teachers},
     )
     module = Network(towers, objective, space, fusion=fusion, chunk_size=chunk_size)
     learns = module.fusion is not None and any(True for _ in module.fusion.parameters())

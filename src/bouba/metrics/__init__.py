@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bouba.metrics.generation import frechet_distance as frechet_distance
     from bouba.metrics.generation import novelty as novelty
     from bouba.metrics.generation import r_precision as r_precision
+    from bouba.metrics.pairs import clip_score as clip_score
     from bouba.metrics.regression import mean_absolute_error as mean_absolute_error
     from bouba.metrics.regression import r_squared as r_squared
     from bouba.metrics.regression import root_mean_squared_error as root_mean_squared_error

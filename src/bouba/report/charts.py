@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bouba.evaluation.widths import AtWidth
 from bouba.report.content import EmbeddingMap
 from bouba.report.scores import Row
 from bouba.report.wording import (
@@ -181,6 +182,38 @@ def curve_figure(
         "hovermode": "x unified",
         "xaxis": {"title": {"text": "epoch", "standoff": 4}, "nticks": 6},
         "yaxis": {"nticks": 5},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def width_figure(found: Sequence[AtWidth]) -> Figure:
+    """recall@10 on the width of embeddings, a line a direction, with intervals; each doubling is as wide."""
+    traces = []
+    for index, name in enumerate(dict.fromkeys(one.direction for one in found)):
+        own = [one for one in found if one.direction == name]
+        above = [0.0 if one.high is None else one.high - one.value for one in own]
+        below = [0.0 if one.low is None else one.value - one.low for one in own]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": plain(capital(direction_words(name))),
+                "x": [one.width for one in own],
+                "y": [one.value for one in own],
+                "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1},
+                "line": {"color": METHOD_COLOURS[index % len(METHOD_COLOURS)], "width": 2.2},
+                "marker": {"size": 7, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+                "hovertemplate": "%{y:.1%}",
+            }
+        )
+    widths = sorted({one.width for one in found})
+    layout = {
+        "height": 300,
+        "margin": {"l": 52, "r": 12, "t": 8, "b": 44},
+        "legend": {"orientation": "h", "y": 1.12},
+        "hovermode": "x unified",
+        "xaxis": {"title": {"text": "numbers of an embedding"}, "type": "log", "tickvals": widths},
+        "yaxis": {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6},
     }
     return {"data": traces, "layout": layout}
 

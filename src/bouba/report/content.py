@@ -6,6 +6,7 @@ from typing import Any
 
 from bouba.adapt import Diagnosis
 from bouba.errors import DataError
+from bouba.evaluation.widths import AtWidth
 from bouba.report.contest import Contest
 from bouba.search.certainty import Direction
 
@@ -249,6 +250,7 @@ class Report:
         galleries: queries with what was found.
         maps: embeddings on a plane.
         sets: what scores are worth, by pairs of views.
+        widths: what shorter embeddings find, narrow to whole.
         doubtful: pairs that may be wrong, worst first. doubtful_by: a sentence on how they were judged.
         labels: rows whose label may be wrong, worst first. labels_by: a sentence on how they were judged.
         duplicates: groups of rows that show the same, the largest first. duplicates_by: a sentence on how many.
@@ -275,6 +277,7 @@ class Report:
     galleries: Sequence[Gallery] = ()
     maps: Sequence[EmbeddingMap] = ()
     sets: Sequence[Direction] = ()
+    widths: Sequence[AtWidth] = ()
     doubtful: Sequence[Doubtful] = ()
     doubtful_by: str = ""
     labels: Sequence[Listed] = ()

@@ -7,6 +7,9 @@ from bouba.lazy import attach
 if TYPE_CHECKING:
     from bouba.runs.methods import METHODS as METHODS
     from bouba.runs.methods import Method as Method
+    from bouba.runs.pair_score import pair_score as pair_score
     from bouba.runs.run import Run as Run
+    from bouba.runs.taught import taught as taught
+    from bouba.runs.tracking import Tracker as Tracker
 else:
     __all__ = attach(__name__)

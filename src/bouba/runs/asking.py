@@ -160,7 +160,7 @@ def _joined(model: Any, queries: Sequence[Any]) -> list[Any]:
 
 def _cells(query: Any) -> Mapping[str, Any]:
     """View or kind -> cell."""
-    return query if isinstance(query, Mapping) and "array" not in query else {_kind_of(query): query}
+    return query if isinstance(query, Mapping) and "array" not in query else {kind_of(query): query}
 
 
 def _view_of_numbers(schema: Schema, query: np.ndarray) -> dict[str, np.ndarray] | None:
@@ -170,7 +170,7 @@ def _view_of_numbers(schema: Schema, query: np.ndarray) -> dict[str, np.ndarray]
     return next(({view: query} for view in views), None)
 
 
-def _kind_of(cell: Any) -> str:
+def kind_of(cell: Any) -> str:
     """The kind of a bare cell."""
     if isinstance(cell, str):
         if cell.lower().endswith(tuple(ending for endings in FILES.values() for ending in endings)):

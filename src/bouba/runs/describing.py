@@ -81,6 +81,7 @@ def _changed_fields(description: Any) -> dict[str, Any]:
 
 def _value(name: str, value: Any, usual: type | None = None) -> Any:
     """A value as TOML takes it; a dataclass as a table of what differs from the one that stands there by default."""
+    from bouba.terms import Term
     from bouba.towers import EncoderSpec
 
     if value is None:
@@ -95,6 +96,8 @@ def _value(name: str, value: Any, usual: type | None = None) -> Any:
         return {inner: _value(inner, v) for inner, v in value.items()}
     if isinstance(value, EncoderSpec):
         return _entry(value, "encoder")
+    if isinstance(value, Term):
+        return _entry(value, "term")
     if usual is type(value) and dataclasses.is_dataclass(value):
         return _changed_fields(value)
     raise UsageError(f"a recipe cannot hold {name}={value!r:.60}; fit the estimator itself, with its `fit` and `save`")

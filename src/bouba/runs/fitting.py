@@ -43,6 +43,7 @@ from bouba.runs.rivals import trained_rivals
 from bouba.runs.sharing import same_model, same_models, solve_together
 from bouba.runs.stages import Clock, Stages
 from bouba.runs.toml import to_toml
+from bouba.runs.tracking import Told
 from bouba.search import Certainty, Index
 from bouba.search.cells import Numbers
 
@@ -63,6 +64,7 @@ class Fitting(Prepared):
         say: takes each sentence on what happens. recorded: the folder of a run that goes on.
         clock: where the time went so far.
         facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
+        told: hears of each epoch, and of the numbers.
         remembered: a sentence with the numbers on rows that have no near-duplicate in training, once they are measured.
     """
 
@@ -73,6 +75,7 @@ class Fitting(Prepared):
     held_out: Views | None = field(init=False)
     cut: Cut = field(init=False)
     facts: dict[str, Any] = field(default_factory=dict)
+    told: Told = field(default_factory=lambda: Told(None))
     remembered: str = ""
 
     @classmethod
@@ -123,7 +126,13 @@ class Fitting(Prepared):
             return
         self.model.set_params(verbose=verbose)
         options = {name: value for name, value in self.recipe["fit"].items() if name not in OF_THE_CUT}
-        self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=self.watch)
+        self.model.fit(self.training, **options, folder=part, resume=resume, on_epoch=self._after_epoch)
+
+    def _after_epoch(self, row: dict[str, float]) -> None:
+        """Draw what a translator makes by now, and tell who follows."""
+        if self.watch is not None:
+            self.watch(row)
+        self.told.epoch(row)
 
     def rivals(self, part: Path) -> dict[str, Any]:
         """What is trained to be compared with the model, with checkpoints in `part`."""
@@ -269,6 +278,7 @@ class Fitting(Prepared):
         held_out = self.held_out.select(*self._own)
         if measured.result is not None:
             measured.result.to_json(part / "metrics.json")
+            self.told.result(measured.result)
             write_differences(measured.differences, part / DIFFERENCES)
         if (twins := self.cut.twins(held_out)) and not self.method.translates:
             at_hand = WithEmbeddings(self.model, self.views, vectors)

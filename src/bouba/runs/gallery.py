@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bouba.evaluation.doubts import Doubt
+    from bouba.evaluation.widths import AtWidth
     from bouba.runs.coordinates import Map
     from bouba.runs.duplicate_groups import DuplicateGroup
     from bouba.runs.facets import Colours, Facet
     from bouba.runs.items import Item, Naming
+    from bouba.runs.mining import Mined
     from bouba.runs.wrong_labels import WrongLabel
     from bouba.search import Hits
 
@@ -37,6 +39,7 @@ class Gallery(Kept):
         view: str | None = None,
         domain: str | None = None,
         sure: float | None = None,
+        width: int | None = None,
     ) -> Hits:
         """The k rows of the index that fit a query best, each once; a list, with `remarks` such as "nothing here fits".
 
@@ -50,6 +53,8 @@ class Gallery(Kept):
             filters: each {"column": name, "any": values, None for missing} or {"column": name, "low": a, "high": b}.
             view: search this view's cells alone, directly; whole rows when None. domain: of the query, if known.
             sure: instead of k rows, all of a set that holds the one that was meant with this probability, as 0.9.
+            width: compare the first so many numbers of embeddings, cell by cell, without what is known of words and
+                scores; for a model that was trained with `Nested`, see `widths`.
 
         Raises:
             UsageError: no index, no such column, view or row. ModalityError: a kind that the model does not read.
@@ -57,7 +62,7 @@ class Gallery(Kept):
         from bouba.runs.searching import Narrowed, find
         from bouba.search.filters import joined
 
-        narrowed = Narrowed(joined(where, filters), equals, view, domain)
+        narrowed = Narrowed(joined(where, filters), equals, view, domain, width)
         return find(self, [(query, minus, like)], narrowed, k=k, sure=sure)[0]
 
     def search_many(
@@ -72,14 +77,29 @@ class Gallery(Kept):
         view: str | None = None,
         domain: str | None = None,
         sure: float | None = None,
+        width: int | None = None,
     ) -> list[Hits]:
         """`search` for each of several queries, which are embedded and looked for together: much faster than one by
         one. The arguments go for all of them."""
         from bouba.runs.searching import Narrowed, find
         from bouba.search.filters import joined
 
-        narrowed = Narrowed(joined(where, filters), equals, view, domain)
+        narrowed = Narrowed(joined(where, filters), equals, view, domain, width)
         return find(self, [(query, minus, None) for query in queries], narrowed, k=k, sure=sure)
+
+    def widths(self, table: Any = None, /, *, widths: Sequence[int] | None = None, **named: Any) -> list[AtWidth]:
+        """recall@10 of each direction by the first numbers of embeddings: what shorter vectors cost.
+
+        Args:
+            table, **named: as in `read`; the rows that were held out when None.
+            widths: those of the model's `Nested` terms and the whole when None; halves of the whole without any.
+
+        Raises:
+            UsageError: a model whose views share no space, a width that is none, rows that are not known.
+        """
+        from bouba.runs.widths import widths_of
+
+        return widths_of(self, table, widths, named)
 
     def suspicious(self, table: Any = None, /, **named: Any) -> list[Doubt]:
         """The rows whose pair may be wrong, the most doubtful first, each judged by models fitted on other rows.
@@ -107,6 +127,27 @@ class Gallery(Kept):
         from bouba.runs.wrong_labels import judged_labels
 
         return judged_labels(self, table, named).wrong
+
+    def mine(self, *, ask: str | None = None, answer: str | None = None, k: int = 1, margin: float = 0.05) -> Mined:
+        """Hard negatives of each row over the whole index: the cells of one view that the model puts nearest to the
+        row's cell of another, and that are not its partner. `Mined.views` makes columns of them for ExplicitNegatives.
+
+        Kept out as false negatives: rows of the same key, cells that are equal to the row's own, and cells that are not
+        farther than the row's partner by a margin, since these may well be right, and not be written down.
+
+        Args:
+            ask, answer: the views of a row's cell and of its negatives; a text answers where nobody says.
+            k: how many of each row. margin: in the similarity that the index compares by, 0 or more.
+
+        Raises:
+            UsageError: no index, no such view, views that share no space. DataError: fewer than two rows with both.
+
+        Reference: Xiong et al. 2021, ANCE (negatives by the model itself over the whole index); Moreira et al. 2024,
+        NV-Retriever, section 4 (none above the positive less a margin).
+        """
+        from bouba.runs.mining import mine
+
+        return mine(self, ask=ask, answer=answer, k=k, margin=margin)
 
     def duplicates(self, table: Any = None, /, **named: Any) -> list[DuplicateGroup]:
         """The rows that show the same as another, in groups, the largest first; see `bouba.duplicates`.

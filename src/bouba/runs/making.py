@@ -24,6 +24,7 @@ from bouba.runs.processes import Processes
 from bouba.runs.recipe import build
 from bouba.runs.stages import Clock
 from bouba.runs.toml import to_toml
+from bouba.runs.tracking import Told, Tracker
 
 if TYPE_CHECKING:
     from bouba.runs.fitting import Fitting
@@ -105,6 +106,7 @@ def make(
     overwrite: bool,
     verbose: bool,
     say: Callable[[str], None] | None,
+    tracker: Tracker | None = None,
 ) -> Any:
     """Make a run folder, or go on with one; see Run.fit.
 
@@ -118,7 +120,7 @@ def make(
     processes = Processes.joined()
     say = listener(say, verbose)
     if not processes.first:
-        say, verbose = _silent, False
+        say, verbose, tracker = _silent, False, None
     place = out.resolve()
     if not place.name:
         raise UsageError(f"{out} is no folder for a run; choose another -o")
@@ -131,7 +133,7 @@ def make(
         recipe = processes.agree(lambda: compose(None if origin is None else origin.folder / "recipe.toml"))
         if "method" not in recipe and resume:
             recipe["method"] = DEFAULT.name
-        making = _Making(table, place, origin, recipe, named, baseline, verbose, say)
+        making = _Making(table, place, origin, recipe, named, baseline, verbose, say, Told(tracker))
         return making.run(processes)
 
 
@@ -171,6 +173,7 @@ class _Making:
     baseline: bool
     verbose: bool
     say: Callable[[str], None]
+    told: Told
 
     def run(self, processes: Processes) -> Any:
         """The fitted model, with its folder in place; None where nothing was left to do."""
@@ -221,6 +224,7 @@ class _Making:
         clock("read")
         fitting = Fitting.of(prepared, say=self.say, clock=clock, recorded=recorded_in)
         baseline = self.baseline and self._facts("baseline", True)
+        fitting.told = self.told
         fitting.facts = {"table": recorded(table), "baseline": baseline}
         if self.origin is not None and (longer := self.origin.extension(fitting.recipe)) is not None:
             self.say(f"the run was made for {longer[0]} epochs and goes on to {longer[1]}")

@@ -11,6 +11,9 @@ term = "InfoNCE"
 [[objective]]
 term = "DomainAdversarial"
 weight = 0.3
+[[objective]]
+term = "Nested"
+inner = { term = "InfoNCE" }
 [fusion]                    # a fusion of bouba.nn.fusion, or "late": each view predicts alone
 kind = "GatedFusion"
 drop = 0.3
@@ -205,12 +208,16 @@ def _built(section: str, cls, values: Mapping[str, Any]):
 
 
 def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):
-    """A table within a table: an encoder by its name, a mapping, or changes to what the field holds by default."""
+    """A table within a table: an encoder or term by name, a mapping, or changes to what the field holds by default."""
     from bouba import towers
 
     default: Any = None if field.default_factory is dataclasses.MISSING else field.default_factory()
     if isinstance(default, towers.EncoderSpec) and "encoder" in values:
         return _encoder(values)
+    if str(field.type) == "Term":
+        from bouba import terms
+
+        return _described(values, "term", terms, (terms.Term,))
     if "Mapping" in str(field.type):
         return values
     if not dataclasses.is_dataclass(default):

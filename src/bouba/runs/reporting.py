@@ -14,6 +14,7 @@ from bouba.data.views import Views
 from bouba.errors import UsageError
 from bouba.evaluation import Result
 from bouba.evaluation.differences import Difference
+from bouba.evaluation.widths import AtWidth, by_width
 from bouba.report import EmbeddingMap, Gallery, Picture, Report, build, write
 from bouba.report.advice import NO_EVIDENCE, Evidence, advice
 from bouba.report.build import Method as NamedModel
@@ -160,6 +161,7 @@ def _of_rows(story: Story, views: Views) -> dict[str, Any]:
         "made": _translations(story),
         "galleries": _galleries(story),
         "maps": _maps(story),
+        "widths": _widths(model, held_out),
         **held_out_doubts(model, held_out),
         **held_out_labels(model, held_out),
     }
@@ -241,6 +243,13 @@ def _samples(story: Story, views: Views) -> list[Picture]:
     things = views.things[np.flatnonzero(views[image].present)[:SAMPLES]]
     caption = next((view for view, kind in views.modalities.items() if kind == "text"), None)
     return build.samples(views, image=image, caption=caption, keys=list(dict.fromkeys(things)))
+
+
+def _widths(model: Any, held_out: Views | None) -> list[AtWidth]:
+    """What shorter embeddings find, of a model that was trained for them."""
+    if held_out is None or not model.aligns or not getattr(model, "widths", ()):
+        return []
+    return by_width(model, held_out)
 
 
 def _maps(story: Story) -> list[EmbeddingMap]:

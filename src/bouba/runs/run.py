@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bouba.evaluation import Result
     from bouba.runs.embedding import Embedded
     from bouba.runs.predicting import Translation
+    from bouba.runs.tracking import Tracker
 
 log = logging.getLogger("bouba")
 
@@ -80,6 +81,7 @@ class Run(Gallery, Growing, Publishing):
         overwrite: bool = False,
         verbose: bool = False,
         say: Callable[[str], None] | None = None,
+        tracker: Tracker | None = None,
         **arguments: Any,
     ) -> Run:
         """Train on a table, measure on rows held out, and write a run folder: what `bouba fit` does.
@@ -109,6 +111,7 @@ class Run(Gallery, Growing, Publishing):
             resume: continue a run that was cut off, or was made for fewer epochs. overwrite: replace a finished one,
                 which stays until the new one is whole.
             verbose: show progress. say: takes each sentence; else they are shown if `verbose`, or logged.
+            tracker: has `epoch(row)` and `result(result)` called, see docs/recipes.md; not with engine "ray".
             **arguments: of the method's constructor: dim, epochs, ...; towers also by name: "scratch", "packaged", or
                 encoders, ["minilm", "efficientnet-lite0"]. When None, frozen ones read texts and pictures of few rows.
 
@@ -124,6 +127,8 @@ class Run(Gallery, Growing, Publishing):
         from bouba.runs.reading import refuse_names_for_views
 
         refuse_names_for_views(table, read or {})
+        if tracker is not None and engine != "local":
+            raise UsageError(f"a tracker hears of a run in this process; leave it or engine={engine!r} out")
         fit = {"target": target, "validation": validation, "holdout": holdout, "allow_duplicates": allow_duplicates}
         arguments, towers = apart(arguments)
         device = device if device != "auto" or isinstance(method, str) else getattr(method, "device", device)
@@ -145,6 +150,7 @@ class Run(Gallery, Growing, Publishing):
                 overwrite=overwrite,
                 verbose=verbose,
                 say=say,
+                **({} if tracker is None else {"tracker": tracker}),
             )
         run = cls(out, device=device)
         if model is not None:

@@ -39,12 +39,14 @@ class Narrowed:
     equals: Mapping[str, Any]
     view: str | None
     domain: str | None
+    width: int | None = None
 
     def best(
         self, index: Index, vectors: np.ndarray, view: str, k: int, weights: np.ndarray | None = None
     ) -> list[list[Hit]]:
         """For each of vectors (q, d) the k best cells of a view."""
-        return index.search_many(vectors, k=k, view=view, where=self.where, equals=self.equals, weights=weights)
+        options: Any = {"where": self.where, "equals": self.equals, "weights": weights, "width": self.width}
+        return index.search_many(vectors, k=k, view=view, **options)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def find(
     once; see Run.search. All are embedded, and looked for, at once."""
     questions = [question_of(run, *query, domain=narrowed.domain) for query in queries]
     cells = EmbeddedCells(run.model, [row for question in questions for row in question.rows])
-    aims = [_aim(run, question, cells, narrowed.view) for question in questions]
+    aims = [_aim(run, question, cells, narrowed.view, whole=narrowed.width is None) for question in questions]
     if sure is None:
         found = _found(run.index, aims, narrowed, k)
         searches: Iterable[Callable[[int], list[Hit]]] = ((lambda most, hits=hits: hits) for hits in found)  # type: ignore[misc]
@@ -83,17 +85,17 @@ def find(
     ]
 
 
-def _aim(run: Any, question: Question, cells: EmbeddedCells, view: str | None) -> Aim:
-    """Where and by what a question is looked for."""
+def _aim(run: Any, question: Question, cells: EmbeddedCells, view: str | None, *, whole: bool) -> Aim:
+    """Where and by what a question is looked for; among cells alone, whose scores nobody measured, if not `whole`."""
     model, index = run.model, run.index
-    measurable = question if question.is_alone else None
+    measurable = question if question.is_alone and whole else None
     own_rows = frozenset((*question.like, *question.unlike))
     indexed = [name for name in index.views if name != WHOLE]
     if question.vector is not None:
         return Aim(question.vector, (tuple(indexed) if view is None else (view,),))
     index.listing.places(sorted(own_rows))  # refuses a row that is not there
     view = _view_of_its_like(question, index) if view is None and not found_as_rows(model) else view
-    if view in (None, WHOLE) and WHOLE in index.views and run.known is not None:
+    if whole and view in (None, WHOLE) and WHOLE in index.views and run.known is not None:
         ways = tuple(_fused_ways(run, question, cells))
         return Aim(_not_zero(fused(ways).vector), ways=ways, exclude=own_rows, question=measurable)
     query_views = [name for row in question.plus for name in row.columns]

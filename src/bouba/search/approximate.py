@@ -12,7 +12,8 @@ import numpy as np
 from bouba.errors import UsageError, require
 from bouba.search import grow
 from bouba.search.cells import VECTOR
-from bouba.search.query import METRIC, Filter, Source, approximate_rows, nearest_hits
+from bouba.search.query import METRIC, Filter, Source, approximate_rows, nearest_hits, nearest_rows
+from bouba.search.signs import check_refine, refined
 from bouba.search.store import State
 
 FEWEST = 256  # cells that clusters are learnt from, at the least
@@ -96,3 +97,20 @@ def built(source: Source, *, recall: float, partitions: int | None, probes: int 
             looked_into = min(clusters, math.ceil(STEP * looked_into))
 
     return grow.change(source.path, source.table, state, write, grow.same_cells(source.path, state))
+
+
+def refined_recall(source: Source, refine: int) -> float:
+    """Share of the FOUND nearest cells that `refine` finds, over stored cells as questions to the next view."""
+    views = [view for view, matrix in source.matrices.items() if len(matrix) > len(matrix.removed)]
+    shares = []
+    for view, other in zip(views, views[1:] + views[:1], strict=True):
+        matrix = source.matrices[view]
+        places = np.arange(len(matrix)) if matrix.live is None else np.flatnonzero(matrix.live)
+        places = places[np.unique(np.linspace(0, len(places) - 1, min(QUESTIONS, len(places))).round().astype(int))]
+        queries = np.pad(matrix.vectors[places], ((0, 0), (0, source.state.offsets)))
+        check_refine(source, refine, queries)
+        k = min(FOUND, len(source.matrices[other]) - len(source.matrices[other].removed))
+        _, exact = nearest_rows(source, queries, k, other)
+        for (_, scores), best in zip(refined(source, other, queries, k * refine, None), exact, strict=True):
+            shares.append(float((np.sort(scores)[::-1][:k] >= best[-1]).mean()) if len(scores) >= k else 0.0)
+    return float(np.mean(shares))

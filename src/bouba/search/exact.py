@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bouba.search.matrix import AT_ONCE, LARGEST_CODE, Matrix
+from bouba.search.matrix import AT_ONCE, LARGEST_CODE, Extent
 
 ONE, SEVERAL = 1 << 17, 1 << 14  # cells multiplied at a time with one query, or with several, which then stay in cache
 QUERIES = 256  # at a time
@@ -24,6 +24,20 @@ UNIT, SMALLEST = 2.0**-24, 2.0**-126  # of float32: rounding of a number near 1,
 LARGEST = 1e37
 
 Part = slice | np.ndarray
+
+
+class Cells(Protocol):
+    """What is multiplied: a Matrix, or one of narrower vectors; see there."""
+
+    extent: Extent
+    vectors: np.ndarray
+    offsets: np.ndarray
+    codes: np.ndarray
+    scales: np.ndarray
+
+    @property
+    def live(self) -> np.ndarray | None: ...
+    def __len__(self) -> int: ...
 
 
 class Product(Protocol):
@@ -40,7 +54,7 @@ class Product(Protocol):
 
 
 def nearest(
-    matrix: Matrix,
+    matrix: Cells,
     queries: np.ndarray,
     k: int,
     *,
@@ -64,7 +78,7 @@ def nearest(
     return found
 
 
-def exact_scores(matrix: Matrix, positions: np.ndarray, query: np.ndarray, euclidean: bool) -> np.ndarray:
+def exact_scores(matrix: Cells, positions: np.ndarray, query: np.ndarray, euclidean: bool) -> np.ndarray:
     """(n,) float64: scores of cells, the same for equal cells wherever they stand."""
     scores = np.empty(len(positions))
     vector, weights = np.split(query.astype(np.float64), [matrix.vectors.shape[1]])
@@ -79,7 +93,7 @@ def exact_scores(matrix: Matrix, positions: np.ndarray, query: np.ndarray, eucli
 
 
 def _candidates(
-    matrix: Matrix, queries: np.ndarray, k: int, euclidean: bool, passing: np.ndarray | None, codes: bool | None
+    matrix: Cells, queries: np.ndarray, k: int, euclidean: bool, passing: np.ndarray | None, codes: bool | None
 ) -> list[np.ndarray]:
     """For each query the positions of all cells that may be among its k best."""
     few = passing is not None and len(passing) <= GATHERED * len(matrix)
@@ -101,14 +115,14 @@ def _candidates(
     return best.positions()
 
 
-def _everything(matrix: Matrix, passing: np.ndarray | None) -> np.ndarray:
+def _everything(matrix: Cells, passing: np.ndarray | None) -> np.ndarray:
     """Positions of all cells that count."""
     if passing is not None:
         return passing
     return np.arange(len(matrix)) if matrix.live is None else np.flatnonzero(matrix.live)
 
 
-def _closed(matrix: Matrix, passing: np.ndarray | None) -> np.ndarray | None:
+def _closed(matrix: Cells, passing: np.ndarray | None) -> np.ndarray | None:
     """(n,) float32: -inf for cells that do not count, 0 for others; None where all count."""
     if passing is None and matrix.live is None:
         return None
@@ -125,7 +139,7 @@ def _parts(cells: int | np.ndarray, size: int) -> Iterator[Part]:
         yield slice(start, stop) if isinstance(cells, int) else cells[start:stop]
 
 
-def _scaled(matrix: Matrix, queries: np.ndarray, euclidean: bool) -> np.ndarray:
+def _scaled(matrix: Cells, queries: np.ndarray, euclidean: bool) -> np.ndarray:
     """Queries (q, d + m) whose products order cells as their scores do: times a power of two, so that none is lost in
     float32; for distances, -|x - q|^2 / 2 = x.q - |x|^2 / 2 - |q|^2 / 2, with the squares as offsets."""
     if euclidean:
@@ -140,7 +154,7 @@ class FloatProduct:
     Reference: Higham 2002, Accuracy and stability of numerical algorithms, equation 3.5.
     """
 
-    def __init__(self, matrix: Matrix, queries: np.ndarray):
+    def __init__(self, matrix: Cells, queries: np.ndarray):
         self._matrix = matrix
         self.vectors, self.weights = np.split(queries, [matrix.vectors.shape[1]], axis=1)
         steps, extent = 2 * (queries.shape[1] + 4), matrix.extent
@@ -157,7 +171,7 @@ class FloatProduct:
 class CodeProduct:
     """Of 8-bit codes of cells and queries, by whole numbers."""
 
-    def __init__(self, matrix: Matrix, queries: np.ndarray):
+    def __init__(self, matrix: Cells, queries: np.ndarray):
         import torch
 
         self._matrix, self._multiply, self._tensor = matrix, torch._int_mm, torch.from_numpy
@@ -186,7 +200,7 @@ def _taken(numbers: np.ndarray, part: Part) -> np.ndarray:
     return numbers[part] if isinstance(part, slice) else numbers.take(part, axis=0)
 
 
-def _with_offsets(products: np.ndarray, matrix: Matrix, weights: np.ndarray, part: Part) -> np.ndarray:
+def _with_offsets(products: np.ndarray, matrix: Cells, weights: np.ndarray, part: Part) -> np.ndarray:
     if weights.any():
         products += weights @ _taken(matrix.offsets, part).T
     return products

@@ -17,11 +17,13 @@ from bouba.search.query import (
     Source,
     as_queries,
     nearest_hits,
+    nearest_rows,
     shown_of,
     stored_vectors,
     values_of,
 )
 from bouba.search.query import Hit as Hit
+from bouba.search.stated import Stated
 from bouba.search.store import Version as Version
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 Similarity = Literal["cosine", "dot", "euclidean"]
 
 
-class Index:
+class Index(Stated):
     """Embeddings on disk, searched exactly: recall is 1 and a filter narrows before the top k is taken.
 
     A search is one product over a matrix that is mapped into memory: a million cells of 128 numbers take some 50 ms,
@@ -51,10 +53,6 @@ class Index:
         self._path = path
         self._source = Source(path, state, table)
         self._listed: tuple[Source, Listing] | None = None
-
-    @property
-    def _state(self) -> store.State:
-        return self._source.state
 
     @property
     def _table(self) -> Any:
@@ -158,6 +156,8 @@ class Index:
         equals: Mapping[str, object] = {},
         exact: bool = True,
         weights: np.ndarray | None = None,
+        width: int | None = None,
+        refine: int | None = None,
     ) -> list[Hit]:
         """The k cells most similar to `vector` among those that pass every filter, best first.
 
@@ -173,12 +173,16 @@ class Index:
                 Both compare texts in one form: letters composed, full width as ordinary width, unseen marks left out.
             exact: False uses the approximate index of `build_ann`.
             weights: (m,) of the offsets: weights @ offsets is taken off each score before the k best are chosen.
+            width: compare the first so many numbers of vectors, without offsets; see `bouba.terms.Nested`.
+            refine: score only the refine * k cells whose numbers agree in sign with most of the vector's: a 32nd of the
+                bytes is read, and `refined_recall` tells what is missed. None looks at all.
 
         Raises:
             UsageError: another width, NaN, k < 1, an unknown view or column, a condition that is not SQL.
         """
         queries = as_queries(self._state, vector, ndim=1, weights=weights)
-        return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))[0]
+        filters = Filter(view, where, equals)
+        return nearest_hits(self._source, queries, k=k, exact=exact, filters=filters, width=width, refine=refine)[0]
 
     def search_many(
         self,
@@ -190,10 +194,25 @@ class Index:
         equals: Mapping[str, object] = {},
         exact: bool = True,
         weights: np.ndarray | None = None,
+        width: int | None = None,
+        refine: int | None = None,
     ) -> list[list[Hit]]:
         """`search` for each of vectors (q, d), with weights (q, m): q lists of hits."""
         queries = as_queries(self._state, vectors, ndim=2, weights=weights)
-        return nearest_hits(self._source, queries, k=k, exact=exact, filters=Filter(view, where, equals))
+        filters = Filter(view, where, equals)
+        return nearest_hits(self._source, queries, k=k, exact=exact, filters=filters, width=width, refine=refine)
+
+    def refined_recall(self, refine: int) -> float:
+        """Share of the ten nearest cells that `search(..., refine=refine)` finds, measured with stored cells as
+        questions to the next view."""
+        return approximate.refined_recall(self._source, refine)
+
+    def neighbours(self, vectors: np.ndarray, *, k: int, view: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (q, k) and scores (q, k) of the k nearest cells of a view to each of vectors (q, d), best first: what
+        `search_many` finds without what hits show, for many queries; -1 and -inf where there are fewer."""
+        if k < 1 or view not in self.views:
+            raise UsageError(f"neighbours are 1 or more, of {', '.join(self.views)}; got k={k} and view={view!r:.60}")
+        return nearest_rows(self._source, as_queries(self._state, vectors, ndim=2), k, view)
 
     def vectors(self, rows: Sequence[int], *, view: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Row -> its vector (d,) as it is stored, and its offsets (m,); no entry for a row without that view."""
@@ -331,49 +350,9 @@ class Index:
         return self._listed[1]
 
     @property
-    def name(self) -> str:
-        """For what it holds now: another one after every change."""
-        return f"{self._state.table}-{self._state.number}"
-
-    def __len__(self) -> int:
-        """Cells: (row, view) pairs that are present."""
-        return self._state.cells
-
-    @property
-    def version(self) -> int:
-        """Counts the changes of what the index holds, from 1."""
-        return self._state.number
-
-    @property
     def rows(self) -> int:
         """Rows that have a cell."""
         return len(self.listing.rows) if self._state.rows is None else self._state.rows
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        return self._state.views
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self._state.columns)
-
-    def parsed(self, name: str, text: str) -> str | int | float | bool:
-        """A value of a column, written as text; the text itself where the column holds text, or is not there."""
-        column = next((column for column in self._state.columns if column.name == name), None)
-        return text if column is None else column.parsed(text)
-
-    @property
-    def dim(self) -> int:
-        return self._state.dim
-
-    @property
-    def similarity(self) -> str:
-        return self._state.similarity
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the ten nearest cells that `exact=False` was measured to find; None without an approximate index."""
-        return self._state.recall
 
     def __repr__(self) -> str:
         views = ", ".join(self.views)

@@ -167,9 +167,9 @@ class MatrixWriter:
         self.extent = Extent(
             before.file,
             before.cells + len(rows),
-            max(before.length, _largest_length(vectors)),
-            max(before.offset, _largest_length(offsets)),
-            max(before.rounding, _largest_length(vectors - scales[:, None] * codes)),
+            max(before.length, largest_length(vectors)),
+            max(before.offset, largest_length(offsets)),
+            max(before.rounding, largest_length(vectors - scales[:, None] * codes)),
             before.shown_bytes + len(data),
             before.removed,
         )
@@ -192,7 +192,7 @@ def coded(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes, scales
 
 
-def _largest_length(vectors: np.ndarray) -> float:
+def largest_length(vectors: np.ndarray) -> float:
     """Of vectors (n, d), a trifle too much rather than too little."""
     wide = vectors.astype(np.float64)
     with np.errstate(over="ignore"):

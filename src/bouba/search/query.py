@@ -15,7 +15,9 @@ from bouba.errors import DataError, MissingExtraError, ModalityError, UsageError
 from bouba.search import matrices, store
 from bouba.search.cells import PATH, ROW, SHOWN, VECTOR, VIEW, as_stored, true_path
 from bouba.search.columns import quoted
-from bouba.search.exact import exact_scores, nearest
+from bouba.search.exact import Cells, exact_scores, nearest
+from bouba.search.narrow import Narrow, narrowed
+from bouba.search.signs import Signs, check_refine, refined
 from bouba.search.store import State
 from bouba.search.where import condition
 
@@ -73,6 +75,7 @@ class Source:
         path, state: of the index. matrices: what exact search reads, made from the table where there are none.
         table: the LanceDB table, for filters, the approximate index and changes.
         passing: condition and view -> positions (p,) of the cells that fit; None for all. The last ones are remembered.
+        narrow: view and width -> its cells by their first numbers; the last ones are remembered. signs: view -> bits.
         codes: whether exact search multiplies codes; None for what is faster here. It finds the same.
     """
 
@@ -83,6 +86,8 @@ class Source:
         self._table = table
         self._matrices = matrices.opened(store.matrix_folder(path, state.table), state)
         self.passing = lru_cache(_REMEMBERED)(self._positions_that_fit)
+        self.narrow = lru_cache(_REMEMBERED)(self._narrow)
+        self.signs = lru_cache(None)(lambda view: Signs(self.matrices[view]))
 
     @property
     def table(self) -> Any:
@@ -101,6 +106,9 @@ class Source:
             self._matrices = matrices.of_table(self.path, self.state, self.table)
         return self._matrices
 
+    def _narrow(self, view: str, width: int) -> Narrow:
+        return Narrow(self.matrices[view], width, self.state.similarity)
+
     def _positions_that_fit(self, condition: str | None, view: str) -> np.ndarray | None:
         """Of the cells of a view; None for all."""
         if condition is None:
@@ -117,12 +125,30 @@ def _with_view(condition: str | None, view: str | None) -> str | None:
     return " AND ".join([*parts, *([] if condition is None else [condition])]) or None
 
 
-def nearest_hits(source: Source, queries: np.ndarray, *, k: int, exact: bool, filters: Filter) -> list[list[Hit]]:
-    """The k nearest cells to each of queries (q, d), as `as_queries` made them."""
+def nearest_hits(
+    source: Source,
+    queries: np.ndarray,
+    *,
+    k: int,
+    exact: bool,
+    filters: Filter,
+    width: int | None = None,
+    refine: int | None = None,
+) -> list[list[Hit]]:
+    """The k nearest cells to each of queries (q, d), as `as_queries` made them; by the first `width` numbers alone, or
+    of `refine` times k cells that are nearest by signs."""
     state = source.state
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise UsageError(f"k must be 1 or more, got {k}")
     k = min(int(k), state.cells)
+    if refine is not None:
+        check_refine(source, refine, queries)
+        if width is not None or not exact:
+            raise UsageError("refine looks at the signs of whole vectors; leave width and exact=False out, or refine")
+    if width is not None:
+        if not exact:
+            raise UsageError("the approximate index holds whole vectors; leave exact=False out, or width")
+        queries = narrowed(queries, width, state.dim, state.similarity)
     if not exact and state.probes is None:
         raise UsageError(
             "exact=False needs an approximate index; call index.build_ann() first, with within=0 where exact is quick"
@@ -134,15 +160,32 @@ def nearest_hits(source: Source, queries: np.ndarray, *, k: int, exact: bool, fi
             return [_approximate_hits(source, query, k, filters.view, condition) for query in queries]
         passing = {view: source.passing(condition, view) for view in views}
         euclidean = state.similarity == "euclidean"
+        cells: Mapping[str, Cells] = source.matrices
+        if width is not None:
+            cells = {view: source.narrow(view, int(width)) for view in views}
         found = {
-            view: nearest(
-                source.matrices[view], queries, k, euclidean=euclidean, passing=passing[view], codes=source.codes
-            )
+            view: refined(source, view, queries, k * refine, passing[view])
+            if refine is not None
+            else nearest(cells[view], queries, k, euclidean=euclidean, passing=passing[view], codes=source.codes)
             for view in views
         }
         return [
             _best_hits(source, {view: of[i] for view, of in found.items()}, k, queries[i]) for i in range(len(queries))
         ]
+
+
+def nearest_rows(source: Source, queries: np.ndarray, k: int, view: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (q, k) and scores (q, k) of the k nearest cells of a view to each query, as `as_queries` made them; -1 and
+    -inf where there are fewer. The same as hits, without what these show."""
+    with _damage_named():
+        matrix = source.matrices[view]
+        found = nearest(matrix, queries, k, euclidean=source.state.similarity == "euclidean", codes=source.codes)
+    rows, scores = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
+    for query, (positions, of_cells) in enumerate(found):
+        of_rows = matrix.rows[positions]
+        best = np.lexsort((of_rows, -of_cells))[:k]
+        rows[query, : len(best)], scores[query, : len(best)] = of_rows[best], of_cells[best]
+    return rows, scores
 
 
 def as_queries(state: State, vectors: np.ndarray, *, ndim: int, weights: np.ndarray | None = None) -> np.ndarray:

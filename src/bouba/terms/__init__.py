@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from bouba.terms.coral import coral as coral
     from bouba.terms.correlation import Correlation as Correlation
     from bouba.terms.correlation import correlation as correlation
+    from bouba.terms.distil import Distil as Distil
+    from bouba.terms.distil import DistilSimilarities as DistilSimilarities
+    from bouba.terms.distil import distil as distil
+    from bouba.terms.distil import distil_similarities as distil_similarities
     from bouba.terms.domain_adversarial import DomainAdversarial as DomainAdversarial
     from bouba.terms.domain_adversarial import domain_adversarial as domain_adversarial
     from bouba.terms.elbo import ELBO as ELBO
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from bouba.terms.minimum_class_confusion import minimum_class_confusion as minimum_class_confusion
     from bouba.terms.mmd import MMD as MMD
     from bouba.terms.mmd import mmd as mmd
+    from bouba.terms.nested import Nested as Nested
     from bouba.terms.nt_xent import NTXent as NTXent
     from bouba.terms.nt_xent import nt_xent as nt_xent
     from bouba.terms.prediction import Prediction as Prediction

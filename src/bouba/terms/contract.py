@@ -7,7 +7,7 @@ nothing else, so that a term that reads more than its needs fails. docs/extendin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ SPACE = Space(
     numbers=("size",),
     shares={"kind": (0.5, 0.3, 0.2)},
     predicted=("kind",),
+    teachers={"taught": 6},
 )
 """Three views of width 4, two of which can be decoded, two domains, a column of classes and one of numbers."""
 
@@ -49,11 +50,19 @@ def check_description(term: Term, space: Space) -> None:
     """It is a value: frozen, equal to what its repr makes, with the same needs each time."""
     parameters = getattr(type(term), "__dataclass_params__", None)
     _require(parameters is not None and parameters.frozen, f"{type(term).__name__} is no frozen dataclass")
-    again = eval(repr(term), {type(term).__name__: type(term)})
+    again = eval(repr(term), dict(_classes(term)))
     _require(again == term and hash(again) == hash(term), f"{term!r} is not what its repr makes")
     needs = term.needs()
     _require(isinstance(needs, Needs) and needs == again.needs(), f"{term!r} needs something else the second time")
     _require(not (needs.pairs and needs.unpaired), f"{term!r} needs pairs and reads unpaired rows; set unpaired=False")
+
+
+def _classes(term: Term) -> Iterator[tuple[str, type]]:
+    """Name -> class, of a term and of those within it."""
+    yield type(term).__name__, type(term)
+    for field in fields(term):  # type: ignore[arg-type]
+        if isinstance(inner := getattr(term, field.name), Term):
+            yield from _classes(inner)
 
 
 def check_missing_cells(term: Term, space: Space) -> None:
@@ -142,12 +151,13 @@ def a_batch(term: Term, space: Space, *, size: int, seed: int = 0, present: floa
     numbers = {label: normal().detach().where(torch.arange(size) % 3 > 0, torch.nan) for label in space.numbers}
     return Batch(
         inputs={},
-        present={view: torch.rand(size, generator=draw) < present for view in space.dims},
+        present={view: torch.rand(size, generator=draw) < present for view in (*space.dims, *needs.teachers)},
         rows=torch.arange(size),
         z={view: normal(space.dims[view]) for view in views},
         fused=normal(space.fused) if needs.fused and space.fused is not None else None,
         twin={view: normal(space.dims[view]) for view in views} if needs.twins else {},
         raw={view: normal(*shape).detach() for view, shape in space.raw.items()} if needs.raw else {},
+        teachers={view: normal(space.teachers[view]).detach() for view in needs.teachers},
         predicted=log_p() if needs.predictions else {},
         predicted_twin=log_p() if needs.predictions and needs.twins else {},
         y=classes | numbers,

@@ -48,14 +48,14 @@ def structure(z: Tensor, before: Tensor, *, temperature: float = 0.1) -> Tensor:
         part = current_part()
         [(start, stop)] = part.stretches(len(z))
         rows = slice(start, stop)
-        p, q = _neighbours(z, rows, temperature), _neighbours(before - before.mean(0), rows, temperature)
+        p, q = neighbours(z, rows, temperature), neighbours(before - before.mean(0), rows, temperature)
         middle = torch.logaddexp(p, q) - torch.log(z.new_tensor(2.0))
         divergences = (p.exp() * (p - middle) + q.exp() * (q - middle)).sum(1) / 2
         mean = divergences.mean() if part.count == 1 else part.sum_of_costs(divergences.sum()) / len(z)
         return mean.clamp(min=0)
 
 
-def _neighbours(x: Tensor, rows: slice, temperature: float) -> Tensor:
+def neighbours(x: Tensor, rows: slice, temperature: float) -> Tensor:
     """(I, B - 1) log probabilities of the others as neighbours of some rows."""
     u = unit_rows(x)
     size = len(u)

@@ -41,6 +41,7 @@ class Space:
         numbers: label columns that hold numbers, standardised by the training rows.
         shares: label column -> share of each class among the labelled training rows.
         predicted: label columns of classes that a term of the objective predicts.
+        teachers: view of ready vectors, which has no embedding -> how many numbers they are.
     """
 
     dims: Mapping[str, int]
@@ -51,6 +52,7 @@ class Space:
     numbers: tuple[str, ...] = ()
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     predicted: tuple[str, ...] = ()
+    teachers: Mapping[str, int] = field(default_factory=dict)
 
     def unfused(self) -> Space:
         """The same without a fused vector, for a term that reads each view by itself."""
@@ -73,6 +75,9 @@ class Needs:
         aligns: it brings cells that belong together near each other, whatever their view.
         predicts: it predicts label columns, see `Term.predict`.
         similarity: by what it compares embeddings ("cosine", "dot", "euclidean"); None where the user has no choice.
+        teachers: views of ready vectors that it reads as they are, in `batch.teachers`; no term reads an embedding of
+            them, and no tower is trained.
+        widths: the first so many numbers of an embedding are one by themselves; () where they are not.
     """
 
     pairs: bool = False
@@ -86,6 +91,8 @@ class Needs:
     aligns: bool = False
     predicts: bool = False
     similarity: str | None = None
+    teachers: tuple[str, ...] = ()
+    widths: tuple[int, ...] = ()
 
     def fitting_rows(self, batch: Batch) -> Tensor:
         """bool (B,), True where a row has the views, labels or keys that the term needs."""
@@ -190,6 +197,8 @@ class Objective:
             aligns=any(needs.aligns for needs in each),
             predicts=any(needs.predicts for needs in each),
             similarity=next((needs.similarity for needs in each if needs.similarity), None),
+            teachers=tuple(dict.fromkeys(view for needs in each for view in needs.teachers)),
+            widths=tuple(sorted({width for needs in each for width in needs.widths})),
         )
 
     def judges(self) -> Objective:

@@ -49,6 +49,9 @@ class NGramsEncoder(Encoder):
         grams = stack([torch.tensor([self._bucket(gram) for gram in grams]) for grams, _ in parsed])
         return {"grams": grams.int(), "words": stack([torch.tensor(words) for _, words in parsed]).int()}
 
+    def is_cut(self, cells: Sequence) -> list[bool]:
+        return [len(self.form(str(cell))) > self.spec.read for cell in cells]
+
     def _bucket(self, gram: str) -> int:
         return zlib.crc32(gram.encode()) % self.spec.buckets + 1
 

@@ -61,7 +61,7 @@ class Network(nn.Module):
         if needs.raw:
             decodable = [name for name in self.towers if self._raw_width(name) and batch.inputs[name]]
             batch = batch.replace(raw={name: self._raw(name, batch) for name in decodable})
-        return batch
+        return batch.replace(teachers={name: batch.inputs[name]["values"] for name in needs.teachers})
 
     def _needs(self) -> Needs:
         """What the terms that are computed need: in training all of them, else those that judge."""
