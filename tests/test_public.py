@@ -46,8 +46,6 @@ def test_the_public_surface():
         "Pretrained", "Procrustes", "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet",
         "RidgeMap", "RobustInfoNCE", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure",
         "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained", "Transformer",
-        "TransportAligner", "TransportPlans", "Triplet", "VGG", "Views", "WordVectors", "ZeroShotClassifier",
-        "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "Trained", "Transformer",
         "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors", "ZeroShotClassifier",
         "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match", "fine_tune", "impute",
         "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "source_free", "split",
