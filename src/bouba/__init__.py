@@ -80,7 +80,9 @@ if TYPE_CHECKING:
     from bouba.runs import Run as Run
     from bouba.runs import pair_score as pair_score
     from bouba.runs import taught as taught
+    from bouba.terms import BYOL as BYOL
     from bouba.terms import CORAL as CORAL
+    from bouba.terms import DINO as DINO
     from bouba.terms import ELBO as ELBO
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
@@ -106,6 +108,7 @@ if TYPE_CHECKING:
     from bouba.terms import RobustInfoNCE as RobustInfoNCE
     from bouba.terms import SelfTraining as SelfTraining
     from bouba.terms import SigmoidPairs as SigmoidPairs
+    from bouba.terms import SimSiam as SimSiam
     from bouba.terms import Structure as Structure
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
     from bouba.terms import TransportPlans as TransportPlans

@@ -9,6 +9,8 @@ import torch
 import bouba.terms
 from bouba import persist
 from bouba.terms import (
+    BYOL,
+    DINO,
     ELBO,
     MMD,
     Adversarial,
@@ -29,6 +31,7 @@ from bouba.terms import (
     Reconstruction,
     Regression,
     SelfTraining,
+    SimSiam,
     Structure,
     SupervisedContrastive,
     Term,
@@ -85,6 +88,9 @@ VARIANTS = [  # options that take another way through a term
     Nested(Nested(Triplet(), (2,)), (3,)),
     VICReg(1.0, 2.0, 0.5, ("a",)),
     VICReg(across=True),
+    SimSiam(8, views=("c",)),
+    BYOL(0.5, 8, ("a",)),
+    DINO(3, views=("b",)),
     BarlowTwins(0.1, ("b", "c"), across=True),
 ]
 TERMS = [cls(*ARGUMENTS.get(cls, ())) for cls in CLASSES] + VARIANTS
@@ -119,8 +125,9 @@ def test_needs_are_one_frozen_value(term):
         needs.pairs = True
 
 
-OTHER_GRADIENTS = (Adversarial, CentroidLabels, DomainAdversarial, MMD, Prediction)
-"""Players with opposite ends; labels that jump; a bandwidth without gradient; what is computed in float32."""
+OTHER_GRADIENTS = (Adversarial, CentroidLabels, DomainAdversarial, MMD, Prediction, SimSiam)
+"""Players with opposite ends; labels that jump; a bandwidth without gradient; what is computed in float32; a target
+that stands still."""
 DIFFERENTIABLE = [
     t for t in TERMS if not isinstance(getattr(t, "inner", t), OTHER_GRADIENTS) and t.needs().embeddings != ()
 ]

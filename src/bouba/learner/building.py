@@ -135,8 +135,10 @@ def build_network(
     domain_norm: bool,
     fusion: Fusion | None,
     chunk_size: int | None,
+    extend: Callable[[Network], None] = lambda network: None,
 ) -> Network:
-    """A tower for each view, one for all that share it, and what the objective's terms learn.
+    """A tower for each view, one for all that share it, and what the objective's terms learn; then what `extend` adds,
+    and moving averages of the towers where a term reads them.
 
     Raises:
         UsageError: a fusion that no term would teach.
@@ -163,4 +165,6 @@ def build_network(
     learns = module.fusion is not None and any(True for _ in module.fusion.parameters())
     if learns and not objective.needs().fused:
         raise UsageError(f"nothing in {objective!r} would teach {fusion!r}; leave fusion out")
+    extend(module)
+    module.average()
     return module

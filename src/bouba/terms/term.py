@@ -69,6 +69,7 @@ class Needs:
         embeddings: the views whose embeddings it reads, all when None. A view that no term reads is not in `batch.z`.
         fused: it reads `batch.fused`, and so trains the fusion.
         twins: it reads `batch.twin`, a second embedding of each cell after another random change.
+        averaged: the decay, in [0, 1), of the towers' moving averages, whose embeddings it reads in `batch.averaged`.
         raw: it reads `batch.raw`, what a decoder must give back.
         predictions: it reads `batch.predicted`, and with `twins` also `batch.predicted_twin`.
         validates: a smaller value on held-out rows means a better model; False for min-max terms.
@@ -85,6 +86,7 @@ class Needs:
     embeddings: tuple[str, ...] | None = None
     fused: bool = False
     twins: bool = False
+    averaged: float | None = None
     raw: bool = False
     predictions: bool = False
     validates: bool = True
@@ -191,6 +193,7 @@ class Objective:
             embeddings=None if None in views else tuple(dict.fromkeys(chain(*views))),  # type: ignore[arg-type]
             fused=any(needs.fused for needs in each),
             twins=any(needs.twins for needs in each),
+            averaged=_one_decay(each),
             raw=any(needs.raw for needs in each),
             predictions=any(needs.predictions for needs in each),
             validates=any(needs.validates for needs in each),
@@ -264,6 +267,16 @@ class Objective:
             counts[name] = counts.get(name, 0) + 1
             names.append(name if counts[name] == 1 else f"{name}-{counts[name]}")
         return names
+
+
+def _one_decay(each: Sequence[Needs]) -> float | None:
+    """The decay of the towers' moving averages. UsageError where terms want different ones: a tower has one average."""
+    decays = sorted({needs.averaged for needs in each if needs.averaged is not None})
+    if len(decays) > 1:
+        raise UsageError(f"the towers have one moving average, and terms want it with decays {decays}; give them one")
+    if decays and not 0 <= decays[0] < 1:
+        raise UsageError(f"decay of a moving average must lie in [0, 1), got {decays[0]}; 0.99 is a start")
+    return decays[0] if decays else None
 
 
 def _zero(batch: Batch, state: nn.Module) -> Tensor:
