@@ -1,5 +1,6 @@
 """BarlowTwins, the term and its function."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -85,11 +86,11 @@ def test_recovery_across_views_matches_axes_of_new_rows(missing):
     absent = torch.rand(500, generator=torch.Generator().manual_seed(0)).numpy() < missing
     views = columns.replace(columns={"l": columns["l"], "r": columns["r"].without(absent)})
     towers = {side: MLP(hidden=(), dropout=0.0) for side in "lr"}
-    model = Learner(towers, BarlowTwins(0.05, across=True), dim=4, epochs=40, batch_size=100).fit(views[:400])
+    model = Learner(towers, BarlowTwins(0.5, across=True), dim=4, epochs=40, batch_size=100, lr=0.02).fit(views[:400])
     z = model.embed(columns[400:])
-    correlations = [torch.corrcoef(torch.tensor([a, b]))[0, 1].item() for a, b in zip(z["l"].T, z["r"].T)]
-    assert min(correlations) > 0.9
-    assert model.score(columns[400:]) > 0.5
+    table = np.corrcoef(z["l"].T, z["r"].T)  # (8, 8)
+    assert table[:4, 4:].diagonal().min() > 0.9
+    assert abs(table[:4, 4:] - np.diag(table[:4, 4:].diagonal())).max() < 0.5
 
 
 def test_refusals():

@@ -81,7 +81,8 @@ class BarlowTwins(Term):
         L = 1/|P| sum over pairs of views (a, b) of barlow_twins(z_a, z_b),   with `across`, over rows that have both
 
     As VICReg, whose neighbour it is: one weight instead of three, and embeddings of any scale. With `across` the axes
-    of the views are matched one by one.
+    of the views are matched one by one, each of a scale of its own: standardise embeddings before you compare them, or
+    take VICReg, which sets the scale.
 
     Args:
         redundancy: lambda, weight of what different numbers have in common.
