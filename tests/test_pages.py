@@ -119,3 +119,9 @@ def test_the_commands_of_the_living_index_run(here, monkeypatch, capsys):
     for line in lines("docs/living-index.md"):
         command(line, monkeypatch)
     assert bouba.Run.open("runs/mine").index.versions()
+
+
+def test_the_python_of_encoders_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run("docs/encoders.md", monkeypatch)
+    assert names["model"].embed(names["views"])["right"].shape == (300, 16)
