@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from bouba.towers import ResNet as ResNet
     from bouba.towers import SameAs as SameAs
     from bouba.towers import Tabular as Tabular
+    from bouba.towers import TowerOf as TowerOf
     from bouba.towers import Transformer as Transformer
     from bouba.towers import WordVectors as WordVectors
     from bouba.transfer import ConditionalGAN as ConditionalGAN
