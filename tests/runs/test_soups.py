@@ -9,6 +9,7 @@ import torch
 import bouba
 from bouba import CCA, CLIP, MLP, FusionClassifier, Run, Views
 from bouba.errors import UsageError
+from bouba.runs.soups import write_soup
 
 
 def noisy(n, seed):
@@ -106,10 +107,9 @@ def test_of_runs_and_by_the_command(tmp_path):
     assert len(run.predict(validation)) == 100
     again = bouba.soup([paths[0], Run.open(paths[1])])
     assert again.chosen == (0, 1)
+    opened = [Run.open(path) for path in paths]
     with pytest.raises(UsageError, match="is one of the runs; choose another -o"):
-        from bouba.runs.soups import write_soup
-
-        write_soup([Run.open(path) for path in paths], validation, tmp_path / "one", named={}, say=lambda line: None)
+        write_soup(opened, validation, tmp_path / "one", named={}, say=lambda line: None)
 
 
 def test_refusals(models):
