@@ -9,6 +9,16 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 
+def share_kept(step: int, decay: float) -> float:
+    """How much of an average stays at a step, from 0; the first steps count less, so that a short training does not
+    keep what it started from.
+
+    >>> share_kept(0, 0.99), share_kept(10_000, 0.99)
+    (0.1, 0.99)
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
 class MovingAverage(nn.Module):
     """An exponential average of a module's parameters, which the module can be run with.
 
@@ -54,10 +64,9 @@ class MovingAverage(nn.Module):
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Take in the module's parameters as they are now."""
-        step = self.steps.double()  # no number is read from a GPU
-        new = 1 - ((1 + step) / (10 + step)).clamp(max=self.decay)
+        share = 1 - share_kept(int(self.steps), self.decay)
         for average, parameter in zip(self._averages(), self._of(module).values()):
-            average.lerp_(parameter, new.to(average.dtype))
+            average.lerp_(parameter, share)
         self.steps += 1
 
     def run(self, module: nn.Module, *inputs: Any) -> Tensor:
