@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from bouba.terms import CORAL as CORAL
     from bouba.terms import DINO as DINO
     from bouba.terms import ELBO as ELBO
+    from bouba.terms import MAE as MAE
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
     from bouba.terms import BarlowTwins as BarlowTwins

@@ -158,6 +158,7 @@ def build_network(
         fused=None if fusion is None else dim,
         numbers=tuple(codes.numbers),
         shares=codes.shares,
+        masks=tuple(name for name, tower in towers.items() if tower.encoder.masks),
         teachers={name: learned[name]["width"] for name in objective.needs().teachers},
     )
     module = Network(towers, objective, space, fusion=fusion, chunk_size=chunk_size)

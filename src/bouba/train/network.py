@@ -49,6 +49,8 @@ class Network(nn.Module):
         self._needs_in_training, self._needs_to_judge = objective.needs(), objective.judges().needs()
         self._after_step = [module for module in self.state.modules() if hasattr(module, "after_step")]
         self.averages: ByView | None = None
+        named = objective.needs().masked_views
+        self.masked = [name for name in space.masks if named is None or name in named]
         self.chunk_size = chunk_size
         self.draws: Draws | None = None  # of the step under way
 
@@ -74,10 +76,24 @@ class Network(nn.Module):
             with torch.no_grad():
                 averaged = {name: self.embed_view(name, batch, vary=True, averaged=True) for name in self.read}
             batch = batch.replace(averaged=averaged)
+        if needs.masked is not None:
+            batch = self._masked(batch, needs.masked)
         if needs.raw:
             decodable = [name for name in self.towers if self._raw_width(name) and batch.inputs[name]]
             batch = batch.replace(raw={name: self._raw(name, batch) for name in decodable})
         return batch.replace(teachers={name: batch.inputs[name]["values"] for name in needs.teachers})
+
+    def _masked(self, batch: Batch, share: float) -> Batch:
+        """The batch with masked and hidden of the views that are masked."""
+        with self._whole_batch():
+            drawn = {
+                name: self.towers[name].encoder.masked(batch.inputs[name], share)  # type: ignore[union-attr, operator]
+                for name in self.masked
+                if batch.inputs[name]
+            }
+        seen = batch.replace(inputs=batch.inputs | {name: inputs for name, (inputs, _) in drawn.items()})
+        masked = {name: self.embed_view(name, seen) for name in drawn}
+        return batch.replace(masked=masked, hidden={name: hidden for name, (_, hidden) in drawn.items()})
 
     def _needs(self) -> Needs:
         """What the terms that are computed need: in training all of them, else those that judge."""
@@ -170,7 +186,11 @@ class Network(nn.Module):
         batch = self.embed(batch)
         fused = None if batch.fused is None else _precise({"": batch.fused})[""]
         batch = batch.replace(
-            z=_precise(batch.z), twin=_precise(batch.twin), averaged=_precise(batch.averaged), fused=fused
+            z=_precise(batch.z),
+            twin=_precise(batch.twin),
+            averaged=_precise(batch.averaged),
+            masked=_precise(batch.masked),
+            fused=fused,
         )
         if self._needs().predictions:
             batch = batch.replace(predicted=_classes(self.predict(batch)))
