@@ -144,7 +144,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @hook
     def _finish(self, data: TrainingData) -> None:
-        """After training: calibrate, put a map behind the towers, warn. Nothing by default."""
+        """After training, with the views that have towers: calibrate, map embeddings, warn. Nothing by default."""
 
     @hook
     def _own_score(self, views: Views, y) -> float | None:
@@ -227,7 +227,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                     saving=saving,
                     on_epoch=on_epoch,
                 )
-            self._finish(data)
+            self._finish(data.of_views(self.kinds_))
         return self
 
     def _build(self, views: Views) -> None:
