@@ -131,3 +131,21 @@ def test_every_room_lists_its_names():
         assert {public for public in room.__all__ if getattr(room, public) is not None} <= set(dir(room))
     with pytest.raises(AttributeError, match=r"module 'bouba.align' has no attribute 'CAC'"):
         _ = bouba.align.CAC
+
+
+def test_a_name_of_before_leads_to_that_of_today_and_says_so(tmp_path, monkeypatch):
+    room = tmp_path / "someroom"
+    room.mkdir()
+    (room / "parts.py").write_text("class New:\n    pass\n")
+    (room / "__init__.py").write_text(
+        "from typing import TYPE_CHECKING\nfrom bouba.lazy import attach\nif TYPE_CHECKING:\n"
+        "    from someroom.parts import New as New\nelse:\n    __all__ = attach(__name__, renamed={'Old': 'New'})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import someroom
+
+    with pytest.warns(DeprecationWarning, match=r"someroom\.Old is now someroom\.New; the old name goes") as told:
+        assert someroom.Old is someroom.New
+    assert told[0].filename == __file__
+    assert someroom.__all__ == ["New"]
+    assert "Old" not in dir(someroom)
