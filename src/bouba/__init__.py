@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from bouba.align import Procrustes as Procrustes
     from bouba.align import RidgeMap as RidgeMap
     from bouba.align import SimCLR as SimCLR
+    from bouba.align import SparseCCA as SparseCCA
     from bouba.align import ZeroShotClassifier as ZeroShotClassifier
     from bouba.data import Views as Views
     from bouba.data import read as read
