@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from bouba.runs import Run as Run
     from bouba.runs import pair_score as pair_score
     from bouba.runs import taught as taught
+    from bouba.runs import tune as tune
     from bouba.terms import CORAL as CORAL
     from bouba.terms import ELBO as ELBO
     from bouba.terms import MMD as MMD
