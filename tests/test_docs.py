@@ -190,6 +190,8 @@ def test_the_python_and_the_commands_of_omics_run(tmp_path, monkeypatch, capsys)
     assert len(names["found"]) == 2
     assert re.search(r"meth +vector +200 +100 +60 numbers", capsys.readouterr().out)
     assert "Given back" in (tmp_path / "runs" / "cohort" / "report.html").read_text(encoding="utf-8")
+
+
 def test_the_python_and_the_recipe_of_smaller_run(monkeypatch, tmp_path):
     pytest.importorskip("lancedb")
     from bouba import InfoNCE, Nested

@@ -1,5 +1,6 @@
 """Contests with peers: two sides, one judge, nothing of the judge's seen. The peer here is a Python of its own."""
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -21,9 +22,11 @@ ALL = peers.names()
 def test_a_peer_is_pinned_and_has_a_function_for_each_contest(name):
     peer = importlib.import_module(f"bouba.bench.against.{name}").PEER
     assert all("==" in package for package in peer.packages)
-    source = (HERE / "theirs" / f"{name}.py").read_text(encoding="utf-8")
+    tree = ast.parse((HERE / "theirs" / f"{name}.py").read_text(encoding="utf-8"))
+    defined = {statement.name for statement in tree.body if isinstance(statement, ast.FunctionDef)}
+    defined |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     for contest in peer.contests:
-        assert f"def {contest.function}(" in source
+        assert contest.function in defined
         assert contest.measure
         assert contest.settings
         assert contest.seeds >= 3

@@ -1,4 +1,4 @@
-"""Built-in real data."""
+"""Built-in data: real ones, and made ones of which the right answer is known."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from importlib import resources
 
 import numpy as np
 
+from bouba.data.planted import Planted as Planted
+from bouba.data.planted import correlated as correlated
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, nearest
 

@@ -13,7 +13,7 @@ from bouba.errors import UsageError, require
 from bouba.search import grow
 from bouba.search.cells import VECTOR
 from bouba.search.query import METRIC, Filter, Source, approximate_rows, nearest_hits, nearest_rows
-from bouba.search.signs import check_refine, refined
+from bouba.search.signs import check_refine
 from bouba.search.store import State
 
 FEWEST = 256  # cells that clusters are learnt from, at the least
@@ -108,9 +108,9 @@ def refined_recall(source: Source, refine: int) -> float:
         places = np.arange(len(matrix)) if matrix.live is None else np.flatnonzero(matrix.live)
         places = places[np.unique(np.linspace(0, len(places) - 1, min(QUESTIONS, len(places))).round().astype(int))]
         queries = np.pad(matrix.vectors[places], ((0, 0), (0, source.state.offsets)))
-        check_refine(source, refine, queries)
+        check_refine(source.state, refine, queries)
         k = min(FOUND, len(source.matrices[other]) - len(source.matrices[other].removed))
         _, exact = nearest_rows(source, queries, k, other)
-        for (_, scores), best in zip(refined(source, other, queries, k * refine, None), exact, strict=True):
+        for (_, scores), best in zip(source.signs(other).found(queries, k * refine, None), exact, strict=True):
             shares.append(float((np.sort(scores)[::-1][:k] >= best[-1]).mean()) if len(scores) >= k else 0.0)
     return float(np.mean(shares))

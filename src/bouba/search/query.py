@@ -17,7 +17,7 @@ from bouba.search.cells import PATH, ROW, SHOWN, VECTOR, VIEW, as_stored, true_p
 from bouba.search.columns import quoted
 from bouba.search.exact import Cells, exact_scores, nearest
 from bouba.search.narrow import Narrow, narrowed
-from bouba.search.signs import Signs, check_refine, refined
+from bouba.search.signs import Signs, check_refine
 from bouba.search.store import State
 from bouba.search.where import condition
 
@@ -142,7 +142,7 @@ def nearest_hits(
         raise UsageError(f"k must be 1 or more, got {k}")
     k = min(int(k), state.cells)
     if refine is not None:
-        check_refine(source, refine, queries)
+        check_refine(state, refine, queries)
         if width is not None or not exact:
             raise UsageError("refine looks at the signs of whole vectors; leave width and exact=False out, or refine")
     if width is not None:
@@ -164,7 +164,7 @@ def nearest_hits(
         if width is not None:
             cells = {view: source.narrow(view, int(width)) for view in views}
         found = {
-            view: refined(source, view, queries, k * refine, passing[view])
+            view: source.signs(view).found(queries, k * refine, passing[view])
             if refine is not None
             else nearest(cells[view], queries, k, euclidean=euclidean, passing=passing[view], codes=source.codes)
             for view in views

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from bouba.errors import UsageError
 from bouba.search.exact import exact_scores
 from bouba.search.matrix import AT_ONCE, Matrix
-
-if TYPE_CHECKING:
-    from bouba.search.query import Source
+from bouba.search.store import State
 
 
 class Signs:
@@ -68,19 +64,14 @@ class Signs:
         places = np.flatnonzero(among <= last)
         return places if passing is None else passing[places]
 
-
-def refined(
-    source: Source, view: str, queries: np.ndarray, many: int, passing: np.ndarray | None
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each of queries (q, d) positions of the cells nearest by signs, and their exact scores."""
-    matrix, signs = source.matrices[view], source.signs(view)
-    positions = [signs.nearest(query, many, passing) for query in queries]
-    return [(some, exact_scores(matrix, some, q, False)) for some, q in zip(positions, queries, strict=True)]
+    def found(self, queries: np.ndarray, many: int, passing: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each of queries (q, d) positions of the cells nearest by signs, and their exact scores."""
+        positions = [self.nearest(query, many, passing) for query in queries]
+        return [(some, exact_scores(self._matrix, some, q, False)) for some, q in zip(positions, queries, strict=True)]
 
 
-def check_refine(source: Source, refine: int, queries: np.ndarray) -> None:
+def check_refine(state: State, refine: int, queries: np.ndarray) -> None:
     """UsageError where signs say nothing of the order."""
-    state = source.state
     if isinstance(refine, bool) or not isinstance(refine, int | np.integer) or refine < 1:
         raise UsageError(
             f"refine is how many cells are scored for each that is asked for, 1 or more, got {refine!r:.60}"

@@ -136,5 +136,6 @@ PEER = Peer(
     ),
     torch=True,
     note="Rows are three 14 x 14 pictures of different MNIST digits with one number, on random colours; a judge reads "
-    "contrast (of real pictures 95% right, 86% all three). Its torchvision does not import beside torch's CPU build, so empty modules stand in for it.",
+    "contrast (of real pictures 95% right, 86% all three). Its torchvision does not import beside torch's CPU build: "
+    "empty modules stand in for it.",
 )

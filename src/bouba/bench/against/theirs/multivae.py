@@ -9,7 +9,9 @@ from types import ModuleType
 class _Nothing(ModuleType):
     """Has whatever is imported from it, and does nothing."""
 
-    __path__ = []  # a package
+    def __init__(self, name):
+        super().__init__(name)
+        self.__path__ = []  # a package
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -77,7 +79,7 @@ def _drawn(arrays, model, config, **options):
         config(
             n_modalities=views,
             latent_dim=latent,
-            input_dims={name: (width,) for name in names},
+            input_dims=dict.fromkeys(names, (width,)),
             decoders_dist=dict.fromkeys(names, "laplace"),
             decoder_dist_params={name: {"scale": float(arrays["their_scale"])} for name in names},
             **options,
