@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made import twin_vectors
 
 import bouba
-from bouba import CCA, Run, Views
+from bouba import CCA, Run
 from bouba.adapt import rank
 from bouba.errors import DataError, MissingExtraError, Stopped, UsageError
 from bouba.report.study import DONE, PRUNED, Study, Trial
@@ -132,19 +132,20 @@ def test_a_search_ends_in_a_run_that_is_what_fit_makes_of_its_recipe(tmp_path):
 
 
 def test_no_trial_sees_what_is_judged(tmp_path, monkeypatch):
-    seen = []
+    fits, judges = [], []
 
     def score(judge, model):
-        seen.append(set(judge.rows.rows.tolist()))
+        judges.append(set(judge.rows.rows.tolist()))
         return 0.5
 
     fit = CCA.fit
     monkeypatch.setattr(Judge, "__call__", score)
-    monkeypatch.setattr(CCA, "fit", lambda self, X, **o: seen.append(set(X.rows.tolist())) or fit(self, X, **o))
+    monkeypatch.setattr(CCA, "fit", lambda self, X, **o: fits.append(set(X.rows.tolist())) or fit(self, X, **o))
     key = np.repeat(np.arange(60), 2)  # two rows a thing
     run = tuned(tmp_path, views().replace(key=key), methods=["cca"], trials=2)
-    fitted, judged, again, _, winner, *_ = seen
-    assert fitted == again
+    fitted, judged, winner = fits[0], judges[0], fits[2]
+    assert fitted == fits[1]
+    assert all(rows == judged for rows in judges)
     assert not {r // 2 for r in fitted} & {r // 2 for r in judged}
     assert fitted | judged == winner
     held_out = set(range(120)) - winner
@@ -156,7 +157,7 @@ def test_no_trial_sees_what_is_judged(tmp_path, monkeypatch):
 def test_a_killed_search_goes_on_where_it_was(tmp_path, monkeypatch):
     table, score, calls = tmp_path / "table.csv", Judge.__call__, []
     left, right = (np.stack(list(views()[name])) for name in ("left", "right"))
-    names = [f"{side}_{i}" for side in "ab" for i in range(left.shape[1])]
+    names = [f"{side}_{i}" for side, part in (("a", left), ("b", right)) for i in range(part.shape[1])]
     np.savetxt(table, np.hstack([left, right]), delimiter=",", header=",".join(names), comments="")
 
     def dying(judge, model):
@@ -176,7 +177,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path, monkeypatch):
     assert any("2 trials are kept" in line for line in said)
     assert [t.number for t in run.study.trials] == list(range(6))
     assert [t.method for t in run.study.trials if t.plain] == SOLVED  # the third was tried again
-    assert len(calls) == 7
+    assert [type(model).__name__ for model in calls[:4]] == ["CCA", "PLS", "RidgeMap", "RidgeMap"]
     assert run.study.limit == 600
 
 
@@ -224,7 +225,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path, monkeypatch
     run = tuned(tmp_path, trials=3)
     assert [t.state for t in run.study.trials] == ["failed", DONE, DONE]
     assert run.study.trials[0].why == "these numbers cannot be solved for"
-    with pytest.raises(DataError, match="no trial of .* ended with a score; the first: these numbers"):
+    with pytest.raises(DataError, match=r"no trial of .* ended with a score; the first: these numbers"):
         tuned(tmp_path, methods=["cca"], trials=3, name="other")
 
 
@@ -236,7 +237,7 @@ def test_refusals(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="minutes above 0"):
         tuned(tmp_path, minutes=0)
     with pytest.raises(DataError, match=r"45 training rows are too few to try recipes on"):
-        tuned(tmp_path, views(50), holdout=0.1)
+        tuned(tmp_path, views(45))
     (tmp_path / "study.json").write_text(json.dumps({"metric": 3}))
     with pytest.raises(DataError, match=r"study.json is damaged"):
         Study.load(tmp_path)
@@ -260,7 +261,9 @@ def test_the_command(tmp_path, capsys):
     table = tmp_path / "things.csv"
     random = np.random.default_rng(0)
     kinds = random.choice(["red", "blue"], 80)
-    lines = [f"{'a warm one' if kind == 'red' else 'a cold one'} {i % 7},{i % 5},{kind}" for i, kind in enumerate(kinds)]
+    lines = [
+        f"{'a warm one' if kind == 'red' else 'a cold one'} {i % 7},{i % 5},{kind}" for i, kind in enumerate(kinds)
+    ]
     table.write_text("words,number,kind\n" + "\n".join(lines))
     options = ["--label", "kind", "--trials", "2", "--epochs", "2", "--towers", "scratch", "--seed", "1"]
     command("tune", str(table), "-o", str(tmp_path / "best"), *options)

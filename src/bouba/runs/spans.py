@@ -41,7 +41,7 @@ class Times(Span):
     whole: bool = False
 
     def suits(self, usual: Any) -> bool:
-        return isinstance(usual, Real) and not isinstance(usual, bool) and usual > 0
+        return isinstance(usual, int | float) and not isinstance(usual, bool) and usual > 0
 
     def holds(self, usual: Any) -> bool:
         return self.low <= 1 <= self.high

@@ -79,10 +79,8 @@ class Search:
         return self._told(trials)
 
     def _goes_on(self, trials: Sequence[Trial]) -> bool:
-        if not any(trial.state == DONE for trial in trials):  # one at least, whatever it takes
-            return not trials or not self.budget.is_over(0.0)
         full = self.limit.trials is not None and len(trials) >= self.limit.trials
-        return not full and not self.budget.is_over(self._reserve(trials))
+        return not trials or not (full or self.budget.is_over(self._reserve(trials)))  # one, whatever it takes
 
     def _reserve(self, trials: Sequence[Trial]) -> float:
         """Seconds that a fit of the best on all rows will take, by those that its trial took."""
@@ -133,9 +131,9 @@ class Search:
             same = tried.get(_digest(candidate.method.name, values))
             if same is None:
                 return proposed, candidate, values
-            failed = same.score is None or same.state != DONE
-            state = optuna.trial.TrialState.FAIL if failed else optuna.trial.TrialState.COMPLETE
-            study.tell(proposed, None if failed else same.score, state=state)
+            done = same.state == DONE
+            state = optuna.trial.TrialState.COMPLETE if done else optuna.trial.TrialState.PRUNED
+            study.tell(proposed, same.score if done else None, state=state)
         return None
 
     def _tried(
@@ -160,9 +158,8 @@ class Search:
         facts = (len(before), candidate.method.name, plain, values, state, score, round(ended - began, 3))
         trial = Trial(*facts, round(ended, 3), why)
         proposed.set_user_attr(FACTS, vars(trial))
-        states = optuna.trial.TrialState
-        end = {DONE: states.COMPLETE, PRUNED: states.PRUNED, OUT_OF_TIME: states.PRUNED}.get(state, states.FAIL)
-        study.tell(proposed, score, state=end)
+        states = optuna.trial.TrialState  # of what failed the sampler shall learn, too, and it passes over FAIL
+        study.tell(proposed, score, state=states.COMPLETE if state == DONE else states.PRUNED)
         self.say(_line(trial, best=_best(before)))
         return trial
 

@@ -27,7 +27,7 @@ ARGUMENTS: Mapping[str, Span] = {
     "conditional": OneOf(False, True),
     "reconstruction": Between(0.0, 1.0),
     "ridge": Between(1e-3, 0.95, log=True),
-    "n_components": OneOf(16, 32, 64, 128),
+    "n_components": OneOf(8, 16, 32, 64, 128),
     "features": OneOf(50, 100, 200, 400),
     "power": Times(0.5, 2),
     "largest": Times(0.25, 4, whole=True),
