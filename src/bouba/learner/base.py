@@ -246,7 +246,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self._assemble()
         for name, spec in self.specs_.items():
             if isinstance(spec, EncoderSpec):
-                spec.start(self._encoders()[name])
+                spec.start_tower(self.module_.towers[name])
         self.module_.to(device_named())
 
     def _assemble(self) -> None:

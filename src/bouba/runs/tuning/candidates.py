@@ -90,7 +90,7 @@ def methods_for(views: Views, recipe: Mapping[str, Any], names: Sequence[str]) -
     if predicts and views.y:
         label = recipe["arguments"].get("label") or next(iter(views.y))
         several = len(views.y) > 1 and "label" not in recipe["arguments"]
-        kind = "labels" if several else "number" if holds_numbers(views.y.get(label, ())) else "class"
+        kind = "labels" if several else "number" if holds_numbers(views.y[label]) else "class"
         first = {"labels": MULTITASK, "number": REGRESSOR, "class": CLASSIFIER}[kind]
         rows = [row for row in METHODS.values() if row.predicts == kind]
     else:
@@ -167,9 +167,8 @@ def _encoders(prepared: Prepared) -> Iterator[tuple[str, dict[str, Any]]]:
 
     own, ready = prepared.recipe.get("towers", {}), ready_encoders(prepared.views)
     for view, kind in prepared.views.modalities.items():
-        packaged = {
-            str(spec.name): {"encoder": "Packaged", "name": spec.name} for v, spec in ready.items() if v == view
-        }  # type: ignore[attr-defined]
+        name = getattr(ready.get(view), "name", None)
+        packaged = {} if name is None else {str(name): {"encoder": "Packaged", "name": name}}
         if "view" in own.get(view, {}):  # the same as another's
             continue
         usual = {own[view].get("name", own[view]["encoder"]): own[view]} if view in own else {}

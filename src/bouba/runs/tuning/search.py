@@ -148,8 +148,8 @@ class Search:
             score = self.judge(model)
             if score != score:  # NaN
                 raise DataError("its score is not a number")
-        except _Ended as ended:
-            state = ended.state
+        except _Ended as end:
+            state = end.state
         except StorageError:  # the machine, not the recipe
             raise
         except (BoubaError, ValueError, ArithmeticError, RuntimeError) as error:
