@@ -49,7 +49,7 @@ def test_the_public_surface():
         "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors", "ZeroShotClassifier",
         "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match", "fine_tune", "impute",
         "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "soup", "source_free",
-        "split", "taught",
+        "split", "taught", "tune",
     ]  # fmt: skip
 
 
