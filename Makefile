@@ -5,7 +5,7 @@ FLOORS := .venv-floors
 BARE := .venv-bare
 FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test test-kernels test-page tables reliability install format wheel test-floors clean
+.PHONY: demo test test-kernels test-page docs coverage tables notebooks reliability install format wheel test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -28,9 +28,22 @@ test-kernels: install
 test-page: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/page tests/serve
 
+# The site in site/, without a network; a warning stops it. Open site/index.html.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# Lines of src that the tests reach, and those that they do not; fails below 92%. It takes as long as `make test`.
+coverage: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup --cov=bouba --cov-report=term:skip-covered --cov-report=html --cov-fail-under=92
+
 # At most 25 minutes on two cores; docs/reliability.md is made by it.
 reliability: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.reliability --write docs/reliability.md
+
+# Runs the notebooks of examples/ in place, in full; a few minutes, most of it encoding that later runs find in the cache.
+notebooks: install
+	OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace examples/*.ipynb
+	$(BIN)/ruff format examples
 
 # Fills the tables of README and docs from benchmarks/results, which `bouba bench all` writes.
 tables: install
@@ -70,4 +83,4 @@ $(FLOORS)/installed: pyproject.toml constraints.txt scripts/floors.py
 	touch $(FLOORS)/installed
 
 clean:
-	rm -rf .venv $(FLOORS) $(BARE) dist runs
+	rm -rf .venv $(FLOORS) $(BARE) dist runs site htmlcov .coverage

@@ -20,7 +20,7 @@ from bouba.bench.kept import Kept
 
 HOME = Path(__file__).parents[1]
 RESULTS = HOME / "benchmarks" / "results"
-PAGES = [HOME / "README.md", HOME / "README.zh.md", *sorted((HOME / "docs").glob("*.md"))]
+PAGES = [HOME / "README.md", HOME / "README.zh.md", *sorted((HOME / "docs").glob("**/*.md"))]
 PLACE = re.compile(r"(<!-- table: (\S+) (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 

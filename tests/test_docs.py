@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 HOME = Path(__file__).parent.parent
-PAGES = [*HOME.glob("*.md"), *HOME.glob("docs/*.md")]
-BLOCK = re.compile(r"(<!-- skip -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), *HOME.glob("docs/zh/*.md")]
+IN_CHINESE = ("index", "idea", "which", "align", "fuse", "transfer", "adapt", "articles", "glossary")
+BLOCK = re.compile(r"(<!-- skip(?:: [^\n]*)? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(name: str, language: str) -> list[str]:
-    """The code blocks of a document in one language, without those that <!-- skip --> stands before."""
+    """The code blocks of a document in one language, without those that a comment <!-- skip: why --> stands before."""
     text = (HOME / name).read_text(encoding="utf-8")
     return [code for skip, of, code in BLOCK.findall(text) if of == language and not skip]
 
@@ -115,6 +116,24 @@ def test_both_readmes_tell_the_same():
     for language in ("python", "bash", "text"):
         english, chinese = blocks("README.md", language), blocks("README.zh.md", language)
         assert [_bare(code) for code in english] == [_bare(code) for code in chinese]
+
+
+@pytest.mark.parametrize("page", IN_CHINESE)
+def test_a_chinese_page_holds_what_its_english_one_does(page):
+    english, chinese = (HOME / "docs" / folder / f"{page}.md" for folder in ("", "zh"))
+    english, chinese = english.read_text(encoding="utf-8"), chinese.read_text(encoding="utf-8")
+    codes = [[(of, _bare(code)) for _, of, code in BLOCK.findall(text)] for text in (english, chinese)]
+    assert codes[0] == codes[1]
+    headings, tables = (
+        [re.findall(pattern, BLOCK.sub("", text), re.MULTILINE) for text in (english, chinese)]
+        for pattern in (r"^(#+) ", r"^(<!-- table: .* -->|\|)")
+    )
+    assert headings[0] == headings[1]
+    assert tables[0] == tables[1]  # generated ones by name, others by their number of lines
+
+
+def test_every_chinese_page_has_an_english_one():
+    assert {page.stem for page in HOME.glob("docs/zh/*.md")} == set(IN_CHINESE)
 
 
 def _bare(code: str) -> list[str]:
@@ -260,6 +279,17 @@ def test_the_commands_of_adapt_run(here, monkeypatch):
     assert (here / "runs" / "dann" / "diagnosis.json").exists()
 
 
+def test_the_python_of_articles_runs_and_its_table_holds(monkeypatch):
+    for extra in ("transformers", "scipy"):
+        pytest.importorskip(extra)
+    measured = run("docs/articles.md", monkeypatch)["measured"]
+    text = (HOME / "docs" / "articles.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+) \| (-?\d+\.\d\d) \|$", text.split("## Measured")[1], re.MULTILINE)
+    assert [name for name, _ in rows] == list(measured)
+    for name, written in rows:  # sums differ by thread and processor
+        assert measured[name] == pytest.approx(float(written), abs=0.08, rel=0.05), name
+
+
 def test_the_python_of_transfer_runs(monkeypatch):
     names = run("docs/transfer.md", monkeypatch)
     spread = [names[m].translate(names["views"][:50], n=8).std(1).mean(0)[0] for m in ("flow", "average")]
@@ -312,3 +342,11 @@ def test_links_lead_somewhere(page):
     file = HOME / page
     for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8")):
         assert (file.parent / target).exists(), f"{file.name} links to {target}, which is not there"
+
+
+def test_the_python_of_tune_runs(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("optuna")
+    pytest.importorskip("lancedb")
+    monkeypatch.chdir(tmp_path)
+    names = run("docs/tune.md", monkeypatch)
+    assert names["run"].study.why in capsys.readouterr().out

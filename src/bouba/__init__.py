@@ -80,11 +80,14 @@ if TYPE_CHECKING:
     from bouba.persist import load as load
     from bouba.runs import Run as Run
     from bouba.runs import pair_score as pair_score
+    from bouba.runs import soup as soup
     from bouba.runs import taught as taught
+    from bouba.runs import tune as tune
     from bouba.terms import CORAL as CORAL
     from bouba.terms import ELBO as ELBO
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
+    from bouba.terms import BarlowTwins as BarlowTwins
     from bouba.terms import CentroidLabels as CentroidLabels
     from bouba.terms import Correlation as Correlation
     from bouba.terms import Distil as Distil
@@ -110,6 +113,7 @@ if TYPE_CHECKING:
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
     from bouba.terms import TransportPlans as TransportPlans
     from bouba.terms import Triplet as Triplet
+    from bouba.terms import VICReg as VICReg
     from bouba.towers import CRNN as CRNN
     from bouba.towers import LSTM as LSTM
     from bouba.towers import MLP as MLP
@@ -123,6 +127,7 @@ if TYPE_CHECKING:
     from bouba.towers import ResNet as ResNet
     from bouba.towers import SameAs as SameAs
     from bouba.towers import Tabular as Tabular
+    from bouba.towers import TowerOf as TowerOf
     from bouba.towers import Transformer as Transformer
     from bouba.towers import WordVectors as WordVectors
     from bouba.transfer import ConditionalGAN as ConditionalGAN

@@ -12,6 +12,7 @@ from bouba.terms import (
     ELBO,
     MMD,
     Adversarial,
+    BarlowTwins,
     CentroidLabels,
     Distil,
     DistilSimilarities,
@@ -33,6 +34,7 @@ from bouba.terms import (
     Term,
     TransportPlans,
     Triplet,
+    VICReg,
 )
 from bouba.terms.contract import CHECKS, SPACE, a_batch
 
@@ -81,6 +83,9 @@ VARIANTS = [  # options that take another way through a term
     Nested(Prediction(), (2, 4)),
     Nested(NTXent(), (2,)),
     Nested(Nested(Triplet(), (2,)), (3,)),
+    VICReg(1.0, 2.0, 0.5, ("a",)),
+    VICReg(across=True),
+    BarlowTwins(0.1, ("b", "c"), across=True),
 ]
 TERMS = [cls(*ARGUMENTS.get(cls, ())) for cls in CLASSES] + VARIANTS
 every_term = pytest.mark.parametrize("term", TERMS, ids=repr)

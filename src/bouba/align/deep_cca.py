@@ -13,6 +13,7 @@ from bouba.errors import UsageError
 from bouba.estimator import check_is_fitted
 from bouba.learner import BaseLearner
 from bouba.learner.training_data import TrainingData
+from bouba.nn.domain_norm import is_frozen
 from bouba.nn.projection import Projection
 from bouba.terms import Correlation, Objective, Reconstruction
 from bouba.towers import EncoderSpec, SameAs
@@ -95,6 +96,9 @@ class DeepCCA(BaseLearner):
         return towers
 
     def _extend(self, module: Network) -> None:
+        for view, tower in module.towers.items():
+            if is_frozen(tower.projection):  # type: ignore[arg-type]
+                raise UsageError(f"DeepCCA ends each tower in a map of its own, and the head of {view!r} is locked")
         module.register_buffer("correlations", torch.zeros(self.dim))
 
     def _enlarge_batch(self, rows: int) -> int:

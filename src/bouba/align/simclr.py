@@ -13,6 +13,7 @@ from bouba.data.augment import Augment
 from bouba.data.views import Views
 from bouba.learner import BaseLearner
 from bouba.metrics import mean_reciprocal_rank
+from bouba.nn.domain_norm import is_frozen
 from bouba.nn.projection import Projection
 from bouba.terms import NTXent, Objective
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, Tabular
@@ -86,8 +87,10 @@ class SimCLR(BaseLearner):
         return {name: VARIED_TOWERS[kind]() for name, kind in kinds.items()} if towers is None else towers
 
     def _extend(self, module: Network) -> None:
-        """A projection with a hidden layer behind each encoder."""
+        """A projection with a hidden layer behind each encoder, but where another is locked."""
         for tower in dict.fromkeys(module.towers.values()):
+            if is_frozen(tower.projection):  # type: ignore[arg-type, union-attr]
+                continue
             width: int = tower.encoder.width  # type: ignore[assignment, union-attr]
             tower.projection = Projection(width, self.dim, hidden=width)
 

@@ -14,7 +14,7 @@ from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
 from bouba.towers.spec import Learned
-from bouba.towers.text import SubwordSpec
+from bouba.towers.text import with_form
 from bouba.train import Network
 
 DEFAULT_TOWERS: dict[str, Callable[[], EncoderSpec]] = {
@@ -121,8 +121,7 @@ def alphabets_of(views: Views, kinds: Mapping[str, str]) -> dict[str, str]:
 
 def with_forms(learned: Mapping[str, dict], specs: Specs) -> dict[str, dict]:
     """What the encoders of a saved model learnt, by view: where it does not tell how its texts are read, as before."""
-    readers = {view for view, spec in specs.items() if isinstance(spec, NGrams | SubwordSpec)}
-    return {view: ({"form": "composed"} if view in readers else {}) | facts for view, facts in learned.items()}
+    return {view: with_form(facts, specs.get(view)) for view, facts in learned.items()}
 
 
 def build_network(
@@ -144,7 +143,7 @@ def build_network(
     domains = len(codes.domains) if domain_norm else 0
     width = dim if fusion is None else fusion.embedding_width(dim)
     made = {
-        name: Tower(spec.build(learned[name]), width, domains=domains)
+        name: _tower(spec, learned[name], width, domains)
         for name, spec in specs.items()
         if not isinstance(spec, SameAs)
     }
@@ -163,4 +162,12 @@ def build_network(
     learns = module.fusion is not None and any(True for _ in module.fusion.parameters())
     if learns and not objective.needs().fused:
         raise UsageError(f"nothing in {objective!r} would teach {fusion!r}; leave fusion out")
+    if objective.terms and not any(parameter.requires_grad for parameter in module.parameters()):
+        raise UsageError("every tower and head is locked, and nothing is left to learn; let one of them learn")
     return module
+
+
+def _tower(spec: EncoderSpec, learned: Learned, width: int, domains: int) -> Tower:
+    tower = Tower(spec.build(learned), width, domains=domains)
+    spec.surround(tower, learned)
+    return tower

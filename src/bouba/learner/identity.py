@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+import torch
 
 from bouba.data import decode
 from bouba.data.loader import Codes
@@ -36,6 +37,9 @@ def identity_of(module: Network, specs: Mapping[str, Any], codes: Codes, data: T
         "target rows": None if data.is_target is None else _digest(data.is_target),
     }
     identity |= {f"tower of {name!r}": _text(spec) for name, spec in specs.items()}
+    frozen = [parameter.detach() for parameter in module.parameters() if not parameter.requires_grad]
+    if frozen:  # no checkpoint holds them
+        identity["frozen weights"] = _digest(*(tensor.flatten().cpu().view(torch.uint8).numpy() for tensor in frozen))
     identity |= {f"cells of {name!r}": _digest(*_contents(views[name])) for name in specs}
     identity |= _roles(views, codes)
     held_out = data.held_out

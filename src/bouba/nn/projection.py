@@ -1,5 +1,9 @@
 """From an encoder's features to the shared space."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +26,12 @@ class Projection(nn.Module):
 
     def forward(self, features):
         return self.layers(features)
+
+    @staticmethod
+    def hidden_of(state: Mapping[str, Tensor]) -> int | None:
+        """`hidden` of the projection whose state_dict this is."""
+        last = state.get("layers.4.weight")
+        return None if last is None else last.shape[1]
 
     @torch.no_grad()
     def compose(self, matrix: Tensor, shift: Tensor) -> None:

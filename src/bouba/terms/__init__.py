@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from bouba.lazy import attach
 
 if TYPE_CHECKING:
+    from bouba.terms.barlow_twins import BarlowTwins as BarlowTwins
+    from bouba.terms.barlow_twins import barlow_twins as barlow_twins
     from bouba.terms.centroid_labels import CentroidLabels as CentroidLabels
     from bouba.terms.centroid_labels import centroid_labels as centroid_labels
     from bouba.terms.conditional_gan import Adversarial as Adversarial
@@ -65,5 +67,7 @@ if TYPE_CHECKING:
     from bouba.terms.transport_plans import transport_plans as transport_plans
     from bouba.terms.triplet import Triplet as Triplet
     from bouba.terms.triplet import triplet as triplet
+    from bouba.terms.vicreg import VICReg as VICReg
+    from bouba.terms.vicreg import vicreg as vicreg
 else:
     __all__ = attach(__name__)

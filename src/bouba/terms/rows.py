@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ from bouba.batch import picked
 from bouba.device import moved
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
-from bouba.terms.checks import check_finite, is_checked
-from bouba.terms.term import Parts
+from bouba.terms.checks import check_finite, check_pairs, check_twins, check_views, is_checked
+from bouba.terms.term import Parts, Space
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -34,6 +35,33 @@ def paired(
         if len(batch.rows if both is None else both) >= least:
             key = None if batch.key is None else picked(batch.key, both)
             yield picked(batch.z[a], both), picked(batch.z[b], both), key
+
+
+def matched(
+    term: str, batch: Batch, views: tuple[str, ...] | None, *, across: bool, least: int
+) -> Iterator[tuple[str, str, Tensor, Tensor]]:
+    """Two embeddings of the same things, (m, d) each, and the names of their views, where `least` rows have them.
+
+    Args:
+        term: its name, for messages. views: which views; all when None.
+        across: of every two views of a row; else of one view, of a cell's two random changes.
+    """
+    if not across:
+        check_twins(term, batch)
+    names = tuple(batch.z) if views is None else views
+    for a, b in itertools.combinations(names, 2) if across else zip(names, names):
+        rows = batch.rows_with(a, b)
+        if len(batch.rows if rows is None else rows) >= least:
+            other = batch.z[b] if across else batch.twin[b]
+            yield a, b, picked(batch.z[a], rows), picked(other, rows)
+
+
+def check_matched(term: str, views: tuple[str, ...] | None, space: Space, *, across: bool) -> None:
+    """UsageError, ModalityError for views that `matched` could not take."""
+    check_views(f"{term} names", views, space.dims)
+    if across:
+        names = tuple(space.dims) if views is None else views
+        check_pairs(term, None, replace(space, dims={name: space.dims[name] for name in names}))
 
 
 def negatives(key: Tensor | None, rows: int, device) -> Tensor:

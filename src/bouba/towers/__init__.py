@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bouba.towers.text import NGrams as NGrams
     from bouba.towers.tower import Encoder as Encoder
     from bouba.towers.tower import Tower as Tower
+    from bouba.towers.tower_of import TowerOf as TowerOf
     from bouba.towers.transformer import Transformer as Transformer
     from bouba.towers.vector import MLP as MLP
     from bouba.towers.video import Frames as Frames

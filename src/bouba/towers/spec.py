@@ -17,7 +17,7 @@ from bouba.errors import UsageError
 
 if TYPE_CHECKING:
     from bouba.towers.cell_features import CellFeatures
-    from bouba.towers.tower import Encoder
+    from bouba.towers.tower import Encoder, Tower
 
 Learned = dict[str, Any]
 """JSON-able knowledge an encoder needs before it is built."""
@@ -60,6 +60,14 @@ class EncoderSpec(Declared, ABC):
     def start(self, encoder: Encoder) -> None:
         """Copy in pretrained weights. Called once before training, never on loading a saved model, which holds every
         weight itself. Nothing by default."""
+
+    def start_tower(self, tower: Tower) -> None:
+        """Copy pretrained weights into a whole tower, as `start` does; into its encoder by default."""
+        self.start(tower.encoder)
+
+    def surround(self, tower: Tower, learned: Learned) -> None:
+        """Say which projection a tower has that was just made around this encoder, and whether it learns. As all others
+        by default."""
 
 
 @dataclass(frozen=True)

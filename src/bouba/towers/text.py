@@ -281,6 +281,11 @@ class LSTM(SubwordSpec):
         return LSTMEncoder(self, learned)
 
 
+def with_form(learned: Learned, spec: object) -> Learned:
+    """What an encoder of a saved model learnt: where it does not tell how its texts are read, as they were before."""
+    return ({"form": "composed"} if isinstance(spec, NGrams | SubwordSpec) else {}) | learned
+
+
 def subwords(texts: Sequence[str], vocabulary: int) -> str:
     """A byte-pair-encoding tokenizer trained on the texts, as JSON; 0 pads, 1 stands for the unknown."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers

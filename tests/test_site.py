@@ -1,0 +1,72 @@
+"""The site builds without a warning, documents every public name, and asks no other machine for anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parent.parent
+for extra in ("material", "mkdocstrings", "mkdocstrings_handlers.python"):
+    pytest.importorskip(extra, reason="the extra `docs`")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the site, built as `make docs` does."""
+    folder = tmp_path_factory.mktemp("site")
+    line = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(
+        line, cwd=HOME, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, "mkdocs.yml says strict: a warning stops the build"
+    return folder
+
+
+def read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def test_every_page_of_docs_is_on_the_site(site):
+    pages = [page.relative_to(HOME / "docs") for page in HOME.glob("docs/**/*.md")]
+    assert len(pages) > 15
+    start = read(site / "index.html")
+    for page in pages:
+        assert (site / page.with_suffix(".html")).exists()
+        assert f'href="{page.with_suffix(".html")}"' in start, f"{page} is not in nav of mkdocs.yml"
+
+
+def test_every_public_name_is_on_a_page_of_the_reference(site):
+    import bouba
+
+    text = "".join(read(page) for page in site.glob("reference/*.html"))
+    found = set(re.findall(r'<h[23] id="bouba\.([\w.]+)"', text))
+    names = {path.rpartition(".")[2] for path in found}
+    assert set(bouba.__all__) - {"__version__"} <= names
+    for room in ("align", "fuse", "transfer", "adapt", "terms", "towers", "metrics", "evaluation", "runs", "search"):
+        assert set(getattr(bouba, room).__all__) <= names, room
+    start = read(site / "reference" / "index.html")
+    links = dict(re.findall(r'<a [^>]*href="(\w+\.html)#bouba\.[\w.]*?(\w+)"', start))
+    assert links
+    missing = {name for name in bouba.__all__ if not re.search(rf'href="\w+\.html#bouba\.[\w.]*\b{name}"', start)}
+    assert missing == {"__version__"}
+
+
+def test_nothing_comes_from_another_machine(site):
+    for page in site.rglob("*.html"):
+        loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?([^\"' >]+)", read(page))
+        assert loaded
+        assert not [target for target in loaded if re.match(r"(https?:)?//", target)], page.name
+    for sheet in site.rglob("*.css"):
+        assert not re.findall(r"url\([\"']?(?:https?:)?//|@import", read(sheet)), sheet.name
+
+
+def test_search_works_from_the_disk(site):
+    assert read(site / "search" / "search_index.js").startswith("var __index")
+    for page in (site / "index.html", site / "reference" / "terms.html"):
+        assert re.search(r'<script src="[./]*assets/iframe-worker\.js"', read(page))
