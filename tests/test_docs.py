@@ -370,3 +370,11 @@ def test_links_lead_somewhere(page):
     file = HOME / page
     for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8")):
         assert (file.parent / target).exists(), f"{file.name} links to {target}, which is not there"
+
+
+def test_the_python_of_tune_runs(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("optuna")
+    pytest.importorskip("lancedb")
+    monkeypatch.chdir(tmp_path)
+    names = run("docs/tune.md", monkeypatch)
+    assert names["run"].study.why in capsys.readouterr().out

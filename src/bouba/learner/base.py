@@ -247,7 +247,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.alphabets_ = alphabets_of(views, self.kinds_)
         self._assemble()
         for name in self.learned_.keys() & self.specs_.keys():
-            self.specs_[name].start_tower(self.module_.towers[name])
+            self.specs_[name].start_tower(self.module_.towers[name])  # type: ignore[union-attr, arg-type]
         self.module_.to(device_named())
 
     def _assemble(self) -> None:
