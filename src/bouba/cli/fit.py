@@ -68,6 +68,7 @@ def command(
         ),
     ] = True,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
+    ema: Annotated[float | None, typer.Option(help="Keep a moving average of weights of this decay, as 0.99.")] = None,
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     *,
     columns: options.Columns,
@@ -81,7 +82,7 @@ def command(
 ) -> None:
     """Train on a table and write a run folder."""
     numbers: dict[str, Any] = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
-    numbers |= {"patience": patience, "random_state": random_state, "by": by}
+    numbers |= {"patience": patience, "ema": ema, "random_state": random_state, "by": by}
     shares: dict[str, Any] = {"validation": validation, "holdout": holdout}
     refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(
@@ -106,10 +107,10 @@ def command(
         **numbers,
     )
     if process_number() == 0:  # the first process answers
-        _show(run, as_json)
+        show(run, as_json)
 
 
-def _show(run: Run, as_json: bool) -> None:
+def show(run: Run, as_json: bool) -> None:
     """The numbers of a run, what to know before them, and what can be done with it."""
     if as_json:
         facts = {"run": str(run.path), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}
