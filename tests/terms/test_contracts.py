@@ -29,6 +29,7 @@ from bouba.terms import (
     Reconstruction,
     Regression,
     SelfTraining,
+    SigmoidPairs,
     Structure,
     SupervisedContrastive,
     Term,
@@ -53,6 +54,8 @@ ARGUMENTS = {  # of those that cannot be made without
     Regression: ("a", "b"),
 }
 VARIANTS = [  # options that take another way through a term
+    InfoNCE(pairs="a"),
+    SigmoidPairs(pairs="b"),
     Triplet(mining="hardest", similarity="euclidean"),
     Triplet(mining="all"),
     NTXent(learn=True, views=("a",)),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Parts = dict[str, Tensor | float]
 """Named numbers that a term logs."""
+Pairs = tuple[tuple[str, str], ...] | str | None
+"""Which pairs of views a term compares: those named; those of one view, the anchor, with each other view, where that
+one is named (ImageBind, Girdhar et al. 2023); every pair where None."""
 
 
 @dataclass(frozen=True)
