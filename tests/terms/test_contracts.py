@@ -21,6 +21,7 @@ from bouba.terms import (
     FlowMatching,
     FuseMix,
     InfoNCE,
+    MaskedView,
     Nested,
     NTXent,
     Objective,
@@ -55,6 +56,8 @@ ARGUMENTS = {  # of those that cannot be made without
 }
 VARIANTS = [  # options that take another way through a term
     InfoNCE(pairs="a"),
+    MaskedView(("a",), learn=False),
+    MaskedView(raw=True, hidden=8),
     SigmoidPairs(pairs="b"),
     Triplet(mining="hardest", similarity="euclidean"),
     Triplet(mining="all"),
