@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from bouba.terms import FuseMix as FuseMix
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import JointOT as JointOT
+    from bouba.terms import MaskedView as MaskedView
     from bouba.terms import MinimumClassConfusion as MinimumClassConfusion
     from bouba.terms import Nested as Nested
     from bouba.terms import NTXent as NTXent

@@ -21,6 +21,7 @@ from bouba.terms import (
     FlowMatching,
     FuseMix,
     InfoNCE,
+    MaskedView,
     Nested,
     NTXent,
     Objective,
@@ -29,6 +30,7 @@ from bouba.terms import (
     Reconstruction,
     Regression,
     SelfTraining,
+    SigmoidPairs,
     Structure,
     SupervisedContrastive,
     Term,
@@ -53,6 +55,10 @@ ARGUMENTS = {  # of those that cannot be made without
     Regression: ("a", "b"),
 }
 VARIANTS = [  # options that take another way through a term
+    InfoNCE(pairs="a"),
+    MaskedView(("a",), learn=False),
+    MaskedView(raw=True, hidden=8),
+    SigmoidPairs(pairs="b"),
     Triplet(mining="hardest", similarity="euclidean"),
     Triplet(mining="all"),
     NTXent(learn=True, views=("a",)),

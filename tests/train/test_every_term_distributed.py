@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from bouba import ConcatFusion, Learner, Views
 from bouba.data.loader import Rows
+from bouba.learner.teachers import readers_of
 from bouba.learner.training_data import TrainingData
 from bouba.nn.gather import rank, world_size
 from bouba.terms.prediction import Prediction
@@ -25,14 +26,15 @@ BATCHES = (range(21), range(20, 25))  # odd; no row of the second process with a
 
 
 def rows():
-    """25 rows with three views, some missing, labels, domains and keys."""
+    """25 rows with three views, some missing, what a teacher gives, labels, domains and keys."""
     random = np.random.default_rng(0)
     views = {name: random.normal(size=(25, width)) for name, width in {"a": 3, "b": 5, "c": 4}.items()}
     has = {name: random.random(25) < 0.8 for name in views}
     has["a"][[21, 23]], has["c"][:] = False, True
     columns = Views(views).columns
+    cells = {name: column.without(~has[name]) for name, column in columns.items()}
     return Views(
-        {name: column.without(~has[name]) for name, column in columns.items()},
+        cells | Views({"taught": np.random.default_rng(1).normal(size=(25, 6))}).columns,
         y={"kind": np.array(["x", "y", "z"], object)[random.integers(0, 3, 25)], "size": random.normal(size=25)},
         domain=np.array(["p", "q"], object)[np.arange(25) % 2],
         key=np.array([f"k{number // 2}" for number in range(25)], object),
@@ -47,14 +49,14 @@ def measured(term):
         objective += Prediction(("kind",))
     needs = objective.needs()
     fusion = ConcatFusion(drop=0.4, hidden=8) if needs.fused else None
-    views = rows()
+    views = rows() if needs.teachers else rows().select("a", "b", "c")
     model = Learner(objective=objective, fusion=fusion, dim=4)
     model._build(TrainingData(views).views)
     module = model.module_
     fabric = accelerator()
     network = fabric.prepare(module)
     network.train()
-    prepared, results = Rows(views, model._encoders(), model.codes_), {}
+    prepared, results = Rows(views, model._encoders() | readers_of(objective), model.codes_), {}
     for number, batch in enumerate(BATCHES):
         mine = torch.tensor(list(batch), dtype=torch.int64)[rank() :: world_size()]
         loss, parts = network(prepared.batch(mine).replace(progress=0.5))

@@ -56,6 +56,10 @@ class Network(nn.Module):
         needs = self._needs()
         vary = self.training or needs.twins
         batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.read}))
+        if needs.rest and self.fusion is not None:
+            batch = batch.replace(
+                rest={name: self.fuse(batch.replace(present=_others(name, batch))).fused for name in self.read}
+            )
         if needs.twins:
             batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.read})
         if needs.raw:
@@ -143,7 +147,7 @@ class Network(nn.Module):
         self.draws = Draws.of(batch) if self.training else None
         batch = self.embed(batch)
         fused = None if batch.fused is None else _precise({"": batch.fused})[""]
-        batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin), fused=fused)
+        batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin), rest=_precise(batch.rest), fused=fused)
         if self._needs().predictions:
             batch = batch.replace(predicted=_classes(self.predict(batch)))
             if batch.twin:
@@ -185,6 +189,11 @@ class Network(nn.Module):
         """Temperatures go back into range, moving averages take in the step: whatever has a method `after_step`."""
         for module in self._after_step:
             module.after_step()  # type: ignore[operator]
+
+
+def _others(name: str, batch: Batch) -> dict[str, Tensor]:
+    """Which views rows have besides one."""
+    return {view: mask if view != name else torch.zeros_like(mask) for view, mask in batch.present.items()}
 
 
 def _precise(z: Mapping[str, Tensor]) -> dict[str, Tensor]:
