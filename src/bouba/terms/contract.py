@@ -161,7 +161,9 @@ def a_batch(term: Term, space: Space, *, size: int, seed: int = 0, present: floa
         twin={view: normal(space.dims[view]) for view in views} if needs.twins else {},
         averaged={} if needs.averaged is None else {view: normal(space.dims[view]).detach() for view in views},
         masked={} if needs.masked is None else {view: normal(space.dims[view]) for view in space.masks},
-        hidden={view: torch.rand(size, *space.raw[view], generator=draw) < 0.5 for view in space.masks},
+        hidden={}
+        if needs.masked is None
+        else {view: torch.rand(size, *space.raw[view], generator=draw) < 0.5 for view in space.masks},
         raw={view: normal(*shape).detach() for view, shape in space.raw.items()} if needs.raw else {},
         teachers={view: normal(space.teachers[view]).detach() for view in needs.teachers},
         predicted=log_p() if needs.predictions else {},
