@@ -41,7 +41,7 @@ def test_the_public_surface():
         "DINO", "DeepCCA", "DeepCORAL", "Distil", "DistilSimilarities", "DomainAdversarial", "ELBO", "Entropy",
         "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix", "FusionClassifier",
         "FusionRegressor", "GatedFusion", "HeadAdapter", "InfoNCE", "JDA", "JointOT", "KernelCCA", "LSTM", "Learner",
-        "LowRankFusion", "MAE", "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MinimumClassConfusion",
+        "LowRankFusion", "MAE", "MLP", "MMD", "MMDAdapter", "MaskedView", "MatrixFreeCCA", "MinimumClassConfusion",
         "MultimodalAutoencoder", "MultimodalVAE", "MultitaskLearner", "NGrams", "NTXent", "NearestTranslator", "Nested",
         "Onnx", "PLS", "Packaged", "Prediction", "Pretrained", "Procrustes", "PseudoPairs", "Reconstruction",
         "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE", "Run", "SameAs", "SelfTraining",
