@@ -350,3 +350,9 @@ def test_the_python_of_tune_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     names = run("docs/tune.md", monkeypatch)
     assert names["run"].study.why in capsys.readouterr().out
+
+
+def test_the_python_of_encoders_runs(monkeypatch):
+    from bouba import Pooled
+
+    assert isinstance(run("docs/encoders.md", monkeypatch)["tower"], Pooled)
