@@ -92,7 +92,7 @@ ROOMS = (
         "data",
         "Data",
         "From a table to `Views`: read, split, find what is there twice.",
-        ("data",),
+        ("data", "data.planted"),
         ("data.samples", "data.duplicates.duplicates"),
     ),
     Room("metrics", "Metrics", "Arrays in, numbers out.", ("metrics",)),

@@ -16,12 +16,12 @@ import pytest
 
 HOME = Path(__file__).parent.parent
 PAGES = [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), *HOME.glob("docs/zh/*.md")]
-IN_CHINESE = ("articles", "align", "fuse", "transfer", "adapt", "glossary")
-BLOCK = re.compile(r"(<!-- skip -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+IN_CHINESE = ("index", "idea", "which", "align", "fuse", "transfer", "adapt", "articles", "glossary")
+BLOCK = re.compile(r"(<!-- skip(?:: [^\n]*)? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(name: str, language: str) -> list[str]:
-    """The code blocks of a document in one language, without those that <!-- skip --> stands before."""
+    """The code blocks of a document in one language, without those that a comment <!-- skip: why --> stands before."""
     text = (HOME / name).read_text(encoding="utf-8")
     return [code for skip, of, code in BLOCK.findall(text) if of == language and not skip]
 
@@ -352,7 +352,8 @@ def test_the_python_of_tune_runs(monkeypatch, tmp_path, capsys):
     assert names["run"].study.why in capsys.readouterr().out
 
 
-def test_the_python_of_encoders_runs(monkeypatch):
+def test_the_python_of_encoders_runs(monkeypatch, tmp_path):
     from bouba import Pooled
 
+    monkeypatch.chdir(tmp_path)
     assert isinstance(run("docs/encoders.md", monkeypatch)["tower"], Pooled)

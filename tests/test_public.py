@@ -44,12 +44,12 @@ def test_the_public_surface():
         "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MinimumClassConfusion", "MultimodalAutoencoder", "MultimodalVAE",
         "MultitaskLearner", "NGrams", "NTXent", "NearestTranslator", "Nested", "Onnx", "PLS", "Packaged", "Prediction",
         "Pretrained", "Procrustes", "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet",
-        "RidgeMap", "RobustInfoNCE", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure",
-        "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained", "Transformer",
-        "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors", "ZeroShotClassifier",
-        "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match", "fine_tune", "impute",
-        "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "source_free", "split",
-        "taught",
+        "RidgeMap", "RobustInfoNCE", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "SparseCCA",
+        "Structure", "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained",
+        "Transformer", "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors",
+        "ZeroShotClassifier", "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match",
+        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples",
+        "soup", "source_free", "split", "taught", "tune",
     ]  # fmt: skip
 
 

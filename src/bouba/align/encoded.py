@@ -24,8 +24,8 @@ LEAST = 1e-6  # length below which a row of features has no direction
 
 @dataclass(frozen=True)
 class Encoded(Features):
-    """Features of length one of a frozen encoder, of several things in a cell their mean; a row without a direction stays
-    as it is.
+    """Features of length one of a frozen encoder, of several things in a cell their mean; a row without a
+    direction stays as it is.
 
     Args:
         spec: of the encoder. learned: what it learnt from training cells.

@@ -47,7 +47,7 @@ class Uses:
     split: set[str] = field(default_factory=set)
 
     def name(self, named: Mapping[str, Iterable[str]]) -> None:
-        """Use -> columns; patterns of columns for one of BLOCKS or KINDS_OF_SEVERAL, of which names may end in SEPARATOR.
+        """Use -> columns; patterns of columns for one of BLOCKS or KINDS_OF_SEVERAL, names of which may end in "|".
 
         Raises:
             DataError: no such column, or one that is named twice.

@@ -142,6 +142,14 @@ PLS = Method(
     "pairs are fewer than fifty, or two views are ready features of many columns",
     **_CLOSED,
 )
+SPARSE_CCA = Method(
+    "sparse-cca",
+    "align.SparseCCA",
+    "Sparse CCA",
+    "finds directions in which views of the same rows agree, each made of few columns.",
+    "it shall be known which few of many columns two views share",
+    **_CLOSED,
+)
 PROCRUSTES = Method(
     "procrustes",
     "align.Procrustes",
@@ -279,6 +287,7 @@ METHODS = {
         CCA,
         KERNEL_CCA,
         PLS,
+        SPARSE_CCA,
         PROCRUSTES,
         RIDGE_MAP,
         ASIF,

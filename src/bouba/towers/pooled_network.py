@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+
 import numpy as np
 import torch
 from torch import Tensor, nn
