@@ -51,7 +51,7 @@ class Encoded(Features):
 
         named = towers[view]
         spec = (towers[named.view] if isinstance(named, SameAs) else named).on(kind)  # type: ignore[union-attr]
-        spec = spec.encoder if isinstance(spec, Pooled) and spec.pool == "mean" else spec
+        spec = spec.inner if isinstance(spec, Pooled) and spec.pool == "mean" else spec
         cells = list(chain.from_iterable(map(parts_of, cells)))
         learned = spec.learn(cells)
         encoder = spec.build(learned)

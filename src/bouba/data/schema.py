@@ -51,8 +51,12 @@ class Schema:
     @property
     def names(self) -> list[str]:
         """Every column that it names; patterns are left out."""
-        behind = [(view, name) for view in self.kinds for name in self.columns_of(view) if "*" not in name]
-        behind = [name.removesuffix(SEPARATOR) if name == f"{view}{SEPARATOR}" else name for view, name in behind]
+        behind = [
+            view if name == f"{view}{SEPARATOR}" else name
+            for view in self.kinds
+            for name in self.columns_of(view)
+            if "*" not in name
+        ]
         return list(dict.fromkeys([*behind, *(self.labels or ()), *(self.roles or {}).values()]))
 
     def columns_of(self, view: str) -> tuple[str, ...]:

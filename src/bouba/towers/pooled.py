@@ -28,7 +28,7 @@ class Pooled(EncoderSpec):
     pictures have an order, is for `Frames`.
 
     Args:
-        encoder: of single pictures, texts or sounds; a pretrained and frozen one is run once a thing.
+        inner: encoder of single pictures, texts or sounds; a pretrained and frozen one is run once a thing.
         pool: "mean", which has no parameters, or "attention", which learns what to look at.
         most: things that are read of a cell; those after are left out.
         width: of the attention's hidden layer.
@@ -47,7 +47,7 @@ class Pooled(EncoderSpec):
     True
     """
 
-    encoder: EncoderSpec
+    inner: EncoderSpec
     pool: str = "mean"
     most: int = 8
     width: int = 64
@@ -57,28 +57,28 @@ class Pooled(EncoderSpec):
             raise UsageError(f"no pool {self.pool!r}{nearest(str(self.pool), POOLS)}")
         if self.most < 1 or self.width < 1:
             raise UsageError(f"most and width are 1 or more, got {self.most} and {self.width}")
-        if isinstance(self.encoder, Pooled):
+        if isinstance(self.inner, Pooled):
             raise UsageError("Pooled takes an encoder of single things, got another Pooled")
 
     @property
     def kind(self) -> str:  # type: ignore[override]
-        return self.encoder.kind
+        return self.inner.kind
 
     def on(self, kind: str) -> Pooled:
         if kind not in KINDS_OF_SEVERAL:
             raise UsageError(f"Pooled reads {', '.join(KINDS_OF_SEVERAL)}")
-        return replace(self, encoder=self.encoder.on(kind))
+        return replace(self, inner=self.inner.on(kind))
 
     def learn(self, cells: Sequence, *, random_state: int = 0) -> Learned:
         parts = [parts_of(cell)[: self.most] for cell in cells]
-        inner = self.encoder.learn([part for each in parts for part in each], random_state=random_state)
+        inner = self.inner.learn([part for each in parts for part in each], random_state=random_state)
         return {"inner": inner, "things": max(map(len, parts), default=1)}
 
     def build(self, learned: Learned) -> PooledEncoder:
         from bouba.towers.pooled_network import PooledEncoder
 
-        inner = self.encoder.build(learned["inner"])
+        inner = self.inner.build(learned["inner"])
         return PooledEncoder(inner, int(learned["things"]), self.width if self.pool == "attention" else None)
 
     def start(self, encoder: Encoder) -> None:
-        self.encoder.start(encoder.inner)  # type: ignore[arg-type]
+        self.inner.start(encoder.inner)  # type: ignore[arg-type]
