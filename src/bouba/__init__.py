@@ -84,8 +84,11 @@ if TYPE_CHECKING:
     from bouba.runs import soup as soup
     from bouba.runs import taught as taught
     from bouba.runs import tune as tune
+    from bouba.terms import BYOL as BYOL
     from bouba.terms import CORAL as CORAL
+    from bouba.terms import DINO as DINO
     from bouba.terms import ELBO as ELBO
+    from bouba.terms import MAE as MAE
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
     from bouba.terms import BarlowTwins as BarlowTwins
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     from bouba.terms import FuseMix as FuseMix
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import JointOT as JointOT
+    from bouba.terms import MaskedView as MaskedView
     from bouba.terms import MinimumClassConfusion as MinimumClassConfusion
     from bouba.terms import Nested as Nested
     from bouba.terms import NTXent as NTXent
@@ -110,6 +114,7 @@ if TYPE_CHECKING:
     from bouba.terms import RobustInfoNCE as RobustInfoNCE
     from bouba.terms import SelfTraining as SelfTraining
     from bouba.terms import SigmoidPairs as SigmoidPairs
+    from bouba.terms import SimSiam as SimSiam
     from bouba.terms import Structure as Structure
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
     from bouba.terms import TransportPlans as TransportPlans
