@@ -25,6 +25,7 @@ EXCUSED = {
     ("docs/table.md", "bouba fit 'lake"): "wants eight GPUs and a cluster; tests/runs and tests/cli run them small",
     ("docs/install.md", "python3.11 -m venv"): "installs",
     ("docs/align.md", "bouba predict runs/clip photos.csv"): "wants photographs; tests/runs/test_zero_shot.py",
+    ("docs/examples.md", "pip install"): "installs Jupyter; tests/test_examples.py runs the notebooks",
     ("docs/index.md", "git clone"): "clones and installs; CI does the same on a clean checkout",
     ("docs/index.md", "bouba serve"): "serves until Ctrl-C; tests/serve",
     ("docs/encoders.md", "bouba encoders"): "reads every encoder that pip has; tests/cli runs each command",
