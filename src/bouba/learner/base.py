@@ -261,8 +261,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             domain_norm=self.domain_norm,
             fusion=self._fuses_by(),
             chunk_size=self.chunk_size,
+            extend=self._extend,
         )
-        self._extend(self.module_)
 
     def _batch_size(self, rows: int) -> int:
         """Rows of a step, of so many source rows in all."""
