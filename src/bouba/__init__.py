@@ -84,8 +84,11 @@ if TYPE_CHECKING:
     from bouba.runs import soup as soup
     from bouba.runs import taught as taught
     from bouba.runs import tune as tune
+    from bouba.terms import BYOL as BYOL
     from bouba.terms import CORAL as CORAL
+    from bouba.terms import DINO as DINO
     from bouba.terms import ELBO as ELBO
+    from bouba.terms import MAE as MAE
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
     from bouba.terms import BarlowTwins as BarlowTwins
@@ -110,6 +113,7 @@ if TYPE_CHECKING:
     from bouba.terms import RobustInfoNCE as RobustInfoNCE
     from bouba.terms import SelfTraining as SelfTraining
     from bouba.terms import SigmoidPairs as SigmoidPairs
+    from bouba.terms import SimSiam as SimSiam
     from bouba.terms import Structure as Structure
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
     from bouba.terms import TransportPlans as TransportPlans

@@ -31,6 +31,11 @@ class Batch:
             views are fused. Some views may have been hidden from it at random in training.
         twin: view -> float (B, d), the same cells embedded once more after another random change (crop, dropped
             words, ...); filled where a term reads twins.
+        averaged: view -> float (B, d), the same cells embedded after one more random change by moving averages of the
+            towers, without gradient; filled where a term reads them.
+        masked: view -> float (B, d), the same cells embedded with a share of their patches blank; filled where a term
+            reads them, of views whose encoder can hide patches. hidden: view -> bool (B, p), True on the numbers of
+            `raw` that lie in those patches.
         raw: view -> float (B, p), what a decoder of that view must give back; filled where a term reads raw views.
         predicted: label column of classes -> (B, C) log probabilities by the first term that predicts the label, with
             gradients; filled where a term reads predictions. Rows without any view hold the share of each class in
@@ -51,6 +56,9 @@ class Batch:
     z: dict[str, Tensor] = field(default_factory=dict)
     fused: Tensor | None = None
     twin: dict[str, Tensor] = field(default_factory=dict)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
+    masked: dict[str, Tensor] = field(default_factory=dict)
+    hidden: dict[str, Tensor] = field(default_factory=dict)
     raw: dict[str, Tensor] = field(default_factory=dict)
     predicted: dict[str, Tensor] = field(default_factory=dict)
     predicted_twin: dict[str, Tensor] = field(default_factory=dict)

@@ -134,8 +134,10 @@ def build_network(
     domain_norm: bool,
     fusion: Fusion | None,
     chunk_size: int | None,
+    extend: Callable[[Network], None] = lambda network: None,
 ) -> Network:
-    """A tower for each view, one for all that share it, and what the objective's terms learn.
+    """A tower for each view, one for all that share it, and what the objective's terms learn; then what `extend` adds,
+    and moving averages of the towers where a term reads them.
 
     Raises:
         UsageError: a fusion that no term would teach.
@@ -156,14 +158,17 @@ def build_network(
         fused=None if fusion is None else dim,
         numbers=tuple(codes.numbers),
         shares=codes.shares,
+        masks=tuple(name for name, tower in towers.items() if tower.encoder.masks),
         teachers={name: learned[name]["width"] for name in objective.needs().teachers},
     )
     module = Network(towers, objective, space, fusion=fusion, chunk_size=chunk_size)
     learns = module.fusion is not None and any(True for _ in module.fusion.parameters())
     if learns and not objective.needs().fused:
         raise UsageError(f"nothing in {objective!r} would teach {fusion!r}; leave fusion out")
+    extend(module)
     if objective.terms and not any(parameter.requires_grad for parameter in module.parameters()):
         raise UsageError("every tower and head is locked, and nothing is left to learn; let one of them learn")
+    module.average()
     return module
 
 

@@ -20,6 +20,7 @@ SPACE = Space(
     domains=("p", "q"),
     classes={"kind": ("x", "y", "z")},
     raw={"a": (3,), "b": (5,)},
+    masks=("a", "b"),
     fused=4,
     numbers=("size",),
     shares={"kind": (0.5, 0.3, 0.2)},
@@ -112,7 +113,7 @@ def check_batches_without_rows(term: Term, space: Space) -> None:
             _require(cost == 0, f"{term!r} costs {cost:g} in a batch with {name}")
         cost.backward()
         trained = [parameter for parameter in state.parameters() if parameter.requires_grad]
-        for tensor in (*batch.z.values(), *batch.twin.values(), *trained):
+        for tensor in (*batch.z.values(), *batch.twin.values(), *batch.masked.values(), *trained):
             has_gradient = tensor.grad is not None and tensor.grad.isfinite().all()
             _require(has_gradient, f"{term!r} has no finite gradient in a batch with {name}")
 
@@ -156,6 +157,9 @@ def a_batch(term: Term, space: Space, *, size: int, seed: int = 0, present: floa
         z={view: normal(space.dims[view]) for view in views},
         fused=normal(space.fused) if needs.fused and space.fused is not None else None,
         twin={view: normal(space.dims[view]) for view in views} if needs.twins else {},
+        averaged={} if needs.averaged is None else {view: normal(space.dims[view]).detach() for view in views},
+        masked={} if needs.masked is None else {view: normal(space.dims[view]) for view in space.masks},
+        hidden={view: torch.rand(size, *space.raw[view], generator=draw) < 0.5 for view in space.masks},
         raw={view: normal(*shape).detach() for view, shape in space.raw.items()} if needs.raw else {},
         teachers={view: normal(space.teachers[view]).detach() for view in needs.teachers},
         predicted=log_p() if needs.predictions else {},
@@ -199,7 +203,7 @@ def _state(term: Term, space: Space) -> nn.ModuleList:
 
 def _tensors(batch: Batch) -> Iterator[tuple[str, Tensor, Tensor]]:
     """What a term may send gradients to: a name, the tensor, and which of its rows are present."""
-    for name in ("z", "twin"):
+    for name in ("z", "twin", "masked"):
         yield from ((f"{name}[{view!r}]", z, batch.present[view]) for view, z in getattr(batch, name).items())
     if batch.fused is not None:
         yield "fused", batch.fused, batch.any_present
@@ -223,6 +227,8 @@ def _spoilt(batch: Batch) -> Batch:
         batch,
         z=by_view(batch.z),
         twin=by_view(batch.twin),
+        averaged=by_view(batch.averaged),
+        masked=by_view(batch.masked),
         raw=by_view(batch.raw),
         fused=None if batch.fused is None else spoil(batch.fused, batch.any_present),
         predicted=by_label(batch.predicted),

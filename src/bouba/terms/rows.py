@@ -52,8 +52,7 @@ def matched(
     for a, b in itertools.combinations(names, 2) if across else zip(names, names):
         rows = batch.rows_with(a, b)
         if len(batch.rows if rows is None else rows) >= least:
-            other = batch.z[b] if across else batch.twin[b]
-            yield a, b, picked(batch.z[a], rows), picked(other, rows)
+            yield a, b, picked(batch.z[a], rows), picked(batch.z[b] if across else batch.twin[b], rows)
 
 
 def check_matched(term: str, views: tuple[str, ...] | None, space: Space, *, across: bool) -> None:
