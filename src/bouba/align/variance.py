@@ -76,7 +76,7 @@ def loadings(model: ClosedForm, view: str) -> Loadings:
 
     Args:
         model: a fitted linear method: CCA, PLS, SparseCCA, MatrixFreeCCA or ProbabilisticCCA.
-        view: one of its views; of pictures and texts the columns are those of their features, and have numbers for names.
+        view: one of its views; of pictures and texts the columns are those of their features, with numbers for names.
 
     Raises:
         ModalityError: no such view. UsageError: a method that is not linear.
