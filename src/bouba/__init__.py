@@ -51,11 +51,13 @@ if TYPE_CHECKING:
     from bouba.align import FewPairs as FewPairs
     from bouba.align import KernelCCA as KernelCCA
     from bouba.align import MatrixFreeCCA as MatrixFreeCCA
+    from bouba.align import ProbabilisticCCA as ProbabilisticCCA
     from bouba.align import Procrustes as Procrustes
     from bouba.align import RidgeMap as RidgeMap
     from bouba.align import SimCLR as SimCLR
     from bouba.align import SparseCCA as SparseCCA
     from bouba.align import ZeroShotClassifier as ZeroShotClassifier
+    from bouba.data import Several as Several
     from bouba.data import Views as Views
     from bouba.data import read as read
     from bouba.data import samples as samples
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
     from bouba.terms import FuseMix as FuseMix
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import JointOT as JointOT
+    from bouba.terms import MaskedView as MaskedView
     from bouba.terms import MinimumClassConfusion as MinimumClassConfusion
     from bouba.terms import Nested as Nested
     from bouba.terms import NTXent as NTXent
@@ -127,6 +130,7 @@ if TYPE_CHECKING:
     from bouba.towers import NGrams as NGrams
     from bouba.towers import Onnx as Onnx
     from bouba.towers import Packaged as Packaged
+    from bouba.towers import Pooled as Pooled
     from bouba.towers import Pretrained as Pretrained
     from bouba.towers import ResNet as ResNet
     from bouba.towers import SameAs as SameAs

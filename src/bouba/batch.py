@@ -29,6 +29,8 @@ class Batch:
         z: view -> float (B, d) embeddings; filled by the towers.
         fused: float (B, d), one vector a row from the views it has, zeros or noise where it has none; filled where
             views are fused. Some views may have been hidden from it at random in training.
+        rest: view -> float (B, d), the vector fused from the other views of a row, zeros or noise where it has none;
+            filled where a term reads it. Some of the others may have been hidden at random in training.
         twin: view -> float (B, d), the same cells embedded once more after another random change (crop, dropped
             words, ...); filled where a term reads twins.
         averaged: view -> float (B, d), the same cells embedded after one more random change by moving averages of the
@@ -55,6 +57,7 @@ class Batch:
     rows: Tensor
     z: dict[str, Tensor] = field(default_factory=dict)
     fused: Tensor | None = None
+    rest: dict[str, Tensor] = field(default_factory=dict)
     twin: dict[str, Tensor] = field(default_factory=dict)
     averaged: dict[str, Tensor] = field(default_factory=dict)
     masked: dict[str, Tensor] = field(default_factory=dict)

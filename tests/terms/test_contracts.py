@@ -24,6 +24,7 @@ from bouba.terms import (
     FlowMatching,
     FuseMix,
     InfoNCE,
+    MaskedView,
     Nested,
     NTXent,
     Objective,
@@ -32,6 +33,7 @@ from bouba.terms import (
     Reconstruction,
     Regression,
     SelfTraining,
+    SigmoidPairs,
     SimSiam,
     Structure,
     SupervisedContrastive,
@@ -57,6 +59,10 @@ ARGUMENTS = {  # of those that cannot be made without
     Regression: ("a", "b"),
 }
 VARIANTS = [  # options that take another way through a term
+    InfoNCE(pairs="a"),
+    MaskedView(("a",), learn=False),
+    MaskedView(raw=True, hidden=8),
+    SigmoidPairs(pairs="b"),
     Triplet(mining="hardest", similarity="euclidean"),
     Triplet(mining="all"),
     NTXent(learn=True, views=("a",)),

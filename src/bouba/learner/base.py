@@ -21,7 +21,7 @@ from bouba.device import device_named, random_state_kept, running_on
 from bouba.errors import UsageError
 from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted
 from bouba.hooks import hook
-from bouba.learner.building import alphabets_of, build_network, codes_of, learn, refuse_other_columns, specs_of
+from bouba.learner.building import alphabets_of, build_network, codes_of, learn, specs_of
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.options import refuse_arguments
 from bouba.learner.saving import restore
@@ -234,8 +234,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
-        self.specs_ = specs_of(self._towers(self.towers, kinds := student_kinds(views, self._objective())), kinds)
-        refuse_other_columns(self.specs_, views.sources)
+        kinds = student_kinds(views, self._objective())
+        self.specs_ = specs_of(self._towers(self.towers, kinds), kinds, views)
         self.kinds_ = {name: kinds[name] for name in self.specs_}
         self._measure(views)
         self.codes_ = codes_of(views, self._objective(), self._numeric_labels)
@@ -246,7 +246,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                 self.learned_[name] = learned
         self.alphabets_ = alphabets_of(views, self.kinds_)
         self._assemble()
-        for name in self.learned_.keys() & self.specs_.keys():
+        for name in [view for view in self.specs_ if view in self.learned_]:  # in order: to read weights may draw
             self.specs_[name].start_tower(self.module_.towers[name])  # type: ignore[union-attr, arg-type]
         self.module_.to(device_named())
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bouba.terms.joint_ot import joint_ot as joint_ot
     from bouba.terms.mae import MAE as MAE
     from bouba.terms.mae import masked_reconstruction as masked_reconstruction
+    from bouba.terms.masked_view import MaskedView as MaskedView
     from bouba.terms.minimum_class_confusion import MinimumClassConfusion as MinimumClassConfusion
     from bouba.terms.minimum_class_confusion import minimum_class_confusion as minimum_class_confusion
     from bouba.terms.mmd import MMD as MMD

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Parts = dict[str, Tensor | float]
 """Named numbers that a term logs."""
+Pairs = tuple[tuple[str, str], ...] | str | None
+"""Which pairs of views a term compares: those named; those of one view, the anchor, with each other view, where that
+one is named (ImageBind, Girdhar et al. 2023); every pair where None."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Needs:
         unpaired: a row with one view only, without label or key, is used too; never together with `pairs`.
         embeddings: the views whose embeddings it reads, all when None. A view that no term reads is not in `batch.z`.
         fused: it reads `batch.fused`, and so trains the fusion.
+        rest: it reads `batch.rest`, for each view the vector fused from the row's other views; with `fused`.
         twins: it reads `batch.twin`, a second embedding of each cell after another random change.
         averaged: the decay, in [0, 1), of the towers' moving averages, whose embeddings it reads in `batch.averaged`.
         masked: the share, in (0, 1), of each input's patches that are hidden for `batch.masked`, which it reads.
@@ -89,6 +93,7 @@ class Needs:
     unpaired: bool = True
     embeddings: tuple[str, ...] | None = None
     fused: bool = False
+    rest: bool = False
     twins: bool = False
     averaged: float | None = None
     masked: float | None = None
@@ -199,6 +204,7 @@ class Objective:
             unpaired=any(needs.unpaired for needs in each),
             embeddings=None if None in views else tuple(dict.fromkeys(chain(*views))),  # type: ignore[arg-type]
             fused=any(needs.fused for needs in each),
+            rest=any(needs.rest for needs in each),
             twins=any(needs.twins for needs in each),
             averaged=_the_one("decay of the towers' moving average", [needs.averaged for needs in each]),
             masked=_the_one("share that is masked", [needs.masked for needs in each]),
@@ -291,7 +297,8 @@ def _the_one(what: str, values: Sequence[float | None]) -> float | None:
 def _zero(batch: Batch, state: nn.Module) -> Tensor:
     """0, as a function of every embedding and of all that the terms learn. What a cell holds is not read."""
     fused = [] if batch.fused is None else [batch.fused]
-    tensors = [*batch.z.values(), *fused, *batch.twin.values(), *batch.masked.values(), *state.parameters()]
+    others = (*batch.rest.values(), *batch.twin.values(), *batch.masked.values())
+    tensors = [*batch.z.values(), *fused, *others, *state.parameters()]
     dtype = tensors[0].dtype if tensors else torch.get_default_dtype()
     zero = batch.rows.new_zeros((), dtype=dtype)
     return _Constant.apply(zero, *tensors) if tensors else zero

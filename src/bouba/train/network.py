@@ -70,6 +70,10 @@ class Network(nn.Module):
         needs = self._needs()
         vary = self.training or needs.twins
         batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.read}))
+        if needs.rest and self.fusion is not None:
+            batch = batch.replace(
+                rest={name: self.fuse(batch.replace(present=_others(name, batch))).fused for name in self.read}
+            )
         if needs.twins:
             batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.read})
         if needs.averaged is not None:
@@ -190,6 +194,7 @@ class Network(nn.Module):
             twin=_precise(batch.twin),
             averaged=_precise(batch.averaged),
             masked=_precise(batch.masked),
+            rest=_precise(batch.rest),
             fused=fused,
         )
         if self._needs().predictions:
@@ -238,6 +243,11 @@ class Network(nn.Module):
                 average.update(tower)  # type: ignore[operator]
         for module in self._after_step:
             module.after_step()  # type: ignore[operator]
+
+
+def _others(name: str, batch: Batch) -> dict[str, Tensor]:
+    """Which views rows have besides one."""
+    return {view: mask if view != name else torch.zeros_like(mask) for view, mask in batch.present.items()}
 
 
 def _precise(z: Mapping[str, Tensor]) -> dict[str, Tensor]:
