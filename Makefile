@@ -5,7 +5,7 @@ FLOORS := .venv-floors
 BARE := .venv-bare
 FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test test-kernels test-page docs coverage tables reliability install format wheel test-floors clean
+.PHONY: demo test test-kernels test-page docs coverage tables notebooks reliability install format wheel test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -39,6 +39,11 @@ coverage: install
 # At most 25 minutes on two cores; docs/reliability.md is made by it.
 reliability: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.reliability --write docs/reliability.md
+
+# Runs the notebooks of examples/ in place, in full; a few minutes, most of it encoding that later runs find in the cache.
+notebooks: install
+	OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace examples/*.ipynb
+	$(BIN)/ruff format examples
 
 # Fills the tables of README and docs from benchmarks/results, which `bouba bench all` writes.
 tables: install

@@ -16,7 +16,7 @@ import pytest
 
 HOME = Path(__file__).parent.parent
 PAGES = [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), *HOME.glob("docs/zh/*.md")]
-IN_CHINESE = ("articles", "align", "fuse", "transfer", "adapt", "glossary")
+IN_CHINESE = ("index", "idea", "which", "align", "fuse", "transfer", "adapt", "articles", "glossary")
 BLOCK = re.compile(r"(<!-- skip(?:: [^\n]*)? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -48,8 +48,8 @@ def test_the_public_surface():
         "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained", "Transformer",
         "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors", "ZeroShotClassifier",
         "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match", "fine_tune", "impute",
-        "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "source_free", "split",
-        "taught",
+        "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "soup", "source_free",
+        "split", "taught",
     ]  # fmt: skip
 
 

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from bouba.persist import load as load
     from bouba.runs import Run as Run
     from bouba.runs import pair_score as pair_score
+    from bouba.runs import soup as soup
     from bouba.runs import taught as taught
     from bouba.terms import CORAL as CORAL
     from bouba.terms import ELBO as ELBO

@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {  # argument of an estimator -> least 
     "dim": (1, 2**20),
     "weight_decay": (0, 10**6),
     "patience": (0, 2**31),
+    "ema": (0, 0.999999),
     "chunk_size": (1, 2**31),
     "random_state": (0, 2**32 - 1),
 }

@@ -6,8 +6,8 @@ from made import twin_vectors
 
 from bouba.align import CCA, LinearBaseline
 from bouba.errors import DataError
-from bouba.evaluation import evaluate, evaluate_predictions, paired_difference
-from bouba.evaluation.differences import Difference, RowValues, read_differences, write_differences
+from bouba.evaluation import Difference, RowValues, evaluate, evaluate_predictions, paired_difference
+from bouba.evaluation.differences import read_differences, write_differences
 from bouba.fuse import FusionClassifier, FusionRegressor
 from bouba.metrics import retrieval
 
@@ -61,3 +61,8 @@ def test_on_disk(tmp_path):
     (tmp_path / "d.json").write_text('[{"method": "a"}]')
     with pytest.raises(DataError, match=r"d\.json is no list of differences"):
         read_differences(tmp_path / "d.json")
+
+
+def test_a_difference_reads_as_a_line():
+    line = str(Difference("ours", "theirs", "photo", "x->y", "recall@10", 0.1, -0.02, 0.2, 0.0412, 30))
+    assert line == "photo x->y recall@10: ours less theirs +0.100 [-0.020, +0.200], p = 0.041, n = 30"

@@ -84,6 +84,9 @@ def test_law_addition_keeps_every_record_and_every_meta():
     assert (a + b + c).meta == (a + (b + c)).meta == {"parts": [{"seed": 1}, {"seed": 2}]}
     assert (a + c).meta == {"seed": 1}
     assert (Result([]) + b).meta == {"seed": 2}
+    assert sum([a, b, c]) == a + b + c
+    with pytest.raises(TypeError):
+        1 + a
 
 
 def test_recovery_a_reader_finds_each_number_in_the_table():

@@ -23,6 +23,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "encoders": "Encoders that know words or pictures from the start: what fit --towers takes.",
     "fit": "Train a model on a table and write a run folder.",
     "adapt": "Adapt a run to rows of another place, without labels and without the rows it was made of.",
+    "soup": "One model of the averaged weights of several runs, chosen on rows that none was trained on.",
     "predict": "Predict labels for the rows of a table, from whichever views each row has.",
     "embed": "Put the rows of a table into the index of a run, or write their vectors to a file.",
     "index": "What the index of a run holds, its versions, and going back to one.",

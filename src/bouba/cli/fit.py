@@ -68,6 +68,7 @@ def command(
         ),
     ] = True,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without improvement.")] = None,
+    ema: Annotated[float | None, typer.Option(help="Keep a moving average of weights of this decay, as 0.99.")] = None,
     random_state: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     *,
     columns: options.Columns,
@@ -81,7 +82,7 @@ def command(
 ) -> None:
     """Train on a table and write a run folder."""
     numbers: dict[str, Any] = {"epochs": epochs, "dim": dim, "batch_size": batch_size, "lr": lr, "ridge": ridge}
-    numbers |= {"patience": patience, "random_state": random_state, "by": by}
+    numbers |= {"patience": patience, "ema": ema, "random_state": random_state, "by": by}
     shares: dict[str, Any] = {"validation": validation, "holdout": holdout}
     refuse_out_of_range(numbers | shares, option_of)
     run = Run.fit(

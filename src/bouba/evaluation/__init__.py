@@ -6,6 +6,8 @@ from bouba.lazy import attach
 
 if TYPE_CHECKING:
     from bouba.evaluation.class_names import class_embeddings as class_embeddings
+    from bouba.evaluation.differences import Difference as Difference
+    from bouba.evaluation.differences import RowValues as RowValues
     from bouba.evaluation.environment import environment as environment
     from bouba.evaluation.evaluate import evaluate as evaluate
     from bouba.evaluation.generations import Generates as Generates

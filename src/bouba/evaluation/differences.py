@@ -37,10 +37,20 @@ class Difference:
     p: float
     n: int
 
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.domain, self.direction, self.metric) if part)
+        difference = f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{where}: {self.method} less {self.rival} {difference}, p = {self.p:.2g}, n = {self.n}"
+
 
 @dataclass
 class RowValues:
-    """What single rows scored, by method and task; filled by `evaluate` and `evaluate_predictions`."""
+    """What single rows scored, by method and task; filled by `evaluate` and `evaluate_predictions`.
+
+    >>> scored = RowValues()
+    >>> results = [evaluate(model, test, method=name, row_values=scored) for name, model in models.items()]
+    >>> print(*scored.differences("clip"), sep="\\n")
+    """
 
     of: dict[tuple[str, str, str], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]] = field(default_factory=dict)
 

@@ -60,7 +60,7 @@ class _Grid:
 
 @dataclass(frozen=True)
 class Result:
-    """Records and what they were computed with; `a + b` lays two results together.
+    """Records and what they were computed with; `a + b` lays two results together, `sum(results)` many.
 
     Args:
         records: one number each.
@@ -84,6 +84,9 @@ class Result:
             parts += [part for part in meta.get("parts", [meta]) if part and part not in parts]
         meta = parts[0] if len(parts) == 1 else {"parts": parts} if parts else {}
         return Result([*self.records, *other.records], meta)
+
+    def __radd__(self, other: object) -> Result:
+        return self if other == 0 else NotImplemented  # where `sum` begins
 
     def where(self, **filters: Any) -> Result:
         """The records whose fields equal the filters; a list, tuple or set of values means any of them.

@@ -72,6 +72,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         lr: float = 2e-3,
         weight_decay: float = 0.05,
         patience: int | None = None,
+        ema: float | None = None,
         chunk_size: int | None = None,
         domain_norm: bool = True,
         device: str = "auto",
@@ -87,6 +88,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.lr = lr
         self.weight_decay = weight_decay
         self.patience = patience
+        self.ema = ema
         self.chunk_size = chunk_size
         self.domain_norm = domain_norm
         self.device = device
@@ -183,7 +185,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             validation: Views, or the share of keys to hold out, that choose the best epoch and calibrate; no target's.
             target: the domain whose labels and pairings are hidden; its cells train terms that need no pairs.
             folder: where checkpoints and history.jsonl go; Ctrl-C and SIGTERM then save first.
-            resume: continue from the checkpoint in `folder`, with the same rows and settings; more epochs extend it.
+            resume: continue from the checkpoint in `folder`, with the same rows and settings; or for more epochs.
             checkpoint_minutes, checkpoint_steps: at most between two checkpoints of a long epoch; None for no limit.
             on_epoch: called with every history row.
 
@@ -217,7 +219,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                     self._encoders() | readers_of(self._objective()),
                     self.codes_,
                     data,
-                    Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience),
+                    Schedule(self.epochs, self.lr, self.weight_decay, patience=self.patience, ema=self.ema),
                     device=self.device,
                     compiles=self.compile,
                     batch_size=self._batch_size(len(data.source)),
@@ -244,9 +246,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                 self.learned_[name] = learned
         self.alphabets_ = alphabets_of(views, self.kinds_)
         self._assemble()
-        for name, spec in self.specs_.items():
-            if isinstance(spec, EncoderSpec):
-                spec.start_tower(self.module_.towers[name])
+        for name in self.learned_.keys() & self.specs_.keys():
+            self.specs_[name].start_tower(self.module_.towers[name])
         self.module_.to(device_named())
 
     def _assemble(self) -> None:
@@ -277,7 +278,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @final
     def read(self, X) -> Views:
-        """Rows as those of `fit` were read: columns matched by name, in whatever order they stand; see `views_like`."""
+        """Rows as those of `fit` were read: columns matched by name, in whatever order; see `views_like`."""
         return views_like(X, self.schema_)
 
     @final
@@ -302,8 +303,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @final
     def transform(self, X) -> Views | np.ndarray:
-        """Views of embeddings, one vector view for each view of X, with the same rows, roles and missing cells; where
-        the model fuses, one array (n, dim).
+        """Views of embeddings, one vector view for each view of X; where the model fuses, one array (n, dim).
 
         Raises:
             DataError: of an autoencoder, a row without any view. ModalityError: a view the model was not trained on.
@@ -320,9 +320,9 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         """How well the method does what it is for, on X's rows; higher is better.
 
         Mean reciprocal rank of the true partner, over every ordered pair of views, where views are aligned (SimCLR: of
-        a cell's other random change). Accuracy, or R^2 of numbers, averaged over the labels, where labels are predicted
-        and nothing is aligned. `explained`, averaged over views, of an autoencoder; minus the mean squared error of one
-        draw a row of a translator, which rewards the mean of all that is possible: judge draws by `bouba.metrics`.
+        a cell's other random change). Accuracy, or R^2 of numbers, over the labels, where labels are predicted and
+        nothing is aligned. `explained`, averaged over views, of an autoencoder; minus the mean squared error of one
+        draw a row of a translator, which rewards the mean of all that can be: judge draws by `bouba.metrics`.
 
         Args:
             X: n rows. y: (n,) labels; else they come in the Views.

@@ -27,6 +27,8 @@ class Learner(BaseLearner):
         epochs: passes over the source rows. lr, weight_decay: of AdamW.
         batch_size: source rows a step; an eighth of the rows, between 32 and 256, when None.
         patience: epochs without a better validation loss before stopping; None never stops.
+        ema: decay, such as 0.99, of the exponential moving average of the weights that is judged and kept in place of
+            the last ones; None keeps these.
         chunk_size: rows that pass a tower at once. Only the activations of one chunk are held (gradient caching, Gao et
             al. 2021), for a third more work and the same gradients, BatchNorm aside; None takes the whole batch.
         domain_norm: towers with BatchNorm normalise each domain by its own statistics, in training and after. False:

@@ -7,6 +7,16 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 
+def share_kept(step: int, decay: float) -> float:
+    """How much of an average stays at a step, from 0; the first steps count less, so that a short training does not
+    keep what it started from.
+
+    >>> share_kept(0, 0.99), share_kept(10_000, 0.99)
+    (0.1, 0.99)
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
 class MovingAverage(nn.Module):
     """An exponential average of a module's parameters, which the module can be run with.
 
@@ -38,8 +48,7 @@ class MovingAverage(nn.Module):
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Take in the module's parameters as they are now."""
-        step = int(self.steps)
-        rate = min(self.decay, (1 + step) / (10 + step))
+        rate = share_kept(int(self.steps), self.decay)
         for average, parameter in zip(self._averages(), module.parameters()):
             average.lerp_(parameter, 1 - rate)
         self.steps += 1

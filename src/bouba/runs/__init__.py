@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bouba.runs.methods import Method as Method
     from bouba.runs.pair_score import pair_score as pair_score
     from bouba.runs.run import Run as Run
+    from bouba.runs.soups import soup as soup
     from bouba.runs.taught import taught as taught
     from bouba.runs.tracking import Tracker as Tracker
 else:

@@ -48,6 +48,7 @@ RANGES = {
     "batch_size": Range(2, 100_000_000, whole=True),
     "chunk_size": Range(1, 100_000_000, whole=True),
     "patience": Range(1, 1_000_000, whole=True),
+    "ema": Range(0, 1, share=True),
     "lr": Range(0, 1_000, open=True),
     "weight_decay": Range(0, 1_000),
     "ridge": Range(0, 1_000_000),

@@ -26,7 +26,9 @@ DIGEST = "blake2b:"
 BLOCK = 1 << 20  # bytes of a file that are read at once
 
 
-def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict | None, facts: dict) -> None:
+def save_checkpoint(
+    folder: Path, *, network: nn.Module, optimizer, best: dict | None, facts: dict, average: dict | None = None
+) -> None:
     """Write weights, optimiser and random states under another name, bring them to the disk, then rename: the last one
     that was finished is there whole whenever the process or the power dies.
 
@@ -35,6 +37,7 @@ def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict |
         network: the trained module. optimizer: its torch optimiser.
         best: the best state_dict so far under early stopping, if any.
         facts: JSON-able: epoch, step, history, what must match on resuming.
+        average: of the weights, where it is what is kept.
 
     Raises:
         StorageError: it cannot be written; the one before is still there.
@@ -43,7 +46,7 @@ def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict |
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        _write(part, network, optimizer, best, facts)
+        _write(part, network, optimizer, {"best": best, "average": average}, facts)
         durable.replace_folder(part, folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(part, ignore_errors=True)  # the room is needed
@@ -52,10 +55,11 @@ def save_checkpoint(folder: Path, *, network: nn.Module, optimizer, best: dict |
         raise StorageError(f"cannot write the checkpoint {folder}: {reason}; make room, then: {kept}") from error
 
 
-def _write(part: Path, network: nn.Module, optimizer, best: dict | None, facts: dict) -> None:
+def _write(part: Path, network: nn.Module, optimizer, others: dict[str, dict | None], facts: dict) -> None:
     save_file(_plain(changing(network)), part / "network.safetensors")
-    if best is not None:
-        save_file(_plain(best), part / "best.safetensors")
+    for name, weights in others.items():
+        if weights is not None:
+            save_file(_plain(weights), part / f"{name}.safetensors")
     state = optimizer.state_dict()
     tensors = {f"{i}.{k}": v for i, s in state["state"].items() for k, v in s.items() if isinstance(v, torch.Tensor)}
     tensors |= {"random.torch": torch.get_rng_state()}
@@ -68,11 +72,13 @@ def _write(part: Path, network: nn.Module, optimizer, best: dict | None, facts: 
     (part / "seal.json").write_text(json.dumps(seal), encoding="utf-8")
 
 
-def load_checkpoint(folder: Path, *, network: nn.Module, optimizer, same: dict) -> tuple[dict[str, Any], dict | None]:
+def load_checkpoint(
+    folder: Path, *, network: nn.Module, optimizer, same: dict, average: dict | None = None
+) -> tuple[dict[str, Any], dict | None]:
     """Put everything back and return (facts, best state_dict or None).
 
     Args:
-        same: name -> what must be as it was.
+        same: name -> what must be as it was. average: of the weights, whose numbers become those that were saved.
 
     Raises:
         DataError: something named in `same` differs from the checkpoint's, and nothing was loaded; or the checkpoint
@@ -85,6 +91,8 @@ def load_checkpoint(folder: Path, *, network: nn.Module, optimizer, same: dict) 
     best = None
     if facts["best_epoch"]:
         best = _checked("best.safetensors", folder, load_file)
+    if average is not None:
+        _checked("average.safetensors", folder, lambda file: _load_average(average, file))
     _checked("optimizer.safetensors", folder, lambda file: _load_optimizer(optimizer, facts["groups"], file))
     _checked("facts.json", folder, lambda file: _set_random_states(facts["random"]))
     return facts, best
@@ -156,6 +164,12 @@ def _load_network(network: nn.Module, file: Path) -> None:
         if name in tensors and not tensors[name].isfinite().all():
             raise ValueError(f"{name} holds numbers that are not finite")
     network.load_state_dict(tensors, strict=False)
+
+
+def _load_average(average: dict[str, torch.Tensor], file: Path) -> None:
+    tensors = load_file(file)
+    for name, tensor in average.items():
+        tensor.copy_(tensors[name])
 
 
 def _load_optimizer(optimizer, groups: list, file: Path) -> None:

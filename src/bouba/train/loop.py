@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from bouba.data.loader import Shuffled
 from bouba.device import random_state_kept
 from bouba.errors import DataError, Stopped, UsageError
 from bouba.nn.gather import world_size
+from bouba.train.averaging import WeightAverage
 from bouba.train.checkpoint import changing, has_checkpoint, load_checkpoint, refuse_infinite, save_checkpoint
 from bouba.train.diagnosis import verdicts
 from bouba.train.network import Network
@@ -71,7 +73,7 @@ class Progress:
     Args:
         epoch: epochs that are done. step: steps that are done of the epoch under way; sums, counts: of what they
             logged, by name; seconds: that they took.
-        history: a row an epoch.
+        history: a row an epoch. average: of the weights, which is then what is judged and kept.
     """
 
     epoch: int = 0
@@ -85,6 +87,12 @@ class Progress:
     best_weights: dict | None = None
     warned: set[str] = field(default_factory=set)
     saved: tuple[float, int] = (0.0, 0)
+    average: WeightAverage | None = None
+
+    @property
+    def kept_weights(self) -> dict:
+        """What training ends with: the best weights, else averaged ones; {} for those that it has."""
+        return self.best_weights or ({} if self.average is None else self.average.values)
 
     def facts(self) -> dict:
         """What a checkpoint holds of it as JSON."""
@@ -140,7 +148,7 @@ def train(
     model = fabric.prepare(network)
     optimizer = optimizer_for(network, schedule)
     stepping = Stepping(fabric, model, network, optimizer, schedule)
-    progress = Progress()
+    progress = Progress(average=None if schedule.ema is None else WeightAverage(network, schedule.ema))
     shapes = {name: list(p.shape) for name, p in network.named_parameters()}
     same = {**(identity or {}), "schedule": vars(schedule), "shapes": shapes}
     _resume(fabric, model, optimizer, schedule, saving, same, progress)
@@ -180,7 +188,7 @@ def train(
             if saving is not None and (number := stopping.agreed(fabric.device)):
                 stopping.number = number
                 raise _stopped(stopping, saving, progress.epoch)
-    network.load_state_dict(progress.best_weights or {}, strict=False)
+    network.load_state_dict(progress.kept_weights, strict=False)
     network.eval()
     return progress.history
 
@@ -192,7 +200,11 @@ def _resume(
     if saving is None or not saving.resume or not has_checkpoint(saving.checkpoint):
         return
     facts, progress.best_weights = load_checkpoint(
-        saving.checkpoint, network=fabric.unwrap_model(model), optimizer=optimizer, same=same
+        saving.checkpoint,
+        network=fabric.unwrap_model(model),
+        optimizer=optimizer,
+        same=same,
+        average=None if progress.average is None else progress.average.values,
     )
     progress.restore(facts)
     before = facts["schedule"]["epochs"]
@@ -222,7 +234,14 @@ def _resume(
 
 def _save(saving: Saving, network: nn.Module, optimizer, progress: Progress, same: dict) -> None:
     facts = progress.facts() | same
-    save_checkpoint(saving.checkpoint, network=network, optimizer=optimizer, best=progress.best_weights, facts=facts)
+    save_checkpoint(
+        saving.checkpoint,
+        network=network,
+        optimizer=optimizer,
+        best=progress.best_weights,
+        facts=facts,
+        average=None if progress.average is None else progress.average.values,
+    )
     _write_history(saving, progress)
 
 
@@ -253,13 +272,15 @@ def _of_first(value: float, device: torch.device) -> float:
 
 
 def _judge(fabric: Accelerator, model, validation: Batches, progress: Progress) -> float:
-    """The validation loss of this epoch, whose weights are kept if it is lower than that of any epoch before."""
+    """The validation loss of this epoch, whose weights are kept if it is lower than that of any epoch before; of
+    averaged weights, where these are kept."""
     started = time.perf_counter()
-    loss = _of_first(validate(fabric, model, validation), fabric.device)
-    if loss < progress.best:
-        progress.best, progress.best_epoch = loss, progress.epoch + 1
-        weights = changing(fabric.unwrap_model(model))
-        progress.best_weights = {name: tensor.clone() for name, tensor in weights.items()}
+    with nullcontext() if progress.average is None else progress.average.inside():
+        loss = _of_first(validate(fabric, model, validation), fabric.device)
+        if loss < progress.best:
+            progress.best, progress.best_epoch = loss, progress.epoch + 1
+            weights = changing(fabric.unwrap_model(model))
+            progress.best_weights = {name: tensor.clone() for name, tensor in weights.items()}
     progress.seconds += time.perf_counter() - started
     return loss
 
@@ -288,6 +309,8 @@ def _epoch(stepping: Stepping, batches: Batches, progress: Progress, after_step:
         done = (progress.epoch + progress.step / len(batches)) / stepping.schedule.epochs
         length = 1 / (len(batches) * stepping.schedule.epochs)
         stepping.step(batch.replace(progress=done), length=length)
+        if progress.average is not None:
+            progress.average.update(progress.epoch * len(batches) + progress.step)
         progress.step += 1
         progress.seconds += time.perf_counter() - started
         after_step()

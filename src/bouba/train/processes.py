@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,11 @@ def accelerator(device: str = "auto") -> Accelerator:
     Raises:
         UsageError: no such device here.
     """
-    from accelerate import Accelerator  # here, for a model that is loaded does not train
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+    with warnings.catch_warnings():  # in a notebook without ipywidgets tqdm, which we do not use, warns of its bars
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from accelerate import Accelerator  # here, for a model that is loaded does not train
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
     chosen = device_named(device)
     if world_size() == 1:

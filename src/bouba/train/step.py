@@ -28,7 +28,8 @@ class Schedule:
     Args:
         epochs: passes over the source rows. lr: peak learning rate. weight_decay: on matrices only, never on
         biases, norms or temperatures. warmup: share of all steps. clip: largest gradient norm. patience: epochs
-        without a better validation loss before stopping; None never stops.
+        without a better validation loss before stopping; None never stops. ema: decay in [0, 1) of the moving average
+        of weights that is judged and kept; None keeps those of the last step.
     """
 
     epochs: int = 30
@@ -37,6 +38,7 @@ class Schedule:
     warmup: float = 0.1
     clip: float = 5.0
     patience: int | None = None
+    ema: float | None = None
 
     def rate(self, progress: float) -> float:
         """The learning rate at a share of the training done, in [0, 1]."""
