@@ -23,6 +23,7 @@ EXCUSED = {
     ("README.md", "python3.11 -m venv"): "installs",
     ("docs/index.md", "git clone"): "clones and installs; CI does the same on a clean checkout",
     ("docs/index.md", "bouba serve"): "serves until Ctrl-C; tests/serve",
+    ("docs/examples.md", "pip install"): "installs, and opens Jupyter; the notebooks themselves are run by tests",
     ("docs/encoders.md", "bouba encoders"): "reads every encoder that pip has; tests/cli runs each command",
     ("docs/scaling.md", "bouba embed runs/x lake/ -o vectors.parquet"): "wants a lake; tests/cli/test_embed.py",
     ("docs/scaling.md", "torchrun"): "wants eight GPUs; tests/train runs two processes",
