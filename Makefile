@@ -1,11 +1,10 @@
-# `make demo` and `make test` make .venv first, from constraints.txt. `make wheel` and `make test-floors` are for releases.
+# `make demo` and `make test` make .venv first, from constraints.txt. `make release` and `make test-floors` are for releases.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 FLOORS := .venv-floors
-BARE := .venv-bare
 FLOOR_TESTS := tests/align tests/metrics tests/data tests/terms tests/test_persist.py tests/search tests/cli/test_commands.py
 
-.PHONY: demo test test-kernels test-page docs coverage tables notebooks reliability install format wheel test-floors clean
+.PHONY: demo test test-kernels test-page docs coverage tables notebooks reliability install format release test-floors clean
 
 demo: install
 	$(BIN)/bouba demo
@@ -62,13 +61,9 @@ install: .venv/installed
 	$(BIN)/python scripts/check_house.py --torch
 	touch .venv/installed
 
-# dist/ holds the sdist and the wheel; the wheel works without extras, in a place of its own.
-wheel: install
-	rm -rf dist $(BARE)
-	$(BIN)/python -m build --no-isolation --sdist --wheel --outdir dist .
-	$(PYTHON) -m venv $(BARE)
-	$(BARE)/bin/pip install --quiet --constraint constraints.txt dist/*.whl
-	cd $(BARE) && bin/python $(CURDIR)/scripts/check_wheel.py
+# dist/ holds the sdist and the wheel; each is installed without extras on every Python that is here, and works there.
+release: install
+	$(BIN)/python scripts/release.py
 
 # Part of the tests, with every dependency at the lowest version that pyproject.toml allows (torch: scripts/floors.py).
 # test_sklearn_checks.py asks scikit-learn for what only its newer releases have.
@@ -83,4 +78,4 @@ $(FLOORS)/installed: pyproject.toml constraints.txt scripts/floors.py
 	touch $(FLOORS)/installed
 
 clean:
-	rm -rf .venv $(FLOORS) $(BARE) dist runs site htmlcov .coverage
+	rm -rf .venv $(FLOORS) dist runs site htmlcov .coverage

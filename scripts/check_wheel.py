@@ -1,9 +1,10 @@
-"""What an installed wheel must do without extras: `make wheel` runs this in a bare environment, in another folder."""
+"""What an installed wheel must do without extras: `make release` runs this in a bare environment, in another folder."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,9 +40,30 @@ def faults() -> list[str]:
     shapes = [z.shape for z in cca.embed(correlated_views()).values()]
     if shapes != [(200, 2), (200, 2)]:
         found.append(f"CCA embeds two views as {shapes}")
+    found += quick_start()
     command = [str(Path(sys.executable).parent / "bouba"), "--help"]
     if "inspect" not in subprocess.run(command, capture_output=True, text=True, check=False).stdout:
         found.append("`bouba --help` does not list its commands")
+    return found
+
+
+def quick_start() -> list[str]:
+    """A term is trained, saved and loaded, and a table is read by the command, without any extra."""
+    found = []
+    views = bouba.read(dict(zip("ab", correlated_views(), strict=True)))
+    model = bouba.Learner(objective=bouba.InfoNCE(), dim=4, epochs=5).fit(views)
+    if not model.history_[-1]["loss"] < model.history_[0]["loss"]:
+        found.append("InfoNCE learns nothing")
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model")
+        same = bouba.load(Path(folder) / "model").embed(views)
+        if any((z != same[name]).any() for name, z in model.embed(views).items()):
+            found.append("a saved model embeds otherwise")
+        table = Path(folder) / "things.csv"
+        table.write_text("caption,size\na red circle,1.5\na blue square,2.5\na green bar,2.0\n")
+        command = [str(Path(sys.executable).parent / "bouba"), "inspect", str(table)]
+        if "3 rows" not in subprocess.run(command, capture_output=True, text=True, check=False).stdout:
+            found.append("`bouba inspect` does not read a table of three rows")
     return found
 
 

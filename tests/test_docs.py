@@ -16,7 +16,9 @@ import pytest
 
 HOME = Path(__file__).parent.parent
 PAGES = [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), *HOME.glob("docs/zh/*.md")]
-IN_CHINESE = ("index", "idea", "which", "align", "fuse", "transfer", "adapt", "articles", "glossary")
+IN_CHINESE = (
+    "index", "idea", "which", "table", "python", "install", "align", "fuse", "transfer", "adapt", "articles", "glossary"
+)  # fmt: skip
 BLOCK = re.compile(r"(<!-- skip(?:: [^\n]*)? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -89,16 +91,37 @@ def command(line: str, monkeypatch) -> None:
     assert not end.value.code, f"{line!r} ended with {end.value.code}"
 
 
-def test_the_python_of_the_readme_runs(here, monkeypatch, capsys):
-    names = run("README.md", monkeypatch)
+def test_the_programs_of_the_readme_print_what_stands_beside_them(monkeypatch, capsys):
+    run("README.md", monkeypatch)
+    printed = capsys.readouterr().out.split("value [low, high] (chance)")[1:]
+    said = re.findall(r"^# (.+)$", "\n".join(blocks("README.md", "python")), re.MULTILINE)
+    assert len(printed) == len(said) == 4
+    for comment, table in zip(said, printed, strict=True):
+        figures = re.findall(r"(0\.\d{3}) \[(0\.\d{3}), (0\.\d{3})\]", comment)
+        seen = [float(value) for value in re.findall(r"(0\.\d{3}) \[", table)]
+        assert figures
+        for value, low, high in figures:  # sums of floats differ from machine to machine, and so do steps
+            assert any(float(low) <= figure <= float(high) for figure in seen), (value, table)
+
+
+def test_the_commands_of_the_readme_run(here, monkeypatch, capsys):
+    for extra in ("lancedb", "plotly"):
+        pytest.importorskip(extra)
+    for line in (line for code in blocks("README.md", "bash") for line in code.splitlines()):
+        command(line + (" --epochs 2" if line.startswith("bouba fit") else ""), monkeypatch)
+    assert "red circle" in capsys.readouterr().out
+
+
+def test_the_python_of_python_runs(here, monkeypatch, capsys):
+    names = run("docs/python.md", monkeypatch)
     assert "recall@10" in capsys.readouterr().out
     assert (names["same"].embed(names["test"])["picture"] == names["model"].embed(names["test"])["picture"]).all()
 
 
-def test_the_commands_of_the_readme_run(here, monkeypatch, capsys):
+def test_the_commands_of_table_run(here, monkeypatch, capsys):
     pytest.importorskip("lancedb")
     pytest.importorskip("plotly")
-    lines = [line for code in blocks("README.md", "bash") for line in code.splitlines()]
+    lines = [line for code in blocks("docs/table.md", "bash") for line in code.splitlines()]
     assert {line.split()[1] for line in lines} == {
         "inspect", "fit", "predict", "explain", "evaluate", "search", "translate"
     }  # fmt: skip
@@ -116,6 +139,11 @@ def test_both_readmes_tell_the_same():
     for language in ("python", "bash", "text"):
         english, chinese = blocks("README.md", language), blocks("README.zh.md", language)
         assert [_bare(code) for code in english] == [_bare(code) for code in chinese]
+
+
+def test_the_readme_is_short():
+    for name in ("README.md", "README.zh.md"):
+        assert len((HOME / name).read_text(encoding="utf-8").splitlines()) <= 150
 
 
 @pytest.mark.parametrize("page", IN_CHINESE)
@@ -342,3 +370,11 @@ def test_links_lead_somewhere(page):
     file = HOME / page
     for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8")):
         assert (file.parent / target).exists(), f"{file.name} links to {target}, which is not there"
+
+
+def test_the_python_of_tune_runs(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("optuna")
+    pytest.importorskip("lancedb")
+    monkeypatch.chdir(tmp_path)
+    names = run("docs/tune.md", monkeypatch)
+    assert names["run"].study.why in capsys.readouterr().out

@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import bouba
 from bouba import CLIP, MLP, InfoNCE, Learner, Views
+from bouba.data.views import Column
 from bouba.errors import DataError, ModalityError, RecipeError, UsageError
 from bouba.learner import BaseLearner
 from bouba.persist import class_of
@@ -44,6 +45,19 @@ def fitted(model, views):
     if is_classifier(model):
         views = views.replace(y={"kind": views.rows % 2})
     return clone(model).fit(views, target={"there": ["left"]} if "Adapted" in type(model).__name__ else None)
+
+
+@pytest.mark.parametrize("model", estimators())
+def test_a_view_without_a_tower_changes_nothing(model):
+    towers = {"left": MLP((8,)), "right": MLP((8,))}
+    views = two_domains(400)  # enough that fusers hold rows out to calibrate
+    more = views.replace(columns={**views.columns, "other": Column.of(np.ones((400, 2), "f4"), "vector")})
+    between = {"source": "left", "target": "right"}
+    model = clone(model).set_params(
+        towers=towers, epochs=1, **between if between.keys() <= model.get_params().keys() else {}
+    )
+    z, same = fitted(model, views).embed(views), fitted(model, more).embed(views)
+    assert all((z[name] == same[name]).all() for name in z)
 
 
 @pytest.mark.parametrize("model", estimators())

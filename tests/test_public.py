@@ -44,12 +44,12 @@ def test_the_public_surface():
         "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MinimumClassConfusion", "MultimodalAutoencoder", "MultimodalVAE",
         "MultitaskLearner", "NGrams", "NTXent", "NearestTranslator", "Nested", "Onnx", "PLS", "Packaged", "Prediction",
         "Pretrained", "Procrustes", "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet",
-        "RidgeMap", "RobustInfoNCE", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "Structure",
-        "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained", "Transformer",
-        "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors", "ZeroShotClassifier",
-        "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match", "fine_tune", "impute",
-        "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "soup", "source_free",
-        "split", "taught",
+        "RidgeMap", "RobustInfoNCE", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "SparseCCA",
+        "Structure", "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained",
+        "Transformer", "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors",
+        "ZeroShotClassifier", "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match",
+        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples",
+        "soup", "source_free", "split", "taught", "tune",
     ]  # fmt: skip
 
 
@@ -131,3 +131,21 @@ def test_every_room_lists_its_names():
         assert {public for public in room.__all__ if getattr(room, public) is not None} <= set(dir(room))
     with pytest.raises(AttributeError, match=r"module 'bouba.align' has no attribute 'CAC'"):
         _ = bouba.align.CAC
+
+
+def test_a_name_of_before_leads_to_that_of_today_and_says_so(tmp_path, monkeypatch):
+    room = tmp_path / "someroom"
+    room.mkdir()
+    (room / "parts.py").write_text("class New:\n    pass\n")
+    (room / "__init__.py").write_text(
+        "from typing import TYPE_CHECKING\nfrom bouba.lazy import attach\nif TYPE_CHECKING:\n"
+        "    from someroom.parts import New as New\nelse:\n    __all__ = attach(__name__, renamed={'Old': 'New'})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import someroom
+
+    with pytest.warns(DeprecationWarning, match=r"someroom\.Old is now someroom\.New; the old name goes") as told:
+        assert someroom.Old is someroom.New
+    assert told[0].filename == __file__
+    assert someroom.__all__ == ["New"]
+    assert "Old" not in dir(someroom)

@@ -12,13 +12,13 @@ from scripts import tables
 
 FILES = sorted(tables.RESULTS.glob("*.json"))
 PLACES = [
-    (page.name, *found[1:3])
+    (str(page.relative_to(tables.HOME)), *found[1:3])
     for page in tables.PAGES
     for found in tables.PLACE.findall(page.read_text(encoding="utf-8"))
 ]
 
 
-@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: str(page.relative_to(tables.HOME)))
 def test_tables_are_what_was_measured(page):
     text = page.read_text(encoding="utf-8")
     assert tables.filled(text) == text, "run `make tables`"

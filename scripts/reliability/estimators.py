@@ -9,14 +9,16 @@ from sklearn.base import BaseEstimator
 
 import bouba
 from bouba import InfoNCE, Views
+from bouba.adapt.domain_aligner import DomainAligner
 
 EXPORTED = {
     name: getattr(bouba, name)
     for name in bouba.__all__
     if inspect.isclass(getattr(bouba, name)) and issubclass(getattr(bouba, name), BaseEstimator)
 }
-ARRAYS = ("CORALAligner", "SubspaceAligner", "TCA")
-"""These take two arrays and give one."""
+ARRAYS = tuple(name for name, cls in EXPORTED.items() if issubclass(cls, DomainAligner))
+"""These take two arrays, some of them labels too, and give one."""
+LABELLED = ("JDA",)
 ESTIMATORS = sorted(set(EXPORTED) - {"ZeroShotClassifier"})  # that one is made of a fitted one
 QUICK = {"epochs": 2, "dim": 4, "batch_size": 40, "n_components": 3}
 
@@ -43,7 +45,8 @@ def fit(name: str, views: Views, **arguments) -> BaseEstimator:
     """Fitted on views; those that take arrays get left as source and right as target."""
     model = make(name, **arguments)
     if name in ARRAYS:
-        return model.fit(np.stack(list(views["left"])), np.stack(list(views["right"])))
+        labels = views.y["kind"] if name in LABELLED else None
+        return model.fit(np.stack(list(views["left"])), np.stack(list(views["right"])), labels=labels)
     return model.fit(views, target="shop") if name == "AdaptedCLIP" else model.fit(views)
 
 

@@ -29,8 +29,11 @@ FILLED = {
     "query": "a",
     "positive": "b",
     "negatives": ("c",),
+    "teacher": "taught",
+    "inner": bouba.terms.InfoNCE(),
+    "dims": (2,),
 }
-"""Arguments without which a term cannot be made, by name."""
+"""Arguments without which a term cannot be made of embeddings of four numbers, by name."""
 TERMS = [
     thing
     for thing in (getattr(bouba.terms, name) for name in bouba.terms.__all__)
@@ -41,8 +44,8 @@ ROWS = 17  # odd, so that the halves differ
 
 def make(term: type) -> Term:
     """A term by its defaults."""
-    required = [p for p in inspect.signature(term).parameters.values() if p.default is p.empty]
-    return term(**{parameter.name: FILLED[parameter.name] for parameter in required})
+    required = [p.name for p in inspect.signature(term).parameters.values() if p.default is p.empty or p.name == "dims"]
+    return term(**{name: FILLED[name] for name in required})
 
 
 def gradients(rank: int, processes: int, name: str, seed: int, file: str) -> None:

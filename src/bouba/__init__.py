@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from bouba.align import Procrustes as Procrustes
     from bouba.align import RidgeMap as RidgeMap
     from bouba.align import SimCLR as SimCLR
+    from bouba.align import SparseCCA as SparseCCA
     from bouba.align import ZeroShotClassifier as ZeroShotClassifier
     from bouba.data import Views as Views
     from bouba.data import read as read
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from bouba.runs import pair_score as pair_score
     from bouba.runs import soup as soup
     from bouba.runs import taught as taught
+    from bouba.runs import tune as tune
     from bouba.terms import CORAL as CORAL
     from bouba.terms import ELBO as ELBO
     from bouba.terms import MMD as MMD

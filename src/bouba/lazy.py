@@ -20,6 +20,8 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+import warnings
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -32,8 +34,16 @@ class Room(ModuleType):
     """
 
     __homes__: dict[str, str]  # public name -> the module that defines it
+    __renamed__: dict[str, str]  # a name of before -> that of today
 
     def __getattr__(self, name: str) -> Any:
+        if name in self.__renamed__:
+            new = self.__renamed__[name]
+            message = (
+                f"{self.__name__}.{name} is now {self.__name__}.{new}; the old name goes with the next minor version"
+            )
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            return getattr(self, new)
         if name not in self.__homes__:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         home = self.__homes__[name]
@@ -53,8 +63,11 @@ class Room(ModuleType):
         return sorted({*super().__dir__(), *self.__homes__})
 
 
-def attach(name: str) -> list[str]:
+def attach(name: str, renamed: Mapping[str, str] | None = None) -> list[str]:
     """Make the module of this name a Room of the imports under its `if TYPE_CHECKING:`.
+
+    Args:
+        renamed: names of before -> those of today; they still lead there, with a DeprecationWarning.
 
     Returns:
         Its public names, for `__all__`; modules imported from the room itself are no part of them.
@@ -64,5 +77,6 @@ def attach(name: str) -> list[str]:
     blocks = (node.body for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     imports = [node for block in blocks for node in block if isinstance(node, ast.ImportFrom)]
     room.__homes__ = {alias.name: str(node.module) for node in imports for alias in node.names}
+    room.__renamed__ = dict(renamed or {})
     room.__class__ = Room
     return [public for public, home in room.__homes__.items() if home != name]

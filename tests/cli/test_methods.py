@@ -43,7 +43,7 @@ def sides(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("method", ["cca", "kernel-cca", "matrix-free-cca", "deep-cca", "clip"])
+@pytest.mark.parametrize("method", ["cca", "kernel-cca", "sparse-cca", "matrix-free-cca", "deep-cca", "clip"])
 def test_arrays(method, sides, run):
     quick = ["--epochs", 15] if method in ("deep-cca", "clip") else []
     folder = sides / "run"

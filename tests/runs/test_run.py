@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import bouba
 from bouba import InfoNCE, Learner, NGrams, Run
 from bouba.cli import main
 from bouba.errors import DataError, ModalityError, UsageError
+from bouba.runs.describing import recipe_of
 from bouba.runs.known import WHOLE
 from bouba.runs.methods import (
     ADAPTED_CLIP,
@@ -22,6 +24,8 @@ from bouba.runs.methods import (
     METHODS,
     REGRESSOR,
 )
+from bouba.runs.recipe import build
+from bouba.runs.toml import to_toml
 
 pytest.importorskip("lancedb")
 pytest.importorskip("plotly")
@@ -211,6 +215,16 @@ def test_one_pattern_by_itself_is_a_name_and_no_list_of_letters(tmp_path):
     assert Run.open(run.path).schema.columns == {"v": ("v_*",)}
 
 
+class Own(InfoNCE):
+    """A term that bouba does not have."""
+
+
+@pytest.mark.parametrize("also", [InfoNCE(0.2), 0.5 * InfoNCE() + 2 * bouba.Nested(bouba.NTXent(), (4,))], ids=repr)
+def test_terms_among_the_arguments_of_a_method_stand_in_its_recipe(also):
+    recipe = tomllib.loads(to_toml(recipe_of(bouba.AdaptedCLIP(also=also))))
+    assert build(recipe).also == also
+
+
 def test_views_and_estimators_go_in_as_they_are(tables, tmp_path):
     views = bouba.read(tables[0])
     towers = {"photo": bouba.ConvNet(size=16, channels=4, augment=None), "caption": NGrams()}
@@ -220,8 +234,8 @@ def test_views_and_estimators_go_in_as_they_are(tables, tmp_path):
     again = Run.fit(views, recipe=run.recipe, out=tmp_path / "again")
     one, two = ((r.path / "model" / "model.safetensors").read_bytes() for r in (run, again))
     assert one == two
-    with pytest.raises(UsageError, match="a recipe cannot hold also"):
-        Run.fit(views, method=bouba.AdaptedCLIP(also=InfoNCE()), target="shop", out=tmp_path / "no")
+    with pytest.raises(UsageError, match=r"a recipe names bouba's own .*, and Own is yours"):
+        Run.fit(views, method=bouba.AdaptedCLIP(also=Own()), target="shop", out=tmp_path / "no")
     with pytest.raises(UsageError, match="LinearBaseline is no method"):
         Run.fit(views, method=bouba.align.LinearBaseline(), out=tmp_path / "no")
     assert not (tmp_path / "no").exists()

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from bouba import ConcatFusion, Learner, Views
 from bouba.data.loader import Rows
+from bouba.learner.teachers import readers_of
 from bouba.learner.training_data import TrainingData
 from bouba.nn.gather import rank, world_size
 from bouba.terms.prediction import Prediction
@@ -48,13 +49,16 @@ def measured(term):
     needs = objective.needs()
     fusion = ConcatFusion(drop=0.4, hidden=8) if needs.fused else None
     views = rows()
+    for teacher in needs.teachers:
+        taught = Views({teacher: np.random.default_rng(1).normal(size=(25, 6))}).columns
+        views = views.replace(columns={**views.columns, **taught})
     model = Learner(objective=objective, fusion=fusion, dim=4)
     model._build(TrainingData(views).views)
     module = model.module_
     fabric = accelerator()
     network = fabric.prepare(module)
     network.train()
-    prepared, results = Rows(views, model._encoders(), model.codes_), {}
+    prepared, results = Rows(views, model._encoders() | readers_of(objective), model.codes_), {}
     for number, batch in enumerate(BATCHES):
         mine = torch.tensor(list(batch), dtype=torch.int64)[rank() :: world_size()]
         loss, parts = network(prepared.batch(mine).replace(progress=0.5))

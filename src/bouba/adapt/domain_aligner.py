@@ -11,7 +11,7 @@ import numpy as np
 
 from bouba import persist
 from bouba.data.arrays import complete, data_error
-from bouba.data.loader import class_name
+from bouba.data.characters import class_name
 from bouba.data.views import is_missing
 from bouba.errors import DataError, UsageError, nearest
 from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted

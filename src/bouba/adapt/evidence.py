@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.loader import class_name
+from bouba.data.characters import class_name
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, UsageError, nearest
 from bouba.evaluation.abilities import GivesProbabilities, NamesLabels, NamesViews

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bouba.align.significance import bootstrap_correlations as bootstrap_correlations
     from bouba.align.significance import permutation_test as permutation_test
     from bouba.align.simclr import SimCLR as SimCLR
+    from bouba.align.sparse_cca import SparseCCA as SparseCCA
+    from bouba.align.stability import stability_selection as stability_selection
     from bouba.align.variance import factors as factors
     from bouba.align.variance import loadings as loadings
     from bouba.align.variance import variance_explained as variance_explained

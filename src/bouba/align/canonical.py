@@ -65,7 +65,7 @@ def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
         DataError: a view that has no two rows in common with another.
     """
     names = moments.names
-    _refuse_alone(moments)
+    refuse_alone(moments)
     roots = {a: _root_of(moments, a, ridge[a]) for a in names}
     across = {(a, b): moments.between(a, b, roots[a], roots[b]) for a, b in combinations(names, 2)}
     _warn_of_forced_correlations(moments, {a: root.shape[1] for a, root in roots.items()}, ridge)
@@ -73,7 +73,7 @@ def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
     rho = _padded(rho[None, :k], k)[0]
     solved = {a: roots[a] @ _padded(turned[a][:, :k], k) for a in names}  # (d, k)
     sides = {a: _side(moments, a, solved[a], rho) for a in names}
-    sign = _signs(sides[names[0]].loadings)
+    sign = signs(sides[names[0]].loadings)
     sides = {a: replace(s, weights=s.weights * sign, loadings=s.loadings * sign) for a, s in sides.items()}
     pairs = [(a, b) for a, b in across if moments.count(a, b) > 1]
     shared = [(sides[a].weights * moments.between(a, b, right=sides[b].weights)).sum(0) for a, b in pairs]
@@ -90,7 +90,7 @@ def most_components(widths: Sequence[int]) -> int:
     return sorted(widths)[-2]
 
 
-def _refuse_alone(moments: Moments) -> None:
+def refuse_alone(moments: Moments) -> None:
     for a in moments.names:
         if all(moments.count(a, b) < 2 for b in moments.names if b != a):
             raise DataError(f"view {a!r} has no two rows in common with another view; nothing relates them")
@@ -109,7 +109,7 @@ def _warn_of_forced_correlations(moments: Moments, ranks: Mapping[str, int], rid
             )
 
 
-def _varies(variances: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def varies(variances: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """(d,) whether a column's spread is more than the rounding of its numbers."""
     return variances > (8 * EPS * np.abs(mean)) ** 2
 
@@ -126,7 +126,7 @@ def _root_of(moments: Moments, name: str, ridge: float) -> np.ndarray:
 def root_of_rows(rows: np.ndarray, mean: np.ndarray, ridge: float) -> np.ndarray:
     """What `root` gives of S = rows' rows, in the directions in which these m < d centred rows (m, d) differ."""
     variances = (rows**2).sum(0)
-    used = np.flatnonzero(_varies(variances, mean))
+    used = np.flatnonzero(varies(variances, mean))
     if not len(used):
         return np.zeros((len(mean), 0))
     scale = np.ones(len(used)) if ridge else np.sqrt(variances[used])  # without a ridge small units count as much
@@ -141,7 +141,7 @@ def root_of_rows(rows: np.ndarray, mean: np.ndarray, ridge: float) -> np.ndarray
 def root(covariance: np.ndarray, mean: np.ndarray, ridge: float) -> np.ndarray:
     """W (d, r) with W' S W = I for the shrunk covariance S of rank r."""
     d = len(covariance)
-    used = np.flatnonzero(_varies(covariance.diagonal(), mean))
+    used = np.flatnonzero(varies(covariance.diagonal(), mean))
     out = np.zeros((d, len(used)))
     if not len(used):
         return out
@@ -190,13 +190,13 @@ def _side(moments: Moments, name: str, solved: np.ndarray, rho: np.ndarray) -> S
     deviation = np.sqrt(np.maximum((solved * moments.between(name, name, right=solved)).sum(0), 0))
     weights = np.divide(solved, deviation, out=np.zeros_like(solved), where=deviation > 1e-8)
     shared = moments.between(name, name, right=weights)  # (d, k), of each column with each variate
-    used = _varies(variances, mean)[:, None]
+    used = varies(variances, mean)[:, None]
     loadings = np.divide(shared, np.sqrt(np.maximum(variances, 0))[:, None], out=np.zeros_like(shared), where=used)
     explained = (shared**2).sum(0) / max(variances.sum(), np.finfo(float).tiny)
     return Side(mean, weights, loadings, explained, deviation * rho.clip(0))
 
 
-def _signs(loadings: np.ndarray) -> np.ndarray:
+def signs(loadings: np.ndarray) -> np.ndarray:
     """(k,) of 1 and -1 that make the largest loading of each component positive."""
     largest = np.take_along_axis(loadings, np.abs(loadings).argmax(0)[None], axis=0)[0]
     return np.where(largest < 0, -1.0, 1.0)

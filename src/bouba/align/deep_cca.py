@@ -107,7 +107,7 @@ class DeepCCA(BaseLearner):
     def _finish(self, data: TrainingData) -> None:
         """CCA of the embeddings, folded into the towers: what `cca.embed` would give."""
         shrinkage = self.ridge / (1 + self.ridge)  # what the term adds to the variance, as a share of the sum
-        cca = CCA(self.dim, ridge=shrinkage).fit(self.transform(data.source.select(*self.specs_)))
+        cca = CCA(self.dim, ridge=shrinkage).fit(self.transform(data.source))
         for name, side in cca.solution_.sides.items():
             matrix = (side.weights * side.emphasis).T  # (dim, dim)
             projection: Projection = self.module_.towers[name].projection  # type: ignore[assignment, union-attr]

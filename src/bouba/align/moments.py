@@ -183,6 +183,14 @@ class Moments:
         )
         return z_a.T @ z_b / n - np.outer(sum_a / n, sum_b / n)
 
+    def of_columns(self, a: str, b: str, chosen: np.ndarray) -> np.ndarray:
+        """(m, d_b) the rows of S_ab of m chosen columns of a; S_ab itself is not formed if rows are kept."""
+        i, j = self.names.index(a), self.names.index(b)
+        at, to = self.columns(a).start + chosen, self.columns(b)
+        n = max(1.0, self.counts[i, j])
+        products = self.rows[:, at].T @ self.rows[:, to] if self.products is None else self.products[at, to]  # type: ignore[index]
+        return products / n - np.outer(self.sums[at, j] / n, self.sums[to, i] / n)
+
     def variances(self, name: str) -> np.ndarray:
         """(d,) the diagonal of a view's covariance."""
         i, at = self.names.index(name), self.columns(name)

@@ -74,8 +74,8 @@ def loadings(model: ClosedForm, view: str) -> Loadings:
     Unlike a weight, a loading says nothing of the other columns: where ten genes say the same, each has a large one.
 
     Args:
-        model: fitted CCA, PLS or MatrixFreeCCA. view: one of its views; of pictures and texts the columns are those of
-            their features, and have numbers for names.
+        model: fitted CCA, PLS, SparseCCA or MatrixFreeCCA. view: one of its views; of pictures and texts the columns
+            are those of their features, and have numbers for names.
 
     Raises:
         ModalityError: no such view. UsageError: a method that is not linear.
@@ -86,11 +86,19 @@ def loadings(model: ClosedForm, view: str) -> Loadings:
     '0'
     """
     readout = _readout(model)
+    return Loadings(view, names_of_columns(model, view), readout.loadings(view))
+
+
+def names_of_columns(model: ClosedForm, view: str) -> tuple[str, ...]:
+    """Of a view that was read; numbers where its columns have no names.
+
+    Raises:
+        ModalityError: no such view.
+    """
     if view not in model.kinds_:
         raise ModalityError(f"no view {view!r}{nearest(view, model.kinds_)}")
-    values = readout.loadings(view)
-    names = () if model.schema_ is None else model.schema_.columns.get(view, ())
-    return Loadings(view, names if len(names) == len(values) else tuple(map(str, range(len(values)))), values)
+    names, width = () if model.schema_ is None else model.schema_.columns.get(view, ()), model.widths_[view]
+    return tuple(names) if len(names) == width else tuple(map(str, range(width)))
 
 
 def factors(model: ClosedForm, X: Any) -> np.ndarray:
@@ -102,7 +110,7 @@ def factors(model: ClosedForm, X: Any) -> np.ndarray:
     Take it for plots, clusters and later models, as the factors of MOFA; `transform` keeps one variate a view.
 
     Args:
-        model: fitted CCA, PLS or MatrixFreeCCA. X: views as in `transform`.
+        model: fitted CCA, PLS, SparseCCA or MatrixFreeCCA. X: views as in `transform`.
 
     Returns:
         (n, k), of deviation 1 over rows with all views; zeros, the mean, for a row without a view.
@@ -124,7 +132,7 @@ def variance_explained(model: ClosedForm, X: Any, *, from_others: bool = False) 
     variance: scale them first where each shall count alike.
 
     Args:
-        model: fitted CCA, PLS or MatrixFreeCCA. X: views as in `transform`.
+        model: fitted CCA, PLS, SparseCCA or MatrixFreeCCA. X: views as in `transform`.
         from_others: read the other views alone, as where v is absent. Without, v itself is read too.
 
     Raises:
@@ -243,8 +251,8 @@ def _readout(model: ClosedForm) -> Readout:
     check_is_fitted(model)
     if model.readout_ is None:
         raise UsageError(
-            f"{type(model).__name__} keeps no regressions of columns on variates; take CCA, PLS or MatrixFreeCCA, "
-            "or fit again where it was saved by an earlier version"
+            f"{type(model).__name__} keeps no regressions of columns on variates; take CCA, PLS, SparseCCA or "
+            "MatrixFreeCCA, or fit again where it was saved by an earlier version"
         )
     return model.readout_
 

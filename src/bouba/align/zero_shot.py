@@ -85,7 +85,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         """(n, C) similarities; Views, or what `bouba.read` takes."""
         check_is_fitted(self, "class_z_")
         views = views_for(self.model, X)
-        name = self._view(views)
+        name = self.view_of(views)
         if not views[name].present.all():
             absent = int((~views[name].present).sum())
             raise ModalityError(f"{absent} of {len(views)} rows have no {name!r}; choose rows that have one")
@@ -106,7 +106,8 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         views = views_for(self.model, X)
         return super().score(views, row_values("y", y, views.row_names).astype(str), sample_weight)
 
-    def _view(self, views: Views) -> str:
+    def view_of(self, views: Views) -> str:
+        """The view that is classified. ModalityError where several could be."""
         if self.view is not None:
             return self.view
         others = [name for name, kind in views.modalities.items() if kind != "text" and name in self.model.kinds_]

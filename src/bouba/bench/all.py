@@ -50,11 +50,25 @@ PUBLISHED = {
     "search": "search",
     "serve": "serve",
     "start": "start",
+    "peers-cca-zoo": "peers --against cca-zoo",
     "peers-mofa": "peers --against mofa",
+    "peers-multivae": "peers --against multivae",
+    "peers-sentence-transformers": "peers --against sentence-transformers",
+    "peers-skada": "peers --against skada",
 }
 """File -> the bench and its options."""
-ON_DATA = ("towers", "features", "mnist-m", "usps", "speakers", "av-digits", "mnist-halves")
-"""Benches that read files which bouba does not carry."""
+ON_DATA = (
+    "towers",
+    "features",
+    "mnist-m",
+    "usps",
+    "speakers",
+    "av-digits",
+    "mnist-halves",
+    "peers-multivae",
+    "peers-skada",
+)
+"""Files of benches that read data which bouba does not carry."""
 
 
 def command(
@@ -72,12 +86,12 @@ def command(
     failed = []
     for name in only or PUBLISHED:
         file, words = out / f"{name}.json", shlex.split(PUBLISHED[name])
-        if words[0] in ON_DATA and data is None:
+        if name in ON_DATA and data is None:
             typer.echo(f"{name}: left out; give --data")
             continue
         if again:
             file.unlink(missing_ok=True)
-        if words[0] in ON_DATA:
+        if name in ON_DATA:
             words += ["--data", str(data)]
         if file.exists() and not again and only is None:
             typer.echo(f"{name}: there already")

@@ -22,6 +22,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
     "methods": "The methods that fit takes: what each needs, and when to use it.",
     "encoders": "Encoders that know words or pictures from the start: what fit --towers takes.",
     "fit": "Train a model on a table and write a run folder.",
+    "tune": "Search for the method and settings that suit a table, and fit the best, in minutes.",
     "adapt": "Adapt a run to rows of another place, without labels and without the rows it was made of.",
     "soup": "One model of the averaged weights of several runs, chosen on rows that none was trained on.",
     "predict": "Predict labels for the rows of a table, from whichever views each row has.",
@@ -43,7 +44,7 @@ COMMANDS = {  # command -> its line in `bouba --help`; each lives in the file of
 }
 
 
-ALONE = ("demo", "bench")  # commands that several processes at once would run several times
+ALONE = ("demo", "bench", "tune")  # commands that several processes at once would run several times
 SHARED = ("fit", "embed")  # commands of which each process does a part
 
 

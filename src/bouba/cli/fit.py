@@ -107,10 +107,10 @@ def command(
         **numbers,
     )
     if process_number() == 0:  # the first process answers
-        _show(run, as_json)
+        show(run, as_json)
 
 
-def _show(run: Run, as_json: bool) -> None:
+def show(run: Run, as_json: bool) -> None:
     """The numbers of a run, what to know before them, and what can be done with it."""
     if as_json:
         facts = {"run": str(run.path), "rows": run.facts["rows"], "bad_rows": len(run.bad_rows)}

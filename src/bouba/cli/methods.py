@@ -11,6 +11,8 @@ from bouba.cli.options import Json
 from bouba.cli.printing import text_columns
 from bouba.runs.methods import METHODS
 
+PLAIN = (str, bool, int, tuple)
+
 
 def command(
     as_json: Json = False,
@@ -18,7 +20,9 @@ def command(
 ) -> None:
     """The table of methods: name, what it needs of a table, and when to use it."""
     if as_json:
-        typer.echo(json.dumps([{**vars(m), "needs": m.needs} for m in METHODS.values()], ensure_ascii=False))
+        plain = [{name: v for name, v in vars(m).items() if isinstance(v, PLAIN)} for m in METHODS.values()]
+        rows = [{**facts, "needs": m.needs} for facts, m in zip(plain, METHODS.values(), strict=True)]
+        typer.echo(json.dumps(rows, ensure_ascii=False))
         return
     table = [["method", "needs", "use it when"], *([m.name, m.needs, m.use_when] for m in METHODS.values())]
     if not markdown:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from bouba.errors import DataError
@@ -192,3 +193,9 @@ def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
     for name in os.listdir(folder or "."):
         spellings.setdefault(one_form(file_text(name)), []).append(name)
     return spellings
+
+
+def class_name(value) -> str:
+    """A class as text, in one form; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
+    whole = isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer()
+    return str(int(value)) if whole else one_form(str(value))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bouba.batch import Batch, Inputs
 from bouba.data.block_shuffle import block_permutation
-from bouba.data.characters import one_form
+from bouba.data.characters import class_name, one_form
 from bouba.data.faults import decoded, lose
 from bouba.data.prepared import prepared_on_disk
 from bouba.data.views import Views, is_missing
@@ -105,11 +105,6 @@ def _in_one_form(names: tuple) -> tuple:
     """The same names, texts in the form in which cells are; as they are where two would become one."""
     forms = tuple(one_form(name) if isinstance(name, str) else name for name in names)
     return forms if len(set(forms)) == len(names) else names
-
-
-def class_name(value) -> str:
-    """A class as text, in one form; 3.0 is "3", because a column of whole numbers with gaps holds floats."""
-    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else one_form(str(value))
 
 
 def _in_order(classes: Mapping[str, Any]) -> dict[str, Any]:

@@ -250,8 +250,9 @@ def _among(rank: np.ndarray, key: np.ndarray, of_pair: dict[str, Any]) -> list[R
 def _named_classes(
     model: Embeds, views: Views, labels: Sequence[str], templates: Sequence[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """label -> (class names, their embeddings as text); nothing where there is no view of text."""
-    text = next((name for name, kind in views.modalities.items() if kind == "text"), "")
+    """label -> (class names, their embeddings as text); nothing where no view of text reads them."""
+    kinds = [*views.modalities.items(), *as_model(model).kinds_.items()]  # rows may lack the texts
+    text = next((name for name, kind in kinds if kind == "text"), "")
     named = {}
     for label in labels if text else ():
         classes = np.array(sorted({str(v) for v in views.y[label] if not is_missing(v)}))

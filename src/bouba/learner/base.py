@@ -146,7 +146,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     @hook
     def _finish(self, data: TrainingData) -> None:
-        """After training: calibrate, put a map behind the towers, warn. Nothing by default."""
+        """After training, with the views that have towers: calibrate, map embeddings, warn. Nothing by default."""
 
     @hook
     def _own_score(self, views: Views, y) -> float | None:
@@ -229,7 +229,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                     saving=saving,
                     on_epoch=on_epoch,
                 )
-            self._finish(data)
+            self._finish(data.of_views(self.kinds_))
         return self
 
     def _build(self, views: Views) -> None:
@@ -247,7 +247,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
         self.alphabets_ = alphabets_of(views, self.kinds_)
         self._assemble()
         for name in self.learned_.keys() & self.specs_.keys():
-            self.specs_[name].start_tower(self.module_.towers[name])
+            self.specs_[name].start_tower(self.module_.towers[name])  # type: ignore[union-attr, arg-type]
         self.module_.to(device_named())
 
     def _assemble(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from bouba.batch import Batch
-from bouba.data.loader import class_name
+from bouba.data.characters import class_name
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.learner.fitted import FittedNetwork

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +86,16 @@ class TrainingData:
         if not objective.needs().unpaired:
             views, is_target = views[~is_target], is_target[~is_target]
         return replace(self, views=views, validation=held_out, is_target=is_target)
+
+    def of_views(self, names: Iterable[str]) -> TrainingData:
+        """The same rows with these views alone; rows held out may lack some."""
+
+        def of(part: Views) -> Views:
+            return part.select(*(name for name in names if name in part.columns))
+
+        held_out = of(self.validation) if isinstance(self.validation, Views) else self.validation
+        calibration = None if self.calibration is None else of(self.calibration)
+        return replace(self, views=of(self.views), validation=held_out, calibration=calibration)
 
     def check(self, objective: Objective) -> None:
         """DataError or UsageError for rows that cannot train, or cannot judge."""

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 class Projection(nn.Module):
     """Linear map, or a two-layer MLP when `hidden` is given: features (B, d) -> z (B, dim)."""
 
+    lr_scale: float = 1.0
+    """Its learning rate as a share of everyone's."""
+
     def __init__(self, width: int, dim: int, *, hidden: int | None = None, dropout: float = 0.0):
         super().__init__()
         if hidden is None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from bouba.data import decode
+from bouba.data.characters import class_name
 from bouba.data.decode.files import opened
 from bouba.data.kinds import KINDS
-from bouba.data.loader import class_name
 from bouba.data.video import moves, video
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError

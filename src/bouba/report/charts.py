@@ -12,6 +12,7 @@ from typing import Any
 from bouba.evaluation.widths import AtWidth
 from bouba.report.content import EmbeddingMap
 from bouba.report.scores import Row
+from bouba.report.study import Study
 from bouba.report.wording import (
     NO_METHODS,
     Methods,
@@ -214,6 +215,46 @@ def width_figure(found: Sequence[AtWidth]) -> Figure:
         "hovermode": "x unified",
         "xaxis": {"title": {"text": "numbers of an embedding"}, "type": "log", "tickvals": widths},
         "yaxis": {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def study_figure(study: Study) -> Figure:
+    """Scores of trials on the seconds of the search, a mark a trial, and the best so far."""
+    done = [trial for trial in study.trials if trial.score is not None]
+    curve = study.best_so_far
+    names = list(dict.fromkeys(trial.method for trial in done))
+    traces: list[dict[str, Any]] = []
+    for index, name in enumerate(names):
+        own = [trial for trial in done if trial.method == name]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": plain(name),
+                "x": [trial.ended for trial in own],
+                "y": [trial.score for trial in own],
+                "text": [f"trial {trial.number + 1}{', as it is' if trial.plain else ''}" for trial in own],
+                "marker": {
+                    "size": 8,
+                    "color": METHOD_COLOURS[index % len(METHOD_COLOURS)],
+                    "symbol": SYMBOLS[index % len(SYMBOLS)],
+                },
+                "hovertemplate": "%{text}: %{y:.4f}",
+            }
+        )
+    last = max((trial.ended for trial in study.trials), default=0.0)
+    steps = [*curve, (last, curve[-1][1])] if curve else []
+    best = {"x": [seconds for seconds, _ in steps], "y": [score for _, score in steps], "hoverinfo": "skip"}
+    line = {"shape": "hv", "color": "#888888", "width": 1.5}
+    traces.append({"type": "scatter", "mode": "lines", "name": "best so far", "line": line, **best})
+    layout = {
+        "height": 300,
+        "margin": {"l": 52, "r": 12, "t": 8, "b": 44},
+        "legend": {"orientation": "h", "y": 1.12},
+        "hovermode": "closest",
+        "xaxis": {"title": {"text": f"seconds of {'the processor' if 'CPU' in study.clock else 'the search'}"}},
+        "yaxis": {"title": {"text": plain(study.metric)}, "nticks": 6},
     }
     return {"data": traces, "layout": layout}
 

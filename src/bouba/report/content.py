@@ -8,6 +8,7 @@ from bouba.adapt import Diagnosis
 from bouba.errors import DataError
 from bouba.evaluation.widths import AtWidth
 from bouba.report.contest import Contest
+from bouba.report.study import Study
 from bouba.search.certainty import Direction
 
 
@@ -250,7 +251,7 @@ class Report:
         galleries: queries with what was found.
         maps: embeddings on a plane.
         sets: what scores are worth, by pairs of views.
-        widths: what shorter embeddings find, narrow to whole.
+        widths: what shorter embeddings find, narrow to whole. study: the search that its settings came of.
         doubtful: pairs that may be wrong, worst first. doubtful_by: a sentence on how they were judged.
         labels: rows whose label may be wrong, worst first. labels_by: a sentence on how they were judged.
         duplicates: groups of rows that show the same, the largest first. duplicates_by: a sentence on how many.
@@ -278,6 +279,7 @@ class Report:
     maps: Sequence[EmbeddingMap] = ()
     sets: Sequence[Direction] = ()
     widths: Sequence[AtWidth] = ()
+    study: Study | None = None
     doubtful: Sequence[Doubtful] = ()
     doubtful_by: str = ""
     labels: Sequence[Listed] = ()

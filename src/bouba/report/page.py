@@ -59,6 +59,8 @@ def render(report: Report) -> str:
     colour = charts.colours(_methods(report, rows))
     tiles = headline(rows, report.target, report.methods, report.contest)
     figures: dict[str, list[charts.Figure]] = {}
+    if report.study is not None:
+        figures["study"] = [charts.study_figure(report.study)]
     if report.widths:
         figures["widths"] = [charts.width_figure(report.widths)]
     context = {

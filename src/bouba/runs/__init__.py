@@ -12,5 +12,6 @@ if TYPE_CHECKING:
     from bouba.runs.soups import soup as soup
     from bouba.runs.taught import taught as taught
     from bouba.runs.tracking import Tracker as Tracker
+    from bouba.runs.tuning.tune import tune as tune
 else:
     __all__ = attach(__name__)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bouba.errors import UsageError
 from bouba.runs.methods import method_of
 from bouba.runs.recipe import LATE, NONE
+
+if TYPE_CHECKING:
+    from bouba.terms import Objective
 
 PLAIN = (str, int, float, bool)
 
@@ -47,7 +50,7 @@ def sections_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "objective":
             from bouba.terms import Objective
 
-            recipe["objective"] = [_entry(term, "term") | {"weight": weight} for weight, term in Objective.of(value)]
+            recipe["objective"] = _terms(Objective.of(value))
         elif name == "fusion":
             recipe["fusion"] = {"kind": LATE} if value is None else _entry(value, "kind")
         else:
@@ -57,6 +60,10 @@ def sections_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
                 )
             recipe["arguments"][name] = _value(name, value)
     return recipe
+
+
+def _terms(objective: Objective) -> list[dict[str, Any]]:
+    return [_entry(term, "term") | {"weight": weight} for weight, term in objective]
 
 
 def _entry(description: Any, key: str) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def _changed_fields(description: Any) -> dict[str, Any]:
 
 def _value(name: str, value: Any, usual: type | None = None) -> Any:
     """A value as TOML takes it; a dataclass as a table of what differs from the one that stands there by default."""
-    from bouba.terms import Term
+    from bouba.terms import Objective, Term
     from bouba.towers import EncoderSpec
 
     if value is None:
@@ -98,6 +105,8 @@ def _value(name: str, value: Any, usual: type | None = None) -> Any:
         return _entry(value, "encoder")
     if isinstance(value, Term):
         return _entry(value, "term")
+    if isinstance(value, Objective):
+        return _terms(value)
     if usual is type(value) and dataclasses.is_dataclass(value):
         return _changed_fields(value)
     raise UsageError(f"a recipe cannot hold {name}={value!r:.60}; fit the estimator itself, with its `fit` and `save`")

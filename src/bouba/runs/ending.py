@@ -13,7 +13,7 @@ from typing import Any
 from bouba.data.formats.parts import is_pattern
 from bouba.errors import BoubaError, DataError, Stopped, StorageError
 from bouba.persist import model_folder
-from bouba.runs.folder import CHECKPOINT, finished, part_of, read_facts
+from bouba.runs.folder import CHECKPOINT, JOURNAL, finished, part_of, read_facts
 from bouba.runs.lock import holder
 
 FULL_MEMORY = ("can't allocate memory", "out of memory", "bad allocation")
@@ -89,6 +89,7 @@ def how_to_go_on(out: Path) -> str:
         if not (part / "recipe.toml").exists():
             return "nothing was written, start it again"
         kept = "what was trained is kept" if (part / CHECKPOINT).exists() else "no epoch was finished"
+        kept = kept if (part / CHECKPOINT).exists() or not (part / JOURNAL).exists() else "trials are kept"
     except OSError:  # the folder cannot even be looked at
         return "start it again"
     return f"{kept}, go on with: {resuming(out)}"
@@ -97,11 +98,11 @@ def how_to_go_on(out: Path) -> str:
 def resuming(out: Path) -> str:
     """The command that goes on with an unfinished run."""
     try:
-        table = read_facts(part_of(out.resolve())).get("table")
+        facts = read_facts(part_of(out.resolve()))
     except (DataError, OSError):
-        table = None
-    command = f"bouba fit --resume -o {shlex.quote(str(out))}"
-    return command if table else command.replace("fit", "fit TABLE", 1)
+        facts = {}
+    command = f"bouba {'tune' if 'tune' in facts else 'fit'}{'' if facts.get('table') else ' TABLE'}"
+    return f"{command} --resume -o {shlex.quote(str(out))}"
 
 
 def refuse_unfinished(folder: Path) -> Path:

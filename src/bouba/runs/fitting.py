@@ -20,6 +20,7 @@ from bouba.data.target import Target, source_only
 from bouba.data.views import Views
 from bouba.evaluation.differences import write_differences
 from bouba.report.advice import Evidence
+from bouba.report.study import Study
 from bouba.report.translations import Watch
 from bouba.runs import folder as run_folder
 from bouba.runs import texts, translation
@@ -186,6 +187,7 @@ class Fitting(Prepared):
             self.say(sentence)
         facts = counted(run_folder.read_facts(part), self.clock.spent)
         story = replace(story, remarks=[*story.remarks, *cut], facts=facts, seconds=self.clock.spent)
+        story = replace(story, study=Study.load(part))
         keep(part, story)
         self.stages.begin("report", "curves, galleries and maps")
         write_report(replace(story, watch=self.watch, caution=self.caution), part / "report.html")

@@ -1,5 +1,6 @@
 """A run folder: recipe.toml, run.json, model/, metrics.json, history.jsonl, bad_rows.jsonl, report.html, index/,
-known/, duplicates.json, and checkpoint/, from which a longer training goes on.
+known/, duplicates.json, and checkpoint/, from which a longer training goes on; of a search
+study.json and study.journal.
 
 It grows in `<name>.part` beside and is renamed when everything is there, so that a run is whole or not there. All that
 is written here supposes the lock of `runs.lock`.
@@ -22,6 +23,8 @@ from bouba.files import read_json, read_json_lines
 FORMAT = 2
 """Of the folder as a whole. 1 had no run.json; it is still read."""
 CHECKPOINT = "checkpoint"
+JOURNAL = "study.journal"
+"""The trials of a search, as optuna keeps them; see `bouba.runs.tuning`."""
 BASELINES = "baselines"
 """The folder of the checkpoints of baselines, while a run is made."""
 
@@ -56,7 +59,7 @@ def refuse_occupied(out: Path, *, overwrite: bool) -> None:
         raise StorageError(f"{out} is a file; a run is a folder, choose another -o")
     if out.exists() and not is_run(out):
         raise UsageError(f"{out} exists; it is no run of bouba's; choose another -o")
-    if (part / CHECKPOINT).exists() and not overwrite:
+    if any((part / name).exists() for name in (CHECKPOINT, JOURNAL)) and not overwrite:
         raise UsageError(f"a run that was cut off stands at {part}; say --resume, or --overwrite to start anew")
     if out.exists() and any(out.iterdir()) and not overwrite:
         raise UsageError(f"{out} exists; choose another -o, or say --overwrite")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bouba.data.schema import Schema
     from bouba.evaluation import Result
     from bouba.evaluation.differences import Difference
+    from bouba.report.study import Study
     from bouba.search import Certainty, Index, Known
     from bouba.search.words import Words
 
@@ -94,6 +95,13 @@ class Kept:
     def history(self) -> list[dict]:
         """A row an epoch; empty for what is solved."""
         return self._place.read(lambda at: read_jsonl(at / "history.jsonl"))
+
+    @cached_property
+    def study(self) -> Study | None:
+        """The trials of the search that its settings came of; None where nobody searched."""
+        from bouba.report.study import Study
+
+        return self._place.read(Study.load)
 
     @cached_property
     def bad_rows(self) -> list[dict]:

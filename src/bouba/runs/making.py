@@ -25,6 +25,7 @@ from bouba.runs.recipe import build
 from bouba.runs.stages import Clock
 from bouba.runs.toml import to_toml
 from bouba.runs.tracking import Told, Tracker
+from bouba.runs.tuning.tuning import Tuning
 
 if TYPE_CHECKING:
     from bouba.runs.fitting import Fitting
@@ -107,8 +108,9 @@ def make(
     verbose: bool,
     say: Callable[[str], None] | None,
     tracker: Tracker | None = None,
+    tuning: Tuning | None = None,
 ) -> Any:
-    """Make a run folder, or go on with one; see Run.fit.
+    """Make a run folder, or go on with one; see Run.fit, and bouba.tune for `tuning`, which searches for its recipe.
 
     Returns:
         The fitted model; None where the run was finished before.
@@ -133,7 +135,9 @@ def make(
         recipe = processes.agree(lambda: compose(None if origin is None else origin.folder / "recipe.toml"))
         if "method" not in recipe and resume:
             recipe["method"] = DEFAULT.name
-        making = _Making(table, place, origin, recipe, named, baseline, verbose, say, Told(tracker))
+        if origin is not None:
+            tuning = Tuning.of(origin.facts)
+        making = _Making(table, place, origin, recipe, named, baseline, verbose, say, Told(tracker), tuning)
         return making.run(processes)
 
 
@@ -174,6 +178,7 @@ class _Making:
     verbose: bool
     say: Callable[[str], None]
     told: Told
+    tuning: Tuning | None
 
     def run(self, processes: Processes) -> Any:
         """The fitted model, with its folder in place; None where nothing was left to do."""
@@ -184,11 +189,16 @@ class _Making:
             return None
         fitting.divide(processes)
         clock("hold out")
-        fresh = self.origin is None or self.origin.finished
+        if self.tuning is not None:
+            self.tuning.check(fitting)
+        fresh = self.tuning is None and (self.origin is None or self.origin.finished)
         part = processes.lead(lambda: self._started(fitting)) or part_of(self.out)
         checkpoint = _version(part)
         for sentence in fitting.announcements(self.out):
             self.say(sentence)
+        if self.tuning is not None:
+            self.tuning.search(fitting, part)
+            clock("tune")
         training = lambda: fitting.train(part, processes, resume=self.origin is not None, verbose=self.verbose)  # noqa: E731
         try:
             processes.together(training)
@@ -218,7 +228,8 @@ class _Making:
         if table is None:
             raise UsageError("name the table: bouba fit TABLE -o FOLDER, or Run.fit(TABLE, out=FOLDER)")
         recorded_in = None if self.origin is None else self.origin.folder
-        prepared = prepare(table, self.recipe, named={**self.named, "recorded": recorded_in})
+        read = prepare if self.tuning is None else self.tuning.prepare
+        prepared = read(table, self.recipe, named={**self.named, "recorded": recorded_in})
         from bouba.runs.fitting import Fitting  # with all that training and measuring take
 
         clock("read")
@@ -226,6 +237,7 @@ class _Making:
         baseline = self.baseline and self._facts("baseline", True)
         fitting.told = self.told
         fitting.facts = {"table": recorded(table), "baseline": baseline}
+        fitting.facts |= {} if self.tuning is None else self.tuning.facts
         if self.origin is not None and (longer := self.origin.extension(fitting.recipe)) is not None:
             self.say(f"the run was made for {longer[0]} epochs and goes on to {longer[1]}")
         return None if self._unchanged(fitting.recipe) else fitting

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bouba.runs.spans import Span
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class Method:
         frozen_by_default: whether frozen encoders read its views where rows are few and nobody names towers.
         centres_domains: whether it takes a target, solved as it is, and removes the mean of each domain.
         shares_encoders: whether views that one frozen encoder reads share what is learnt of them.
+        predicts: "class", "number" or "labels", what it learns of a label, where it needs one.
+        spans: argument -> the values that a search tries, where they are not those of runs/tuning/space.py.
+        most_searched: rows above which a search tries it only where it is named.
     """
 
     name: str
@@ -49,6 +55,9 @@ class Method:
     frozen_by_default: bool = False
     centres_domains: bool = False
     shares_encoders: bool = False
+    predicts: str = ""
+    spans: Mapping[str, Span] = field(default_factory=dict)
+    most_searched: float = float("inf")
 
     @property
     def cls(self) -> type:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bouba.errors import RecipeError, nearest
 from bouba.runs.method import Method
+from bouba.runs.spans import OneOf
 from bouba.runs.yardsticks import (
     FROZEN,
     FROZEN_CCA,
@@ -37,6 +38,7 @@ _ADAPTS: dict[str, Any] = {
     "needs_label": True,
     "needs_target": True,
     "takes_fusion": True,
+    "predicts": "class",
     "rivals": (SIMPLE.name, FROZEN.name, SOURCE_ONLY.name, TARGET_STATISTICS.name),
 }
 _MAKES: dict[str, Any] = {"needs_views": 2, "translates": True, "rivals": (REGRESSION.name, NEAREST.name)}
@@ -128,6 +130,8 @@ KERNEL_CCA = Method(
     "Kernel CCA",
     "is CCA on kernels: curved relations, still in closed form.",
     "as cca, and the relation bends",
+    spans={"kernel": OneOf("linear", "poly")},
+    most_searched=3000,
     **_CLOSED,
 )
 PLS = Method(
@@ -136,6 +140,14 @@ PLS = Method(
     "Partial least squares",
     "finds the directions in which two views covary most.",
     "pairs are fewer than fifty, or two views are ready features of many columns",
+    **_CLOSED,
+)
+SPARSE_CCA = Method(
+    "sparse-cca",
+    "align.SparseCCA",
+    "Sparse CCA",
+    "finds directions in which views of the same rows agree, each made of few columns.",
+    "it shall be known which few of many columns two views share",
     **_CLOSED,
 )
 PROCRUSTES = Method(
@@ -168,6 +180,7 @@ MATRIX_FREE_CCA = Method(
     "Matrix-free CCA",
     "is CCA of two sparse views of any width, by conjugate gradients.",
     "two views have 10,000 columns or more, most of them zero",
+    most_searched=0,
     **_CLOSED,
 )
 GROMOV_WASSERSTEIN = Method(
@@ -194,6 +207,7 @@ CLASSIFIER = Method(
     "Fusion",
     "predicts a class from all the views that a row has, together.",
     "rows have a class, and any of their views may be missing",
+    predicts="class",
     **_FUSES,
 )
 REGRESSOR = Method(
@@ -202,6 +216,7 @@ REGRESSOR = Method(
     "Fusion",
     "predicts a number, with an interval, from all the views that a row has, together.",
     "rows have a number to predict, and any of their views may be missing",
+    predicts="number",
     **_FUSES,
 )
 MULTITASK = Method(
@@ -211,6 +226,7 @@ MULTITASK = Method(
     "predicts several label columns together; a row teaches those that it has.",
     "there are several label columns, with gaps",
     several_labels=True,
+    predicts="labels",
     **_FUSES,
 )
 AUTOENCODER = Method(
@@ -271,6 +287,7 @@ METHODS = {
         CCA,
         KERNEL_CCA,
         PLS,
+        SPARSE_CCA,
         PROCRUSTES,
         RIDGE_MAP,
         ASIF,

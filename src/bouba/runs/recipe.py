@@ -30,15 +30,18 @@ import dataclasses
 import inspect
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bouba.errors import DataError, RecipeError, UsageError, nearest
 from bouba.files import read_text
 from bouba.runs.methods import DEFAULT, LEARNER, method_named
 from bouba.runs.settings import refuse_other_kind, refuse_other_list, refuse_out_of_range
+
+if TYPE_CHECKING:
+    from bouba.terms import Objective, Term
 
 FUSIONS = {  # what --fusion takes -> the class in a recipe; LATE is none at all
     "sum": "SumFusion",
@@ -132,7 +135,7 @@ def build(recipe: Mapping[str, Any], **overrides):
         raise RecipeError(f'method "{LEARNER.name}" needs a recipe with an [[objective]], for example term = "InfoNCE"')
     parameters = method.cls().get_params(deep=False)
     settings = dict(recipe.get("arguments", {})) | {k: v for k, v in overrides.items() if v is not None}
-    arguments = {str(k if k in parameters else SYNONYMS.get(k, k)): v for k, v in settings.items()}
+    arguments = {str(k if k in parameters else SYNONYMS.get(k, k)): _argument(v) for k, v in settings.items()}
     if "towers" in recipe:
         from bouba import towers
 
@@ -141,17 +144,7 @@ def build(recipe: Mapping[str, Any], **overrides):
             for view, spec in recipe["towers"].items()
         }
     if "objective" in recipe:
-        from bouba import terms
-
-        weighted = [
-            (entry.get("weight", 1.0), {k: v for k, v in entry.items() if k != "weight"})
-            for entry in recipe["objective"]
-        ]
-        for weight, _ in weighted:
-            if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
-                raise RecipeError(f"weight in [[objective]] is a number, got {weight!r:.80}")
-        parts = [(float(weight), _described(entry, "term", terms, (terms.Term,))) for weight, entry in weighted]
-        arguments["objective"] = terms.Objective(tuple(parts))
+        arguments["objective"] = _objective(recipe["objective"])
     if "fusion" in recipe:
         from bouba.nn import fusion
 
@@ -162,6 +155,34 @@ def build(recipe: Mapping[str, Any], **overrides):
         refuse_other_kind(name, value, parameters[name])
     refuse_out_of_range(arguments)
     return method.cls(**arguments)
+
+
+def _argument(value: Any) -> Any:
+    """A term by its name, or a list of them with weights; all else as it stands."""
+    if isinstance(value, Mapping) and "term" in value:
+        return _term(value)
+    if isinstance(value, list) and value and all(isinstance(v, Mapping) and "term" in v for v in value):
+        return _objective(value)
+    return value
+
+
+def _objective(entries: Sequence[Mapping[str, Any]]) -> Objective:
+    """The weighted sum of terms by their names."""
+    from bouba.terms import Objective
+
+    parts = []
+    for entry in entries:
+        weight = entry.get("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
+            raise RecipeError(f"weight in [[objective]] is a number, got {weight!r:.80}")
+        parts.append((float(weight), _term({k: v for k, v in entry.items() if k != "weight"})))
+    return Objective(tuple(parts))
+
+
+def _term(entry: Mapping[str, Any]) -> Term:
+    from bouba import terms
+
+    return _described(entry, "term", terms, (terms.Term,))
 
 
 def _described(entry: Mapping[str, Any], key: str, room, kinds: tuple[type, ...]):
@@ -215,9 +236,7 @@ def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):
     if isinstance(default, towers.EncoderSpec) and "encoder" in values:
         return _encoder(values)
     if str(field.type) == "Term":
-        from bouba import terms
-
-        return _described(values, "term", terms, (terms.Term,))
+        return _term(values)
     if "Mapping" in str(field.type):
         return values
     if not dataclasses.is_dataclass(default):

@@ -21,6 +21,7 @@ from bouba.report.build import Method as NamedModel
 from bouba.report.content import Made, Try
 from bouba.report.contest import Contest
 from bouba.report.predictions import judged
+from bouba.report.study import Study
 from bouba.report.translations import Watch, made
 from bouba.runs import examples, gallery
 from bouba.runs.adaptation import NOT_ADAPTED, Adaptation
@@ -52,6 +53,7 @@ class Story:
         tries: queries that work. serve: the command that shows the run in a browser.
         facts: (name, value) pairs, besides what is counted in the rows. seconds: of each stage. history: a row
             an epoch; that of the model, if None. evidence: of what would help the model.
+        study: the search that it came of.
     """
 
     method: Method
@@ -72,6 +74,7 @@ class Story:
     seconds: Mapping[str, float] = field(default_factory=dict)
     history: Sequence[dict] | None = None
     evidence: Evidence = NO_EVIDENCE
+    study: Study | None = None
 
     @property
     def shown(self) -> Views:
@@ -138,6 +141,7 @@ def write_report(story: Story, path: Path) -> Path:
         diagnosis=story.adaptation.diagnosis,
         sets=() if story.certainty is None else story.certainty.directions,
         notes=notes_of(story),
+        study=story.study,
         contest=contest,
         methods=wording(dict.fromkeys([name, *story.rivals, *(record["method"] for record in records)])),
         **shown,

@@ -125,6 +125,7 @@ def _story(run: Any, rows: Rows | str) -> Story:
         serve=f"bouba serve {run.path}" if (run.path / "index").exists() else "",
         history=run.history,
         evidence=evidence_of(run),
+        study=run.study,
         facts=counted(run.facts, run._place.read(_kept).get("seconds", {})),
     )
     if isinstance(rows, str):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bouba.runs.embedding import Embedded
     from bouba.runs.predicting import Translation
     from bouba.runs.tracking import Tracker
+    from bouba.runs.zero_shot import Classified
 
 log = logging.getLogger("bouba")
 
@@ -244,6 +245,12 @@ class Run(Gallery, Growing, Publishing):
 
         self.refuse_unless("predicts")
         return predictions(self.model, self.read(table, **named), proba=proba, level=level)
+
+    def classify(self, table: Any, /, classes: Sequence[str] = (), **options: Any) -> Classified:
+        """Classes named in words for each row; see `bouba.runs.zero_shot.classified` for what else can be said."""
+        from bouba.runs.zero_shot import classified
+
+        return classified(self, table, classes, **options)
 
     def explain(
         self,

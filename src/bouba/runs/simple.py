@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from bouba.align.choosing import folds
-from bouba.data.loader import class_name
+from bouba.data.characters import class_name
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError
 from bouba.metrics.regression import r_squared

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bouba.batch import picked
-from bouba.data.loader import class_name
+from bouba.data.characters import class_name
 from bouba.errors import UsageError, nearest
 from bouba.nn.by_view import ByView
 from bouba.nn.decoder import Decoder

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import refuse_share
-from bouba.data.loader import class_name
+from bouba.data.characters import class_name
 from bouba.errors import DataError, UsageError, nearest
 from bouba.towers.portable import Port, Portable
 from bouba.towers.spec import EncoderSpec, Learned

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bouba.data.loader import class_name
+from bouba.data.characters import class_name
 from bouba.data.matching import views_for
 from bouba.data.read import as_views
 from bouba.data.split import split

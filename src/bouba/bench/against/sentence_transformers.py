@@ -134,7 +134,7 @@ SETTINGS = (
 )
 PEER = Peer(
     "sentence-transformers",
-    packages=("sentence-transformers==6.2.0", "accelerate", "datasets"),
+    packages=("sentence-transformers==6.2.0", "accelerate==1.15.0", "datasets==5.2.0"),
     torch=True,
     contests=(
         Contest(

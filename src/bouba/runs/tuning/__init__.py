@@ -1,0 +1,1 @@
+"""Searching for the method and the settings that suit a table, under a limit of time."""
