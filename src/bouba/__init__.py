@@ -51,11 +51,13 @@ if TYPE_CHECKING:
     from bouba.align import FewPairs as FewPairs
     from bouba.align import KernelCCA as KernelCCA
     from bouba.align import MatrixFreeCCA as MatrixFreeCCA
+    from bouba.align import ProbabilisticCCA as ProbabilisticCCA
     from bouba.align import Procrustes as Procrustes
     from bouba.align import RidgeMap as RidgeMap
     from bouba.align import SimCLR as SimCLR
     from bouba.align import SparseCCA as SparseCCA
     from bouba.align import ZeroShotClassifier as ZeroShotClassifier
+    from bouba.data import Several as Several
     from bouba.data import Views as Views
     from bouba.data import read as read
     from bouba.data import samples as samples
@@ -83,8 +85,11 @@ if TYPE_CHECKING:
     from bouba.runs import soup as soup
     from bouba.runs import taught as taught
     from bouba.runs import tune as tune
+    from bouba.terms import BYOL as BYOL
     from bouba.terms import CORAL as CORAL
+    from bouba.terms import DINO as DINO
     from bouba.terms import ELBO as ELBO
+    from bouba.terms import MAE as MAE
     from bouba.terms import MMD as MMD
     from bouba.terms import Adversarial as Adversarial
     from bouba.terms import BarlowTwins as BarlowTwins
@@ -99,6 +104,7 @@ if TYPE_CHECKING:
     from bouba.terms import FuseMix as FuseMix
     from bouba.terms import InfoNCE as InfoNCE
     from bouba.terms import JointOT as JointOT
+    from bouba.terms import MaskedView as MaskedView
     from bouba.terms import MinimumClassConfusion as MinimumClassConfusion
     from bouba.terms import Nested as Nested
     from bouba.terms import NTXent as NTXent
@@ -109,6 +115,7 @@ if TYPE_CHECKING:
     from bouba.terms import RobustInfoNCE as RobustInfoNCE
     from bouba.terms import SelfTraining as SelfTraining
     from bouba.terms import SigmoidPairs as SigmoidPairs
+    from bouba.terms import SimSiam as SimSiam
     from bouba.terms import Structure as Structure
     from bouba.terms import SupervisedContrastive as SupervisedContrastive
     from bouba.terms import TransportPlans as TransportPlans
@@ -123,6 +130,7 @@ if TYPE_CHECKING:
     from bouba.towers import NGrams as NGrams
     from bouba.towers import Onnx as Onnx
     from bouba.towers import Packaged as Packaged
+    from bouba.towers import Pooled as Pooled
     from bouba.towers import Pretrained as Pretrained
     from bouba.towers import ResNet as ResNet
     from bouba.towers import SameAs as SameAs

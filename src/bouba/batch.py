@@ -29,8 +29,15 @@ class Batch:
         z: view -> float (B, d) embeddings; filled by the towers.
         fused: float (B, d), one vector a row from the views it has, zeros or noise where it has none; filled where
             views are fused. Some views may have been hidden from it at random in training.
+        rest: view -> float (B, d), the vector fused from the other views of a row, zeros or noise where it has none;
+            filled where a term reads it. Some of the others may have been hidden at random in training.
         twin: view -> float (B, d), the same cells embedded once more after another random change (crop, dropped
             words, ...); filled where a term reads twins.
+        averaged: view -> float (B, d), the same cells embedded after one more random change by moving averages of the
+            towers, without gradient; filled where a term reads them.
+        masked: view -> float (B, d), the same cells embedded with a share of their patches blank; filled where a term
+            reads them, of views whose encoder can hide patches. hidden: view -> bool (B, p), True on the numbers of
+            `raw` that lie in those patches.
         raw: view -> float (B, p), what a decoder of that view must give back; filled where a term reads raw views.
         predicted: label column of classes -> (B, C) log probabilities by the first term that predicts the label, with
             gradients; filled where a term reads predictions. Rows without any view hold the share of each class in
@@ -50,7 +57,11 @@ class Batch:
     rows: Tensor
     z: dict[str, Tensor] = field(default_factory=dict)
     fused: Tensor | None = None
+    rest: dict[str, Tensor] = field(default_factory=dict)
     twin: dict[str, Tensor] = field(default_factory=dict)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
+    masked: dict[str, Tensor] = field(default_factory=dict)
+    hidden: dict[str, Tensor] = field(default_factory=dict)
     raw: dict[str, Tensor] = field(default_factory=dict)
     predicted: dict[str, Tensor] = field(default_factory=dict)
     predicted_twin: dict[str, Tensor] = field(default_factory=dict)

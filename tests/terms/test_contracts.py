@@ -9,7 +9,10 @@ import torch
 import bouba.terms
 from bouba import persist
 from bouba.terms import (
+    BYOL,
+    DINO,
     ELBO,
+    MAE,
     MMD,
     Adversarial,
     BarlowTwins,
@@ -21,6 +24,7 @@ from bouba.terms import (
     FlowMatching,
     FuseMix,
     InfoNCE,
+    MaskedView,
     Nested,
     NTXent,
     Objective,
@@ -29,6 +33,8 @@ from bouba.terms import (
     Reconstruction,
     Regression,
     SelfTraining,
+    SigmoidPairs,
+    SimSiam,
     Structure,
     SupervisedContrastive,
     Term,
@@ -53,6 +59,10 @@ ARGUMENTS = {  # of those that cannot be made without
     Regression: ("a", "b"),
 }
 VARIANTS = [  # options that take another way through a term
+    InfoNCE(pairs="a"),
+    MaskedView(("a",), learn=False),
+    MaskedView(raw=True, hidden=8),
+    SigmoidPairs(pairs="b"),
     Triplet(mining="hardest", similarity="euclidean"),
     Triplet(mining="all"),
     NTXent(learn=True, views=("a",)),
@@ -85,6 +95,10 @@ VARIANTS = [  # options that take another way through a term
     Nested(Nested(Triplet(), (2,)), (3,)),
     VICReg(1.0, 2.0, 0.5, ("a",)),
     VICReg(across=True),
+    MAE(0.4, views=("b",), hidden=8),
+    SimSiam(8, views=("c",)),
+    BYOL(0.5, 8, ("a",)),
+    DINO(3, views=("b",)),
     BarlowTwins(0.1, ("b", "c"), across=True),
 ]
 TERMS = [cls(*ARGUMENTS.get(cls, ())) for cls in CLASSES] + VARIANTS
@@ -119,8 +133,9 @@ def test_needs_are_one_frozen_value(term):
         needs.pairs = True
 
 
-OTHER_GRADIENTS = (Adversarial, CentroidLabels, DomainAdversarial, MMD, Prediction)
-"""Players with opposite ends; labels that jump; a bandwidth without gradient; what is computed in float32."""
+OTHER_GRADIENTS = (Adversarial, CentroidLabels, DomainAdversarial, MMD, Prediction, SimSiam)
+"""Players with opposite ends; labels that jump; a bandwidth without gradient; what is computed in float32; a target
+that stands still."""
 DIFFERENTIABLE = [
     t for t in TERMS if not isinstance(getattr(t, "inner", t), OTHER_GRADIENTS) and t.needs().embeddings != ()
 ]
@@ -134,7 +149,12 @@ def test_the_gradient_is_that_of_the_value(term):
     state = objective.state(SPACE).double()
     batch = a_batch(term, SPACE, size=6, present=0.9)
     batch = batch.map(lambda x: x.detach().double().requires_grad_(x.requires_grad) if x.is_floating_point() else x)
-    moved = [*batch.z.values(), *batch.twin.values(), *([] if batch.fused is None else [batch.fused])]
+    moved = [
+        *batch.z.values(),
+        *batch.twin.values(),
+        *batch.masked.values(),
+        *([] if batch.fused is None else [batch.fused]),
+    ]
     directions = [torch.randn_like(x) for x in moved]
 
     def cost(step=0.0):

@@ -19,9 +19,13 @@ class CLIP(BaseLearner):
         towers: view -> encoder; a default for each kind when None.
         temperature: start of tau, which divides the similarities. learn_temperature: whether it is trained.
         similarity: "cosine", "dot" or "euclidean".
+        anchor: the view with which alone every other is compared (ImageBind): two views that no row has both of then
+            meet through it, and a row with three views or more teaches nothing on the pairs without it. Every pair of
+            views when None.
         **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner.
 
-    Reference: Radford et al. 2021, Learning Transferable Visual Models From Natural Language Supervision.
+    References: Radford et al. 2021, Learning Transferable Visual Models From Natural Language Supervision; Girdhar et
+    al. 2023, ImageBind: One Embedding Space To Bind Them All, section 3.2 (anchor).
     Departures: any number of views, every pair of them; small towers trained from scratch by default.
     """
 
@@ -32,12 +36,15 @@ class CLIP(BaseLearner):
         temperature: float = 0.07,
         learn_temperature: bool = True,
         similarity: str = "cosine",
+        anchor: str | None = None,
         **training,
     ):
         super().__init__(towers, **training)
         self.temperature = temperature
         self.learn_temperature = learn_temperature
         self.similarity = similarity
+        self.anchor = anchor
 
     def _objective(self) -> Objective:
-        return Objective.of(InfoNCE(self.temperature, learn=self.learn_temperature, similarity=self.similarity))
+        learn, similarity, pairs = self.learn_temperature, self.similarity, self.anchor
+        return Objective.of(InfoNCE(self.temperature, learn=learn, similarity=similarity, pairs=pairs))

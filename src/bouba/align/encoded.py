@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bouba.align.features import Features
+from bouba.data.several import parts_of
 from bouba.device import device_named
 from bouba.errors import UsageError
 from bouba.towers import EncoderSpec, SameAs
@@ -22,7 +24,8 @@ LEAST = 1e-6  # length below which a row of features has no direction
 
 @dataclass(frozen=True)
 class Encoded(Features):
-    """Features of length one of a frozen encoder; a row without a direction stays as it is.
+    """Features of length one of a frozen encoder, of several things in a cell their mean; a row without a
+    direction stays as it is.
 
     Args:
         spec: of the encoder. learned: what it learnt from training cells.
@@ -44,9 +47,12 @@ class Encoded(Features):
             UsageError: an encoder of another kind, or one that is not frozen.
         """
         from bouba.towers.frozen import Frozen
+        from bouba.towers.pooled import Pooled
 
         named = towers[view]
         spec = (towers[named.view] if isinstance(named, SameAs) else named).on(kind)  # type: ignore[union-attr]
+        spec = spec.inner if isinstance(spec, Pooled) and spec.pool == "mean" else spec
+        cells = list(chain.from_iterable(map(parts_of, cells)))
         learned = spec.learn(cells)
         encoder = spec.build(learned)
         if not isinstance(encoder, Frozen):
@@ -59,7 +65,10 @@ class Encoded(Features):
         return cls(spec, learned, weights)
 
     def __call__(self, cells: Sequence) -> np.ndarray:
-        features = self.reader(cells).astype(np.float64)
+        parts = [parts_of(cell) for cell in cells]
+        starts = np.cumsum([0, *map(len, parts)])[:-1]
+        features = self.reader(list(chain.from_iterable(parts))).astype(np.float64)
+        features = np.add.reduceat(features, starts) / np.array([len(each) for each in parts])[:, None]
         length = np.linalg.norm(features, axis=1, keepdims=True)
         return features / np.where(length > LEAST, length, 1)
 

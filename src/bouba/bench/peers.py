@@ -111,7 +111,8 @@ def measured(
 
 def tables(figures: dict[str, Any]) -> dict[str, Table]:
     """ "peers": a line a contest."""
-    lines, notes = [], []
+    lines: list[list[str]] = []
+    alike: dict[tuple[str, str], list[str]] = {}  # peer and settings -> contests
     for name, of in figures.items():
         peer, _, what = name.partition(": ")
         ours, theirs = (dict(enumerate(of[side]["score"])) for side in ("ours", "theirs"))
@@ -128,14 +129,14 @@ def tables(figures: dict[str, Any]) -> dict[str, Table]:
                 cost_text(cost["ours"] / cost["theirs"]),
             ]
         )
-        notes.append(f"{what}: {of['peer']}, {of['settings']}.")
+        alike.setdefault((of["peer"], of["settings"]), []).append(what)
     header = ["peer", "what", "measure", "bouba", "peer's", "difference", "CPU-s", "peer's CPU-s", "ratio"]
     others = dict.fromkeys(of["note"] for of in figures.values() if of["note"])
     note = " ".join(
         [
             "Means over draws of the data with 95% intervals (Student t); the difference is paired, bold where its "
             "interval leaves out 0. Each side fits in a fresh process on one thread; imports are not counted.",
-            *notes,
+            *(f"{'; '.join(whats)}: {peer}, {settings}." for (peer, settings), whats in alike.items()),
             *others,
         ]
     )

@@ -14,6 +14,7 @@ from bouba.data.decode.cells import name_of, path_of, record
 from bouba.data.decode.endings import AUDIO_ENDINGS, IMAGE_ENDINGS, VIDEO_ENDINGS
 from bouba.data.decode.pictures import image, picture_header
 from bouba.data.decode.sounds import refuse_sound, sound_header
+from bouba.data.several import parts_of
 from bouba.data.video import clip_header, video
 from bouba.errors import DataError
 
@@ -57,7 +58,8 @@ class Kind:
 def _refusal(read: Callable[[Any], Any] | None, cell: Any) -> str | None:
     try:
         if read is not None:
-            read(cell)
+            for part in parts_of(cell):
+                read(part)
     except DataError as error:
         return str(error)
     return None

@@ -22,6 +22,7 @@ from torch import Tensor
 from bouba.batch import Inputs
 from bouba.data.disk import cache_folder, file_facts, kept, key_of
 from bouba.data.mapped import MappedArray, OnDisk, Picked
+from bouba.data.several import Several
 from bouba.data.views import Column
 from bouba.errors import StorageError
 
@@ -149,6 +150,8 @@ def _digest(column: Column) -> str:
 
 
 def _bytes_of(cell: Any) -> bytes:
+    if isinstance(cell, Several):
+        return b"".join(len(part).to_bytes(8, "little") + part for part in map(_bytes_of, cell))
     if isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes):
         return cell["bytes"]
     if isinstance(cell, bytes):

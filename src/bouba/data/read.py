@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from bouba.data.faults import header_faults, refuse_faults
 from bouba.data.guess import guess
 from bouba.data.kinds import BLOCKS, KINDS, listing
 from bouba.data.mapped import OnDisk, Resolved
+from bouba.data.missing import is_missing
 from bouba.data.schema import ROLES, Schema
+from bouba.data.several import KINDS_OF_SEVERAL, SEPARATOR, Several, several, with_several
 from bouba.data.table import Table
 from bouba.data.tables import open_table
 from bouba.data.uses import USES, Names, Uses, listed
@@ -24,6 +26,7 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, nearest
 
 log = logging.getLogger("bouba")
+LOOKED_AT = 100  # cells of a column on disk, for whether they are lists
 
 
 def as_views(data, *, every_row: bool = False) -> Views:
@@ -61,6 +64,8 @@ def read(
             ending, cat.png and cat.wav, are one row, and cat.txt is its text.
         image, text, audio, video, vector: names of the columns of that kind. Columns of single numbers are put
             side by side as one view, "numbers"; a pattern like "left_*" makes its columns a view of their own, "left".
+            A cell of pictures, text or sounds may hold several, see `Several`: a list of them; those of the columns of
+            a pattern, "photo_*"; or a text like a.jpg|b.jpg in the column photos, where "photos|" is named.
             Pictures are clips when the first of them moves.
         table: columns of numbers or of text with few values, put side by side as one view, "table", in which a row may
             lack some of them; patterns as above. A column whose cells are mappings is a view of its own. Numbers
@@ -152,6 +157,10 @@ def _name_again(uses: Uses, view: str, kind: str, schema: Schema) -> None:
     if view not in schema.columns:
         if view in table.columns and view not in uses.of:
             uses.name({kind: [view]})
+        return
+    if schema.columns[view] == (f"{view}{SEPARATOR}",):
+        if view in table.columns and view not in uses.of:
+            uses.name({kind: [f"{view}{SEPARATOR}"]})
         return
     if view in table.numbers and view not in uses.of:
         uses.name({kind: [view]})
@@ -247,10 +256,17 @@ def _modalities(
     columns: dict[str, Any] = {}
     kinds: dict[str, str] = {}
     sources: dict[str, tuple[str, ...]] = {}
+    together: dict[tuple[str, str], list[str]] = {}
     for name, use in uses.of.items():
-        if use in KINDS and name not in parts:
-            columns[name], kinds[name] = _column(use, name, table, rows, bad), use
+        if use in KINDS_OF_SEVERAL and name in uses.blocks:
+            together.setdefault((use, uses.blocks[name]), []).append(name)
+        elif use in KINDS and name not in parts:
+            columns[name], kinds[name] = _column(use, name, table, rows, bad, split=name in uses.split), use
             sources |= {name: table.numbers[name]} if name in table.numbers else {}
+            sources |= {name: (f"{name}{SEPARATOR}",)} if name in uses.split else {}
+    for (kind, block), names in together.items():
+        view = block.replace("*", "").strip("_-. ") or kind
+        columns[view], kinds[view], sources[view] = _together(kind, view, names, table, rows, bad), kind, tuple(names)
     block_of = {name: (use, uses.blocks.get(name, "")) for name, use in uses.of.items() if name in parts}
     for kind, block in dict.fromkeys(block_of.values()):
         values = {name: parts[name] for name, its_block in block_of.items() if its_block == (kind, block)}
@@ -277,8 +293,17 @@ def _without_empty_rows(views: Views, bad: list[dict]) -> Views:
     return (views if some.all() else views[some]).replace(bad_rows=bad)
 
 
-def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict]) -> Any:
+def _together(kind: str, view: str, names: Sequence[str], table: Table, rows: np.ndarray, bad: list[dict]) -> Column:
+    """Several columns as one, whose cells hold what a row has of them."""
+    parts = [_column(kind, name, table, rows, bad) for name in names]
+    cells = [[part[row] for part in parts if part.present[row]] for row in range(len(rows))]
+    return Column.of([several(kind, Several(cell)) for cell in cells], kind)
+
+
+def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict], *, split: bool = False) -> Any:
     values = table.columns[name]
+    if kind in KINDS_OF_SEVERAL:
+        values = _with_several(kind, values, split=split)
     if kind == "vector":
         return _vectors(name, *vector_rows(name, values, rows, bad))
     if kind in BLOCKS:
@@ -291,10 +316,29 @@ def _column(kind: str, name: str, table: Table, rows: np.ndarray, bad: list[dict
         values = [decode.resolved(values[i], table.base) for i in range(len(values))]
     column = Column.of(values, kind)
     faults = header_faults(column)
-    broken = np.zeros(len(column), bool)
-    broken[list(faults)] = True
     bad += [listing(int(rows[i]), name, values[i], reason) for i, reason in faults.items()]
+    rest = {i: _readable(kind, values[i]) for i in faults if isinstance(values[i], Several)}
+    if any(cell is not None for cell in rest.values()):
+        column = Column.of([rest.get(i, values[i]) for i in range(len(values))], kind)
+    broken = np.zeros(len(column), bool)
+    broken[[i for i in faults if rest.get(i) is None]] = True
     return column.without(broken) if faults else column
+
+
+def _readable(kind: str, cell: Several) -> Any:
+    """What can be read of several things in a cell; None where nothing can."""
+    return several(kind, Several(part for part in cell if KINDS[kind].header_fault(part) is None))
+
+
+def _with_several(kind: str, values: Any, *, split: bool) -> Any:
+    """A column with lists of things as Several; one on disk is read where its cells are lists, or hold several."""
+    if isinstance(values, OnDisk) and not split:
+        first = next((cell for i in range(min(len(values), LOOKED_AT)) if not is_missing(cell := values[i])), None)
+        if not isinstance(several(kind, first), Several) and not isinstance(first, list):
+            return values
+    if isinstance(values, OnDisk) or (split and not isinstance(values, list)):
+        values = [values[i] for i in range(len(values))]
+    return with_several(kind, values, split=split)
 
 
 def _vectors(view: str, numbers: Any, present: np.ndarray) -> Column:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bouba.data.several import SEPARATOR
 from bouba.data.views import Column, Views
 from bouba.errors import DataError
 
@@ -50,7 +51,12 @@ class Schema:
     @property
     def names(self) -> list[str]:
         """Every column that it names; patterns are left out."""
-        behind = [name for view in self.kinds for name in self.columns_of(view) if "*" not in name]
+        behind = [
+            view if name == f"{view}{SEPARATOR}" else name
+            for view in self.kinds
+            for name in self.columns_of(view)
+            if "*" not in name
+        ]
         return list(dict.fromkeys([*behind, *(self.labels or ()), *(self.roles or {}).values()]))
 
     def columns_of(self, view: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bouba.data.characters import same_name
 from bouba.data.guess import guess, mixed
 from bouba.data.kinds import BLOCKS, KINDS
 from bouba.data.mapped import VectorCells
+from bouba.data.several import KINDS_OF_SEVERAL, SEPARATOR
 from bouba.data.table import Table
 from bouba.errors import DataError, nearest
 
@@ -36,15 +37,17 @@ class Uses:
         of: column -> one of USES, or "meta".
         blocks: column -> the pattern or the view that it is a part of, for columns side by side.
         originals: copied column -> the column that it was copied from.
+        split: columns of text whose cells hold several things, see `Several`.
     """
 
     table: Table
     of: dict[str, str] = field(default_factory=dict)
     blocks: dict[str, str] = field(default_factory=dict)
     originals: dict[str, str] = field(default_factory=dict)
+    split: set[str] = field(default_factory=set)
 
     def name(self, named: Mapping[str, Iterable[str]]) -> None:
-        """Use -> columns, or patterns of columns for one of BLOCKS.
+        """Use -> columns; patterns of columns for one of BLOCKS or KINDS_OF_SEVERAL, names of which may end in "|".
 
         Raises:
             DataError: no such column, or one that is named twice.
@@ -52,8 +55,11 @@ class Uses:
         for use in USES:
             patterns = []
             for name in named.get(use, ()):
-                if use in BLOCKS and "*" in name and name not in self.table.columns:
+                if use in (*BLOCKS, *KINDS_OF_SEVERAL) and "*" in name and name not in self.table.columns:
                     patterns.append(name)
+                elif use in KINDS_OF_SEVERAL and name.endswith(SEPARATOR) and name not in self.table.columns:
+                    self._name(use, name.removesuffix(SEPARATOR))
+                    self.split.add(same_name(name.removesuffix(SEPARATOR), self.table.columns))
                 else:
                     self._name(use, name)
             for pattern in patterns:

@@ -16,6 +16,7 @@ from bouba.data.mapped import OnDisk, Picked
 from bouba.data.missing import is_blank
 from bouba.data.missing import is_missing as is_missing
 from bouba.data.pairing import Pairing, pair, row_values
+from bouba.data.several import KINDS_OF_SEVERAL, holds_several, with_several
 from bouba.data.vectors import refuse_not_finite, vectors
 from bouba.errors import MOST_NAMES, DataError, ModalityError, nearest
 
@@ -50,6 +51,11 @@ class Column:
             gone = is_blank if kind == "table" else is_missing
             has = np.fromiter((not gone(values[i]) for i in range(len(values))), bool, len(values))
         return cls(values, kind, np.arange(len(values)), has)
+
+    @property
+    def holds_several(self) -> bool:
+        """Whether a cell holds several things, see `Several`."""
+        return holds_several(self.values)
 
     @property
     def present(self) -> np.ndarray:
@@ -321,6 +327,8 @@ def _column(name: str, values, kind: str | None, pairing: Pairing) -> Column:
         values = vectors(name, values, has)
         refuse_not_finite(name, values)
         return Column.of(values, kind, has)
+    if kind in KINDS_OF_SEVERAL and isinstance(values, list | np.ndarray):
+        values = with_several(kind, values)
     column = Column.of(values, kind)
     if kind == "table":
         refuse_no_rows(name, column)

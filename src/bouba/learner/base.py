@@ -21,7 +21,7 @@ from bouba.device import device_named, random_state_kept, running_on
 from bouba.errors import UsageError
 from bouba.estimator import BaseEstimator, TransformerMixin, check_is_fitted
 from bouba.hooks import hook
-from bouba.learner.building import alphabets_of, build_network, codes_of, learn, refuse_other_columns, specs_of
+from bouba.learner.building import alphabets_of, build_network, codes_of, learn, specs_of
 from bouba.learner.fitted import FittedNetwork
 from bouba.learner.options import refuse_arguments
 from bouba.learner.saving import restore
@@ -234,8 +234,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
 
     def _build(self, views: Views) -> None:
         """Encoders look at the training cells; then the network is made."""
-        self.specs_ = specs_of(self._towers(self.towers, kinds := student_kinds(views, self._objective())), kinds)
-        refuse_other_columns(self.specs_, views.sources)
+        kinds = student_kinds(views, self._objective())
+        self.specs_ = specs_of(self._towers(self.towers, kinds), kinds, views)
         self.kinds_ = {name: kinds[name] for name in self.specs_}
         self._measure(views)
         self.codes_ = codes_of(views, self._objective(), self._numeric_labels)
@@ -261,8 +261,8 @@ class BaseLearner(TransformerMixin, BaseEstimator):
             domain_norm=self.domain_norm,
             fusion=self._fuses_by(),
             chunk_size=self.chunk_size,
+            extend=self._extend,
         )
-        self._extend(self.module_)
 
     def _batch_size(self, rows: int) -> int:
         """Rows of a step, of so many source rows in all."""

@@ -12,7 +12,7 @@ from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion
 from bouba.terms.term import Objective, Space
-from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, SameAs, Tabular, Tower
+from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, Pooled, SameAs, Tabular, Tower
 from bouba.towers.spec import Learned
 from bouba.towers.text import with_form
 from bouba.train import Network
@@ -30,21 +30,37 @@ Specs = dict[str, EncoderSpec | SameAs]
 """view -> which encoder reads it."""
 
 
-def specs_of(towers: Mapping[str, EncoderSpec | SameAs] | None, kinds: Mapping[str, str]) -> Specs:
-    """The encoders that are named, by view; or a default for each kind.
+def specs_of(
+    towers: Mapping[str, EncoderSpec | SameAs] | None, kinds: Mapping[str, str], views: Views | None = None
+) -> Specs:
+    """The encoders that are named, by view; or a default for each kind. Where cells of `views` hold several things each
+    is `Pooled`.
 
     Raises:
-        UsageError: a kind without a default, an encoder for another kind. ModalityError: no such view.
+        UsageError: a kind without a default, an encoder for another kind. ModalityError: no such view. DataError: see
+        `refuse_other_columns`.
     """
     if towers is None:
         for name, kind in kinds.items():
             if kind not in DEFAULT_TOWERS:
                 raise UsageError(f"no default tower for {kind} (view {name!r}); give towers={{{name!r}: ...}}")
-        return {name: DEFAULT_TOWERS[kind]() for name, kind in kinds.items()}
+        towers = {name: DEFAULT_TOWERS[kind]() for name, kind in kinds.items()}
     unknown = next((name for name in towers if name not in kinds), None)
     if unknown is not None:
         raise ModalityError(f"a tower for {unknown!r}, but no such view{nearest(unknown, kinds)}")
-    return {name: spec_for(name, spec, towers, kinds) for name, spec in towers.items()}
+    specs = {name: spec_for(name, spec, towers, kinds) for name, spec in towers.items()}
+    if views is None:
+        return specs
+    specs = {name: pooled(spec, views[name]) for name, spec in specs.items()}
+    refuse_other_columns(specs, views.sources)
+    return specs
+
+
+def pooled(spec: EncoderSpec | SameAs, column: Column) -> EncoderSpec | SameAs:
+    """An encoder as it reads a column: of several things in a cell all, not the first alone."""
+    if isinstance(spec, Pooled | SameAs) or not column.holds_several:
+        return spec
+    return Pooled(spec)
 
 
 def spec_for(
@@ -134,8 +150,10 @@ def build_network(
     domain_norm: bool,
     fusion: Fusion | None,
     chunk_size: int | None,
+    extend: Callable[[Network], None] = lambda network: None,
 ) -> Network:
-    """A tower for each view, one for all that share it, and what the objective's terms learn.
+    """A tower for each view, one for all that share it, and what the objective's terms learn; then what `extend` adds,
+    and moving averages of the towers where a term reads them.
 
     Raises:
         UsageError: a fusion that no term would teach.
@@ -156,14 +174,17 @@ def build_network(
         fused=None if fusion is None else dim,
         numbers=tuple(codes.numbers),
         shares=codes.shares,
+        masks=tuple(name for name, tower in towers.items() if tower.encoder.masks),
         teachers={name: learned[name]["width"] for name in objective.needs().teachers},
     )
     module = Network(towers, objective, space, fusion=fusion, chunk_size=chunk_size)
     learns = module.fusion is not None and any(True for _ in module.fusion.parameters())
     if learns and not objective.needs().fused:
         raise UsageError(f"nothing in {objective!r} would teach {fusion!r}; leave fusion out")
+    extend(module)
     if objective.terms and not any(parameter.requires_grad for parameter in module.parameters()):
         raise UsageError("every tower and head is locked, and nothing is left to learn; let one of them learn")
+    module.average()
     return module
 
 

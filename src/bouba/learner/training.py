@@ -36,6 +36,7 @@ def train_network(
 ) -> list[dict]:
     """Train a network on prepared rows, and give its history; a progress bar is shown where there is a title for it."""
     fabric = accelerator(device)  # first: it settles which process this is
+    module.average()  # of the towers as they start
     views, held_out = data.views, data.held_out
     sampler = Shuffled(
         len(views),

@@ -71,9 +71,10 @@ def gather(batch: Batch) -> Batch:
     def taking_part(e: Tensor) -> Tensor:
         return e if e.requires_grad or not torch.is_grad_enabled() else e.detach().requires_grad_()
 
-    z, twin = ({name: taking_part(e) for name, e in views.items()} for views in (batch.z, batch.twin))
+    parts = (batch.z, batch.twin, batch.masked, batch.rest)
+    z, twin, masked, rest = ({name: taking_part(e) for name, e in views.items()} for views in parts)
     fused = None if batch.fused is None else taking_part(batch.fused)
-    whole = batch.replace(inputs={}, z=z, twin=twin, fused=fused)
+    whole = batch.replace(inputs={}, z=z, twin=twin, masked=masked, rest=rest, fused=fused)
     return whole.map(lambda tensor: _gathered(tensor, counts))
 
 

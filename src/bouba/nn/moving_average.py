@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -23,13 +25,15 @@ class MovingAverage(nn.Module):
         a <- d a + (1 - d) w   after every step,   d = min(decay, (1 + s) / (10 + s)) at step s
 
     The first steps count less, so that a short training does not keep what it started from. The averages are buffers:
-    saved and resumed with the network, never stepped. The averaged module itself stays outside.
+    saved and resumed with the network, never stepped. The averaged module itself stays outside. What it keeps in
+    buffers (BatchNorm's running statistics) the average has of its own, measured whenever it is run in training.
 
     Args:
-        module: whose parameters; it must have no buffers that change (BatchNorm).
+        module: whose parameters; those that are frozen are not copied.
         decay: d in [0, 1); 0 follows the parameters.
 
-    Reference: Polyak and Juditsky 1992 (averaging); Karras et al. 2018, Progressive Growing of GANs (of a generator).
+    Reference: Polyak and Juditsky 1992 (averaging); Karras et al. 2018, Progressive Growing of GANs (of a generator);
+    Grill et al. 2020, Bootstrap Your Own Latent (of towers).
     """
 
     steps: Tensor
@@ -37,22 +41,35 @@ class MovingAverage(nn.Module):
     def __init__(self, module: nn.Module, decay: float):
         super().__init__()
         self.decay = decay
-        self.names = [name for name, _ in module.named_parameters()]
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        for number, parameter in enumerate(module.parameters()):
+        parameters = self._of(module)
+        self.names, self.kept = list(parameters), [name for name, _ in module.named_buffers()]
+        device = next(iter(parameters.values())).device if parameters else None
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=device))
+        for number, parameter in enumerate(parameters.values()):
             self.register_buffer(f"average{number}", parameter.detach().clone())
+        for number, (_, buffer) in enumerate(module.named_buffers()):
+            self.register_buffer(f"kept{number}", buffer.clone())
+
+    @staticmethod
+    def _of(module: nn.Module) -> dict[str, Tensor]:
+        """The parameters that are averaged."""
+        return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
 
     def _averages(self) -> list[Tensor]:
         return [self.get_buffer(f"average{number}") for number in range(len(self.names))]
 
+    def _kept(self) -> list[Tensor]:
+        return [self.get_buffer(f"kept{number}") for number in range(len(self.kept))]
+
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Take in the module's parameters as they are now."""
-        rate = share_kept(int(self.steps), self.decay)
-        for average, parameter in zip(self._averages(), module.parameters()):
-            average.lerp_(parameter, 1 - rate)
+        share = 1 - share_kept(int(self.steps), self.decay)
+        for average, parameter in zip(self._averages(), self._of(module).values()):
+            average.lerp_(parameter, share)
         self.steps += 1
 
-    def run(self, module: nn.Module, *inputs: Tensor) -> Tensor:
+    def run(self, module: nn.Module, *inputs: Any) -> Tensor:
         """What the module gives with the averaged parameters."""
-        return functional_call(module, dict(zip(self.names, self._averages())), inputs)
+        names = (*self.names, *self.kept)
+        return functional_call(module, dict(zip(names, (*self._averages(), *self._kept()))), inputs)

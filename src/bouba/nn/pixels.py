@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-Numbers = TypeVar("Numbers", Tensor, np.ndarray)
+Numbers = TypeVar("Numbers", Tensor, np.ndarray, float)
 
 
 def standardised(light: Numbers) -> Numbers:

@@ -235,6 +235,8 @@ def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):
     default: Any = None if field.default_factory is dataclasses.MISSING else field.default_factory()
     if isinstance(default, towers.EncoderSpec) and "encoder" in values:
         return _encoder(values)
+    if str(field.type) == "EncoderSpec":
+        return _encoder(values)
     if str(field.type) == "Term":
         return _term(values)
     if "Mapping" in str(field.type):

@@ -7,6 +7,7 @@ from bouba.lazy import attach
 if TYPE_CHECKING:
     from bouba.terms.barlow_twins import BarlowTwins as BarlowTwins
     from bouba.terms.barlow_twins import barlow_twins as barlow_twins
+    from bouba.terms.byol import BYOL as BYOL
     from bouba.terms.centroid_labels import CentroidLabels as CentroidLabels
     from bouba.terms.centroid_labels import centroid_labels as centroid_labels
     from bouba.terms.conditional_gan import Adversarial as Adversarial
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from bouba.terms.coral import coral as coral
     from bouba.terms.correlation import Correlation as Correlation
     from bouba.terms.correlation import correlation as correlation
+    from bouba.terms.dino import DINO as DINO
+    from bouba.terms.dino import dino as dino
     from bouba.terms.distil import Distil as Distil
     from bouba.terms.distil import DistilSimilarities as DistilSimilarities
     from bouba.terms.distil import distil as distil
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from bouba.terms.info_nce import info_nce as info_nce
     from bouba.terms.joint_ot import JointOT as JointOT
     from bouba.terms.joint_ot import joint_ot as joint_ot
+    from bouba.terms.mae import MAE as MAE
+    from bouba.terms.mae import masked_reconstruction as masked_reconstruction
+    from bouba.terms.masked_view import MaskedView as MaskedView
     from bouba.terms.minimum_class_confusion import MinimumClassConfusion as MinimumClassConfusion
     from bouba.terms.minimum_class_confusion import minimum_class_confusion as minimum_class_confusion
     from bouba.terms.mmd import MMD as MMD
@@ -54,6 +60,9 @@ if TYPE_CHECKING:
     from bouba.terms.self_training import self_training as self_training
     from bouba.terms.sigmoid_pairs import SigmoidPairs as SigmoidPairs
     from bouba.terms.sigmoid_pairs import sigmoid_pairs as sigmoid_pairs
+    from bouba.terms.sim_siam import SimSiam as SimSiam
+    from bouba.terms.sim_siam import predicted_cosine as predicted_cosine
+    from bouba.terms.sim_siam import sim_siam as sim_siam
     from bouba.terms.structure import Structure as Structure
     from bouba.terms.structure import structure as structure
     from bouba.terms.supervised_contrastive import SupervisedContrastive as SupervisedContrastive

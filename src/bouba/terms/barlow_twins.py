@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from bouba.errors import UsageError
 from bouba.terms.checks import check_embeddings
 from bouba.terms.rows import averaged, check_matched, matched
+from bouba.terms.sim_siam import standardised
 from bouba.terms.term import Needs, Parts, Space, Term
-
-EPSILON = 1e-5  # added to a variance, as BatchNorm does
 
 
 def barlow_twins(z: Tensor, other: Tensor, *, redundancy: float = 0.005) -> Tensor:
@@ -57,15 +56,10 @@ def _costs(z: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Both sums, divided by d."""
     with torch.autocast(z.device.type, enabled=False):
         dtype = torch.promote_types(torch.promote_types(z.dtype, other.dtype), torch.float32)
-        correlations = _standardised(z.to(dtype)).T @ _standardised(other.to(dtype)) / len(z)  # (d, d)
+        correlations = standardised(z.to(dtype)).T @ standardised(other.to(dtype)) / len(z)  # (d, d)
         own = correlations.diagonal()
         d = len(own)
         return (1 - own).square().sum() / d, (correlations - own.diag()).square().sum() / d
-
-
-def _standardised(z: Tensor) -> Tensor:
-    z = z - z.mean(0)
-    return z / (z.square().mean(0) + EPSILON).sqrt()
 
 
 def _check(redundancy: float) -> None:

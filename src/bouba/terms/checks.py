@@ -13,7 +13,7 @@ from torch import Tensor
 from bouba.device import waits
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.metrics.similarity import SIMILARITIES
-from bouba.terms.term import Space
+from bouba.terms.term import Pairs, Space
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -89,13 +89,16 @@ def check_views(subject: str, views: Iterable[str] | None, existing: Iterable[st
             raise ModalityError(f"{subject} {view!r}, but no such view{nearest(view, existing)}")
 
 
-def check_pairs(term: str, pairs: Iterable[tuple[str, str]] | None, space: Space) -> None:
-    """UsageError unless there are two views or more, ModalityError for a pair with an unknown one."""
+def check_pairs(term: str, pairs: Pairs, space: Space) -> None:
+    """UsageError unless there are two views or more, ModalityError for a pair with an unknown one, or an anchor."""
     if len(space.dims) < 2:
         raise UsageError(
             f"{term} needs two views or more, got {len(space.dims)} ({', '.join(map(repr, space.dims))}); "
             "name another column, for example text=..."
         )
+    if isinstance(pairs, str):
+        check_views(f"{term} has the anchor", (pairs,), space.dims)
+        return
     for pair in pairs or ():
         if isinstance(pair, str) or len(pair) != 2:
             raise UsageError(f"{term} pairs holds {pair!r}, which is no pair; write pairs=(('image', 'text'),)")

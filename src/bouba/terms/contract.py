@@ -20,6 +20,7 @@ SPACE = Space(
     domains=("p", "q"),
     classes={"kind": ("x", "y", "z")},
     raw={"a": (3,), "b": (5,)},
+    masks=("a", "b"),
     fused=4,
     numbers=("size",),
     shares={"kind": (0.5, 0.3, 0.2)},
@@ -112,7 +113,8 @@ def check_batches_without_rows(term: Term, space: Space) -> None:
             _require(cost == 0, f"{term!r} costs {cost:g} in a batch with {name}")
         cost.backward()
         trained = [parameter for parameter in state.parameters() if parameter.requires_grad]
-        for tensor in (*batch.z.values(), *batch.twin.values(), *trained):
+        embedded = (batch.z, batch.twin, batch.masked, batch.rest)
+        for tensor in (*(z for views in embedded for z in views.values()), *trained):
             has_gradient = tensor.grad is not None and tensor.grad.isfinite().all()
             _require(has_gradient, f"{term!r} has no finite gradient in a batch with {name}")
 
@@ -155,7 +157,13 @@ def a_batch(term: Term, space: Space, *, size: int, seed: int = 0, present: floa
         rows=torch.arange(size),
         z={view: normal(space.dims[view]) for view in views},
         fused=normal(space.fused) if needs.fused and space.fused is not None else None,
+        rest={view: normal(space.fused) for view in views} if needs.rest and space.fused is not None else {},
         twin={view: normal(space.dims[view]) for view in views} if needs.twins else {},
+        averaged={} if needs.averaged is None else {view: normal(space.dims[view]).detach() for view in views},
+        masked={} if needs.masked is None else {view: normal(space.dims[view]) for view in space.masks},
+        hidden={}
+        if needs.masked is None
+        else {view: torch.rand(size, *space.raw[view], generator=draw) < 0.5 for view in space.masks},
         raw={view: normal(*shape).detach() for view, shape in space.raw.items()} if needs.raw else {},
         teachers={view: normal(space.teachers[view]).detach() for view in needs.teachers},
         predicted=log_p() if needs.predictions else {},
@@ -199,12 +207,18 @@ def _state(term: Term, space: Space) -> nn.ModuleList:
 
 def _tensors(batch: Batch) -> Iterator[tuple[str, Tensor, Tensor]]:
     """What a term may send gradients to: a name, the tensor, and which of its rows are present."""
-    for name in ("z", "twin"):
+    for name in ("z", "twin", "masked"):
         yield from ((f"{name}[{view!r}]", z, batch.present[view]) for view, z in getattr(batch, name).items())
     if batch.fused is not None:
         yield "fused", batch.fused, batch.any_present
+    yield from ((f"rest[{view!r}]", x, _has_rest(view, batch)) for view, x in batch.rest.items())
     for name in ("predicted", "predicted_twin"):
         yield from ((f"{name}[{label!r}]", p, batch.any_present) for label, p in getattr(batch, name).items())
+
+
+def _has_rest(view: str, batch: Batch) -> Tensor:
+    """bool (B,), True where a row has a view besides one."""
+    return batch.view_counts > batch.present[view].to(torch.int64)
 
 
 def _spoilt(batch: Batch) -> Batch:
@@ -223,7 +237,10 @@ def _spoilt(batch: Batch) -> Batch:
         batch,
         z=by_view(batch.z),
         twin=by_view(batch.twin),
+        averaged=by_view(batch.averaged),
+        masked=by_view(batch.masked),
         raw=by_view(batch.raw),
+        rest={view: spoil(x, _has_rest(view, batch)) for view, x in batch.rest.items()},
         fused=None if batch.fused is None else spoil(batch.fused, batch.any_present),
         predicted=by_label(batch.predicted),
         predicted_twin=by_label(batch.predicted_twin),

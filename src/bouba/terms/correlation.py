@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bouba.errors import UsageError
 from bouba.terms.checks import check_finite, check_pairs
 from bouba.terms.rows import averaged, paired
-from bouba.terms.term import Needs, Space, Term
+from bouba.terms.term import Needs, Pairs, Space, Term
 
 FLOOR = 1e-8  # variance below which an embedding counts as constant; its gradient then is of order 1 / sqrt(FLOOR)
 
@@ -111,7 +111,7 @@ class Correlation(Term):
 
     Args:
         ridge: share of the mean variance added to every direction's variance.
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
 
     Logs `sum`, the paper's objective: the sum of correlations under the ridge, a mean over the pairs.
 
@@ -124,7 +124,7 @@ class Correlation(Term):
     """
 
     ridge: float = 0.1
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
 
     def needs(self) -> Needs:
         return Needs(pairs=True, unpaired=False, aligns=True)

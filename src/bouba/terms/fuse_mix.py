@@ -12,7 +12,7 @@ from bouba.nn.temperature import Temperature
 from bouba.terms.checks import check_embeddings, check_pairs, is_checked
 from bouba.terms.info_nce import info_nce
 from bouba.terms.rows import averaged, paired
-from bouba.terms.term import Needs, Parts, Space, Term
+from bouba.terms.term import Needs, Pairs, Parts, Space, Term
 
 
 def fuse_mix(z_a: Tensor, z_b: Tensor, share: Tensor, order: Tensor, *, temperature: float | Tensor = 0.07) -> Tensor:
@@ -55,7 +55,7 @@ class FuseMix(Term):
     Args:
         alpha: of the Beta distribution, above 0; 1 takes every share alike, larger ones come near a half.
         temperature: start of tau. learn: train it, as InfoNCE does, or keep it.
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
 
     Logs `temperature`.
 
@@ -68,7 +68,7 @@ class FuseMix(Term):
     alpha: float = 1.0
     temperature: float = 0.07
     learn: bool = True
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
 
     def needs(self) -> Needs:
         return Needs(pairs=True, unpaired=False, validates=False, aligns=True)

@@ -24,7 +24,7 @@ from bouba.terms.checks import (
     precise,
 )
 from bouba.terms.rows import averaged, negatives, of_chance, paired, summed
-from bouba.terms.term import Needs, Parts, Space, Term
+from bouba.terms.term import Needs, Pairs, Parts, Space, Term
 
 
 def info_nce(
@@ -117,7 +117,7 @@ class InfoNCE(Term):
         temperature: start of tau, which divides the similarities.
         learn: train logit_scale = -log tau, clamped to [1, 100] (Radford et al. 2021), or keep tau fixed.
         similarity: "cosine", "dot" or "euclidean" (the negative distance).
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
         tile: side of the tiles the logits are computed in; memory is O(tile^2), the result the same.
 
     Logs `temperature`, and `of_chance`: the loss as a share of the mean ln(1 + number of a row's negatives), which
@@ -133,7 +133,7 @@ class InfoNCE(Term):
     temperature: float = 0.07
     learn: bool = True
     similarity: str = "cosine"
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
     tile: int | None = None
 
     def needs(self) -> Needs:

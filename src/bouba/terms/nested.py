@@ -22,10 +22,16 @@ class Levels(nn.Module):
 
 
 def cut(batch: Batch, width: int) -> Batch:
-    """The batch with the first `width` numbers of each embedding, fused vector and twin."""
+    """The batch with the first `width` numbers of each embedding, fused vector, twin and average."""
     fused = None if batch.fused is None else batch.fused[:, :width]
     first = lambda columns: {name: z[:, :width] for name, z in columns.items()}  # noqa: E731
-    return batch.replace(z=first(batch.z), twin=first(batch.twin), fused=fused)
+    return batch.replace(
+        z=first(batch.z),
+        twin=first(batch.twin),
+        averaged=first(batch.averaged),
+        masked=first(batch.masked),
+        fused=fused,
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 from bouba.errors import UsageError
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_pairs, check_twins, precise
-from bouba.terms.rows import averaged
+from bouba.terms.rows import averaged, pairs_of
 from bouba.terms.self_training import check_threshold
-from bouba.terms.term import Needs, Parts, Space, Term
+from bouba.terms.term import Needs, Pairs, Parts, Space, Term
 
 
 def pseudo_pairs(
@@ -88,7 +87,7 @@ class PseudoPairs(Term):
     there are, so large batches help.
 
     Args:
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
         temperature: T, which divides the cosines; about that of the contrastive term.
         threshold: the probability, in both directions, from which on a match is believed, in [0, 1].
         twins: choose pairs by one random change of a cell and train on another, for twice the work of the towers.
@@ -101,7 +100,7 @@ class PseudoPairs(Term):
     PseudoPairs(pairs=(('image', 'text'),), temperature=0.07, threshold=0.5, twins=True)
     """
 
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
     temperature: float = 0.07
     threshold: float = 0.5
     twins: bool = True
@@ -117,7 +116,7 @@ class PseudoPairs(Term):
         return nn.Module()
 
     def _directions(self, batch) -> Iterator[tuple[str, str]]:
-        for a, b in self.pairs or itertools.combinations(batch.z, 2):
+        for a, b in pairs_of(self.pairs, batch.z):
             yield from ((a, b), (b, a))
 
     def loss(self, batch, state):

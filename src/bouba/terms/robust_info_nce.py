@@ -16,7 +16,7 @@ from bouba.nn.similarity import row_similarity
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_tile, precise
 from bouba.terms.rows import averaged, paired
-from bouba.terms.term import Needs, Parts, Space, Term
+from bouba.terms.term import Needs, Pairs, Parts, Space, Term
 
 
 def robust_info_nce(
@@ -98,7 +98,7 @@ class RobustInfoNCE(Term):
         q: how little a pair that does not fit is believed, in (0, 1].
         density: weighs strangers against partners, in (0, 1].
         temperature: divides the cosines, and stays.
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
         tile: side of the tiles the logits are computed in; the result is the same.
 
     Reference: Chuang et al. 2022. Departures: any number of views, masked missing views, masked false negatives, and
@@ -111,7 +111,7 @@ class RobustInfoNCE(Term):
     q: float = 0.5
     density: float = 0.01
     temperature: float = 0.07
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
     tile: int | None = None
 
     def needs(self) -> Needs:

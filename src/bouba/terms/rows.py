@@ -16,21 +16,30 @@ from bouba.device import moved
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_pairs, check_twins, check_views, is_checked
-from bouba.terms.term import Parts, Space
+from bouba.terms.term import Pairs, Parts, Space
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
 
 
-def paired(
-    batch: Batch, pairs: Iterable[tuple[str, str]] | None, *, least: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+def pairs_of(pairs: Pairs, views: Iterable[str]) -> list[tuple[str, str]]:
+    """The pairs of views that a term compares.
+
+    >>> pairs_of("image", ["text", "image", "audio"])
+    [('image', 'text'), ('image', 'audio')]
+    """
+    if isinstance(pairs, str):
+        return [(pairs, view) for view in views if view != pairs]
+    return list(pairs or itertools.combinations(views, 2))
+
+
+def paired(batch: Batch, pairs: Pairs, *, least: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """z_a, z_b and key of the rows that have both views, for every pair of views that has `least` such rows.
 
     Args:
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views, or the anchor; every pair when None.
     """
-    for a, b in pairs or itertools.combinations(batch.z, 2):
+    for a, b in pairs_of(pairs, batch.z):
         both = batch.rows_with(a, b)
         if len(batch.rows if both is None else both) >= least:
             key = None if batch.key is None else picked(batch.key, both)
@@ -52,8 +61,7 @@ def matched(
     for a, b in itertools.combinations(names, 2) if across else zip(names, names):
         rows = batch.rows_with(a, b)
         if len(batch.rows if rows is None else rows) >= least:
-            other = batch.z[b] if across else batch.twin[b]
-            yield a, b, picked(batch.z[a], rows), picked(other, rows)
+            yield a, b, picked(batch.z[a], rows), picked(batch.z[b] if across else batch.twin[b], rows)
 
 
 def check_matched(term: str, views: tuple[str, ...] | None, space: Space, *, across: bool) -> None:

@@ -17,7 +17,7 @@ from bouba.nn.temperature import Temperature
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_tile, is_checked, precise, scalar
 from bouba.terms.rows import averaged, paired
-from bouba.terms.term import Needs, Parts, Space, Term
+from bouba.terms.term import Needs, Pairs, Parts, Space, Term
 
 
 def sigmoid_pairs(
@@ -103,7 +103,7 @@ class SigmoidPairs(Term):
         temperature: start of tau, which divides the cosines; 0.1 is the paper's t = 10.
         bias: start of what is added to every logit.
         learn: train 1 / tau, clamped to [1, 100], and the bias; or keep both fixed.
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
         tile: side of the tiles the logits are computed in; the result is the same.
 
     Logs `temperature` and `bias`. The loss is the sum over a row's B pairs: compare it between batches of one size.
@@ -118,7 +118,7 @@ class SigmoidPairs(Term):
     temperature: float = 0.1
     bias: float = -10.0
     learn: bool = True
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
     tile: int | None = None
 
     def needs(self) -> Needs:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Parts = dict[str, Tensor | float]
 """Named numbers that a term logs."""
+Pairs = tuple[tuple[str, str], ...] | str | None
+"""Which pairs of views a term compares: those named; those of one view, the anchor, with each other view, where that
+one is named (ImageBind, Girdhar et al. 2023); every pair where None."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Space:
             not in it.
         fused: width of the fused vector; None where views are not fused.
         numbers: label columns that hold numbers, standardised by the training rows.
+        masks: views whose encoder can hide patches of its inputs.
         shares: label column -> share of each class among the labelled training rows.
         predicted: label columns of classes that a term of the objective predicts.
         teachers: view of ready vectors, which has no embedding -> how many numbers they are.
@@ -50,6 +54,7 @@ class Space:
     raw: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     fused: int | None = None
     numbers: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     predicted: tuple[str, ...] = ()
     teachers: Mapping[str, int] = field(default_factory=dict)
@@ -68,7 +73,11 @@ class Needs:
         unpaired: a row with one view only, without label or key, is used too; never together with `pairs`.
         embeddings: the views whose embeddings it reads, all when None. A view that no term reads is not in `batch.z`.
         fused: it reads `batch.fused`, and so trains the fusion.
+        rest: it reads `batch.rest`, for each view the vector fused from the row's other views; with `fused`.
         twins: it reads `batch.twin`, a second embedding of each cell after another random change.
+        averaged: the decay, in [0, 1), of the towers' moving averages, whose embeddings it reads in `batch.averaged`.
+        masked: the share, in (0, 1), of each input's patches that are hidden for `batch.masked`, which it reads.
+        masked_views: of which views it reads that, all that can be masked when None.
         raw: it reads `batch.raw`, what a decoder must give back.
         predictions: it reads `batch.predicted`, and with `twins` also `batch.predicted_twin`.
         validates: a smaller value on held-out rows means a better model; False for min-max terms.
@@ -84,7 +93,11 @@ class Needs:
     unpaired: bool = True
     embeddings: tuple[str, ...] | None = None
     fused: bool = False
+    rest: bool = False
     twins: bool = False
+    averaged: float | None = None
+    masked: float | None = None
+    masked_views: tuple[str, ...] | None = None
     raw: bool = False
     predictions: bool = False
     validates: bool = True
@@ -185,12 +198,17 @@ class Objective:
         """What its terms need together: `pairs` where all do, everything else where one does."""
         each = [term.needs() for _, term in self]
         views = [needs.embeddings for needs in each]
+        masked = [needs.masked_views for needs in each if needs.masked is not None]
         return Needs(
             pairs=all(needs.pairs for needs in each),
             unpaired=any(needs.unpaired for needs in each),
             embeddings=None if None in views else tuple(dict.fromkeys(chain(*views))),  # type: ignore[arg-type]
             fused=any(needs.fused for needs in each),
+            rest=any(needs.rest for needs in each),
             twins=any(needs.twins for needs in each),
+            averaged=_the_one("decay of the towers' moving average", [needs.averaged for needs in each]),
+            masked=_the_one("share that is masked", [needs.masked for needs in each]),
+            masked_views=None if None in masked else tuple(dict.fromkeys(chain(*masked))),  # type: ignore[arg-type]
             raw=any(needs.raw for needs in each),
             predictions=any(needs.predictions for needs in each),
             validates=any(needs.validates for needs in each),
@@ -266,10 +284,21 @@ class Objective:
         return names
 
 
+def _the_one(what: str, values: Sequence[float | None]) -> float | None:
+    """What terms ask of the network, once for all of them. UsageError where they ask for different numbers."""
+    wanted = sorted({value for value in values if value is not None})
+    if len(wanted) > 1:
+        raise UsageError(f"there is one {what}, and the terms want {' and '.join(map(str, wanted))}; give them one")
+    if wanted and not 0 <= wanted[0] < 1:
+        raise UsageError(f"the {what} must lie in [0, 1), got {wanted[0]}")
+    return wanted[0] if wanted else None
+
+
 def _zero(batch: Batch, state: nn.Module) -> Tensor:
     """0, as a function of every embedding and of all that the terms learn. What a cell holds is not read."""
     fused = [] if batch.fused is None else [batch.fused]
-    tensors = [*batch.z.values(), *fused, *batch.twin.values(), *state.parameters()]
+    others = (*batch.rest.values(), *batch.twin.values(), *batch.masked.values())
+    tensors = [*batch.z.values(), *fused, *others, *state.parameters()]
     dtype = tensors[0].dtype if tensors else torch.get_default_dtype()
     zero = batch.rows.new_zeros((), dtype=dtype)
     return _Constant.apply(zero, *tensors) if tensors else zero

@@ -12,8 +12,8 @@ from bouba.errors import ModalityError, UsageError
 from bouba.nn.sinkhorn import log_sinkhorn
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_pairs
-from bouba.terms.rows import averaged
-from bouba.terms.term import Needs, Parts, Space, Term
+from bouba.terms.rows import averaged, pairs_of
+from bouba.terms.term import Needs, Pairs, Parts, Space, Term
 
 
 def transport_plans(affinity: Tensor, teacher: Tensor, *, sharpness: float = 0.1) -> Tensor:
@@ -72,7 +72,8 @@ class TransportPlans(Term):
     add. Towers must have a raw form, as MLP and frozen encoders have.
 
     Args:
-        pairs: which pairs of views; every pair when None. sharpness: eps of both plans.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
+        sharpness: eps of both plans.
         least: pairs that a batch must have.
 
     Reference: SOTAlign (2026), whose teacher is a linear map fitted to the pairs. Departure: here it is relative
@@ -82,7 +83,7 @@ class TransportPlans(Term):
     0.1 * TransportPlans(pairs=None, sharpness=0.1, least=4)
     """
 
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
     sharpness: float = 0.1
     least: int = 4
 
@@ -92,7 +93,8 @@ class TransportPlans(Term):
     def state(self, space: Space) -> nn.Module:
         check_pairs("TransportPlans", self.pairs, space)
         _check_sharpness(self.sharpness)
-        for view in dict.fromkeys(itertools.chain(*self.pairs or ())):
+        named = (self.pairs,) if isinstance(self.pairs, str) else itertools.chain(*self.pairs or ())
+        for view in dict.fromkeys(named):
             if view not in space.raw:
                 raise ModalityError(f"TransportPlans reads {view!r} before training, and its encoder has no raw form")
         return nn.Module()
@@ -100,7 +102,7 @@ class TransportPlans(Term):
     def loss(self, batch, state):
         costs = []
         views = [view for view in batch.z if view in batch.raw]
-        for a, b in self.pairs or itertools.combinations(views, 2):
+        for a, b in pairs_of(self.pairs, views):
             both = batch.present[a] & batch.present[b]
             if int(both.sum()) < self.least:
                 continue

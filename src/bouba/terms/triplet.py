@@ -17,7 +17,7 @@ from bouba.nn.tiles import pair_codes, slices
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_columns, check_embeddings, check_pairs, check_similarity, check_tile, precise
 from bouba.terms.rows import averaged, paired, summed
-from bouba.terms.term import Needs, Space, Term
+from bouba.terms.term import Needs, Pairs, Space, Term
 
 MININGS = ("semi-hard", "hardest", "all")
 
@@ -158,7 +158,7 @@ class Triplet(Term):
         margin: how much more similar the partner has to be.
         mining: which negatives count: "semi-hard", "hardest" (VSE++) or "all"; see `triplet`.
         similarity: "cosine", "dot" or "euclidean" (the negative distance).
-        pairs: which pairs of views; every pair when None.
+        pairs: which pairs of views; the name of one for its pairs with each other (an anchor); every pair when None.
         tile: rows compared at once; the result is the same.
 
     Logs `of_margin`: the loss as a share of the margin (of B - 1 margins with "all"), 1 where all rows look alike, 0
@@ -174,7 +174,7 @@ class Triplet(Term):
     margin: float = 0.2
     mining: str = "semi-hard"
     similarity: str = "cosine"
-    pairs: tuple[tuple[str, str], ...] | None = None
+    pairs: Pairs = None
     tile: int = 256
 
     def needs(self) -> Needs:

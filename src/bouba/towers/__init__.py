@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bouba.towers.joined import Joined as Joined
     from bouba.towers.onnx import Onnx as Onnx
     from bouba.towers.packaged import Packaged as Packaged
+    from bouba.towers.pooled import Pooled as Pooled
     from bouba.towers.pretrained import Pretrained as Pretrained
     from bouba.towers.spec import EncoderSpec as EncoderSpec
     from bouba.towers.spec import SameAs as SameAs

@@ -18,6 +18,7 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.spec_augment import SpecAugment
 from bouba.errors import UsageError
+from bouba.nn.patches import GRID, hidden_patches, spread_out
 from bouba.towers.portable import Port, Portable
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
@@ -129,6 +130,21 @@ class AudioEncoder(Encoder):
         longest = int(inputs["lengths"].max())
         energies, lengths = self.spec.augment(inputs["energies"][:, :longest].float(), inputs["lengths"])
         return {"energies": energies, "lengths": lengths}
+
+    @property
+    def masks(self) -> bool:
+        return True
+
+    def masked(self, inputs: Inputs, share: float) -> tuple[Inputs, Tensor]:
+        energies, lengths = inputs["energies"].float(), inputs["lengths"].clamp(min=1)[:, None]
+        hidden = hidden_patches(len(energies), GRID**2, share, energies.device)
+        slices = spread_out(hidden, SLICES, energies.shape[2])  # (B, SLICES, mels)
+        frame = torch.arange(energies.shape[1], device=energies.device)
+        its_slice = (((frame + 1) * SLICES - 1) // lengths).clamp(
+            max=SLICES - 1
+        )  # (B, T), the last that begins by then
+        blank = slices.gather(1, its_slice[:, :, None].expand(-1, -1, energies.shape[2]))
+        return {"energies": energies.masked_fill(blank, 0.0), "lengths": inputs["lengths"]}, slices.flatten(1)
 
     def raw(self, inputs: Inputs) -> Tensor:
         energies, lengths = inputs["energies"].float(), inputs["lengths"][:, None]

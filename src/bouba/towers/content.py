@@ -15,6 +15,7 @@ from bouba.data.characters import visible
 from bouba.data.decode.cells import as_numpy
 from bouba.data.decode.files import opened
 from bouba.data.decode.sounds import samples_and_rate
+from bouba.data.several import Several
 from bouba.errors import DataError
 
 DIGEST = 16  # bytes; two of a billion cells collide with a probability of 1e-21
@@ -52,7 +53,10 @@ def digest(parts: Iterable[bytes | BinaryIO]) -> bytes:
 
 
 def _parts(kind: str, cell) -> Iterator[bytes | BinaryIO]:
-    if kind == "text":
+    if isinstance(cell, Several):
+        for part in cell:
+            yield from _parts(kind, part)
+    elif kind == "text":
         yield from (b"text", visible(str(cell)).encode())
     elif kind == "table" and isinstance(cell, Mapping):
         yield from (b"table", json.dumps(decode.record(cell), sort_keys=True).encode())

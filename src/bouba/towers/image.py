@@ -18,6 +18,7 @@ from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.errors import UsageError, nearest
 from bouba.nn.components import Components, measure
+from bouba.nn.patches import GRID, hidden_patches, spread_out
 from bouba.nn.pixels import light, standardised
 from bouba.towers.portable import Port, Portable, of_pictures
 from bouba.towers.spec import EncoderSpec, Learned
@@ -43,6 +44,17 @@ class ImageEncoder(Encoder):
 
     def vary(self, inputs: Inputs) -> Inputs:
         return inputs if self.augment is None else {"pixels": self.augment(inputs["pixels"].float() / 255)}
+
+    @property
+    def masks(self) -> bool:
+        return self.components is None
+
+    def masked(self, inputs: Inputs, share: float) -> tuple[Inputs, Tensor]:
+        pixels, small = inputs["pixels"].float() / 255, self.thumbnail
+        hidden = hidden_patches(len(pixels), GRID**2, share, pixels.device)
+        blank = spread_out(hidden, *pixels.shape[2:])[:, None]
+        shown = spread_out(hidden, small, small)[:, None].expand(-1, 3, -1, -1)
+        return {"pixels": pixels.masked_fill(blank, light(0.0))}, shown.flatten(1)
 
     def raw(self, inputs: Inputs) -> Tensor:
         small = thumbnails(inputs["pixels"], self.thumbnail)

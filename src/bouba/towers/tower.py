@@ -62,6 +62,16 @@ class Encoder(nn.Module, ABC):
         """What `prepare` gave -> float (B, raw_width) of order 1, for a decoder to give back."""
         raise UsageError(f"{type(self).__name__} has no raw form that could be decoded")
 
+    @property
+    def masks(self) -> bool:
+        """Whether `masked` can hide a part of its inputs. Not by default."""
+        return False
+
+    def masked(self, inputs: Inputs, share: float) -> tuple[Inputs, Tensor]:
+        """What `prepare` gave -> the same with a share of its patches blank, drawn for each row by torch's generator;
+        and bool (B, raw_width), True on the numbers of `raw` that are hidden by that."""
+        raise UsageError(f"{type(self).__name__} cannot hide a part of its inputs")
+
     def portable(self) -> Portable:
         """The same for programs without bouba. UsageError, the default, where they cannot run it, with the reason."""
         raise UsageError(f"{type(self).__name__} is not described for other programs")

@@ -15,6 +15,7 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import refuse_share
 from bouba.errors import DataError, UsageError
+from bouba.nn.patches import hidden_patches
 from bouba.towers.portable import Port, Portable
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
@@ -55,6 +56,14 @@ class VectorEncoder(Encoder):
         if self.noise:
             values = values + self.noise * self.scale * torch.randn_like(values)
         return {"values": values}
+
+    @property
+    def masks(self) -> bool:
+        return True
+
+    def masked(self, inputs: Inputs, share: float) -> tuple[Inputs, Tensor]:
+        hidden = hidden_patches(len(inputs["values"]), self.raw_width, share, inputs["values"].device)
+        return {"values": torch.where(hidden, self.mean, inputs["values"])}, hidden
 
     def raw(self, inputs: Inputs) -> Tensor:
         return (inputs["values"] - self.mean) / self.scale

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from bouba.nn.by_view import ByView
 from bouba.nn.draws import Draws
 from bouba.nn.fusion import Fusion, kept_views
 from bouba.nn.gather import gather
+from bouba.nn.moving_average import MovingAverage
 from bouba.nn.parts import in_parts
 from bouba.terms.checks import trusted
 from bouba.terms.term import Needs, Objective, Parts, Space
@@ -46,22 +48,56 @@ class Network(nn.Module):
         self.state = objective.state(space)
         self._needs_in_training, self._needs_to_judge = objective.needs(), objective.judges().needs()
         self._after_step = [module for module in self.state.modules() if hasattr(module, "after_step")]
+        self.averages: ByView | None = None
+        named = objective.needs().masked_views
+        self.masked = [name for name in space.masks if named is None or name in named]
         self.chunk_size = chunk_size
         self.draws: Draws | None = None  # of the step under way
 
+    def average(self) -> None:
+        """Make moving averages of the towers that are read, where a term reads them, from the towers as they are."""
+        decay = self._needs_in_training.averaged
+        if decay is not None:
+            made = {
+                tower: MovingAverage(tower, decay) for tower in dict.fromkeys(self.towers[name] for name in self.read)
+            }
+            self.averages = ByView({name: made[self.towers[name]] for name in self.read})
+
     def embed(self, batch: Batch) -> Batch:
         """The batch with z of the views that are read, view -> (B, dim), zeros where the row lacks it; fused where
-        views are fused, twin and raw where they are read. Inputs are varied in training; where twins are read without
-        training too, else both would be equal."""
+        views are fused, twin, averaged and raw where they are read. Inputs are varied in training; where twins are read
+        without training too, else both would be equal."""
         needs = self._needs()
         vary = self.training or needs.twins
         batch = self.fuse(batch.replace(z={name: self.embed_view(name, batch, vary=vary) for name in self.read}))
+        if needs.rest and self.fusion is not None:
+            batch = batch.replace(
+                rest={name: self.fuse(batch.replace(present=_others(name, batch))).fused for name in self.read}
+            )
         if needs.twins:
             batch = batch.replace(twin={name: self.embed_view(name, batch, vary=True) for name in self.read})
+        if needs.averaged is not None:
+            with torch.no_grad():
+                averaged = {name: self.embed_view(name, batch, vary=True, averaged=True) for name in self.read}
+            batch = batch.replace(averaged=averaged)
+        if needs.masked is not None:
+            batch = self._masked(batch, needs.masked)
         if needs.raw:
             decodable = [name for name in self.towers if self._raw_width(name) and batch.inputs[name]]
             batch = batch.replace(raw={name: self._raw(name, batch) for name in decodable})
         return batch.replace(teachers={name: batch.inputs[name]["values"] for name in needs.teachers})
+
+    def _masked(self, batch: Batch, share: float) -> Batch:
+        """The batch with masked and hidden of the views that are masked."""
+        with self._whole_batch():
+            drawn = {
+                name: self.towers[name].encoder.masked(batch.inputs[name], share)  # type: ignore[union-attr, operator]
+                for name in self.masked
+                if batch.inputs[name]
+            }
+        seen = batch.replace(inputs=batch.inputs | {name: inputs for name, (inputs, _) in drawn.items()})
+        masked = {name: self.embed_view(name, seen) for name in drawn}
+        return batch.replace(masked=masked, hidden={name: hidden for name, (_, hidden) in drawn.items()})
 
     def _needs(self) -> Needs:
         """What the terms that are computed need: in training all of them, else those that judge."""
@@ -87,22 +123,27 @@ class Network(nn.Module):
         with self.draws.alike_after(), self.draws.of_rows():
             yield
 
-    def embed_view(self, name: str, batch: Batch, *, vary: bool = False, features: bool = False) -> Tensor:
+    def embed_view(
+        self, name: str, batch: Batch, *, vary: bool = False, features: bool = False, averaged: bool = False
+    ) -> Tensor:
         """z (B, dim) of one view, zeros where a row lacks it; of randomly changed inputs if `vary`; with `features`
-        what stands before the projection, (B, width)."""
+        what stands before the projection, (B, width); with `averaged` by the tower's moving average."""
+        how = {"vary": vary, "features": features, "averaged": averaged}
         if self.draws is None:
-            return self._embed_view(name, batch, vary=vary, features=features)
+            return self._embed_view(name, batch, **how)
         with self.draws.alike_after(name):
-            return self._embed_view(name, batch, vary=vary, features=features)
+            return self._embed_view(name, batch, **how)
 
-    def _embed_view(self, name: str, batch: Batch, *, vary: bool, features: bool) -> Tensor:
+    def _embed_view(self, name: str, batch: Batch, **how: Any) -> Tensor:
         tower: Tower = self.towers[name]  # type: ignore[assignment]
         rows = batch.rows_with(name)  # None for all
         if rows is not None and not len(rows):
-            width = tower.encoder.width if features else tower.dim
-            return batch.rows.new_zeros((len(batch), width), dtype=next(tower.projection.parameters()).dtype)
+            width = tower.encoder.width if how["features"] else tower.dim
+            weight = next(tower.projection.parameters())
+            zeros = batch.rows.new_zeros((len(batch), width), dtype=weight.dtype)
+            return zeros if self.draws is None else zeros + 0 * weight.sum()  # others wait for a gradient from here
         chunks = [rows] if self.chunk_size is None or not self.training else self._chunks(batch, rows)
-        forward = partial(self._embed_rows, tower, batch, name, draws=self.draws, vary=vary, features=features)
+        forward: Any = partial(self._embed_rows, tower, batch, name, draws=self.draws, **how)
         if len(chunks) > 1:  # gradient caching: the tower's activations are dropped, each chunk is run again backward
             z = torch.cat([checkpoint(forward, chunk, use_reentrant=False) for chunk in chunks])
         else:
@@ -123,13 +164,18 @@ class Network(nn.Module):
         draws: Draws | None,
         vary: bool,
         features: bool,
+        averaged: bool,
     ) -> Tensor:
         if draws is not None:
+            how: Any = {"vary": vary, "features": features, "averaged": averaged}
             with draws.of_view(name, slice(None) if rows is None else rows):
-                return self._embed_rows(tower, batch, name, rows, draws=None, vary=vary, features=features)
+                return self._embed_rows(tower, batch, name, rows, draws=None, **how)
         inputs = {part: picked(tensor, rows) for part, tensor in batch.inputs[name].items()}
         domain = None if batch.domain is None else picked(batch.domain, rows)
         inputs = tower.encoder.vary(inputs) if vary else inputs
+        if averaged:
+            assert self.averages is not None, "average() was called"
+            return self.averages[name].run(tower, inputs, domain)  # type: ignore[operator]
         return tower.features(inputs, domain) if features else tower(inputs, domain)
 
     def _raw_width(self, name: str) -> int:
@@ -143,7 +189,14 @@ class Network(nn.Module):
         self.draws = Draws.of(batch) if self.training else None
         batch = self.embed(batch)
         fused = None if batch.fused is None else _precise({"": batch.fused})[""]
-        batch = batch.replace(z=_precise(batch.z), twin=_precise(batch.twin), fused=fused)
+        batch = batch.replace(
+            z=_precise(batch.z),
+            twin=_precise(batch.twin),
+            averaged=_precise(batch.averaged),
+            masked=_precise(batch.masked),
+            rest=_precise(batch.rest),
+            fused=fused,
+        )
         if self._needs().predictions:
             batch = batch.replace(predicted=_classes(self.predict(batch)))
             if batch.twin:
@@ -182,9 +235,19 @@ class Network(nn.Module):
         self.towers[name].encoder(**rows.batch(chunk).to(device).inputs[name])  # type: ignore[operator, union-attr]
 
     def after_step(self) -> None:
-        """Temperatures go back into range, moving averages take in the step: whatever has a method `after_step`."""
+        """Temperatures go back into range, moving averages take in the step: those of towers, and whatever in the state
+        of a term has a method `after_step`."""
+        if self.averages is not None:
+            towers = dict(zip(self.averages.values(), (self.towers[name] for name in self.averages)))
+            for average, tower in towers.items():
+                average.update(tower)  # type: ignore[operator]
         for module in self._after_step:
             module.after_step()  # type: ignore[operator]
+
+
+def _others(name: str, batch: Batch) -> dict[str, Tensor]:
+    """Which views rows have besides one."""
+    return {view: mask if view != name else torch.zeros_like(mask) for view, mask in batch.present.items()}
 
 
 def _precise(z: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bouba.data.characters import file_text, on_disk, written
 from bouba.data.missing import is_missing
+from bouba.data.several import Several, first_of
 
 NUMBERS = (int, float, np.number, np.bool_, Decimal)
 LONGEST_REASON = 200  # characters of a decoder's own words
@@ -20,7 +21,8 @@ LONGEST_NAME = 300  # characters of a path in a message
 
 
 def path_of(value) -> str | None:
-    """The file a cell points to, if it points to one; of a file:// address, its path."""
+    """The file a cell points to, the first of several, if it points to one; of a file:// address, its path."""
+    value = first_of(value)
     path = value.get("path") if isinstance(value, dict) else value
     if not isinstance(path, str | os.PathLike):
         return None
@@ -35,6 +37,8 @@ def path_of(value) -> str | None:
 def resolved(value, base: Path | None):
     """A cell whose relative path, if it holds one, is made to start at `base`, as it is spelt on the disk. One with the
     backslashes of Windows is read with slashes, where only that exists."""
+    if isinstance(value, Several):
+        return Several(resolved(part, base) for part in value)
     if (isinstance(value, dict) and value.get("bytes") is not None) or not isinstance(value, str | dict | os.PathLike):
         return value
     path = path_of(value)

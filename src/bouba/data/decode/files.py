@@ -8,6 +8,7 @@ import stat
 from typing import BinaryIO
 
 from bouba.data.decode.cells import path_of
+from bouba.data.several import first_of
 from bouba.errors import DataError
 
 OTHER_FILES = {
@@ -25,11 +26,13 @@ def opened(value) -> BinaryIO:
     """The bytes of a cell, open for reading; the caller closes them.
 
     Args:
-        value: a path, a file:// address, bytes, an open file or BytesIO, or {"bytes": ..., "path": ...}.
+        value: a path, a file:// address, bytes, an open file or BytesIO, or {"bytes": ..., "path": ...}; of Several
+            the first is read.
 
     Raises:
         DataError: a pipe, a device, a folder, an address, an empty file, no such kind of cell. OSError: as `open`.
     """
+    value = first_of(value)
     if isinstance(value, dict) and value.get("bytes") is not None:
         value = value["bytes"]
     if isinstance(value, bytes | bytearray | memoryview):

@@ -13,6 +13,7 @@ import numpy as np
 from bouba.data.decode import arrays
 from bouba.data.decode.cells import is_array, name_of, path_of, reason
 from bouba.data.decode.files import opened
+from bouba.data.several import first_of
 from bouba.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def image(value) -> Image:
     """
     from PIL import ImageOps
 
+    value = first_of(value)
     try:
         if is_array(value) or isinstance(value, list | tuple):
             return on_white(from_pixels(arrays.pixels(value)))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bouba.data.decode.cells import as_numpy, is_array, name_of, reason
 from bouba.data.decode.files import opened
+from bouba.data.several import first_of
 from bouba.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def audio(value, rate: int, *, seconds: float | None = None) -> NDArray[np.float
 
 def stored_audio(value, rate: int, seconds: float | None = None) -> tuple[NDArray[np.float32], int]:
     """Samples (n,) at the rate they are stored with, and that rate; `rate` for samples that come without one."""
+    value = first_of(value)
     try:
         if (given := samples_and_rate(value, rate)) is not None:
             samples, native = _one_channel(*given, seconds)
