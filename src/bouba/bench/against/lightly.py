@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bouba.bench.against.contest import Arrays, Contest, Peer
 
 ROWS, WIDTH, TEMPERATURE, STEPS = 2048, 128, 0.2, 10
-Loss = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
+Loss = Callable[..., Any]
 
 
 def batch(seed: int, folder: Path | None, *, loss: str) -> Arrays:
@@ -62,7 +63,7 @@ def _barlow_twins(z, twin):
     return ((1 - own).square().sum() + 0.005 * (table - own.diag()).square().sum()) / len(own)
 
 
-FORMULAS = {"NT-Xent": _nt_xent, "VICReg": _vicreg, "Barlow Twins": _barlow_twins}
+FORMULAS: dict[str, Loss] = {"NT-Xent": _nt_xent, "VICReg": _vicreg, "Barlow Twins": _barlow_twins}
 
 
 def ours(arrays: Arrays, *, loss: str) -> Arrays:
@@ -71,7 +72,11 @@ def ours(arrays: Arrays, *, loss: str) -> Arrays:
 
     from bouba.terms import barlow_twins, nt_xent, vicreg
 
-    functions = {"NT-Xent": partial(nt_xent, temperature=TEMPERATURE), "VICReg": vicreg, "Barlow Twins": barlow_twins}
+    functions: dict[str, Loss] = {
+        "NT-Xent": partial(nt_xent, temperature=TEMPERATURE),
+        "VICReg": vicreg,
+        "Barlow Twins": barlow_twins,
+    }
     z, twin = (torch.from_numpy(arrays[name]).requires_grad_() for name in ("z", "twin"))
     for _ in range(STEPS):
         z.grad = twin.grad = None
