@@ -151,6 +151,15 @@ def _first_sentence(text: str) -> str:
     return re.split(r"(?<=[.?]) ", text, maxsplit=1)[0]
 
 
+def on_startup(**_: Any) -> None:
+    """What cuts Chinese text into words for the search says nothing of its dictionary."""
+    import logging
+
+    import jieba  # type: ignore[import-untyped]
+
+    jieba.setLogLevel(logging.WARNING)
+
+
 def on_config(config: Any) -> Any:
     """The reference's pages, in the navigation."""
     pages = [{room.title: f"reference/{room.page}.md"} for room in ROOMS]

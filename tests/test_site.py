@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parent.parent
-for extra in ("material", "mkdocstrings", "mkdocstrings_handlers.python"):
+for extra in ("material", "mkdocstrings", "mkdocstrings_handlers.python", "jieba"):
     pytest.importorskip(extra, reason="the extra `docs`")
 
 
@@ -67,6 +68,9 @@ def test_nothing_comes_from_another_machine(site):
 
 
 def test_search_works_from_the_disk(site):
-    assert read(site / "search" / "search_index.js").startswith("var __index")
+    index = read(site / "search" / "search_index.js")
+    assert index.startswith("var __index")
+    texts = [entry["text"] for entry in json.loads(index.partition("=")[2].rstrip(";\n"))["docs"]]
+    assert any("梯度\u200b反转" in text for text in texts), "Chinese sentences are cut into words"
     for page in (site / "index.html", site / "reference" / "terms.html"):
         assert re.search(r'<script src="[./]*assets/iframe-worker\.js"', read(page))

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bouba.align import FewPairs as FewPairs
     from bouba.align import KernelCCA as KernelCCA
     from bouba.align import MatrixFreeCCA as MatrixFreeCCA
+    from bouba.align import ProbabilisticCCA as ProbabilisticCCA
     from bouba.align import Procrustes as Procrustes
     from bouba.align import RidgeMap as RidgeMap
     from bouba.align import SimCLR as SimCLR

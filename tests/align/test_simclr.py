@@ -12,6 +12,8 @@ from bouba.align.simclr import VARIED_TOWERS, SimCLR
 from bouba.data.kinds import KINDS
 from bouba.errors import ModalityError, UsageError
 from bouba.metrics import accuracy, knn
+from bouba.runs.recipe import build
+from bouba.terms import BYOL, DINO, MAE, BarlowTwins, NTXent, SimSiam, VICReg
 from bouba.towers import SameAs
 
 QUICK = {"dim": 4, "epochs": 2, "batch_size": 32}
@@ -193,3 +195,29 @@ def test_refusals():
         SimCLR(temperature=0.0, **QUICK).fit(numbers())
     with pytest.raises(UsageError, match="InfoNCE needs two views or more"):
         CLIP(**QUICK).fit(numbers())
+
+
+OTHERS = [VICReg(), BarlowTwins(), SimSiam(), BYOL(), DINO(groups=8), MAE(), NTXent(0.2) + 0.1 * VICReg()]
+
+
+@pytest.mark.parametrize("objective", OTHERS, ids=repr)
+def test_other_objectives_than_nt_xent_saved_to_the_bit(objective, tmp_path):
+    views = numbers()
+    model = SimCLR(objective=objective, **QUICK).fit(views)
+    model.save(tmp_path / "m")
+    copy = load(tmp_path / "m")
+    assert copy.objective == objective
+    np.testing.assert_array_equal(model.features(views)["x"], copy.features(views)["x"])
+    assert 0 < model.score(views) <= 1
+    assert model.compared_by == ("euclidean" if "VICReg" in repr(objective) else "cosine")
+
+
+def test_a_recipe_names_the_objective():
+    recipe = {
+        "method": "simclr",
+        "arguments": QUICK,
+        "objective": [{"term": "NTXent", "temperature": 0.2}, {"term": "VICReg", "weight": 0.1}],
+    }
+    model = build(recipe)
+    assert model.objective == NTXent(0.2) + 0.1 * VICReg()
+    assert {"NTXent", "VICReg"} <= set(model.fit(numbers()).history_[-1])

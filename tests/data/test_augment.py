@@ -1,10 +1,14 @@
 """Augmentation: known answers for single moves, and laws for all of them together."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bouba.data.augment import Augment, refuse_share
 from bouba.errors import UsageError
+from bouba.nn.pixels import as_light
+from bouba.towers import ConvNet
 
 STILL = {"zoom": (1.0, 1.0), "turn": 0.0, "shift": 0.0, "stretch": 0.0, "flip": 0.0, "color": 0.0}
 
@@ -121,3 +125,58 @@ def test_refusals_of_borders_and_blends():
         Augment(border="edges")
     with pytest.raises(UsageError, match=r"blend is a share, 0 or more and below 1, got 1\.5"):
         Augment(blend=1.5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 13])
+def test_any_number_of_channels_is_changed_in_range_and_keeps_its_shape(channels):
+    pixels = torch.rand(6, channels, 12, 9, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    bold = Augment(color=0.8, grey=0.5, recolor=0.5, blend=0.3, roam=1.0)
+    for augment in (Augment(), bold, Augment(border="edge")):
+        changed = augment(pixels)
+        assert changed.shape == pixels.shape
+        assert changed.isfinite().all()
+        assert changed.min() >= -1e-6
+        assert changed.max() <= 1 + 1e-6
+        assert not torch.equal(changed, pixels)
+    gains = Augment(**STILL | {"color": 0.5})(torch.full((1, channels, 4, 4), 0.5))
+    assert len(gains.unique()) == channels, "each channel has a gain of its own"
+
+
+def test_sixteen_bits_are_augmented_without_rounding():
+    deep = torch.arange(1000, 1000 + 4 * 256, dtype=torch.int32).view(4, 1, 16, 16).to(torch.uint16)
+    light = as_light(deep)
+    assert len(light.unique()) == 1024, "of 8 bits there would be 4"
+    same = Augment(**STILL)(light)
+    torch.testing.assert_close(same * 65_535, deep.float(), atol=0.02, rtol=0)
+    mirrored = Augment(**STILL | {"flip": 1.0})(light)
+    torch.testing.assert_close(mirrored * 65_535, deep.float().flip(3), atol=0.02, rtol=0)
+    assert len((Augment()(light) * 255).round().unique()) < len(Augment()(light).unique())
+
+
+CELLS = {
+    "16-bit grey array": lambda: np.arange(400, dtype=np.uint16).reshape(20, 20) * 160,
+    "16-bit grey PNG": lambda: Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20) * 160),
+    "32-bit grey": lambda: Image.fromarray((np.arange(400, dtype=np.int32) % 256).reshape(20, 20)),
+    "8-bit grey": lambda: Image.new("L", (20, 12), 90),
+    "1 bit": lambda: Image.new("1", (20, 12), 1),
+    "one channel array": lambda: np.full((20, 12, 1), 7, np.uint8),
+    "grey with alpha": lambda: Image.new("LA", (20, 12), (90, 120)),
+    "colour with alpha": lambda: np.full((20, 12, 4), 200, np.uint8),
+    "CMYK": lambda: Image.new("CMYK", (20, 12), (10, 20, 30, 40)),
+    "LAB": lambda: Image.new("LAB", (20, 12), (120, 130, 140)),
+    "floats": lambda: np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20),
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_whatever_the_reader_takes_is_augmented_by_a_tower(kind):
+    encoder = ConvNet(size=16, channels=4, augment=Augment(color=0.8, grey=0.5, recolor=0.5, roam=1.0)).build({})
+    inputs = encoder.prepare([CELLS[kind](), Image.new("RGB", (9, 9), (255, 0, 0))])
+    varied = encoder.vary(inputs)
+    assert varied["pixels"].is_floating_point(), "no rounding between the changes and the network"
+    assert varied["pixels"].shape == (2, 3, 16, 16)
+    assert varied["pixels"].min() >= 0
+    assert varied["pixels"].max() <= 1
+    assert encoder(**varied).isfinite().all()
+    assert torch.equal(ConvNet(augment=None).build({}).vary(inputs)["pixels"], inputs["pixels"])

@@ -66,7 +66,7 @@ def test_rows_too_large_for_memory_and_disk_are_not_cached(views, encoders, monk
 
 
 def test_a_view_with_no_cell_has_no_inputs(views, encoders):
-    batch = Rows(views[[2, 4]], encoders, Codes()).batch([0, 1])
+    batch = Rows(views[[2, 4]], encoders, Codes()).batch(torch.tensor([0, 1]))
     assert batch.inputs["v"] == {}
     assert not batch.present["v"].any()
 

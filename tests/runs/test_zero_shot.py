@@ -139,6 +139,9 @@ def test_evaluation_on_shards(run, tmp_path):
     table = run.classify(written(tmp_path), order, templates=TEMPLATES, label="colour")
     assert [r["class"] for r in found.records] == [r["class"] for r in table.records]
     assert found.result.records[0].value == table.result.records[0].value
+    (tmp_path / "numbered" / "nshards.txt").write_text("2")  # as CLIP_benchmark lays its folders out
+    folder = run.classify(str(tmp_path / "numbered"), order, templates=TEMPLATES, label="cls")
+    assert folder.records == found.records
     cells = [
         {"png": picture, "txt": f"a {name} square", "json": json.dumps({"colour": name})}
         for picture, name in zip(pictures, names, strict=True)

@@ -17,7 +17,7 @@ from bouba.align.blocks import FLOATS, Blocks, Numbers, accepted_sparse, are_arr
 from bouba.align.cells import Cells
 from bouba.align.features import SimpleFeatures
 from bouba.align.maps import pearson
-from bouba.align.readout import Readout
+from bouba.align.readout import ReadsOut
 from bouba.data import scratch
 from bouba.data.alphabet import text_view
 from bouba.data.arrays import column_names, complete, data_error, is_sparse
@@ -59,7 +59,7 @@ class ClosedForm(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     towers: Mapping[str, Any] | None = None  # view -> frozen encoder, of methods that take them
     device: str = "auto"  # where these run
     schema_: Schema | None = None
-    readout_: Readout | None = None  # of linear methods
+    readout_: ReadsOut | None = None  # of linear methods
     aligns, fuses, predicts, reconstructs, translates, generates = True, False, False, False, False, False
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import linalg
@@ -13,6 +13,25 @@ from bouba.align.moments import Moments
 from bouba.data.arrays import is_sparse
 
 ROUNDING = 1e-9  # makes views count alike where their variates do not correlate
+
+
+class ReadsOut(Protocol):
+    """What loadings, factors, variance explained and predictions need of a linear method; see Readout."""
+
+    @property
+    def k(self) -> int: ...
+
+    def predicted(
+        self,
+        to: str,
+        variates: Mapping[str, np.ndarray],
+        present: Mapping[str, np.ndarray],
+        component: int | None = None,
+    ) -> np.ndarray: ...
+
+    def loadings(self, view: str) -> np.ndarray: ...
+
+    def factors(self, variates: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,7 @@ class Readout:
         """
         out = np.tile(self.means[to], (len(next(iter(variates.values()))), 1))
         components = np.arange(self.k) if component is None else np.array([component])
-        for names, rows in _patterns(present, variates):
+        for names, rows in patterns(present, variates):
             at, mixing = self._places(names), self.mixing(names)[:, components]
             spread = mixing.T @ self.among[np.ix_(at, at)] @ mixing
             weights = linalg.pinvh(spread) @ (mixing.T @ self.across[to][at])
@@ -113,7 +132,7 @@ class Readout:
         out = np.zeros((len(next(iter(variates.values()))), self.k))
         whole = self.mixing(self.views)
         variance = np.einsum("ic,ij,jc->c", whole, self.among, whole)
-        for names, rows in _patterns(present, variates):
+        for names, rows in patterns(present, variates):
             at, mixing = self._places(names), self.mixing(names)
             of_score = np.einsum("ic,ij,jc->c", mixing, self.among[np.ix_(at, at)], mixing)
             shared = np.einsum("ic,ij,jc->c", mixing, self.among[at], whole)
@@ -134,7 +153,7 @@ class Readout:
         return scale, self.among[np.ix_(at, at)] / np.outer(scale, scale)
 
 
-def _patterns(present: Mapping[str, np.ndarray], views: Iterable[str]) -> Iterator[tuple[list[str], np.ndarray]]:
+def patterns(present: Mapping[str, np.ndarray], views: Iterable[str]) -> Iterator[tuple[list[str], np.ndarray]]:
     """(some of the views, which rows have these and no others); rows with none are left out."""
     names = list(views)
     has = np.stack([present[name] for name in names], axis=1)

@@ -15,7 +15,7 @@ from bouba.learner import BaseLearner
 from bouba.metrics import mean_reciprocal_rank
 from bouba.nn.domain_norm import is_frozen
 from bouba.nn.projection import Projection
-from bouba.terms import NTXent, Objective
+from bouba.terms import NTXent, Objective, Term
 from bouba.towers import CRNN, MLP, ConvNet, EncoderSpec, Frames, NGrams, Tabular
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class SimCLR(BaseLearner):
     Args:
         towers: view -> encoder that varies its inputs; when None, one for each kind with strong changes.
         temperature: tau, which divides the cosines.
+        objective: minimised instead of NT-Xent: VICReg(), BarlowTwins(), SimSiam(), BYOL(), DINO(), MAE(), or a sum,
+            such as NTXent(0.2) + 0.1 * VICReg(); `temperature` is then not read.
         **training: dim, epochs, batch_size, lr, weight_decay, patience, random_state, verbose; see Learner. Large
             batches help: every other cell is a negative.
 
@@ -75,13 +77,15 @@ class SimCLR(BaseLearner):
         towers: Mapping[str, EncoderSpec] | None = None,
         *,
         temperature: float = 0.2,
+        objective: Term | Objective | None = None,
         **training,
     ):
         super().__init__(towers, **training)
         self.temperature = temperature
+        self.objective = objective
 
     def _objective(self) -> Objective:
-        return Objective.of(NTXent(self.temperature))
+        return Objective.of(NTXent(self.temperature) if self.objective is None else self.objective)
 
     def _towers(self, towers: Mapping | None, kinds: Mapping[str, str]) -> Mapping:
         return {name: VARIED_TOWERS[kind]() for name, kind in kinds.items()} if towers is None else towers
@@ -125,7 +129,10 @@ class SimCLR(BaseLearner):
             np.mean(
                 [
                     mean_reciprocal_rank(
-                        {"one": first[name], "other": second[name]}, {"one": present, "other": present}, views.things
+                        {"one": first[name], "other": second[name]},
+                        {"one": present, "other": present},
+                        views.things,
+                        similarity=self.compared_by,
                     )
                     for name, present in views.present.items()
                 ]

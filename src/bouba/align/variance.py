@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bouba.align.readout import Readout
+from bouba.align.readout import ReadsOut
 from bouba.errors import ModalityError, UsageError, nearest
 from bouba.estimator import check_is_fitted
 
@@ -71,11 +71,12 @@ def loadings(model: ClosedForm, view: str) -> Loadings:
 
         loading_jc = correlation of column j with the view's variate c, over the fitted rows
 
-    Unlike a weight, a loading says nothing of the other columns: where ten genes say the same, each has a large one.
+    Of ProbabilisticCCA it is the correlation with the factor itself. Unlike a weight, a loading says nothing of the
+    other columns: where ten genes say the same, each has a large one.
 
     Args:
-        model: fitted CCA, PLS, SparseCCA or MatrixFreeCCA. view: one of its views; of pictures and texts the columns
-            are those of their features, and have numbers for names.
+        model: a fitted linear method: CCA, PLS, SparseCCA, MatrixFreeCCA or ProbabilisticCCA.
+        view: one of its views; of pictures and texts the columns are those of their features, with numbers for names.
 
     Raises:
         ModalityError: no such view. UsageError: a method that is not linear.
@@ -106,11 +107,12 @@ def factors(model: ClosedForm, X: Any) -> np.ndarray:
 
         f_c = sum over views v of e_vc z_vc / sd(z_vc), over its deviation;   e_c the leading eigenvector of how the
         variates of component c correlate. Where a row lacks views, what least squares on the sum of its others gives.
+        Of ProbabilisticCCA: the posterior mean of the factors.
 
     Take it for plots, clusters and later models, as the factors of MOFA; `transform` keeps one variate a view.
 
     Args:
-        model: fitted CCA, PLS, SparseCCA or MatrixFreeCCA. X: views as in `transform`.
+        model: a fitted linear method. X: views as in `transform`.
 
     Returns:
         (n, k), of deviation 1 over rows with all views; zeros, the mean, for a row without a view.
@@ -132,7 +134,7 @@ def variance_explained(model: ClosedForm, X: Any, *, from_others: bool = False) 
     variance: scale them first where each shall count alike.
 
     Args:
-        model: fitted CCA, PLS, SparseCCA or MatrixFreeCCA. X: views as in `transform`.
+        model: a fitted linear method. X: views as in `transform`.
         from_others: read the other views alone, as where v is absent. Without, v itself is read too.
 
     Raises:
@@ -228,7 +230,7 @@ def shares_given_back(model: ClosedForm, X: Any, truth: Any = None) -> dict[str,
 
 
 def _share(
-    readout: Readout,
+    readout: ReadsOut,
     view: str,
     values: Any,
     has: np.ndarray,
@@ -247,12 +249,12 @@ def _share(
     return float(1 - np.square(predicted - true).sum(dtype=float) / spread) if spread > 0 else np.nan
 
 
-def _readout(model: ClosedForm) -> Readout:
+def _readout(model: ClosedForm) -> ReadsOut:
     check_is_fitted(model)
     if model.readout_ is None:
         raise UsageError(
-            f"{type(model).__name__} keeps no regressions of columns on variates; take CCA, PLS, SparseCCA or "
-            "MatrixFreeCCA, or fit again where it was saved by an earlier version"
+            f"{type(model).__name__} keeps no regressions of columns on variates; take CCA, PLS, SparseCCA, "
+            "MatrixFreeCCA or ProbabilisticCCA, or fit again where it was saved by an earlier version"
         )
     return model.readout_
 

@@ -54,7 +54,8 @@ class Augment(Declared):
         refuse_share("blend", self.blend)
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Pixels (B, 3, H, W) in [0, 1] -> the same, changed. Uses torch's global generator."""
+        """Pixels (B, C, H, W) in [0, 1], C any number -> the same, changed, nothing rounded. Uses torch's global
+        generator."""
         return self._blended(self._recolored(self._colors(self._moves(pixels))))
 
     def _moves(self, pixels: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class Augment(Declared):
     def _colors(self, pixels: Tensor) -> Tensor:
         c = self.color
         if c:
-            gain = torch.empty(len(pixels), 3, 1, 1, device=pixels.device).uniform_(1 - c, 1 + c)
+            gain = torch.empty(*pixels.shape[:2], 1, 1, device=pixels.device).uniform_(1 - c, 1 + c)
             gain = gain * torch.empty(len(pixels), 1, 1, 1, device=pixels.device).uniform_(1 - c / 2, 1 + c / 2)
             saturation = torch.empty(len(pixels), 1, 1, 1, device=pixels.device)
             saturation.uniform_(max(0.0, 1 - 2 * c), 1 + 1.5 * c)
@@ -93,7 +94,7 @@ class Augment(Declared):
     def _recolored(self, pixels: Tensor) -> Tensor:
         if not self.recolor:
             return pixels
-        black, white = torch.rand(2, len(pixels), 3, 1, 1, device=pixels.device)
+        black, white = torch.rand(2, *pixels.shape[:2], 1, 1, device=pixels.device)
         chosen = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < self.recolor
         return torch.where(chosen, black + (white - black) * pixels, pixels)
 

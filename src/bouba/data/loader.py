@@ -220,7 +220,7 @@ class Rows:
         inputs = {
             name: prepared[name]
             if name in prepared
-            else {part: tensor[rows] for part, tensor in self.cached[name].items()}
+            else {part: tensor.index_select(0, rows) for part, tensor in self.cached[name].items()}
             if name in self.cached
             else self._prepare(name, rows)
             for name in self.encoders

@@ -246,7 +246,7 @@ class BaseLearner(TransformerMixin, BaseEstimator):
                 self.learned_[name] = learned
         self.alphabets_ = alphabets_of(views, self.kinds_)
         self._assemble()
-        for name in self.learned_.keys() & self.specs_.keys():
+        for name in [view for view in self.specs_ if view in self.learned_]:  # in order: to read weights may draw
             self.specs_[name].start_tower(self.module_.towers[name])  # type: ignore[union-attr, arg-type]
         self.module_.to(device_named())
 

@@ -150,6 +150,14 @@ SPARSE_CCA = Method(
     "it shall be known which few of many columns two views share",
     **_CLOSED,
 )
+PROBABILISTIC_CCA = Method(
+    "probabilistic-cca",
+    "align.ProbabilisticCCA",
+    "Probabilistic CCA",
+    "finds the factors that views share or have alone, how many there are and how sure they are.",
+    "views are missing here and there, columns are many, or the number of shared factors is asked for",
+    **_CLOSED,
+)
 PROCRUSTES = Method(
     "procrustes",
     "align.Procrustes",
@@ -288,6 +296,7 @@ METHODS = {
         KERNEL_CCA,
         PLS,
         SPARSE_CCA,
+        PROBABILISTIC_CCA,
         PROCRUSTES,
         RIDGE_MAP,
         ASIF,

@@ -19,7 +19,7 @@ from bouba.data.augment import Augment
 from bouba.errors import UsageError, nearest
 from bouba.nn.components import Components, measure
 from bouba.nn.patches import GRID, hidden_patches, spread_out
-from bouba.nn.pixels import light, standardised
+from bouba.nn.pixels import as_light, light, standardised
 from bouba.towers.portable import Port, Portable, of_pictures
 from bouba.towers.spec import EncoderSpec, Learned
 from bouba.towers.tower import Encoder
@@ -43,17 +43,17 @@ class ImageEncoder(Encoder):
         return {"pixels": squares(cells, self.size, crop=self.crop)}
 
     def vary(self, inputs: Inputs) -> Inputs:
-        return inputs if self.augment is None else {"pixels": self.augment(inputs["pixels"].float() / 255)}
+        return inputs if self.augment is None else {"pixels": self.augment(as_light(inputs["pixels"]))}
 
     @property
     def masks(self) -> bool:
         return self.components is None
 
     def masked(self, inputs: Inputs, share: float) -> tuple[Inputs, Tensor]:
-        pixels, small = inputs["pixels"].float() / 255, self.thumbnail
+        pixels, small = as_light(inputs["pixels"]), self.thumbnail
         hidden = hidden_patches(len(pixels), GRID**2, share, pixels.device)
         blank = spread_out(hidden, *pixels.shape[2:])[:, None]
-        shown = spread_out(hidden, small, small)[:, None].expand(-1, 3, -1, -1)
+        shown = spread_out(hidden, small, small)[:, None].expand(-1, pixels.shape[1], -1, -1)
         return {"pixels": pixels.masked_fill(blank, light(0.0))}, shown.flatten(1)
 
     def raw(self, inputs: Inputs) -> Tensor:
@@ -80,8 +80,7 @@ class ImageEncoder(Encoder):
         return portable_pictures(self, self.size, crop=self.crop)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
-        maps = self.layers(standardised(pixels).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
+        maps = self.layers(standardised(as_light(pixels)).contiguous(memory_format=torch.channels_last))  # (B, C, h, w)
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
 

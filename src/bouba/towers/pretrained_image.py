@@ -15,6 +15,7 @@ from bouba.batch import Inputs
 from bouba.data import decode
 from bouba.data.augment import Augment
 from bouba.errors import DataError, require
+from bouba.nn.pixels import as_light
 from bouba.towers.backbone import Backbone, PretrainedEncoder
 from bouba.towers.checkpoints import read_json
 
@@ -159,7 +160,7 @@ class PretrainedImage(PretrainedEncoder):
         self.augment, self.normalise = augment, pixels.normalised
 
     def vary(self, inputs: Inputs) -> Inputs:
-        return inputs if self.augment is None else {"pixels": self.augment(inputs["pixels"].float() / 255)}
+        return inputs if self.augment is None else {"pixels": self.augment(as_light(inputs["pixels"]))}
 
     def model_inputs(self, **inputs: Tensor) -> Inputs:
         return {"pixel_values": self.normalise(inputs["pixels"])}
