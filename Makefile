@@ -29,7 +29,7 @@ test-page: install
 
 # The site in site/, without a network; a warning stops it. Open site/index.html.
 docs: install
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 # Lines of src that the tests reach, and those that they do not; fails below 92%. It takes as long as `make test`.
 coverage: install

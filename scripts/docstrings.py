@@ -27,7 +27,7 @@ def _sibling(name: str) -> ModuleType:
     return sys.modules[name]
 
 
-SECTION = re.compile(r"(?:Args|Returns|Raises|Yields|Attributes|Warns|Examples?):$")
+SECTION = re.compile(r"(?:Args|Returns|Raises|Yields|Attributes|Warns):$")
 ERRORS = frozenset(
     (
         "UsageError",
@@ -55,7 +55,12 @@ def markdown(text: str, arguments: frozenset[str] = frozenset()) -> str:
     while at < len(lines):
         line = lines[at]
         end = at + 1
-        if SECTION.fullmatch(line):
+        if line in ("Example:", "Examples:"):
+            while end < len(lines) and (not lines[end].strip() or lines[end].startswith("    ")):
+                end += 1
+            example = "\n".join(line.removeprefix("    ") for line in lines[at + 1 : end])
+            made += ["", *markdown(example, arguments).splitlines()]
+        elif SECTION.fullmatch(line):
             while end < len(lines) and (not lines[end].strip() or lines[end].startswith("    ")):
                 end += 1
             named = {"Args:": arguments, "Raises:": ERRORS}.get(line)

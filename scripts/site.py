@@ -1,19 +1,21 @@
 """What the site shows beside docs/: a hook of mkdocs (mkdocs.yml), run by `make docs`.
 
 It makes a page of reference for each room of src/bouba, from docstrings, with every public name of the room; takes
-CHANGELOG, CONTRIBUTING and SECURITY in as pages; and mends links that lead out of docs/. Nothing is imported: names are
-read from the rooms' `__init__.py`, docstrings by griffe.
+CHANGELOG, CONTRIBUTING and SECURITY in as pages; and mends links that lead out of docs/. Of the package the command
+line alone is imported, for the text of `--help`: names are read from the rooms' `__init__.py`, docstrings by griffe.
 """
 
 import ast
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HOME = Path(__file__).parents[1]
 SOURCE = HOME / "src" / "bouba"
+CHINESE = "中文"
 PROJECT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 """Pages of the project's root that the site shows; links to other files of the project become plain text."""
 
@@ -143,6 +145,21 @@ def index_markdown() -> str:
     return f"# Reference\n\n{text}\n\n{rooms}\n\n## What `import bouba` gives\n\n" + "\n".join(rows) + "\n"
 
 
+def commands_markdown() -> str:
+    """What `bouba COMMAND --help` prints, for every command."""
+    import typer
+
+    from bouba.cli import COMMANDS, _app
+
+    text = "`bouba COMMAND --help` prints the same. [Recipes](../recipes.md) say longer settings in a file."
+    sections = []
+    for name, summary in COMMANDS.items():
+        command = typer.main.get_command(_app(name)).commands[name]  # type: ignore[attr-defined]
+        context = command.context_class(command, info_name=f"bouba {name}", terminal_width=96)
+        sections.append(f"## {name}\n\n{summary}\n\n```text\n{command.get_help(context).strip()}\n```")
+    return "\n\n".join([f"# Commands\n\n{text}", *sections]) + "\n"
+
+
 def _path(room: Room, name: str) -> str:
     return next(path for path in room.paths() if path.endswith(f".{name}"))
 
@@ -161,12 +178,28 @@ def on_startup(**_: Any) -> None:
 
 
 def on_config(config: Any) -> Any:
-    """The reference's pages, in the navigation."""
+    """The reference's pages in the navigation, and pages of docs/ that it does not list yet at the end of theirs."""
+    sections = {name: entry for entry in config.nav for name in entry}
     pages = [{room.title: f"reference/{room.page}.md"} for room in ROOMS]
-    for entry in config.nav:
-        if isinstance(entry, dict) and "Reference" in entry:
-            entry["Reference"] = [{"Reference": "reference/index.md"}, *pages]
+    sections["Reference"]["Reference"] = [
+        {"Reference": "reference/index.md"},
+        {"Commands": "reference/commands.md"},
+        *pages,
+    ]
+    docs = Path(config.docs_dir)
+    listed = set(_pages_of(config.nav))
+    for page in sorted(str(page.relative_to(docs)) for page in docs.rglob("*.md")):
+        if page not in listed:
+            section = CHINESE if page.startswith("zh/") else "Guides"
+            sections[section][section].append(page)
     return config
+
+
+def _pages_of(nav: Any) -> Iterator[str]:
+    if isinstance(nav, str):
+        yield nav
+    for entry in nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else ():
+        yield from _pages_of(entry)
 
 
 def on_files(files: Any, *, config: Any) -> Any:
@@ -175,6 +208,7 @@ def on_files(files: Any, *, config: Any) -> Any:
 
     made = {f"reference/{room.page}.md": room.markdown() for room in ROOMS}
     made["reference/index.md"] = index_markdown()
+    made["reference/commands.md"] = commands_markdown()
     for name in PROJECT_PAGES:
         made[name] = (HOME / name).read_text(encoding="utf-8")
     for name, text in made.items():

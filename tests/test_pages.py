@@ -125,3 +125,11 @@ def test_the_python_of_encoders_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = run("docs/encoders.md", monkeypatch)
     assert names["model"].embed(names["views"])["right"].shape == (300, 16)
+
+
+def test_the_commands_of_tune_run(here, monkeypatch):
+    for extra in ("optuna", "lancedb", "plotly"):
+        pytest.importorskip(extra)
+    for line in lines("docs/tune.md"):
+        command(f"{line} --towers scratch --trials 1 --epochs 1 --dim 8 --no-baseline", monkeypatch)
+        assert (here / line.split()[-1] / "report.html").exists()
