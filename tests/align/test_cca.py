@@ -447,3 +447,52 @@ def test_the_baseline_crops_pictures_as_the_method_does():
     rows = Views({"picture": pictures, "colour": colours}, kinds={"picture": "image"})
     cropped, whole = (LinearBaseline(crop=crop).fit(rows) for crop in (True, False))
     assert cropped.correlations_[:2].mean() > whole.correlations_[:2].mean()
+
+
+# Criteria of several views
+
+
+def sums(model, views):
+    """Sum of correlations of the first component over pairs, and of their squares."""
+    z = model.transform(views)
+    r = np.array([correlation(z[i], z[j])[0] for i, j in ((0, 1), (0, 2), (1, 2))])
+    return r.sum(), (r**2).sum()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_criteria_are_maximised_by_what_is_named_for_them(seed):
+    """By its own criterion none is beaten by another, nor by any of many steps aside."""
+    views = related(seed=seed)
+    fitted = {name: CCA(2, criterion=name).fit(views) for name in ("maxvar", "sumcor", "ssqcor")}
+    found = {name: sums(model, views) for name, model in fitted.items()}
+    for which, name in enumerate(("sumcor", "ssqcor")):
+        assert found[name][which] >= max(each[which] for each in found.values()) - 1e-9
+        weights, random = fitted[name].weights_, np.random.default_rng(seed)
+        for _ in range(200):
+            z = [x @ (w[:, 0] + 0.05 * random.normal(size=len(w))) for x, w in zip(views, weights.values())]
+            r = np.array([np.corrcoef(z[i], z[j])[0, 1] for i, j in ((0, 1), (0, 2), (1, 2))])
+            assert (r.sum(), (r**2).sum())[which] < found[name][which]
+
+
+def test_sumcor_is_where_each_variate_is_regressed_on_the_sum_of_the_others():
+    """Kettenring: z_i is the projection of the sum of the other z_j on the columns of view i, but for a factor."""
+    views = related(seed=2)
+    z = CCA(2, criterion="sumcor").fit(views).transform(views)
+    for i, x in enumerate(views):
+        x = x - x.mean(0)
+        others = sum(z[j][:, 0] for j in range(3) if j != i)
+        np.testing.assert_allclose(np.corrcoef(x @ np.linalg.lstsq(x, others, rcond=None)[0], z[i][:, 0])[0, 1], 1)
+        np.testing.assert_allclose(np.cov(z[i].T, bias=True), np.eye(2), atol=1e-8)
+
+
+def test_criteria_of_two_views_are_one():
+    x, y = related()[:2]
+    plain = CCA(3, ridge=0.2).fit([x, y])
+    for name in ("sumcor", "ssqcor"):
+        other = CCA(3, ridge=0.2, criterion=name).fit([x, y])
+        np.testing.assert_array_equal(other.weights_["view0"], plain.weights_["view0"])
+
+
+def test_another_criterion_is_refused():
+    with pytest.raises(UsageError, match="no criterion 'sumcorr'; did you mean 'sumcor'"):
+        CCA(criterion="sumcorr").fit(related())

@@ -305,3 +305,21 @@ def test_refusals():
         bootstrap_correlations([x, np.random.default_rng(0).normal(size=(20, 12))])
     with pytest.raises(DataError, match="2 rows have every view; three or more are needed"):
         permutation_test([x[:2], y[:2]])
+
+
+def test_definition_what_is_tested_under_a_ridge():
+    """w_a' S_ab w_b with (1 - r) var + r |w|^2 mean variance = 1: smaller than the correlation, or larger than 1."""
+    random = np.random.default_rng(0)
+    latent = random.normal(size=(200, 1))
+    strong = [latent * [10, 0, 0] + random.normal(size=(200, 3)) for _ in range(2)]  # along what varies most
+    weak = [latent * [0, 0, 1] + random.normal(size=(200, 3)) * [1.5, 1.5, 0.1] for _ in range(2)]
+    for views, above in ((strong, True), (weak, False)):
+        model, ridge = CCA(1, ridge=0.5).fit(views), 0.5
+        expected = model.correlations_[0]
+        for x, z in zip(views, model.transform(views)):
+            w = np.linalg.lstsq(x - x.mean(0), z[:, 0], rcond=None)[0]
+            expected /= np.sqrt((1 - ridge) * z.var() + ridge * (w @ w) * x.var(0).mean())
+        found = permutation_test(views, ridge=ridge, permutations=9, n_components=1)
+        assert found.correlations[0] == pytest.approx(expected)
+        assert (found.correlations[0] > 1) == above
+        assert (found.correlations[0] > model.correlations_[0]) == above

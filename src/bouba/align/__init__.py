@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bouba.align.matrix_free_cca import MatrixFreeCCA as MatrixFreeCCA
     from bouba.align.moments import Moments as Moments
     from bouba.align.pls import PLS as PLS
+    from bouba.align.power import detection_power as detection_power
     from bouba.align.probabilistic_cca import ProbabilisticCCA as ProbabilisticCCA
     from bouba.align.procrustes import Procrustes as Procrustes
     from bouba.align.ridge_map import RidgeMap as RidgeMap

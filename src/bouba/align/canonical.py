@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -15,6 +15,13 @@ from bouba.data import scratch
 from bouba.errors import DataError
 
 ROWS = 4096
+TURNS, SETTLED = 1000, 1e-10
+CRITERIA: dict[str, Callable[[float], float]] = {
+    "maxvar": lambda _: 1.0,
+    "sumcor": lambda _: 1.0,
+    "ssqcor": lambda r: r,
+}
+"""What several views maximise, by g' of `_solve_in_turn`; "maxvar" is one eigenvalue problem."""
 EPS = np.finfo(float).eps
 
 
@@ -52,7 +59,7 @@ class Solution:
     sides: dict[str, Side]
 
 
-def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
+def solve(moments: Moments, k: int, ridge: Mapping[str, float], criterion: str = "maxvar") -> Solution:
     """Canonical variates from means and covariances, at the cost of a few decompositions of D x D, or of n x n where
     the moments keep n rows.
 
@@ -60,6 +67,7 @@ def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
         moments: of two views or more.
         k: components. Those beyond the rank of the data have weights and correlations of 0.
         ridge: view -> shrinkage r in [0, 1].
+        criterion: one of CRITERIA, what three views or more maximise.
 
     Raises:
         DataError: a view that has no two rows in common with another.
@@ -70,6 +78,8 @@ def solve(moments: Moments, k: int, ridge: Mapping[str, float]) -> Solution:
     across = {(a, b): moments.between(a, b, roots[a], roots[b]) for a, b in combinations(names, 2)}
     _warn_of_forced_correlations(moments, {a: root.shape[1] for a, root in roots.items()}, ridge)
     rho, turned = _solve_two(across) if len(names) == 2 else _solve_several(across, roots, k)
+    if len(names) > 2 and criterion != "maxvar":
+        rho, turned = _solve_in_turn(across, turned, CRITERIA[criterion])
     rho = _padded(rho[None, :k], k)[0]
     solved = {a: roots[a] @ _padded(turned[a][:, :k], k) for a in names}  # (d, k)
     sides = {a: _side(moments, a, solved[a], rho) for a in names}
@@ -178,6 +188,45 @@ def _solve_several(across: Mapping[tuple[str, str], np.ndarray], roots: Mapping[
     values, vectors = linalg.eigh(agree, subset_by_index=[ends[-1] - k, ends[-1] - 1])
     vectors = vectors[:, ::-1] * np.sqrt(len(names))
     return values[::-1] / (len(names) - 1), {name: vectors[at[name]] for name in names}
+
+
+def _solve_in_turn(
+    across: Mapping[tuple[str, str], np.ndarray],
+    start: Mapping[str, np.ndarray],
+    slope: Callable[[float], float],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Components one after the other, each uncorrelated with those before within every view:
+
+        max  sum over pairs of g(u_i' C_ij u_j),  |u_i| = 1;    u_i becomes the unit vector of sum_j g'(.) C_ij u_j
+
+    Args:
+        start: view -> (r, k), where to start from. slope: g'.
+    """
+    blocks = dict(across) | {(b, a): block.T for (a, b), block in across.items()}
+    found: dict[str, np.ndarray] = {view: np.zeros_like(u) for view, u in start.items()}
+    rho = []
+    for c in range(next(iter(start.values())).shape[1]):
+        u = {view: _left(u[:, c], found[view]) for view, u in start.items()}
+        for _ in range(TURNS):
+            change = 0.0
+            for i in u:
+                pulls = {j: blocks[i, j] @ u[j] for j in u if j != i}
+                new = _left(np.sum([slope(float(u[i] @ pull)) * pull for pull in pulls.values()], axis=0), found[i])
+                change, u[i] = max(change, float(np.abs(new - u[i]).max(initial=0))), new
+            if change < SETTLED:
+                break
+        rho.append(np.mean([u[a] @ block @ u[b] for (a, b), block in across.items()]))
+        for view in u:
+            found[view][:, c] = u[view]
+    return np.array(rho), found
+
+
+def _left(u: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """(r,) what is left of u outside the orthonormal columns before, of length one; zeros where there is nothing."""
+    for _ in range(2):  # once more for rounding
+        u = u - before @ (before.T @ u)
+    length = np.linalg.norm(u)
+    return u / length if length > 1e-10 else np.zeros_like(u)
 
 
 def _side(moments: Moments, name: str, solved: np.ndarray, rho: np.ndarray) -> Side:

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from bouba.align.canonical import Solution, most_components, solve
+from bouba.align.canonical import CRITERIA, Solution, most_components, solve
 from bouba.align.closed_form import ClosedForm
 from bouba.align.features import SimpleFeatures
 from bouba.align.moments import Moments
 from bouba.align.readout import Readout
 from bouba.align.variance import predicted_view, reconstructed, shares_given_back
 from bouba.declared import refuse_options
-from bouba.errors import DataError, UsageError
+from bouba.errors import DataError, UsageError, nearest
 from bouba.estimator import check_is_fitted
 
 
@@ -30,6 +30,7 @@ class CCA(ClosedForm):
         whiten    S_ii = R_i' R_i;   C_ij = R_i'^-1 S_ij R_j^-1
         solve     two views: C_12 = U diag(rho) V';   w_1 = R_1^-1 U, w_2 = R_2^-1 V
                   more:      C u = (M - 1) rho u with C_ii = 0, u = (u_1..u_M);   w_i = R_i^-1 u_i
+                  or         max  sum over i < j of g(u_i' C_ij u_j), |u_i| = 1;  see `criterion`
 
     Weights are then scaled so that every variate has variance 1 on the fitted rows. The largest loading of the first
     view is positive in each component. Use it where features are ready, as the yardstick of every trained method, and
@@ -42,6 +43,12 @@ class CCA(ClosedForm):
         ridge: shrinkage r in [0, 1], one for all, one a view in order, or view -> r. 0 is the textbook's CCA and the
             default: no shrinkage, with a warning where there are too few rows for it. 1 is partial
             least squares. In between, choose by GridSearchCV, which maximises `score` on held-out rows.
+        criterion: what three views or more maximise; of two they are all the same. "maxvar": how well one variable for
+            each component is given back by all views (generalised CCA, GCCA and MCCA elsewhere), one eigenvalue
+            problem, in which a view that shares little counts for little. "sumcor", g(r) = r: the sum of correlations,
+            every view alike (RGCCA with Horst's scheme). "ssqcor", g(r) = r^2: the sum of their squares, which favours
+            pairs that correlate much (RGCCA, factorial scheme). The ridge is RGCCA's tau. With the last two, and no
+            ridge, variates of one view are uncorrelated.
         towers: view -> a frozen encoder that reads it, `{"caption": Packaged("minilm")}`. device: where that
             runs, "auto" for a GPU where there is one.
         features: columns that pictures and texts without a tower are reduced to. random_state: seed of that reduction.
@@ -55,11 +62,12 @@ class CCA(ClosedForm):
 
     Raises:
         DataError: fewer than two views or rows, unequal rows, NaN, more components than columns.
-        UsageError: a ridge outside [0, 1].
+        UsageError: a ridge outside [0, 1], another criterion.
 
     Reference: Hotelling 1936, Relations between two sets of variates; Vinod 1976 (ridge); Kettenring 1971 (several
-    views: MAXVAR, later components orthogonal in u). Departure: the ridge is relative to the view's mean variance,
-    so it means the same in any unit.
+    views: MAXVAR, later components orthogonal in u; SUMCOR and SSQCOR); Tenenhaus & Tenenhaus 2011, Regularized
+    generalized canonical correlation analysis (the ascent, here from the solution of MAXVAR). Departure: the ridge is
+    relative to the view's mean variance, so it means the same in any unit.
 
     >>> x = np.random.default_rng(0).normal(size=(200, 3))
     >>> CCA(2).fit([x, x @ np.diag([1, 2, 3])]).correlations_.round(6).tolist()
@@ -74,6 +82,7 @@ class CCA(ClosedForm):
         n_components: int | None = None,
         *,
         ridge: float | Sequence[float] | Mapping[str, float] = 0.0,
+        criterion: str = "maxvar",
         towers: Mapping[str, Any] | None = None,
         device: str = "auto",
         features: int = 200,
@@ -81,6 +90,7 @@ class CCA(ClosedForm):
     ):
         self.n_components = n_components
         self.ridge = ridge
+        self.criterion = criterion
         self.towers = towers
         self.device = device
         self.features = features
@@ -159,7 +169,7 @@ class CCA(ClosedForm):
         k, ridges = self._settings()
         if self.n_components is None:  # in n centred rows no more than n - 1 directions vary
             k = min(k, max(1, self.moments_.most_rows - 1))
-        return solve(self.moments_, k, ridges)
+        return solve(self.moments_, k, ridges, self.criterion)
 
     @property
     def correlations_(self) -> np.ndarray:
@@ -201,6 +211,8 @@ class CCA(ClosedForm):
         Raises:
             DataError: more components than the second widest view has columns. UsageError: a ridge that does not suit.
         """
+        if self.criterion not in CRITERIA:
+            raise UsageError(f"no criterion {self.criterion!r}{nearest(self.criterion, CRITERIA)}")
         widths = list(self.widths_.values())
         most = most_components(widths)
         k = most if self.n_components is None else index(self.n_components)

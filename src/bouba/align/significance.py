@@ -30,7 +30,8 @@ class PermutationResult:
     """Of `permutation_test`; prints as a table.
 
     Args:
-        correlations: (k,), observed. p_values: (k,), never decreasing.
+        correlations: (k,), observed; under a ridge what CCA maximises, which may exceed 1.
+        p_values: (k,), never decreasing.
         null: (permutations, k), what each is compared with.
     """
 
@@ -96,8 +97,10 @@ def permutation_test(
         X, y: views as in CCA, rows paired; rows that lack a view are left out.
         n_components: how many to test, the largest first; None tests all. Each costs a small decomposition a
             permutation.
-        ridge: shrinkage as in CCA. Correlations are then those that CCA maximises, between variates of shrunk variance
-            1, and smaller than its `correlations_`. 1 tests what PLS finds: covariances.
+        ridge: shrinkage as in CCA. `correlations` and `null` are then what CCA maximises: the covariance of variates
+            whose shrunk variance is 1. That is no correlation. It is less than CCA's `correlations_` where variates
+            vary less than a mean column, more, and may exceed 1, where they vary more. p-values compare like with like.
+            1 tests what PLS finds: covariances.
         groups: (n,) labels; rows are exchanged within a group only. Give sites, subjects or sessions when rows of one
             are more alike, or the test takes this likeness for correspondence.
         blocks: (n,) labels; rows of one block are near-copies of one thing, and change places with those of another

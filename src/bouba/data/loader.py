@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +16,13 @@ from bouba.batch import Batch, Inputs
 from bouba.data.block_shuffle import block_permutation
 from bouba.data.characters import class_name, one_form
 from bouba.data.faults import decoded, lose
+from bouba.data.labels import known_labels
 from bouba.data.prepared import prepared_on_disk
 from bouba.data.views import Views, is_missing
 from bouba.data.workers import prepared_in_turn
 from bouba.errors import DataError, UsageError
 
 CHUNK = 512
-MOST_CLASSES = 20  # different numbers in a label column, above which they are a quantity unless somebody wants classes
 
 
 class Prepares(Protocol):
@@ -59,46 +58,15 @@ class Codes:
     def of(cls, views: Views, numbers: Iterable[str] = ()) -> Codes:
         """Of all label columns; those in `numbers` hold numbers, the others classes."""
         numbers = list(numbers)
-        counts = {name: Counter(map(class_name, _present(values))) for name, values in views.y.items()}
+        counts = {name: Counter(map(class_name, known_labels(values))) for name, values in views.y.items()}
         counts = {name: count for name, count in counts.items() if name not in numbers}
-        cells = {name: _in_order({class_name(v): _python(v) for v in _present(views.y[name])}) for name in counts}
+        cells = {name: _in_order({class_name(v): _python(v) for v in known_labels(views.y[name])}) for name in counts}
         return cls(
             tuple(views.domains),
             {name: tuple(classes.values()) for name, classes in cells.items()},
             {name: tuple(counts[name][c] / counts[name].total() for c in classes) for name, classes in cells.items()},
-            {name: _moments(name, _present(views.y[name])) for name in numbers},
+            {name: _moments(name, known_labels(views.y[name])) for name in numbers},
         )
-
-
-def holds_numbers(values: np.ndarray) -> bool:
-    """Whether a label column is a quantity, not a class: numbers, some of them not whole, or over 20 different ones."""
-    cells = _present(values)
-    if not cells or not all(
-        isinstance(c, int | float | np.number) and not isinstance(c, bool | np.bool_) for c in cells
-    ):
-        return False
-    return len(set(cells)) > MOST_CLASSES or not all(float(c).is_integer() for c in cells)
-
-
-def refuse_quantity(label: str, values: np.ndarray) -> None:
-    """DataError for a column of numbers that is to be classes and holds a quantity: over 20 different ones that are
-    not whole. A warning where most whole ones occur once."""
-    cells = _present(values)
-    counts = Counter(cells)
-    if not holds_numbers(values) or len(counts) <= MOST_CLASSES:
-        return
-    message = f"label {label!r} holds {len(counts)} different numbers in {len(cells)} rows"
-    instead = (
-        "predict a quantity with FusionRegressor (--method regressor), or cut it into classes and give them as text"
-    )
-    if not all(float(c).is_integer() for c in cells):
-        raise DataError(f"{message}, which are no classes; {instead}")
-    if sum(count == 1 for count in counts.values()) > len(counts) / 2:
-        warnings.warn(f"{message}, and each becomes a class; {instead}", UserWarning, stacklevel=2)
-
-
-def _present(values: np.ndarray) -> list:
-    return [v for v in values if not is_missing(v)]
 
 
 def _in_one_form(names: tuple) -> tuple:

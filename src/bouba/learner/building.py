@@ -7,7 +7,8 @@ from typing import Any
 
 from bouba.data.alphabet import alphabet
 from bouba.data.faults import decoded
-from bouba.data.loader import Codes, holds_numbers, refuse_quantity
+from bouba.data.labels import holds_numbers, refuse_quantity
+from bouba.data.loader import Codes
 from bouba.data.views import Column, Views
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.nn.fusion import Fusion

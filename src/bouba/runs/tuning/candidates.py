@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bouba.data.loader import holds_numbers
+from bouba.data.labels import holds_numbers
 from bouba.data.views import Views
 from bouba.errors import BoubaError, UsageError
 from bouba.runs.defaults import ready_encoders

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bouba.data.views import Views
 from bouba.errors import BoubaError, DataError, StorageError, require
@@ -18,7 +18,9 @@ from bouba.runs.recipe import OF_THE_CUT, build
 from bouba.runs.stages import duration
 from bouba.runs.tuning.budget import Budget, Limit
 from bouba.runs.tuning.candidates import Candidate
-from bouba.runs.tuning.judging import Judge
+
+if TYPE_CHECKING:
+    from bouba.runs.tuning.judging import Judge
 
 NAME, METHOD, PLAIN, FACTS = "tune", "method", "plain", "facts"
 LOOKS = (0.25, 0.5)

@@ -19,7 +19,6 @@ from bouba.runs.recipe import build
 from bouba.runs.toml import to_toml
 from bouba.runs.tuning.budget import Limit
 from bouba.runs.tuning.candidates import Candidate, candidates, methods_for
-from bouba.runs.tuning.judging import Judge
 from bouba.runs.tuning.search import Search
 
 if TYPE_CHECKING:
@@ -90,6 +89,8 @@ class Tuning:
         Raises:
             DataError: no trial ended with a score.
         """
+        from bouba.runs.tuning.judging import Judge  # evaluation imports scipy.stats
+
         seed = fitting.model.get_params(deep=False).get("random_state") or 0
         fitting.stages.begin("tune", self._sentence(fitting))
         shares = {"train": 1 - self.validation, "validation": self.validation}

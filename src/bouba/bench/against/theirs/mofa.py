@@ -57,3 +57,8 @@ def variance_explained(arrays):
         fit = z[there][:, shared] @ weights[name][:, shared].T
         total.append(1 - ((values - fit) ** 2).sum() / (values**2).sum())
     return {"total": np.array(total)}
+
+
+factors__probabilisticcca = factors
+absent_view__probabilisticcca = absent_view
+variance_explained__probabilisticcca = variance_explained
