@@ -45,12 +45,12 @@ def test_the_public_surface():
         "MultimodalAutoencoder", "MultimodalVAE", "MultitaskLearner", "NGrams", "NTXent", "NearestTranslator", "Nested",
         "Onnx", "PLS", "Packaged", "Pooled", "Prediction", "Pretrained", "ProbabilisticCCA", "Procrustes",
         "PseudoPairs", "Reconstruction", "Regression", "RegressionTranslator", "ResNet", "RidgeMap", "RobustInfoNCE",
-        "Run", "SameAs", "SelfTraining", "Several", "SigmoidPairs", "SimCLR", "SimSiam", "SparseCCA", "Structure",
-        "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained", "Transformer",
-        "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors", "ZeroShotClassifier",
-        "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match", "fine_tune", "impute",
-        "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples", "soup", "source_free",
-        "split", "taught", "tune",
+        "Run", "SameAs", "SelfTraining", "Several", "SigmoidPairs", "SimCLR", "SimSiam", "SparseCCA", "StackedFusion",
+        "Structure", "SubspaceAligner", "SumFusion", "SupervisedContrastive", "TCA", "Tabular", "TowerOf", "Trained",
+        "Transformer", "TransportAligner", "TransportPlans", "Triplet", "VGG", "VICReg", "Views", "WordVectors",
+        "ZeroShotClassifier", "__version__", "diagnose", "duplicates", "evaluate", "explain", "explain_match",
+        "fine_tune", "impute", "linear_probe", "load", "match_saliency", "pair_score", "read", "saliency", "samples",
+        "soup", "source_free", "split", "taught", "tune",
     ]  # fmt: skip
 
 

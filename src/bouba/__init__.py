@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from bouba.nn.fusion import ConcatFusion as ConcatFusion
     from bouba.nn.fusion import GatedFusion as GatedFusion
     from bouba.nn.fusion import LowRankFusion as LowRankFusion
+    from bouba.nn.fusion import StackedFusion as StackedFusion
     from bouba.nn.fusion import SumFusion as SumFusion
     from bouba.persist import load as load
     from bouba.runs import Run as Run

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from sklearn.base import clone
 
 from bouba.data.loader import encode
 from bouba.data.split import split
@@ -19,12 +20,14 @@ from bouba.fuse.calibration import fit_temperature
 from bouba.hooks import hook
 from bouba.learner.base import BaseLearner
 from bouba.learner.heads import Heads
+from bouba.learner.stacking import Stack, folds_of, members_of
 from bouba.learner.training_data import TrainingData
-from bouba.nn.fusion import Fusion, SumFusion
+from bouba.nn.fusion import Fusion, StackedFusion, SumFusion
 from bouba.terms import Objective, Prediction
 from bouba.towers import EncoderSpec
 
 LEAST = 20  # labelled rows that a calibration needs
+NEVER_SEEN = float(np.log(1e-6))  # log probability of a class that a member was not trained on
 
 
 class Fuser(BaseLearner):
@@ -32,7 +35,9 @@ class Fuser(BaseLearner):
 
     aligns: ClassVar[bool] = False
     predicts: ClassVar[bool] = True
-    saves: ClassVar[tuple[str, ...]] = ("labels_", "calibration_", "residuals_")
+    stacks: ClassVar[bool] = True  # takes StackedFusion
+    saves: ClassVar[tuple[str, ...]] = ("labels_", "calibration_", "residuals_", "stacks_")
+    stacks_: Mapping[str, Stack] = {}
 
     def __init__(
         self,
@@ -107,13 +112,45 @@ class Fuser(BaseLearner):
             views, calibration = parts["train"], parts["held out"]
         self.calibration_: dict[str, float] = {}
         self.residuals_: dict[str, list[float]] = {}
+        self.stacks_ = {}
         return replace(data, views=views, validation=held_out, target=None, calibration=calibration)
 
     def _finish(self, data: TrainingData) -> None:
-        """Calibrate, by the rows that chose the epoch, else by those held out for it."""
+        """Stack on the rows of training, where the fusion says so; then calibrate, by the rows that chose the epoch, or
+        were held out for it."""
+        if isinstance(self.fusion, StackedFusion):
+            self.stacks_ = self._stacked(data.views, self.fusion)
         rows = data.calibration if data.held_out is None else data.held_out
         if rows is not None:
             self._calibrate(rows)
+
+    def _stacked(self, views: Views, fusion: StackedFusion) -> dict[str, Stack]:
+        """Weights of the members by label, from predictions for rows that they were not trained on."""
+        names = tuple(self.kinds_)
+        fold = folds_of(views, fusion.folds, self.random_state)
+        views = views.replace(y={label: views.y[label] for label in self.labels_})
+        of_label: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {label: [] for label in self.labels_}
+        for number in range(fold.max() + 1):
+            member = clone(self).set_params(fusion=fusion.joint, calibration=0.0, verbose=False)
+            member.fit(views[fold != number])
+            left_out = views[fold == number]
+            for label, values in member.outputs(left_out, members_of(names, names)).items():
+                truth = left_out.y[label]
+                if label not in self.codes_.numbers:
+                    values, truth = self._in_own_order(label, values, member), self._codes(label, truth)
+                of_label[label].append((values, truth))
+        return {
+            label: Stack.fitted(*map(np.concatenate, zip(*parts, strict=True)), numbers=label in self.codes_.numbers)
+            for label, parts in of_label.items()
+        }
+
+    def _in_own_order(self, label: str, values: np.ndarray, member: Fuser) -> np.ndarray:
+        """Log probabilities (n, members, C) of a member in the order of this model's classes; classes that it never saw
+        are as good as impossible."""
+        places = self._codes(label, member.classes(label))
+        out = np.full((*values.shape[:2], len(self.classes(label))), NEVER_SEEN)
+        out[:, :, places] = np.maximum(values, NEVER_SEEN)
+        return out
 
     def _calibrate(self, views: Views) -> None:
         """A temperature for each label of classes, absolute errors for each of numbers, from rows held out."""
@@ -132,7 +169,7 @@ class Fuser(BaseLearner):
         return encode(values, (self.codes_.classes or {})[label]).numpy()
 
     def _heads(self) -> Heads:
-        return Heads(self._fitted(), self.calibration_)
+        return Heads(self._fitted(), self.calibration_, self.stacks_)
 
     def outputs(self, X, subsets: Sequence[Iterable[str]] | None = None) -> dict[str, np.ndarray]:
         """label -> (n, subsets, C) log probabilities or (n, subsets) numbers; see `bouba.learner.heads.Heads.outputs`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from bouba.data.characters import class_name
 from bouba.data.views import Views, is_missing
 from bouba.errors import DataError, ModalityError, UsageError, nearest
 from bouba.learner.fitted import FittedNetwork
+from bouba.learner.stacking import Stack, members_of
 from bouba.metrics import r_squared
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ class Heads:
 
     Args:
         network: fitted. temperatures: label -> what divides its log probabilities, 1 where it is not in it.
+        stacks: label -> how predictions from all views and from each alone become one; empty where the former stand.
     """
 
     network: FittedNetwork
     temperatures: Mapping[str, float] = field(default_factory=dict)
+    stacks: Mapping[str, Stack] = field(default_factory=dict)
 
     def outputs(self, views: Views, subsets: Sequence[Iterable[str]] | None = None) -> dict[str, np.ndarray]:
         """What is predicted from each of several subsets of the views, the towers running once.
@@ -51,6 +54,8 @@ class Heads:
             UsageError: the objective predicts nothing. ModalityError: a view the model was not trained on.
         """
         network, kinds = self.network, self.network.kinds
+        if self.stacks:
+            return self._stacked(views, [tuple(kinds)] if subsets is None else [tuple(each) for each in subsets])
         if not network.module.predicted_labels:
             raise UsageError("the objective predicts nothing; add a Prediction() to it")
         subset_names = [set(kinds)] if subsets is None else [set(subset) for subset in subsets]
@@ -75,6 +80,22 @@ class Heads:
             log.warning("%d of %d rows have no view; what is predicted for them is the average", lost, len(views))
         out = network.run(views, forward) or self._prior(len(views), len(subset_names))
         return {label: self._in_units(label, values, empty) for label, values in out.items()}
+
+    def _stacked(self, views: Views, subsets: Sequence[tuple[str, ...]]) -> dict[str, np.ndarray]:
+        """The same of members that are stacked; a row without a view of the subset gets what all members give it."""
+        members = [members_of(subset, tuple(self.network.kinds)) for subset in subsets]
+        each = replace(self, temperatures={}, stacks={}).outputs(views, [one for group in members for one in group])
+        empty = _rows_without_a_view(views, [set(subset) for subset in subsets])
+        out = {}
+        for label, values in each.items():
+            grouped = values.reshape(len(values), len(subsets), len(members[0]), *values.shape[2:])
+            prior = grouped[:, :, 0]
+            stacked = np.stack([self.stacks[label](grouped[:, s]) for s in range(len(subsets))], axis=1)
+            if label not in self.network.codes.numbers:
+                stacked = log_softmax(stacked / self.temperatures.get(label, 1.0), axis=-1)
+            without = empty if prior.ndim == 2 else empty[:, :, None]
+            out[label] = np.where(without, prior, stacked).astype(values.dtype)
+        return out
 
     def _prior(self, rows: int, subsets: int) -> dict[str, np.ndarray]:
         """Outputs of rows that have no view at all: log shares of the classes, or the mean 0."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from bouba.declared import refuse_options
 from bouba.errors import UsageError
+from bouba.nn.fusion import StackedFusion
 from bouba.terms.term import Objective, Term
 from bouba.towers import EncoderSpec, SameAs
 
@@ -19,6 +20,11 @@ def refuse_arguments(estimator: Any) -> None:
     if given.get("objective") is not None:
         refuse_other_terms(given["objective"])
     refuse_options(estimator)
+    if isinstance(given.get("fusion"), StackedFusion) and not getattr(type(estimator), "stacks", False):
+        raise UsageError(
+            f"{type(estimator).__name__} stacks no predictions; StackedFusion is for FusionClassifier, FusionRegressor "
+            "and MultitaskLearner, give another fusion"
+        )
 
 
 def refuse_other_terms(objective: Any) -> None:

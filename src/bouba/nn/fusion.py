@@ -8,7 +8,7 @@ read. `drop` hides views at random while training (modality dropout), so that th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,11 @@ class Fusion(Declared, ABC):
     def __post_init__(self) -> None:
         if not 0 <= self.drop < 1:
             raise UsageError(f"drop is a probability in [0, 1), got {self.drop}")
+
+    @property
+    def hiding(self) -> float:
+        """How often a view is hidden while training: `drop`."""
+        return self.drop
 
     def embedding_width(self, dim: int) -> int:
         """The width of the embeddings that it makes a vector of width `dim` of: as wide, by default."""
@@ -215,3 +220,47 @@ class LowRankFusion(Fusion):
 
     def build(self, views: int, dim: int) -> nn.Module:
         return _LowRank(self, views, dim)
+
+
+@dataclass(frozen=True)
+class StackedFusion(Fusion):
+    """Another fusion, whose predictions are then stacked with those of each view alone: one weight a member, none below
+    0, fitted on rows that the members were not trained on; see `bouba.learner.stacking.Stack`.
+
+    The network is trained as with `inner`. Then it is trained `folds` times more, each time without a part of the rows
+    (whole keys and groups), to predict these from all views together and from each alone; a linear head on log
+    probabilities, or on numbers, is fitted to that. Where a view is missing its member gives what is known without any.
+
+    Take it where late fusion and joint fusion are about as good, each on other rows; it costs `folds` trainings more.
+    For FusionClassifier, FusionRegressor and MultitaskLearner. `saliency` explains the joint prediction alone.
+
+    Args:
+        inner: the fusion of the network. folds: parts of the rows, 2 or more. drop: see Fusion; of `inner` when 0.
+
+    Reference: Wolpert 1992, Stacked Generalization; Breiman 1996, Stacked Regressions.
+    """
+
+    inner: Fusion = SumFusion()
+    folds: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.folds < 2:
+            raise UsageError(f"folds is 2 or more, got {self.folds}")
+        if isinstance(self.inner, StackedFusion):
+            raise UsageError("StackedFusion takes a fusion that is not stacked itself")
+
+    @property
+    def hiding(self) -> float:
+        return self.joint.drop
+
+    @property
+    def joint(self) -> Fusion:
+        """The fusion that is trained."""
+        return replace(self.inner, drop=self.drop or self.inner.drop)
+
+    def embedding_width(self, dim: int) -> int:
+        return self.inner.embedding_width(dim)
+
+    def build(self, views: int, dim: int) -> nn.Module:
+        return self.inner.build(views, dim)

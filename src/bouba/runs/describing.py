@@ -88,6 +88,7 @@ def _changed_fields(description: Any) -> dict[str, Any]:
 
 def _value(name: str, value: Any, usual: type | None = None) -> Any:
     """A value as TOML takes it; a dataclass as a table of what differs from the one that stands there by default."""
+    from bouba.nn.fusion import Fusion
     from bouba.terms import Objective, Term
     from bouba.towers import EncoderSpec
 
@@ -105,6 +106,8 @@ def _value(name: str, value: Any, usual: type | None = None) -> Any:
         return _entry(value, "encoder")
     if isinstance(value, Term):
         return _entry(value, "term")
+    if isinstance(value, Fusion):
+        return _entry(value, "kind")
     if isinstance(value, Objective):
         return _terms(value)
     if usual is type(value) and dataclasses.is_dataclass(value):

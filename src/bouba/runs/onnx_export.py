@@ -143,6 +143,9 @@ def _fused(run: Any, done: ExportedRun) -> dict[str, Any] | None:
     from bouba.learner.exported import FusedNetwork
     from bouba.towers.portable import Port
 
+    if getattr(model, "stacks_", {}):
+        done.left_out["fusion"] = "stacked predictions are not described for other programs; fit without StackedFusion"
+        return None
     views = list(model.kinds_)
     fused = FusedNetwork(copy.deepcopy(network).cpu(), views, model.codes_, getattr(model, "calibration_", {}))
     inputs = {f"z_{place}": Port("float32", (network.towers[view].dim,)) for place, view in enumerate(views)}

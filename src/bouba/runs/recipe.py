@@ -49,6 +49,7 @@ FUSIONS = {  # what --fusion takes -> the class in a recipe; LATE is none at all
     "concat": "ConcatFusion",
     "attention": "AttentionFusion",
     "low-rank": "LowRankFusion",
+    "stacked": "StackedFusion",
     "late": "late",
 }
 LATE = "late"
@@ -237,6 +238,10 @@ def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):
         return _encoder(values)
     if str(field.type) == "EncoderSpec":
         return _encoder(values)
+    if str(field.type) == "Fusion":
+        from bouba.nn import fusion
+
+        return _described(values, "kind", fusion, (fusion.Fusion,))
     if str(field.type) == "Term":
         return _term(values)
     if "Mapping" in str(field.type):

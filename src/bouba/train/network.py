@@ -39,7 +39,7 @@ class Network(nn.Module):
     ):
         super().__init__()
         self.towers = ByView(towers)
-        self.drop = 0.0 if fusion is None else fusion.drop
+        self.drop = 0.0 if fusion is None else fusion.hiding
         self.fusion = None if fusion is None or space.fused is None else fusion.build(len(towers), space.fused)
         self.objective = objective
         read = objective.needs().embeddings
