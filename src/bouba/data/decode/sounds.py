@@ -93,12 +93,16 @@ def sound_header(value) -> None:
             _refuse_silly(_one_channel(*given, None)[0])
             return
         with _file_of(value) as file:
-            if not len(file.read(1, always_2d=True)):
-                raise DataError("it holds no sample")
+            # the end first: of some short Vorbis files libsndfile finds no end once it has read their beginning
+            breaks = False
             if file.format != "MP3" and file.seekable() and 1 < file.frames < 1 << 62:  # an MP3's length is estimated
                 file.seek(file.frames - 1)
-                if not len(file.read(1, always_2d=True)):
-                    raise DataError("its data break off")
+                breaks = not len(file.read(1, always_2d=True))
+                file.seek(0)
+            if not len(file.read(1, always_2d=True)):
+                raise DataError("it holds no sample")
+            if breaks:
+                raise DataError("its data break off")
     except Exception as error:  # decoders raise anything on broken bytes
         raise DataError(f"not a sound: {name_of(value)} ({reason(error)})") from error
 
