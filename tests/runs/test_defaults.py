@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from bouba.data.views import Views
 from bouba.errors import MissingExtraError, UsageError
 from bouba.runs import defaults
 from bouba.runs.run import Run
@@ -50,6 +51,19 @@ READ = {"text": ["caption", "title"], "vector": "n*"}
 def fitted(table, out, **options) -> tuple[Run, list[str]]:
     lines: list[str] = []
     return Run.fit(table, out=out, read=READ, say=lines.append, **options), lines
+
+
+def test_a_few_sounds_beside_words_do_not_ask_for_towers_from_scratch(tmp_path, knows, monkeypatch):
+    pitch = 200 + 20 * np.arange(40)
+    sounds = [(np.sin(2 * np.pi * hertz * np.arange(4000) / 8000), 8000) if hertz % 40 else None for hertz in pitch]
+    words = [f"a {COLOURS[i % 8]} {THINGS[i // 8]}" for i in range(40)]
+    views = Views({"words": words, "sound": sounds}, kinds={"words": "text", "sound": "audio"})
+    lines: list[str] = []
+    run = Run.fit(views, out=tmp_path / "run", say=lines.append, baseline=False)
+    assert run.method.name == "few-pairs"
+    assert any("sound by simple features" in line for line in lines)
+    monkeypatch.setattr(defaults, "FEW_CELLS", 20)
+    assert Run.fit(views, out=tmp_path / "more", epochs=1, baseline=False).method.name == "clip"
 
 
 def test_few_rows_are_aligned_by_few_pairs_over_frozen_encoders(table, tmp_path, knows):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 10_000
 """Rows below which frozen encoders are taken; docs/encoders.md has the curve that this stands on."""
+FEW_CELLS = 1_000
+"""Cells of a view below which its simple features are taken where no packaged encoder reads its kind."""
 ENCODERS = {"text": "multilingual-e5-small", "image": "efficientnet-lite0"}
 """Kind -> the packaged encoder that reads it."""
 SCRATCH, PACKAGED = "scratch", "packaged"
@@ -43,7 +45,7 @@ def settled(
         specs = readers(named, views)
         recipe["method"] = method = recipe.get("method") or _method_for(recipe, views, specs).name
         _refuse_useless(method_named(method))
-        return _with_towers(recipe, specs, views), [_chosen(recipe, specs, "")]
+        return _with_towers(recipe, specs, views), [_chosen(recipe, specs, views.modalities, "")]
     ready = {} if named else ready_encoders(views)
     few = len(views) < FEW_ROWS
     if "method" not in recipe:
@@ -53,7 +55,7 @@ def settled(
     if "towers" in recipe or not method.frozen_by_default or not ready or not few:
         return recipe, _advice(method, views, bool(named) or "towers" in recipe)
     return _with_towers(recipe, ready, views), [
-        _chosen(recipe, ready, f"; {SCRATCH} towers learn from these rows alone")
+        _chosen(recipe, ready, views.modalities, f"; {SCRATCH} towers learn from these rows alone")
     ]
 
 
@@ -109,13 +111,16 @@ def _on(spec: EncoderSpec, kind: str) -> EncoderSpec | None:
 
 
 def _method_for(recipe: Mapping[str, Any], views: Views, specs: Mapping[str, EncoderSpec]) -> Method:
-    """The method of a recipe that names none: FewPairs where frozen encoders can read every view and nothing is to be
-    trained, else CLIP."""
+    """The method of a recipe that names none: FewPairs where frozen encoders read every view, or all but some that have
+    few cells, and nothing is to be trained, else CLIP."""
     parameters = FEW_PAIRS.cls().get_params(deep=False)
     trains = any(name not in (*parameters, "dim") for name in recipe["arguments"])
     options = any(name not in (*OF_THE_CUT, "target") for name in recipe["fit"])
     options |= "objective" in recipe or "towers" in recipe
-    read = all(kind == "vector" or view in specs for view, kind in views.modalities.items())
+    read = all(
+        kind == "vector" or view in specs or views.present[view].sum() < FEW_CELLS
+        for view, kind in views.modalities.items()
+    )
     pairs = len(views.columns) > 1 and len(views) < FEW_ROWS
     return FEW_PAIRS if specs and read and pairs and not trains and not options else CLIP
 
@@ -145,12 +150,17 @@ def _with_towers(recipe: dict[str, Any], specs: Mapping[str, EncoderSpec], views
     return recipe | {"towers": sections_of({"towers": towers})["towers"]}
 
 
-def _chosen(recipe: Mapping[str, Any], specs: Mapping[str, EncoderSpec], alternative: str) -> str:
+def _chosen(
+    recipe: Mapping[str, Any], specs: Mapping[str, EncoderSpec], modalities: Mapping[str, str], alternative: str
+) -> str:
     """What was taken, in a sentence."""
     views: dict[str, list[str]] = {}
     for view, spec in specs.items():
         views.setdefault(str(getattr(spec, "name", getattr(spec, "source", ""))), []).append(view)
     read = "; ".join(f"{' and '.join(names)} by {encoder}" for encoder, names in views.items())
+    others = [view for view, kind in modalities.items() if view not in specs and kind != "vector"]
+    if others and method_named(recipe["method"]).solved:
+        read += f"; {' and '.join(others)} by simple features"
     return f"{recipe['method']}: frozen encoders read {read}{alternative and f' (--towers {SCRATCH}{alternative})'}"
 
 
