@@ -234,4 +234,32 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
             return f"[{text}]({posixpath.relpath(on_site, posixpath.dirname(name) or '.')}{anchor})"
         return text if (HOME / wanted).exists() else link[0]
 
-    return LINK.sub(mended, markdown)
+    markdown = LINK.sub(mended, markdown)
+    return markdown if name.startswith("reference/") or name in PROJECT_PAGES else with_references(markdown)
+
+
+UNTOUCHED = re.compile(r"^```.*?^```$|^#.*?$|<!--.*?-->|\[[^\]]*\]\([^)]*\)", re.MULTILINE | re.DOTALL)
+"""What keeps its code as it is: blocks, headings, comments, links."""
+
+
+def with_references(markdown: str) -> str:
+    """The first mention of each public class or function on a page leads to its reference: `CLIP`, `bouba.evaluate`."""
+    paths = {path.rpartition(".")[2]: path for room in reversed(ROOMS) for path in room.paths()}
+    seen: set[str] = set()
+
+    def linked(code: re.Match[str]) -> str:
+        name = code[1]
+        is_word = name.islower() and "_" not in name and "bouba." not in code[0]
+        if is_word or name not in paths or name in seen:
+            return code[0]
+        seen.add(name)
+        return f"[{code[0]}][{paths[name]}]"
+
+    made, at = [], 0
+    for kept in UNTOUCHED.finditer(markdown):
+        made += [re.sub(MENTION, linked, markdown[at : kept.start()]), kept[0]]
+        at = kept.end()
+    return "".join([*made, re.sub(MENTION, linked, markdown[at:])])
+
+
+MENTION = r"(?<![`\w\[])`(?:bouba\.)?([A-Za-z]\w{2,})(?:\(\))?`(?!`)"

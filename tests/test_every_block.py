@@ -27,6 +27,7 @@ EXCUSED = {
     "bouba embed runs/x lake/": "wants a lake or a cluster; tests/cli and tests/runs do it small",
     "torchrun": "wants eight GPUs; tests/train runs two processes",
     "bouba predict runs/clip photos.csv --classes": "wants photographs; tests/runs/test_zero_shot.py",
+    "bouba fit things.csv --image 'photo_*'": "wants several photographs a row; tests/towers/test_pooled.py",
     'run = bouba.Run.open("hf:': "wants the network; tests/runs/test_hub.py has a stand-in",
     'run = bouba.Run.fit("things.csv", out="runs/mine", epochs=20, tracker=': "wants an account; its adapter is run",
 }

@@ -78,6 +78,20 @@ def test_every_public_name_is_on_a_page_of_the_reference(site):
     assert missing == {"__version__"}
 
 
+def test_the_first_mention_of_a_name_leads_to_its_reference(site):
+    page = read(site / "idea.html")
+    assert page.count('href="reference/align.html#bouba.align.clip.CLIP"') == 1
+    assert 'href="../reference/align.html#bouba.align.clip.CLIP"' in read(site / "zh" / "idea.html")
+
+
+def test_the_commands_are_on_a_page(site):
+    from bouba.cli import COMMANDS
+
+    page = read(site / "reference" / "commands.html")
+    assert set(COMMANDS) <= set(re.findall(r'<h2 id="([\w-]+)"', page))
+    assert "--holdout" in page
+
+
 def test_nothing_comes_from_another_machine(site):
     for page in site.rglob("*.html"):
         loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?([^\"' >]+)", read(page))
