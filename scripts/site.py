@@ -155,7 +155,7 @@ def commands_markdown() -> str:
     sections = []
     for name, summary in COMMANDS.items():
         command = typer.main.get_command(_app(name)).commands[name]  # type: ignore[attr-defined]
-        context = command.context_class(command, info_name=f"bouba {name}", terminal_width=96)
+        context = command.context_class(command, info_name=f"bouba {name}", terminal_width=88)
         sections.append(f"## {name}\n\n{summary}\n\n```text\n{command.get_help(context).strip()}\n```")
     return "\n\n".join([f"# Commands\n\n{text}", *sections]) + "\n"
 
