@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import yaml
 from packaging.version import Version
 
 import bouba
+from tests.test_docs import blocks
 
 HOME = Path(__file__).parent.parent
 PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
@@ -100,3 +103,16 @@ def test_refusal_of_a_requirement_without_a_floor(monkeypatch, tmp_path):
     monkeypatch.setattr(floors, "HOME", tmp_path)
     with pytest.raises(ValueError, match=r"'numpy' in pyproject.toml names no lowest version; write >="):
         floors.floors([])
+
+
+def test_the_types_of_the_readmes_programs_pass_a_strangers_strict_check(tmp_path):
+    """py.typed holds: someone else's mypy, in strict mode and without our settings, reads bouba's own annotations."""
+    file = tmp_path / "programs.py"
+    file.write_text("\n".join(blocks("README.md", "python")), encoding="utf-8")
+    words = [sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", "--config-file=", str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    wrong = file.with_name("wrong.py")
+    wrong.write_text("import bouba\nbouba.CCA(n_components='three')\n")
+    done = subprocess.run([*words[:-1], str(wrong)], capture_output=True, text=True, cwd=tmp_path)
+    assert 'has incompatible type "str"; expected "int' in done.stdout
