@@ -277,3 +277,62 @@ def test_definition_of_weighted_draws():
     assert np.isnan(bootstrap_weighted(lambda w: np.nan, groups)).all()
     with pytest.raises(DataError, match="are of one group"):
         bootstrap_weighted(lambda w: 0.0, ["a", "a"])
+
+
+def mover(of_a, of_b, at_a, at_b, r):
+    """Limits of at_a - at_b from limits of each, which move together by r: Zou and Donner 2008."""
+    low = ((at_a - of_a[0]) ** 2 + (of_b[1] - at_b) ** 2 - 2 * r * (at_a - of_a[0]) * (of_b[1] - at_b)) ** 0.5
+    high = ((of_a[1] - at_a) ** 2 + (at_b - of_b[0]) ** 2 - 2 * r * (of_a[1] - at_a) * (at_b - of_b[0])) ** 0.5
+    return at_a - at_b - low, at_a - at_b + high
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_definition_of_a_difference_of_medians(level):
+    random = np.random.default_rng(0)
+    a = random.gamma(2.0, size=60)
+    b = 0.5 * a + random.gamma(1.0, size=60)
+    groups = np.repeat(np.arange(30), 2)
+    limits = [interval(x, "median", groups=groups, level=level) for x in (a, b)]
+    sides = [np.sign(x - np.median(x)).reshape(30, 2).sum(1) for x in (a, b)]
+    r = (sides[0] * sides[1]).sum() / np.sqrt((sides[0] ** 2).sum() * (sides[1] ** 2).sum())
+    assert r > 0.2
+    difference, low, high, _ = paired_difference(a, b, "median", groups=groups, level=level)
+    assert difference == np.median(a) - np.median(b)
+    np.testing.assert_allclose((low, high), mover(*limits, np.median(a), np.median(b), r), atol=1e-12)
+
+
+def test_definition_of_a_bounded_difference_of_means():
+    random = np.random.default_rng(1)
+    a, b = (random.random((2, 40)) < 0.5).astype(float)
+    gained, lost = np.maximum(a - b, 0), np.maximum(b - a, 0)
+    limits = [interval(x, bounds=(0.0, 1.0)) for x in (gained, lost)]
+    r = np.corrcoef(gained, lost)[0, 1]
+    student = paired_difference(a, b, bounds=(-np.inf, np.inf))
+    low, high = mover(*limits, gained.mean(), lost.mean(), r)
+    found = paired_difference(a, b, bounds=(0.0, 1.0))
+    np.testing.assert_allclose(found[1:3], (min(low, student[1]), max(high, student[2])), atol=1e-12)
+
+
+def test_law_rows_said_twice_are_worth_one_each_of_a_median():
+    values = np.random.default_rng(2).normal(size=60)
+    twice, groups = np.repeat(values, 2), np.repeat(np.arange(60), 2)
+    once, alone = interval(values, "median"), interval(twice, "median")
+    said = interval(twice, "median", groups=groups)
+    ordered = np.sort(values)
+    places = [np.searchsorted(ordered, end) for end in (*once, *said)]
+    assert abs(places[2] - places[0]) <= 1
+    assert abs(places[3] - places[1]) <= 1
+    assert np.ptp(alone) < 0.9 * np.ptp(said)
+
+
+def test_the_earlier_name_passes_groups_statistic_and_level_on():
+    values, groups = np.random.default_rng(3).random(40), np.repeat(np.arange(10), 4)
+    options = {"statistic": "median", "groups": groups, "level": 0.8}
+    assert bootstrap(values, **options) == interval(values, **options)
+    assert bootstrap(values, groups=groups) != bootstrap(values)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.5])
+def test_no_level_is_certain(level):
+    with pytest.raises(UsageError, match="level"):
+        interval([0.0, 1.0, 1.0], level=level)
