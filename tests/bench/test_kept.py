@@ -130,6 +130,7 @@ def test_all_names_benches_that_are_there():
 
 def test_all_runs_what_is_missing(tmp_path, monkeypatch, typed):
     monkeypatch.setattr(every, "PUBLISHED", {"few": "wrong-pairs-list --help", "digits": "mnist-m"})
+    monkeypatch.setattr(every, "ON_DATA", ("digits",))
     monkeypatch.setattr(every, "_outcome", lambda file: "measured")
     typed("bench", "all")
     out = CliRunner().invoke(group(), ["all", "-o", str(tmp_path)], catch_exceptions=False).stdout
