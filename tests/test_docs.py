@@ -108,6 +108,7 @@ def test_the_commands_of_the_readme_run(here, monkeypatch, capsys):
     for extra in ("lancedb", "plotly"):
         pytest.importorskip(extra)
     for line in (line for code in blocks("README.md", "bash") for line in code.splitlines()):
+        line = re.sub("^bouba serve (.*) --open$", r"bouba search \1 'a red circle'", line)  # tests/serve, tests/page
         command(line + (" --epochs 2" if line.startswith("bouba fit") else ""), monkeypatch)
     assert "red circle" in capsys.readouterr().out
 
