@@ -215,9 +215,9 @@ def test_missing_cells_are_left_out():
 
 
 def test_refusals():
-    with pytest.raises(UsageError, match="one moving average, and terms want it with decays"):
+    with pytest.raises(UsageError, match=r"one decay of the towers' moving average, and the terms want 0\.9 and 0\.99"):
         Learner(towers_of("x"), BYOL(decay=0.9) + DINO(decay=0.99), dim=4).fit(numbers())
-    with pytest.raises(UsageError, match=r"decay of a moving average must lie in \[0, 1\), got 1.0"):
+    with pytest.raises(UsageError, match=r"decay of the towers' moving average must lie in \[0, 1\), got 1.0"):
         Learner(towers_of("x"), BYOL(decay=1.0), dim=4).fit(numbers())
     with pytest.raises(UsageError, match="width of a predictor"):
         SimSiam(hidden=0).state(SPACE)

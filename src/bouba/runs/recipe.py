@@ -234,9 +234,10 @@ def _nested(section: str, field: dataclasses.Field, values: Mapping[str, Any]):
     from bouba import towers
 
     default: Any = None if field.default_factory is dataclasses.MISSING else field.default_factory()
-    if isinstance(default, towers.EncoderSpec) and "encoder" in values:
-        return _encoder(values)
-    if str(field.type) == "EncoderSpec":
+    required = field.default is dataclasses.MISSING and default is None
+    if (isinstance(default, towers.EncoderSpec) or str(field.type) == "EncoderSpec") and (
+        "encoder" in values or required
+    ):
         return _encoder(values)
     if str(field.type) == "Fusion":
         from bouba.nn import fusion

@@ -208,7 +208,7 @@ class Objective:
             twins=any(needs.twins for needs in each),
             averaged=_the_one("decay of the towers' moving average", [needs.averaged for needs in each]),
             masked=_the_one("share that is masked", [needs.masked for needs in each]),
-            masked_views=None if None in masked else tuple(dict.fromkeys(chain(*masked))),  # type: ignore[arg-type]
+            masked_views=tuple(dict.fromkeys(chain(*masked))) if masked and None not in masked else None,  # type: ignore[arg-type]
             raw=any(needs.raw for needs in each),
             predictions=any(needs.predictions for needs in each),
             validates=any(needs.validates for needs in each),
