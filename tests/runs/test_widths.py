@@ -7,7 +7,7 @@ import pytest
 from bouba import InfoNCE, Learner, Nested, Run
 from bouba.cli import main
 from bouba.errors import UsageError
-from bouba.runs.tracking import Told
+from bouba.runs.tracking import SafeTracker
 from bouba.terms import Objective
 
 WORDS = ["apple", "river", "stone", "window", "garden", "letter", "morning", "bottle", "circle", "forest"]
@@ -60,9 +60,9 @@ def test_a_tracker_that_fails_is_left_and_the_run_goes_on(caplog):
             raise ConnectionError("no network")
 
     broken = Broken()
-    told = Told(broken)
-    told.epoch({"epoch": 1})
-    told.epoch({"epoch": 2})
+    tracker = SafeTracker(broken)
+    tracker.epoch({"epoch": 1})
+    tracker.epoch({"epoch": 2})
     assert broken.rows == [{"epoch": 1}]
     assert "Broken failed (ConnectionError: no network); the run goes on without it" in caplog.text
 

@@ -90,7 +90,7 @@ class ViewFactors:
         prior = (d * log_relevance - self.relevance * second.sum(0)).sum() / 2
         return float(prior + entropy + _gamma_gap(shape, rate).sum())
 
-    def told(self) -> np.ndarray:
+    def weighted_rows(self) -> np.ndarray:
         """(n, k) what each row's view says of the factors, to be multiplied by their covariance."""
         return (self.x - self.mean) @ (self.weights * self.precision[:, None])
 
@@ -115,7 +115,7 @@ def fit_factors(
             view.update(z[view.rows], zz[name])
         z = np.zeros((n, k))
         for view in views.values():
-            z[view.rows] += view.told()
+            z[view.rows] += view.weighted_rows()
         zz, latent = {name: np.zeros((k, k)) for name in views}, 0.0
         for names, rows in of:
             spread = np.linalg.inv(np.eye(k) + sum(views[name].added for name in names))

@@ -42,8 +42,8 @@ class FactorReadout:
         """(n, k) posterior means from those of each view alone, view -> (n, k); zeros for a row without a view."""
         out = np.zeros((len(next(iter(variates.values()))), self.k))
         for names, rows in patterns(present, variates):
-            told = sum(variates[name][rows] @ (np.eye(self.k) + self.precisions[name]) for name in names)
-            out[rows] = told @ self.covariance(tuple(names))
+            weighted = sum(variates[name][rows] @ (np.eye(self.k) + self.precisions[name]) for name in names)
+            out[rows] = weighted @ self.covariance(tuple(names))
         return out
 
     def predicted(

@@ -225,9 +225,9 @@ class ProbabilisticCCA(ClosedForm):
 def _agreement(added: list[np.ndarray]) -> np.ndarray:
     """(k,) correlation between E[z | x_a] and E[z | x_b] by the model, mean over pairs of views: with the variance
     R_v = (I + P_v)^-1 P_v of E[z | x_v] it is (R_a R_b)_kk over the root of both."""
-    told = [np.linalg.solve(np.eye(len(p)) + p, p) for p in added]
+    variances = [np.linalg.solve(np.eye(len(p)) + p, p) for p in added]
     pairs = []
-    for a, b in combinations(told, 2):
+    for a, b in combinations(variances, 2):
         scale = np.sqrt(np.maximum(a.diagonal() * b.diagonal(), 0))
         pairs.append(np.divide((a @ b).diagonal(), scale, out=np.zeros(len(a)), where=scale > 1e-9))
     return np.mean(pairs, axis=0).clip(0, 1)

@@ -44,7 +44,7 @@ from bouba.runs.rivals import trained_rivals
 from bouba.runs.sharing import same_model, same_models, solve_together
 from bouba.runs.stages import Clock, Stages
 from bouba.runs.toml import to_toml
-from bouba.runs.tracking import Told
+from bouba.runs.tracking import SafeTracker
 from bouba.search import Certainty, Index
 from bouba.search.cells import Numbers
 
@@ -65,7 +65,7 @@ class Fitting(Prepared):
         say: takes each sentence on what happens. recorded: the folder of a run that goes on.
         clock: where the time went so far.
         facts: what run.json shall hold besides: "baseline", whether one is trained; "table", the files that were read.
-        told: hears of each epoch, and of the numbers.
+        tracker: hears of each epoch, and of the numbers.
         remembered: a sentence with the numbers on rows that have no near-duplicate in training, once they are measured.
     """
 
@@ -76,7 +76,7 @@ class Fitting(Prepared):
     held_out: Views | None = field(init=False)
     cut: Cut = field(init=False)
     facts: dict[str, Any] = field(default_factory=dict)
-    told: Told = field(default_factory=lambda: Told(None))
+    tracker: SafeTracker = field(default_factory=lambda: SafeTracker(None))
     remembered: str = ""
 
     @classmethod
@@ -133,7 +133,7 @@ class Fitting(Prepared):
         """Draw what a translator makes by now, and tell who follows."""
         if self.watch is not None:
             self.watch(row)
-        self.told.epoch(row)
+        self.tracker.epoch(row)
 
     def rivals(self, part: Path) -> dict[str, Any]:
         """What is trained to be compared with the model, with checkpoints in `part`."""
@@ -280,7 +280,7 @@ class Fitting(Prepared):
         held_out = self.held_out.select(*self._own)
         if measured.result is not None:
             measured.result.to_json(part / "metrics.json")
-            self.told.result(measured.result)
+            self.tracker.result(measured.result)
             write_differences(measured.differences, part / DIFFERENCES)
         if (twins := self.cut.twins(held_out)) and not self.method.translates:
             at_hand = WithEmbeddings(self.model, self.views, vectors)

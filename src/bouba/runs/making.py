@@ -24,7 +24,7 @@ from bouba.runs.processes import Processes
 from bouba.runs.recipe import build
 from bouba.runs.stages import Clock
 from bouba.runs.toml import to_toml
-from bouba.runs.tracking import Told, Tracker
+from bouba.runs.tracking import SafeTracker, Tracker
 from bouba.runs.tuning.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def make(
             recipe["method"] = DEFAULT.name
         if origin is not None:
             tuning = Tuning.of(origin.facts)
-        making = _Making(table, place, origin, recipe, named, baseline, verbose, say, Told(tracker), tuning)
+        making = _Making(table, place, origin, recipe, named, baseline, verbose, say, SafeTracker(tracker), tuning)
         return making.run(processes)
 
 
@@ -177,7 +177,7 @@ class _Making:
     baseline: bool
     verbose: bool
     say: Callable[[str], None]
-    told: Told
+    tracker: SafeTracker
     tuning: Tuning | None
 
     def run(self, processes: Processes) -> Any:
@@ -235,7 +235,7 @@ class _Making:
         clock("read")
         fitting = Fitting.of(prepared, say=self.say, clock=clock, recorded=recorded_in)
         baseline = self.baseline and self._facts("baseline", True)
-        fitting.told = self.told
+        fitting.tracker = self.tracker
         fitting.facts = {"table": recorded(table), "baseline": baseline}
         fitting.facts |= {} if self.tuning is None else self.tuning.facts
         if self.origin is not None and (longer := self.origin.extension(fitting.recipe)) is not None:

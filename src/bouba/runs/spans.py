@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 
-class Span:
+class Span(ABC):
     """Values of one setting."""
 
     def suits(self, usual: Any) -> bool:
         """Whether it means something beside this usual value."""
         return True
 
+    @abstractmethod
     def holds(self, usual: Any) -> bool:
         """Whether the usual value is one of its own."""
-        raise NotImplementedError
 
     def point(self, usual: Any) -> Any:
         """What a trial records of the usual value."""
         return usual
 
+    @abstractmethod
     def draw(self, trial: Any, name: str, usual: Any) -> Any:
         """A value by an optuna trial; exactly `usual` at its point."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bouba.errors import UsageError
 from bouba.terms.checks import check_embeddings
-from bouba.terms.rows import averaged, check_matched, matched
+from bouba.terms.rows import averaged, check_matched, matched, needs_of_matched
 from bouba.terms.sim_siam import standardised
 from bouba.terms.term import Needs, Parts, Space, Term
 
@@ -97,13 +97,7 @@ class BarlowTwins(Term):
     across: bool = False
 
     def needs(self) -> Needs:
-        return Needs(
-            pairs=self.across,
-            unpaired=not self.across,
-            embeddings=self.views,
-            twins=not self.across,
-            aligns=self.across,
-        )
+        return needs_of_matched(self.views, across=self.across)
 
     def state(self, space: Space) -> nn.Module:
         check_matched("BarlowTwins", self.views, space, across=self.across)

@@ -16,7 +16,7 @@ from bouba.device import moved
 from bouba.nn.tiles import pair_codes
 from bouba.nn.unit import unit_rows
 from bouba.terms.checks import check_finite, check_pairs, check_twins, check_views, is_checked
-from bouba.terms.term import Pairs, Parts, Space
+from bouba.terms.term import Needs, Pairs, Parts, Space
 
 if TYPE_CHECKING:
     from bouba.batch import Batch
@@ -62,6 +62,11 @@ def matched(
         rows = batch.rows_with(a, b)
         if len(batch.rows if rows is None else rows) >= least:
             yield a, b, picked(batch.z[a], rows), picked(batch.z[b] if across else batch.twin[b], rows)
+
+
+def needs_of_matched(views: tuple[str, ...] | None, *, across: bool) -> Needs:
+    """What a term reads that compares what `matched` gives: twins of each cell, or the views of a row."""
+    return Needs(pairs=across, unpaired=not across, embeddings=views, twins=not across, aligns=across)
 
 
 def check_matched(term: str, views: tuple[str, ...] | None, space: Space, *, across: bool) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from bouba.errors import UsageError
 from bouba.terms.checks import check_embeddings
-from bouba.terms.rows import averaged, check_matched, matched
+from bouba.terms.rows import averaged, check_matched, matched, needs_of_matched
 from bouba.terms.term import Needs, Parts, Space, Term
 
 EPSILON = 1e-4  # added to a variance before its root, whose gradient is infinite at 0
@@ -116,14 +116,7 @@ class VICReg(Term):
     across: bool = False
 
     def needs(self) -> Needs:
-        return Needs(
-            pairs=self.across,
-            unpaired=not self.across,
-            embeddings=self.views,
-            twins=not self.across,
-            aligns=self.across,
-            similarity="euclidean",
-        )
+        return replace(needs_of_matched(self.views, across=self.across), similarity="euclidean")
 
     def state(self, space: Space) -> nn.Module:
         check_matched("VICReg", self.views, space, across=self.across)

@@ -74,10 +74,10 @@ class Search:
         if trials:
             self.say(f"tune: {len(trials)} trials are kept, {duration(self.budget.spent)} of the time are used")
         while self._goes_on(trials):
-            asked = self._new(optuna, study, trials)
-            if asked is None:
+            proposal = self._new(optuna, study, trials)
+            if proposal is None:
                 break
-            trials.append(self._tried(optuna, study, asked, trials))
+            trials.append(self._tried(optuna, study, proposal, trials))
         return self._told(trials)
 
     def _goes_on(self, trials: Sequence[Trial]) -> bool:
@@ -139,10 +139,10 @@ class Search:
         return None
 
     def _tried(
-        self, optuna: Any, study: Any, asked: tuple[Any, Candidate, dict[str, Any]], before: Sequence[Trial]
+        self, optuna: Any, study: Any, proposal: tuple[Any, Candidate, dict[str, Any]], before: Sequence[Trial]
     ) -> Trial:
         """One trial, fitted and judged, and noted in the journal."""
-        proposed, candidate, values = asked
+        proposed, candidate, values = proposal
         plain = proposed.user_attrs.get(PLAIN, False)
         began, score, state, why = self.budget.spent, None, DONE, ""
         try:
